@@ -1,0 +1,31 @@
+# The two commands a fresh machine needs: make demo, make test. Each first makes .venv from the pinned lock.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint setup
+
+setup: .venv/.installed  ## what the workflow runs on
+
+demo: .venv/.installed  ## the whole study at demo scale, about ten minutes on two cores
+	$(BIN)/snakemake --profile profiles/demo
+	@cat results/demo/summary.txt
+
+test: .venv/.develop  ## the tests, about ten minutes on two cores
+	$(BIN)/python -m pytest
+
+lint: .venv/.develop
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+.venv/.installed: envs/requirements.txt envs/lock.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "privessel needs Python >= 3.11; name one: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/lock.txt
+	@touch $@
+
+.venv/.develop: .venv/.installed envs/develop.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/develop.txt -c envs/lock.txt
+	@touch $@

@@ -1,0 +1,48 @@
+"""privessel: from a private cohort of TOF-MRA scans to synthetic patches, and what they are worth at every level.
+
+The rules follow the data from left to right: cohort, gan, segment, report. README.md says how to use them.
+"""
+
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+validate(config, "schemas/config.schema.yaml")
+
+
+include: "rules/common.smk"
+
+
+wildcard_constraints:
+    cohort="|".join(map(re.escape, COHORTS)),
+    patient="[A-Za-z0-9][A-Za-z0-9._-]*",
+    arch=config["arch"],
+    level=r"inf|noise-\d+(?:\.\d+)?",
+    run=r"\d+",
+    epoch=r"\d+",
+    setting="lr-[^/]+",
+    source=r"real|[a-z]+-[a-z]+|[a-z-]+/[a-z0-9.-]+/run-\d+/epoch-\d+(?:-shuffled)?",
+    baseline="threshold|frangi",
+    split="train|validation|test",
+
+
+localrules:
+    all,
+
+
+include: "rules/cohort.smk"
+include: "rules/gan.smk"
+include: "rules/segment.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [f"{RESULTS}/figures/{figure}.pdf" for figure in FIGURES],
+        f"{RESULTS}/summary.txt",
+        [f"{RESULTS}/synthetic/{pairs}.png" for pairs in PAIRS],

@@ -1,0 +1,112 @@
+# From a folder of scans, or a phantom's parameters, to checked patients and their patches.
+
+
+rule phantom_patient:
+    input:
+        code=lib("phantom"),
+    output:
+        image=f"{DATA}/{{cohort}}/sub-{{patient}}/anat/sub-{{patient}}_acq-TOF_angio.nii.gz",
+        sidecar=f"{DATA}/{{cohort}}/sub-{{patient}}/anat/sub-{{patient}}_acq-TOF_angio.json",
+        vessels=f"{DATA}/{{cohort}}/derivatives/vessels/sub-{{patient}}/anat/sub-{{patient}}_acq-TOF_desc-vessels_mask.nii.gz",
+        brain=f"{DATA}/{{cohort}}/derivatives/brain/sub-{{patient}}/anat/sub-{{patient}}_acq-TOF_desc-brain_mask.nii.gz",
+    log:
+        f"{LOGS}/phantom/{{cohort}}/{{patient}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        root=lambda w: f"{DATA}/{w.cohort}",
+        phantom=lambda w: {
+            key: config["cohorts"][w.cohort]["phantom"][key] for key in ("parameters", "shape", "spacing")
+        },
+        seed=config["seed"],
+    script:
+        "../scripts/make_phantom.py"
+
+
+rule phantom_table:
+    input:
+        code=lib("phantom"),
+    output:
+        participants=f"{DATA}/{{cohort}}/participants.tsv",
+        descriptions=[
+            f"{DATA}/{{cohort}}/{folder}dataset_description.json"
+            for folder in ("", "derivatives/vessels/", "derivatives/brain/")
+        ],
+    log:
+        f"{LOGS}/phantom/{{cohort}}/table.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        root=lambda w: f"{DATA}/{w.cohort}",
+        splits=lambda w: phantom_splits(w.cohort),
+    script:
+        "../scripts/make_phantom_table.py"
+
+
+rule intake:
+    input:
+        scan=lambda w: scan_files(w.cohort, w.patient),
+        # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
+        table=lambda w: ancient(f"{DATA}/{w.cohort}/participants.tsv") if is_phantom(w.cohort) else [],
+        code=lib("cohort", "scan"),
+    output:
+        f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+    log:
+        f"{LOGS}/intake/{{cohort}}/{{patient}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        patient=lambda w: vars(PATIENTS[w.cohort, w.patient]),
+        patch_size=config["patches"]["size"],
+    script:
+        "../scripts/check_patient.py"
+
+
+# One small file stands for a split's scans wherever they are read again: it holds their digests, and a step that reads
+# it reruns when a scan has changed, not when one was touched.
+rule checked:
+    input:
+        lambda w: [f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in ids(w.cohort, w.split)],
+    output:
+        f"{RESULTS}/cohort/{{cohort}}/{{split}}.csv",
+    log:
+        f"{LOGS}/intake/{{cohort}}/{{split}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=500,
+        runtime=5,
+    script:
+        "../scripts/list_patients.py"
+
+
+rule patches:
+    input:
+        scan=lambda w: scan_files(w.cohort, w.patient),
+        checked=ancient(f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json"),
+        code=lib("cohort", "scan", "patches"),
+    output:
+        f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
+    log:
+        f"{LOGS}/patches/{{cohort}}/{{patient}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        patient=lambda w: vars(PATIENTS[w.cohort, w.patient]),
+        size=config["patches"]["size"],
+        n=config["patches"]["per_patient"],
+        seed=config["seed"],
+    script:
+        "../scripts/sample_patches.py"

@@ -1,0 +1,80 @@
+# GANs per level and run, and the labelled pairs they make.
+
+
+rule gan:
+    input:
+        patches=patches(config["train_cohort"]),
+        # Every scan of the study has passed its checks before hours of training; a patient added later retrains nothing.
+        checked=ancient(all_scans()),
+        code=lib("checkpoint", "gans", "patches", "privacy", "train_gan"),
+    output:
+        generators=[
+            f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt" for epoch in gan_epochs("inf")
+        ],
+        history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
+        privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
+    log:
+        f"{LOGS}/gan/{{arch}}/{{level}}/run-{{run}}.log",
+    benchmark:
+        f"{LOGS}/gan/{{arch}}/{{level}}/run-{{run}}.tsv"
+    wildcard_constraints:
+        level="inf",
+    priority: 10
+    conda:
+        TORCH_ENV
+    threads: config["gan"]["threads"]
+    resources:
+        mem_mb=gan_memory,
+        runtime=2880,
+        gpu=1,
+    params:
+        training=lambda w: gan_training(w.level),
+        patch_size=config["patches"]["size"],
+        delta=config["privacy"]["delta"],
+        seed=config["seed"],
+        public=is_public(config["train_cohort"]),
+        cohort=config["train_cohort"],
+    script:
+        "../scripts/train_gan.py"
+
+
+use rule gan as private_gan with:
+    output:
+        generators=[
+            f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
+            for epoch in gan_epochs("noise-1")
+        ],
+        history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
+        privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
+    wildcard_constraints:
+        level=r"noise-\d+(?:\.\d+)?",
+
+
+rule synthetic:
+    input:
+        generator=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{{epoch}}.pt",
+        privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
+        code=lib("checkpoint", "figures", "gans", "synthesis"),
+    output:
+        pairs=f"{RESULTS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.npz",
+        sheet=report(
+            f"{RESULTS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.png",
+            caption="../report/sheet.rst",
+            category="Synthetic pairs",
+            labels={"level": "{level}", "run": "{run}", "epoch": "{epoch}"},
+        ),
+    log:
+        f"{LOGS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.log",
+    conda:
+        TORCH_ENV
+    threads: config["gan"]["threads"]
+    resources:
+        mem_mb=lambda w: 1500 + 4 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 // 10**6,
+        runtime=60,
+    params:
+        synthesis=config["synthesis"],
+        seed=config["seed"],
+        threads=config["gan"]["threads"],
+        device=config["gan"]["device"],
+    script:
+        "../scripts/synthesise.py"

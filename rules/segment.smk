@@ -1,0 +1,157 @@
+# U-Nets on every source of pairs, whole-volume prediction, metrics, and the choice by validation patients.
+
+
+rule unet:
+    input:
+        pairs=lambda w: pairs_of(w.source),
+        checked=ancient(all_scans()),
+        code=lib("checkpoint", "patches", "train_unet", "unet"),
+    output:
+        weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
+        history=f"{RESULTS}/unet/{{source}}/{{setting}}/history.csv",
+    log:
+        f"{LOGS}/unet/{{source}}/{{setting}}.log",
+    benchmark:
+        f"{LOGS}/unet/{{source}}/{{setting}}.tsv"
+    conda:
+        TORCH_ENV
+    threads: config["unet"]["threads"]
+    resources:
+        mem_mb=unet_memory,
+        runtime=720,
+        gpu=1,
+    params:
+        training={key: config["unet"][key] for key in config["unet"] if key != "grid"},
+        setting=lambda w: SETTINGS[w.setting],
+        shuffled=lambda w: w.source.endswith("-shuffled"),
+        seed=config["seed"],
+    script:
+        "../scripts/train_unet.py"
+
+
+rule validate:
+    input:
+        weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
+        scans=scans(config["train_cohort"], "validation"),
+        code=lib("checkpoint", "cohort", "evaluation", "metrics", "patches", "prediction", "scan", "unet"),
+    output:
+        metrics=[
+            f"{RESULTS}/metrics/{{source}}/{{setting}}/{config['train_cohort']}/{patient}.csv"
+            for patient in ids(config["train_cohort"], "validation")
+        ],
+    log:
+        f"{LOGS}/validate/{{source}}/{{setting}}.log",
+    conda:
+        TORCH_ENV
+    threads: config["unet"]["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        patients=patient_records(config["train_cohort"], "validation"),
+        prediction=config["prediction"],
+        patch_size=config["patches"]["size"],
+        threads=config["unet"]["threads"],
+        device=config["unet"]["device"],
+    script:
+        "../scripts/evaluate_unet.py"
+
+
+rule select:
+    input:
+        lambda w: [
+            path
+            for setting in SETTINGS
+            for path in metric_files(w.source, setting, config["train_cohort"], "validation")
+        ],
+    output:
+        f"{RESULTS}/selection/{{source}}.json",
+    log:
+        f"{LOGS}/select/{{source}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=list(SETTINGS),
+    script:
+        "../scripts/select_setting.py"
+
+
+rule baseline:
+    input:
+        scans=scans(config["train_cohort"], "validation"),
+        checked=ancient(all_scans()),
+        code=lib("baselines", "cohort", "patches", "scan"),
+    output:
+        f"{RESULTS}/selection/{{baseline}}.json",
+    log:
+        f"{LOGS}/baseline/{{baseline}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    params:
+        patients=patient_records(config["train_cohort"], "validation"),
+        patch_size=config["patches"]["size"],
+        frangi_sigmas=config["baselines"]["frangi_sigmas"],
+        candidates=config["baselines"]["candidates"],
+    script:
+        "../scripts/tune_baseline.py"
+
+
+# A rule's outputs can't depend on its wildcards, and cohorts have patients of their own: one rule a cohort.
+for cohort in config["test_cohorts"]:
+
+    rule:
+        name:
+            f"test_{cohort}"
+        input:
+            selection=f"{RESULTS}/selection/{{source}}.json",
+            weights=[f"{RESULTS}/unet/{{source}}/{setting}/weights.pt" for setting in SETTINGS],
+            scans=scans(cohort, "test"),
+            code=lib("checkpoint", "cohort", "evaluation", "metrics", "patches", "prediction", "scan", "unet"),
+        output:
+            metrics=metric_files("{source}", "selected", cohort, "test"),
+            predictions=prediction_files("{source}", cohort),
+        log:
+            f"{LOGS}/test/{{source}}/{cohort}.log",
+        conda:
+            TORCH_ENV
+        threads: config["unet"]["threads"]
+        resources:
+            mem_mb=4000,
+            runtime=240,
+        params:
+            patients=patient_records(cohort, "test"),
+            prediction=config["prediction"],
+            patch_size=config["patches"]["size"],
+            threads=config["unet"]["threads"],
+            device=config["unet"]["device"],
+        script:
+            "../scripts/evaluate_unet.py"
+
+    rule:
+        name:
+            f"test_baseline_{cohort}"
+        input:
+            selection=f"{RESULTS}/selection/{{baseline}}.json",
+            scans=scans(cohort, "test"),
+            code=lib("baselines", "cohort", "evaluation", "metrics", "patches", "scan"),
+        output:
+            metrics=metric_files("{baseline}", "selected", cohort, "test"),
+            predictions=prediction_files("{baseline}", cohort),
+        log:
+            f"{LOGS}/test/{{baseline}}/{cohort}.log",
+        conda:
+            CPU_ENV
+        resources:
+            mem_mb=6000,
+            runtime=240,
+        params:
+            patients=patient_records(cohort, "test"),
+            patch_size=config["patches"]["size"],
+        script:
+            "../scripts/evaluate_baseline.py"

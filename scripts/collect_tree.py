@@ -1,0 +1,32 @@
+"""Gather a typical test patient's prediction by the best private run (by validation), for figure 7."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from privessel.atomic import atomic_path
+from privessel.cohort import Patient
+from privessel.figures.choice import choose_best_private, choose_patient, find_dsc
+from privessel.figures.errors import fig7_data
+from privessel.job import logged
+from privessel.scan import load_mask, load_scan
+
+with logged(snakemake.log[0]):
+    params, scores = snakemake.params, pd.read_csv(snakemake.input.scores)
+    patient = choose_patient(scores, cohort=params.cohort)
+    best = choose_best_private(scores).iloc[0]
+    ending = f"/{best['source']}/{params.cohort}/{patient}.nii.gz"
+    scan = load_scan(Patient(**params.patients[patient]), patch_size=params.patch_size)
+    data = fig7_data(
+        image=scan.image,
+        truth=scan.vessels,
+        prediction=load_mask(Path(next(path for path in snakemake.input.predictions if path.endswith(ending)))),
+        brain=scan.brain,
+        spacing=scan.spacing,
+        level=best["level"],
+        eps=best["eps"],
+        eps_published=best["eps_published"],
+        dsc=find_dsc(scores, source=best["source"], patient=patient),
+    )
+    with atomic_path(Path(snakemake.output[0])) as partial:
+        np.savez_compressed(partial, **data)

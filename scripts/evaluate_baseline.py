@@ -1,0 +1,20 @@
+"""Segment whole volumes with a tuned baseline and score every patient."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+from privessel.baselines import apply
+from privessel.cohort import Patient
+from privessel.evaluation import evaluate_patients
+from privessel.job import logged
+
+with logged(snakemake.log[0]):
+    parameters = json.loads(Path(snakemake.input.selection).read_text())["parameters"]
+    evaluate_patients(
+        [Patient(**record) for record in snakemake.params.patients],
+        partial(apply, parameters),
+        patch_size=snakemake.params.patch_size,
+        rows=[Path(path) for path in snakemake.output.metrics],
+        masks=[Path(path) for path in snakemake.output.predictions],
+    )

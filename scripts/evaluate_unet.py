@@ -1,0 +1,27 @@
+"""Segment whole volumes with one U-Net (the chosen setting's, where there is a choice) and score every patient."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import torch
+from privessel.cohort import Patient
+from privessel.evaluation import evaluate_patients
+from privessel.job import logged
+from privessel.prediction import predict_volume
+from privessel.unet import TrainedUNet
+
+with logged(snakemake.log[0]):
+    params, weights = snakemake.params, snakemake.input.weights
+    torch.set_num_threads(params.threads)
+    if "selection" in snakemake.input.keys():
+        setting = json.loads(Path(snakemake.input.selection).read_text())["setting"]
+        weights = next(path for path in weights if Path(path).parent.name == setting)
+    predict = partial(predict_volume, TrainedUNet.load(Path(weights)), device=params.device, **params.prediction)
+    evaluate_patients(
+        [Patient(**record) for record in params.patients],
+        lambda scan: predict(scan.image, scan.brain),
+        patch_size=params.patch_size,
+        rows=[Path(path) for path in snakemake.output.metrics],
+        masks=[Path(path) for path in snakemake.output.get("predictions", [])],
+    )

@@ -1,0 +1,3 @@
+"""Differentially private sharing of labelled brain-vessel images: the library behind the workflow."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,272 @@
+"""A cohort's table: who its patients are, in which split, and where their files lie.
+
+The Snakefile imports this module, so it needs nothing but the standard library; `scan` opens the files.
+"""
+
+import csv
+import re
+import string
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from privessel.errors import CohortError
+
+SPLITS = ("train", "validation", "test")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One row of a cohort's table: `id` without 'sub-', and the NIfTI files (`brain` None: no masks)."""
+
+    id: str
+    cohort: str
+    split: str
+    image: Path
+    vessels: Path
+    brain: Path | None
+
+    @property
+    def files(self) -> list[Path]:
+        """Image, vessel mask and, where there is one, brain mask."""
+        return [path for path in (self.image, self.vessels, self.brain) if path is not None]
+
+
+def read_participants(
+    *, cohort: str, root: Path, participants: str, image: str, vessels: str, brain: str | None
+) -> list[Patient]:
+    """Read a cohort's tab-separated `participants` table under `root`, in the table's order.
+
+    `image`, `vessels` and `brain` are paths relative to `root` with `{patient}` (participant_id without
+    'sub-'), `{session}` (column session or session_id without 'ses-') or any other column in braces. Raises
+    CohortError listing every problem of the table with its remedy. Whether the files exist is for `scan`.
+    """
+    table = Path(root) / participants
+    where = f"cohort {cohort}: {table}"
+    if not table.is_file():
+        raise CohortError(
+            f"{where} does not exist. Remedy: correct root or participants of this cohort in the config."
+        )
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines, delimiter="\t")
+            rows = list(reader)
+            columns = list(reader.fieldnames or [])
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise CohortError(
+            f"{where} is not a text table ({problem}). Remedy: save it tab-separated in UTF-8."
+        ) from problem
+    missing = [name for name in ("participant_id", "split") if name not in columns]
+    if missing:
+        raise CohortError(
+            f"{where} has no column {' and no column '.join(missing)} (found: {', '.join(columns)}). "
+            f"Remedy: add it; columns are separated by tabs, and split is one of {', '.join(SPLITS)}."
+        )
+    return build_patients(
+        cohort=cohort, root=root, rows=rows, image=image, vessels=vessels, brain=brain, where=where
+    )
+
+
+def build_patients(
+    *,
+    cohort: str,
+    root: Path,
+    rows: Sequence[Mapping[str, str | None]],
+    image: str,
+    vessels: str,
+    brain: str | None,
+    where: str,
+) -> list[Patient]:
+    """Turn table rows with participant_id, split and the templates' columns into patients.
+
+    `where` names the rows' source in errors. Raises CohortError listing every problem.
+    """
+    if not rows:
+        raise CohortError(f"{where} has no patients. Remedy: add one row a patient.")
+    templates = {"image": image, "vessels": vessels} | ({} if brain is None else {"brain": brain})
+    known = {name for name in rows[0] if name is not None} | {"patient"}
+    known |= {"session"} if known & {"session", "session_id"} else set()
+    fields, problems = _template_fields(templates, known)
+    patients = []
+    for number, row in enumerate(rows, start=1):
+        values, faults = _row_values(row, fields)
+        if faults:
+            problems += [f"row {number}: {fault}" for fault in faults]
+            continue
+        if problems:
+            # Paths of a broken template or table are never used; only further faults are of interest.
+            paths = dict.fromkeys(("image", "vessels", "brain"), Path(root))
+        else:
+            paths = {role: Path(root) / template.format(**values) for role, template in templates.items()}
+        patients.append(
+            Patient(
+                id=values["patient"],
+                cohort=cohort,
+                split=values["split"],
+                image=paths["image"],
+                vessels=paths["vessels"],
+                brain=paths.get("brain"),
+            )
+        )
+    problems += _repeated_ids(patients)
+    if not problems:
+        problems += _shared_files(patients)
+    _raise_all(where, problems)
+    return patients
+
+
+def check_cohorts(cohorts: Mapping[str, Sequence[Patient]]) -> None:
+    """Refuse a patient listed twice, in two splits or in two cohorts; the CohortError lists all of them."""
+    problems = []
+    homes: dict[str, list[str]] = defaultdict(list)
+    for cohort, patients in cohorts.items():
+        problems += [f"cohort {cohort}: {problem}" for problem in _repeated_ids(patients)]
+        for name in dict.fromkeys(patient.id for patient in patients):
+            homes[name].append(cohort)
+    problems += [
+        f"patient {name} is in the cohorts {' and '.join(where)}: keep one row, or give different people "
+        "different ids"
+        for name, where in homes.items()
+        if len(where) > 1
+    ]
+    _raise_all("cohorts", problems)
+
+
+def check_files(patients: Sequence[Patient]) -> None:
+    """Raise CohortError listing every file of `patients` that does not exist."""
+    problems = [
+        f"patient {patient.id}: {path} does not exist: put it there, or correct the templates in the config"
+        for patient in patients
+        for path in patient.files
+        if not path.is_file()
+    ]
+    _raise_all(f"cohort {patients[0].cohort}", problems)
+
+
+def check_listed(patient: Patient, participants: Path) -> None:
+    """Refuse a patient whom the table on disk does not list under the same split.
+
+    For simulated cohorts, whose patients the config's counts name before the table is written.
+    """
+    with participants.open(newline="", encoding="utf-8") as lines:
+        splits = {row["participant_id"]: row["split"] for row in csv.DictReader(lines, delimiter="\t")}
+    found = splits.get(f"sub-{patient.id}")
+    if found != patient.split:
+        raise CohortError(
+            f"patient {patient.id} (cohort {patient.cohort}): {participants} says {found or 'nothing'}, the "
+            f"config {patient.split}. Remedy: delete the table and run again; it is written from the config."
+        )
+
+
+def require_splits(patients: Sequence[Patient], cohort: str, splits: Iterable[str]) -> None:
+    """Raise CohortError when `cohort` has no patient in one of `splits`."""
+    present = {patient.split for patient in patients}
+    problems = [
+        f"no {split} patients: give some rows split '{split}' in its participants.tsv"
+        for split in splits
+        if split not in present
+    ]
+    _raise_all(f"cohort {cohort}", problems)
+
+
+def check_output_outside(output: Path, roots: Mapping[str, Path]) -> None:
+    """Refuse an output folder that is or lies in a cohort's root (name -> folder), links followed."""
+    target = Path(output).resolve()
+    problems = [
+        f"lies inside the input folder {root} of cohort {cohort}: choose an output folder outside it"
+        for cohort, root in roots.items()
+        if target.is_relative_to(Path(root).resolve())
+    ]
+    _raise_all(f"output folder {output}", problems)
+
+
+def _template_fields(templates: Mapping[str, str], known: set[str]) -> tuple[set[str], list[str]]:
+    """Collect the columns that templates name, and what is wrong with the templates."""
+    fields, problems = set(), []
+    for role, template in templates.items():
+        try:
+            named = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+        except ValueError as problem:
+            problems.append(
+                f"template {role} '{template}' is malformed ({problem}): correct it in the config"
+            )
+            continue
+        problems += [
+            f"template {role} '{template}' names the unknown column '{field}' "
+            f"(known: {', '.join(sorted(known))}): correct it in the config or add the column"
+            for field in sorted(named - known)
+        ]
+        fields |= named & known
+    return fields, problems
+
+
+def _row_values(row: Mapping[str, str | None], fields: set[str]) -> tuple[dict[str, str], list[str]]:
+    """Read one row's id, split and the columns in `fields`, and what is wrong with them."""
+    values = {name: (value or "").strip() for name, value in row.items() if name is not None}
+    values["patient"] = values["participant_id"].removeprefix("sub-")
+    values["session"] = (values.get("session") or values.get("session_id") or "").removeprefix("ses-")
+    faults = []
+    if not _is_name(values["patient"]):
+        faults.append(
+            f"participant_id '{values['participant_id']}' cannot be a file name: use only letters, digits "
+            "and . _ -, without '..' and beginning with a letter or digit"
+        )
+    if values["split"] not in SPLITS:
+        faults.append(
+            f"patient {values['patient']} has split '{values['split']}': use one of {', '.join(SPLITS)}"
+        )
+    faults += [
+        f"patient {values['patient']} has {field} '{values[field]}', which cannot be part of a path: "
+        "use letters, digits and . _ - only"
+        for field in sorted(fields - {"patient", "participant_id", "split"})
+        if not _is_name(values[field])
+    ]
+    return values, faults
+
+
+def _is_name(value: str) -> bool:
+    """Tell whether a value is safe as part of a file name."""
+    return _NAME.fullmatch(value) is not None and ".." not in value
+
+
+def _repeated_ids(patients: Iterable[Patient]) -> list[str]:
+    """Describe every id that occurs more than once."""
+    splits: dict[str, list[str]] = defaultdict(list)
+    for patient in patients:
+        splits[patient.id].append(patient.split)
+    problems = []
+    for name, found in splits.items():
+        if len(set(found)) > 1:
+            problems.append(
+                f"patient {name} is in the splits {' and '.join(dict.fromkeys(found))}: keep one row"
+            )
+        elif len(found) > 1:
+            problems.append(f"patient {name} occurs {len(found)} times: keep one row (one session) a patient")
+    return problems
+
+
+def _shared_files(patients: Sequence[Patient]) -> list[str]:
+    """Describe every file that two patients would share, as with a template that lacks {patient}."""
+    owners: dict[Path, list[str]] = defaultdict(list)
+    for patient in patients:
+        for path in (patient.image, patient.vessels, patient.brain):
+            if path is not None:
+                owners[path].append(patient.id)
+    return [
+        f"patients {', '.join(names)} share the file {path}: use {{patient}} in the path templates, and a "
+        "template of its own for each kind of file"
+        for path, names in owners.items()
+        if len(names) > 1
+    ]
+
+
+def _raise_all(where: str, problems: Sequence[str]) -> None:
+    """Raise one CohortError for all problems of one place, if there are any."""
+    if len(problems) == 1:
+        raise CohortError(f"{where}: {problems[0]}.")
+    if problems:
+        raise CohortError(
+            f"{where}: {len(problems)} problems:\n" + "\n".join(f"- {problem}." for problem in problems)
+        )

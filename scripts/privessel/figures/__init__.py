@@ -1,0 +1,1 @@
+"""Figures and tables of the study: arrays and data frames in, matplotlib figures out."""

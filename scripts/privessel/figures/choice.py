@@ -1,0 +1,31 @@
+"""Which models and which patient the pictures show."""
+
+import numpy as np
+import pandas as pd
+
+from privessel.figures.tally import IDENTITY, choose_private, order_levels, tally
+
+
+def choose_levels(scores: pd.DataFrame) -> pd.DataFrame:
+    """The best run by validation DSC of every level and kept epoch: one row of identity each, by falling eps."""
+    rows = order_levels(tally(scores))
+    chosen = rows[rows["best"]].drop_duplicates("source")[IDENTITY]
+    return chosen.sort_values("eps", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def choose_best_private(scores: pd.DataFrame) -> pd.DataFrame:
+    """The private run with the best validation DSC, as one row of identity; no row where no level is private."""
+    source = choose_private(tally(scores))
+    return scores[scores["source"] == source].drop_duplicates("source")[IDENTITY].reset_index(drop=True)
+
+
+def choose_patient(scores: pd.DataFrame, *, cohort: str) -> str:
+    """The test patient of `cohort` whose DSC with real patches is the median (the lower of two): a typical one."""
+    rows = scores[(scores["source"] == "real") & (scores["cohort"] == cohort)].sort_values(["dsc", "patient"])
+    return str(rows["patient"].iloc[(len(rows) - 1) // 2])
+
+
+def find_dsc(scores: pd.DataFrame, *, source: str, patient: str) -> float:
+    """DSC of one patient's prediction; NaN where there is none."""
+    found = scores.loc[(scores["source"] == source) & (scores["patient"] == patient), "dsc"]
+    return float(found.iloc[0]) if len(found) else np.nan

@@ -1,0 +1,194 @@
+"""Figures 4 and 7: where a segmentation is right and where it is wrong."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from privessel.figures.maps import (
+    COLOURS,
+    big_and_small_slice,
+    classify,
+    content_box,
+    fullest_slice,
+    overlay,
+    project,
+)
+from privessel.figures.style import SMALL, format_eps, head_column, head_row, place_axes, show, styled
+
+_PAGE = 6.9  # inches of pictures across figure 7
+
+
+def fig4_data(
+    *,
+    image: np.ndarray,
+    truth: np.ndarray,
+    predictions: Sequence[np.ndarray],
+    level: Sequence[str],
+    eps: Sequence[float],
+    eps_published: Sequence[float],
+    dsc: Sequence[float],
+) -> dict[str, np.ndarray]:
+    """Cut figure 4 from volumes (x, y, z) of one patient: the axial slice with the most vessel voxels.
+
+    predictions, level, eps, eps_published and dsc (of the whole volume): an entry a column, `real` first.
+    """
+    z = fullest_slice(truth)
+    return {
+        "image": np.asarray(image[:, :, z], np.float32),
+        "truth": np.asarray(truth[:, :, z], bool),
+        "prediction": np.stack([np.asarray(prediction[:, :, z], bool) for prediction in predictions]),
+        "level": np.array(level, str),
+        "eps": np.array(eps, float),
+        "eps_published": np.array(eps_published, float),
+        "dsc": np.array(dsc, float),
+    }
+
+
+@styled
+def fig4(data: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the error maps of one slice for the real patches and for each level, whole-volume DSC below.
+
+    data: the entries of `fig4_data`; the slice is cropped to what is not zero.
+    Source: Kossen et al. 2022, figure 4.
+    """
+    box = content_box(data["image"] != 0, data["truth"], *data["prediction"])
+    image, truth = data["image"][box], data["truth"][box]
+    count = len(data["prediction"])
+    rows = -(-count // 5)
+    across = -(-count // rows)
+    width = 1.38
+    height = width * image.shape[1] / image.shape[0]
+    left, gap, head, foot, legend = 0.55, 0.06, 0.36, 0.24, 0.24
+    figure = Figure(figsize=(left + across * (width + gap), rows * (height + head + foot) + legend))
+    for k, prediction in enumerate(data["prediction"]):
+        row, column = divmod(k, across)
+        top = row * (height + head + foot) + head
+        axes = place_axes(figure, left=left + column * (width + gap), top=top, width=width, height=height)
+        show(axes, overlay(image, classify(truth, prediction[box])))
+        eps, published = float(data["eps"][k]), float(data["eps_published"][k])
+        head_column(axes, level=str(data["level"][k]), eps=eps, eps_published=published)
+        text = f"DSC {_number(data['dsc'][k])}{'' if prediction.any() else ', slice empty'}"
+        axes.text(0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top")
+        if column == 0:
+            head_row(axes)
+    _mark_right(figure.axes[0])
+    _key(figure)
+    return figure
+
+
+def fig7_data(
+    *,
+    image: np.ndarray,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    brain: np.ndarray,
+    spacing: Sequence[float],
+    level: str,
+    eps: float,
+    eps_published: float,
+    dsc: float,
+) -> dict[str, np.ndarray]:
+    """Crop one patient's volumes (x, y, z) to the brain's box for figure 7; spacing in mm."""
+    box = content_box(brain, truth, prediction)
+    return {
+        "image": np.asarray(image[box], np.float32),
+        "truth": np.asarray(truth[box], bool),
+        "prediction": np.asarray(prediction[box], bool),
+        "spacing": np.array(spacing, float),
+        "level": np.array(level),
+        "eps": np.array(eps, float),
+        "eps_published": np.array(eps_published, float),
+        "dsc": np.array(dsc, float),
+    }
+
+
+@styled
+def fig7(data: Mapping[str, Any]) -> Figure:
+    """Draw the errors of the best private model: a slice of big vessels, one of small ones, the whole tree.
+
+    data: the entries of `fig7_data`. C shows from three sides the voxel nearest to the viewer, darker with
+    depth. Source: Kossen et al. 2022, figure 7.
+    """
+    truth, spacing = np.asarray(data["truth"]), np.asarray(data["spacing"], float)
+    codes = classify(truth, data["prediction"])
+    big, small = big_and_small_slice(truth, spacing=spacing)
+    x, y, z = np.array(truth.shape) * spacing
+    slices = [overlay(data["image"][:, :, k], codes[:, :, k]) for k in (big, small)]
+    views = [
+        (project(codes, axis=2), (x, y), "from below"),
+        (project(codes, axis=1), (x, z), "from the front"),
+        (project(codes, axis=0), (y, z), "from the left"),
+    ]
+    gap, head, between, legend = 0.12, 0.42, 0.34, 0.26
+    above = min((_PAGE - gap) / 2 / x, 3.9 / y)  # inches a mm of the slices
+    below = (_PAGE - 2 * gap) / (x + x + y)  # and of the three views, which fill the width
+    upper, lower = y * above, max(y, z) * below
+    figure = Figure(figsize=(_PAGE + 0.1, head + upper + between + lower + legend))
+    left = 0.05 + (_PAGE - 2 * x * above - gap) / 2
+    for picture, letter, name in zip(slices, "AB", ("big vessels", "small vessels"), strict=True):
+        axes = place_axes(figure, left=left, top=head, width=x * above, height=upper)
+        show(axes, picture, extent=(x, y))
+        axes.set_title(name, fontsize=7.5, pad=3)
+        _letter(axes, letter)
+        left += x * above + gap
+    left = 0.05
+    for picture, (width, height), name in views:
+        top = head + upper + between + (lower - height * below) / 2
+        axes = place_axes(figure, left=left, top=top, width=width * below, height=height * below)
+        show(axes, picture, extent=(width, height))
+        axes.set_title(name, fontsize=7.5, pad=3)
+        left += width * below + gap
+    _letter(figure.axes[2], "C")
+    for k in (0, 2):
+        _mark_right(figure.axes[k])
+        _scale_bar(figure.axes[k])
+    figure.text(0.5, 1 - 0.15 / figure.get_size_inches()[1], _headline(data), ha="center", fontsize=8)
+    _key(figure)
+    return figure
+
+
+def _headline(data: Mapping[str, Any]) -> str:
+    eps, published = format_eps(float(data["eps"])), format_eps(float(data["eps_published"]))
+    empty = "" if np.any(data["prediction"]) else "; the prediction is empty"
+    return f"{data['level']}: ε = {eps} (as published {published}), DSC {_number(data['dsc'])}{empty}"
+
+
+def _number(value: float) -> str:
+    return "missing" if np.isnan(value) else f"{float(value):.2f}"
+
+
+def _key(figure: Figure) -> None:
+    names = ("true positive", "false positive", "false negative")
+    handles = [
+        Patch(facecolor=colour / 255, edgecolor="#444444", linewidth=0.4, label=name)
+        for colour, name in zip(COLOURS[1:], names, strict=True)
+    ]
+    look = {"ncols": 3, "frameon": False, "handlelength": 1.0, "borderaxespad": 0.2, "fontsize": 7.5}
+    figure.legend(handles=handles, loc="lower center", **look)
+
+
+def _letter(axes: Axes, letter: str) -> None:
+    axes.set_title(letter, loc="left", fontweight="bold", fontsize=9, pad=3)
+
+
+def _mark_right(axes: Axes) -> None:
+    axes.text(0.025, 0.975, "R", transform=axes.transAxes, color="white", ha="left", va="top", fontsize=7)
+
+
+def _scale_bar(axes: Axes) -> None:
+    """Draw 20 mm at the lower right; the axes' units are mm."""
+    right, bottom = 0.96 * axes.get_xlim()[1], 0.96 * axes.get_ylim()[0]
+    axes.plot([right - 20, right], [bottom, bottom], color="white", linewidth=1.2, solid_capstyle="butt")
+    axes.annotate(
+        "20 mm",
+        (right - 10, bottom),
+        (0, 3),
+        textcoords="offset points",
+        color="white",
+        ha="center",
+        fontsize=SMALL,
+    )

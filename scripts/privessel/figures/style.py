@@ -1,0 +1,144 @@
+"""One look for every figure, and files whose bytes depend on the figure alone."""
+
+import functools
+import textwrap
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from privessel.atomic import atomic_path
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Okabe and Ito's palette, safe for the common colour-blindnesses, without its yellow: too pale on white.
+PALETTE = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "purple": "#CC79A7",
+    "grey": "#6E6E6E",
+}
+SMALL = 6.5
+_HEAD_LINES = (14.5, 4.5)  # points from a picture up to the base lines of its head
+
+_PARAMETERS = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "ytick.minor.size": 1.5,
+    "lines.linewidth": 1.0,
+    "image.interpolation": "none",
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+}
+# Without these a file would carry the moment it was written and never compare equal to its twin.
+_METADATA = {".pdf": {"CreationDate": None, "ModDate": None}, ".png": {"Software": None}}
+
+
+def style() -> AbstractContextManager[None]:
+    """Return a context in which matplotlib draws in the house style; a user's matplotlibrc is set aside."""
+    return matplotlib.style.context(["default", _PARAMETERS])
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Run a drawing function inside `style()`."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        with style():
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def save(figure: Figure, *paths: Path) -> None:
+    """Write `figure` to every path, `.pdf` (fonts as type 42) or `.png` (300 dpi), each whole or not at all.
+
+    The bytes depend on the figure and the version of matplotlib only. Raises ValueError for another suffix.
+    """
+    unknown = [str(path) for path in paths if Path(path).suffix not in _METADATA]
+    if unknown:
+        raise ValueError(f"figures are written as .pdf or .png, not as {', '.join(unknown)}")
+    with style():
+        for path in paths:
+            suffix = Path(path).suffix
+            with atomic_path(Path(path)) as partial:
+                figure.savefig(partial, format=suffix[1:], metadata=_METADATA[suffix])
+
+
+def format_eps(eps: float) -> str:
+    """Return eps as printed on axes and in tables: three digits, `∞`, or `–` where there is none."""
+    if np.isnan(eps):
+        return "–"
+    return "∞" if np.isinf(eps) else f"{eps:.3g}"
+
+
+def format_noise(noise_multiplier: float) -> str:
+    """Return a noise multiplier as printed on axes and in tables, `–` where there is none."""
+    return f"{noise_multiplier:g}" if np.isfinite(noise_multiplier) else "–"
+
+
+def place_axes(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes, all in inches; `left` and `top` count from the upper left corner of the figure."""
+    across, down = figure.get_size_inches()
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> None:
+    """Write above a picture its valid eps, below that the published one; for real patches, their name."""
+    texts = [level] if np.isnan(eps) else [f"ε = {format_eps(eps)}", f"({format_eps(eps_published)})"]
+    look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
+    for text, above in zip(texts, _HEAD_LINES, strict=False):
+        axes.annotate(text, (0.5, 1), (0, above), fontsize=7.5, **look)
+
+
+def head_row(axes: Axes) -> None:
+    """Say, left of the heads of a row of pictures, what their two lines are."""
+    look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
+    for text, above in zip(("valid", "published"), _HEAD_LINES, strict=True):
+        axes.annotate(text, (0, 1), (-4, above), fontsize=SMALL, color="#444444", **look)
+
+
+def show(axes: Axes, picture: np.ndarray, *, extent: tuple[float, float] | None = None) -> None:
+    """Draw `picture` (rows, columns[, 3]), uint8, without axes; `extent` its width and height, as in mm."""
+    box = None if extent is None else (0, extent[0], extent[1], 0)
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=box)
+    axes.set_axis_off()
+
+
+def upright(plane: np.ndarray) -> np.ndarray:
+    """Turn an axial plane (x, y, ...) in RAS into screen rows: anterior up, patient's right on the left."""
+    return np.swapaxes(plane, 0, 1)[::-1, ::-1]
+
+
+def wrap_notes(notes: list[str], *, width: float) -> list[str]:
+    """Break notes into lines that fit `width` inches at the size of notes."""
+    return [line for note in notes for line in textwrap.wrap(note, int(width / 0.053))]
+
+
+def write_notes(figure: Figure, lines: list[str], *, left: float, bottom: float) -> None:
+    """Write lines of notes on missing or odd values, upwards from a corner given in inches."""
+    width, height = figure.get_size_inches()
+    figure.text(left / width, bottom / height, "\n".join(lines), fontsize=SMALL, color="#444444", va="bottom")

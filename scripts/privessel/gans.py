@@ -1,0 +1,157 @@
+"""The GAN's nets: a generator and a critic of labelled patches (n, 2, s, s), channels image and label.
+
+The paper's nets (Kossen et al. 2022, figure 1) have patches of 96 pixels, 128 latent components, widths
+of 96, batch norm in the generator and instance norm in the critic. Smaller patches drop stages:
+
+    patch 96, 48, 24     base 3, with 5, 4, 3 stages
+    patch 128, 64, 32    base 4, with 5, 4, 3 stages
+
+No layer has a bias but the hidden ones of a critic without norms: a norm would remove it, in the
+critic's last layer it cancels between real and fake, and the generator's norms have their own.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+BASES = (3, 4)
+
+
+@dataclass(frozen=True)
+class GanShape:
+    """Everything that decides the nets' form; ValueError for a form that cannot be built."""
+
+    patch: int  # pixels a side: 3 or 4 times a power of two
+    latent: int  # components of the generator's Gaussian input
+    generator_width: int  # channels of the generator's last hidden stage, doubled with every earlier one
+    critic_width: int  # channels of the critic's first stage, doubled with every later one
+    generator_norm: str  # batch (the paper) | group (what Opacus' converter made of it)
+    critic_norm: str  # instance (the paper; without affine parameters) | none
+    upsampling: (
+        str  # nearest (doubling, then a 5 x 5 convolution) | transposed (convolution, kernel 4, stride 2)
+    )
+
+    def __post_init__(self) -> None:
+        if self.base not in BASES or self.stages < 1 or self.patch != self.base * 2**self.stages:
+            raise ValueError(
+                f"no nets for patches of {self.patch} pixels: the size must be 3 or 4 times a power of two, "
+                "such as 24, 32, 48, 64, 96 or 128"
+            )
+        for name in ("latent", "generator_width", "critic_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, known in (
+            ("generator_norm", ("batch", "group")),
+            ("critic_norm", ("instance", "none")),
+            ("upsampling", ("nearest", "transposed")),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+
+    @property
+    def stages(self) -> int:
+        """How often the patch can be halved down to 3 or 4 pixels."""
+        stages = 0
+        while self.patch >> stages > max(BASES):
+            stages += 1
+        return stages
+
+    @property
+    def base(self) -> int:
+        """Pixels a side of the coarsest grid."""
+        return self.patch >> self.stages
+
+
+class Generator(nn.Module):
+    """Latent vectors (n, latent) to pairs (n, 2, s, s) in [-1, 1]."""
+
+    def __init__(self, shape: GanShape):
+        super().__init__()
+        widths = [shape.generator_width * 2**stage for stage in reversed(range(shape.stages))]
+        grid = (widths[0], shape.base, shape.base)
+        layers = [
+            nn.Linear(shape.latent, math.prod(grid), bias=False),
+            nn.Unflatten(1, grid),
+            _norm(shape.generator_norm, widths[0]),
+            nn.ReLU(),
+        ]
+        if shape.upsampling == "nearest":  # one convolution more than stages: the last keeps the size
+            widths = [widths[0], *widths]
+            layer, last = DoubledConv2d, DoubledConv2d(widths[-1], 2, stride=2)
+        else:
+            layer, last = _transposed, _transposed(widths[-1], 2)
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [layer(before, after), _norm(shape.generator_norm, after), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, last, nn.Tanh())
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """(n, latent) to (n, 2, s, s)."""
+        return self.layers(latent)
+
+
+class Critic(nn.Module):
+    """Pairs (n, 2, s, s) to scores (n,); no layer mixes samples, so every sample has its own gradient."""
+
+    def __init__(self, shape: GanShape):
+        super().__init__()
+        widths = [2, *(shape.critic_width * 2**stage for stage in range(shape.stages))]
+        bare = shape.critic_norm == "none"
+        layers = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers.append(nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1, bias=bare))
+            layers += [] if bare else [nn.InstanceNorm2d(after)]
+            layers.append(nn.LeakyReLU(0.2))
+        padding = 4 - shape.base  # one output pixel from a base of 3 or 4
+        layers.append(nn.Conv2d(widths[-1], 1, kernel_size=4, stride=2, padding=padding, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """(n, 2, s, s) to (n,)."""
+        return self.layers(pairs).flatten()
+
+
+class DoubledConv2d(nn.Module):
+    """Nearest-neighbour doubling and a 5 x 5 convolution, computed on the grid before doubling.
+
+    (n, c, s, s) to (n, d, 2s, 2s), or with `stride=2` back to (n, d, s, s). Doubling repeats pixels, so
+    the 25 taps fall on 3 x 3 pixels of the small grid: each of the four output phases is a 3 x 3
+    convolution whose kernel holds sums of the 5 x 5 weights. Equal to `interpolate` and `conv2d` up to
+    rounding, with 36 in place of 100 multiplications an input pixel and without the doubled copy.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, 5, 5))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        taps = torch.zeros(2, 3, 5)  # (output phase, pixel of the small grid, tap of the kernel)
+        for phase in range(2):
+            for tap in range(5):
+                taps[phase, (phase + tap - 2) // 2 + 1, tap] = 1
+        self.register_buffer("taps", taps[:1] if stride == 2 else taps, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, s, s) to (n, d, 2s, 2s), or (n, d, s, s) with a stride of 2."""
+        kernel = torch.einsum("pat,qbu,oitu->opqiab", self.taps, self.taps, self.weight)
+        x = functional.conv2d(x, kernel.flatten(0, 2), padding=1)
+        return functional.pixel_shuffle(x, len(self.taps))
+
+
+def initialise(net: nn.Module, generator: torch.Generator) -> None:
+    """Draw all weights anew, uniform within 1/sqrt(fan-in) as PyTorch does by default; biases are 0."""
+    for parameter in net.parameters():
+        if parameter.dim() > 1:
+            nn.init.kaiming_uniform_(parameter, a=math.sqrt(5), generator=generator)
+    for layer in net.modules():
+        if getattr(layer, "bias", None) is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def _transposed(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1, bias=False)
+
+
+def _norm(name: str, channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels) if name == "batch" else nn.GroupNorm(math.gcd(32, channels), channels)

@@ -1,0 +1,223 @@
+"""Patches of a scan: where they are cut, how they are stored, and how they become a volume again."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privessel.atomic import atomic_path
+from privessel.cohort import Patient
+from privessel.errors import CohortError
+from privessel.scan import Scan
+
+VERSION = 1
+Box = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Axial patches: `image` (n, s, s) float32 raw, `label` (n, s, s) bool, `centre` (n, 3) voxel (x, y, z).
+
+    `patient_index` (n,) int points into `patients`; `seeds` holds the sampling seed of each of them.
+    """
+
+    image: NDArray[np.float32]
+    label: NDArray[np.bool_]
+    centre: NDArray[np.int64]
+    patient_index: NDArray[np.int64]
+    patients: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+def sample_centres(
+    vessels: NDArray[np.bool_], brain: NDArray[np.bool_], *, n: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw `n` distinct centres (n, 3): ceil(n/2) on vessels inside the brain, the others anywhere in it.
+
+    Drawn without replacement, the second half only from voxels not taken by the first, so that no patch comes
+    twice (Kossen et al. 2022). Raises CohortError when a half has too few distinct voxels.
+    """
+    on_vessel = np.flatnonzero(vessels & brain)
+    wanted = (n + 1) // 2
+    if on_vessel.size < wanted:
+        raise CohortError(
+            f"{wanted} vessel-centred patches wanted, {on_vessel.size} vessel voxels in the brain"
+        )
+    first = rng.choice(on_vessel, wanted, replace=False)
+    free = brain.copy()
+    free.reshape(-1)[first] = False
+    anywhere = np.flatnonzero(free)
+    if anywhere.size < n - wanted:
+        raise CohortError(
+            f"{n - wanted} patches anywhere in the brain wanted, {anywhere.size} brain voxels left after the "
+            f"{wanted} vessel-centred ones"
+        )
+    second = rng.choice(anywhere, n - wanted, replace=False)
+    return np.stack(np.unravel_index(np.concatenate([first, second]), brain.shape), axis=1)
+
+
+def cut(volume: NDArray, centres: NDArray[np.integer], size: int) -> NDArray:
+    """Cut axial patches (n, size, size) around `centres` (n, 3); what lies beyond the volume is zero.
+
+    The centre is pixel size // 2 of its patch, so an even patch reaches one voxel further to the left.
+    """
+    offsets = np.arange(size) - size // 2
+    rows = centres[:, :1] + offsets
+    columns = centres[:, 1:2] + offsets
+    inside_rows = (rows >= 0) & (rows < volume.shape[0])
+    inside_columns = (columns >= 0) & (columns < volume.shape[1])
+    rows = np.clip(rows, 0, volume.shape[0] - 1)
+    columns = np.clip(columns, 0, volume.shape[1] - 1)
+    patches = volume[rows[:, :, None], columns[:, None, :], centres[:, 2, None, None]]
+    patches *= inside_rows[:, :, None] & inside_columns[:, None, :]
+    return patches
+
+
+def sample_patient(patient: Patient, scan: Scan, *, n: int, size: int, seed: int) -> Patches:
+    """Sample `n` patches of one patient, the same for the same seed; give each patient its own seed.
+
+    Raises CohortError naming the patient, the numbers and the remedy when there are too few distinct centres.
+    """
+    try:
+        centres = sample_centres(scan.vessels, scan.brain, n=n, rng=np.random.default_rng(seed))
+    except CohortError as problem:
+        raise CohortError(
+            f"patient {patient.id} (cohort {patient.cohort}): vessel mask {patient.vessels}: too few "
+            f"distinct patch centres: {problem}. Remedy: ask for fewer patches a patient in the config, or "
+            "leave the patient out of participants.tsv."
+        ) from problem
+    return Patches(
+        image=cut(scan.image, centres, size),
+        label=cut(scan.vessels, centres, size),
+        centre=centres,
+        patient_index=np.zeros(n, dtype=np.int64),
+        patients=(patient.id,),
+        seeds=(seed,),
+    )
+
+
+def save(path: Path, patches: Patches) -> None:
+    """Write one patient's patches as `.npz`, whole or not at all; equal patches give equal bytes."""
+    (patient,), (seed,) = patches.patients, patches.seeds
+    with atomic_path(path) as partial:
+        np.savez_compressed(
+            partial,
+            image=patches.image,
+            label=patches.label,
+            centre=patches.centre,
+            patient=patient,
+            seed=seed,
+            version=VERSION,
+        )
+
+
+def load(paths: Sequence[Path]) -> Patches:
+    """Read the patches of several patients, in the order of `paths`, into one set.
+
+    Raises CohortError naming the file if one is missing, damaged, of another version or another patch size.
+    """
+    parts = [_read(Path(path)) for path in paths]
+    sizes = {part["image"].shape[1:]: path for part, path in zip(parts, paths, strict=True)}
+    if len(sizes) > 1:
+        found = ", ".join(f"{shape} in {path}" for shape, path in sizes.items())
+        raise CohortError(
+            f"patches of different sizes: {found}. Remedy: delete the older files and run again."
+        )
+    counts = [len(part["image"]) for part in parts]
+    return Patches(
+        image=np.concatenate([part["image"] for part in parts]),
+        label=np.concatenate([part["label"] for part in parts]),
+        centre=np.concatenate([part["centre"] for part in parts]),
+        patient_index=np.repeat(np.arange(len(parts)), counts),
+        patients=tuple(str(part["patient"]) for part in parts),
+        seeds=tuple(int(part["seed"]) for part in parts),
+    )
+
+
+def _read(path: Path) -> dict[str, NDArray]:
+    """Read one `.npz` fully; its checksums are verified on the way."""
+    remedy = "Remedy: delete the file and run again; it is cut anew from the scan."
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            part = {
+                name: archive[name] for name in ("image", "label", "centre", "patient", "seed", "version")
+            }
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        RuntimeError,  # a damaged entry can pose as encrypted or as compressed in an unknown way
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as problem:
+        raise CohortError(f"patches {path} cannot be read ({problem}). {remedy}") from problem
+    if part["version"] != VERSION:
+        raise CohortError(f"patches {path} have version {part['version']}, expected {VERSION}. {remedy}")
+    return part
+
+
+def rescale(images: NDArray, low: float, high: float) -> NDArray[np.float32]:
+    """Scale each patch (n, s, s) by its minimum and maximum to [low, high]; a constant one becomes low."""
+    scaled = images.astype(np.float32)
+    scaled -= scaled.min(axis=(1, 2), keepdims=True)
+    span = scaled.max(axis=(1, 2), keepdims=True)
+    scaled /= np.where(span > 0, span, 1)
+    scaled *= high - low
+    scaled += low
+    return scaled
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> Box:
+    """Give a mask's half-open voxel range (low, high) along each axis. Raises ValueError when it is empty."""
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        if hit.size == 0:
+            raise ValueError("an empty mask has no bounding box")
+        box.append((int(hit[0]), int(hit[-1]) + 1))
+    return tuple(box)
+
+
+def tile_starts(low: int, high: int, *, limit: int, size: int, stride: int) -> NDArray[np.int64]:
+    """Give the first voxels of tiles that cover [low, high) and stay within [0, limit).
+
+    >>> tile_starts(10, 60, limit=100, size=20, stride=15)
+    array([10, 25, 40])
+    >>> tile_starts(95, 99, limit=100, size=20, stride=15)  # a box smaller than a tile: shifted inside
+    array([80])
+    """
+    if not 0 < stride <= size <= limit:
+        raise ValueError(f"tiles need 0 < stride <= size <= limit, got {stride}, {size}, {limit}")
+    starts = np.arange(low, max(low + 1, high - size + stride), stride)
+    # The last tile ends with the box, and no tile leaves the volume.
+    return np.unique(np.clip(np.minimum(starts, max(low, high - size)), 0, limit - size))
+
+
+def tile(box: Box, shape: tuple[int, ...], *, size: int, stride: int) -> NDArray[np.int64]:
+    """Give the centres (n, 3), for `cut`, of tiles that cover `box` in each of its axial slices."""
+    x, y = (
+        tile_starts(low, high, limit=limit, size=size, stride=stride) + size // 2
+        for (low, high), limit in zip(box[:2], shape[:2], strict=True)
+    )
+    z = np.arange(*box[2])
+    # z varies slowest: a batch of neighbours stays within few slices.
+    grid = np.meshgrid(z, x, y, indexing="ij")
+    return np.stack([grid[1].ravel(), grid[2].ravel(), grid[0].ravel()], axis=1)
+
+
+def stitch(
+    total: NDArray[np.float32], count: NDArray[np.integer], tiles: NDArray, centres: NDArray[np.integer]
+) -> None:
+    """Add `tiles` (n, s, s) at their `centres` to the running `total` and `count` (x, y, z), in place.
+
+    The mean over overlapping tiles is `total / np.maximum(count, 1)` once every batch has been added.
+    """
+    size = tiles.shape[1]
+    for values, (x, y, z) in zip(tiles, centres - [size // 2, size // 2, 0], strict=True):
+        total[x : x + size, y : y + size, z] += values
+        count[x : x + size, y : y + size, z] += 1

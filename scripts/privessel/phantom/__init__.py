@@ -1,0 +1,20 @@
+"""A simulated TOF-MRA cohort: heads, arteries and scanners from explicit parameters and an integer seed."""
+
+from privessel.phantom.acquisition import ACQUISITIONS, Acquisition
+from privessel.phantom.anatomy import Anatomy
+from privessel.phantom.dataset import write_patient, write_table
+from privessel.phantom.simulation import SETS, Parameters, Phantom, simulate
+from privessel.phantom.vessels import Vessels
+
+__all__ = [
+    "ACQUISITIONS",
+    "SETS",
+    "Acquisition",
+    "Anatomy",
+    "Parameters",
+    "Phantom",
+    "Vessels",
+    "simulate",
+    "write_patient",
+    "write_table",
+]

@@ -1,0 +1,103 @@
+"""The simulated cohort on disk: a BIDS dataset with vessel and brain masks as derivatives."""
+
+import gzip
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+import privessel
+from privessel.atomic import atomic_path
+from privessel.errors import CohortError
+from privessel.phantom.simulation import Phantom
+
+BIDS_VERSION = "1.9.0"
+GENERATOR = {
+    "Name": "privessel",
+    "Version": privessel.__version__,
+    "Description": "simulated TOF-MRA; no patient",
+}
+
+
+def write_patient(root: Path, patient: str, phantom: Phantom, *, seed: int) -> None:
+    """Write image with sidecar, vessel mask and brain mask of one patient; equal phantoms give equal bytes.
+
+    `patient` is the id without `sub-`. Raises CohortError for an id that BIDS does not allow.
+    """
+    _check_id(patient)
+    stem = f"sub-{patient}_acq-TOF"
+    folder = f"sub-{patient}/anat"
+    write_nifti(root / folder / f"{stem}_angio.nii.gz", phantom.image, phantom.affine)
+    write_json(root / folder / f"{stem}_angio.json", sidecar(phantom, seed=seed))
+    for name, mask in (("vessels", phantom.vessels), ("brain", phantom.brain)):
+        file = root / "derivatives" / name / folder / f"{stem}_desc-{name}_mask.nii.gz"
+        write_nifti(file, mask.astype(np.uint8), phantom.affine)
+
+
+def write_table(root: Path, splits: dict[str, str], *, name: str) -> None:
+    """Write participants.tsv (participant_id, split) and the dataset descriptions of a cohort.
+
+    `splits` maps ids without `sub-` to train, validation or test.
+    """
+    for patient in splits:
+        _check_id(patient)
+    rows = ["participant_id\tsplit", *(f"sub-{patient}\t{split}" for patient, split in splits.items())]
+    with atomic_path(root / "participants.tsv") as partial:
+        partial.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    common = {"BIDSVersion": BIDS_VERSION, "GeneratedBy": [GENERATOR]}
+    write_json(
+        root / "dataset_description.json", {"Name": f"{name} (simulated)", "DatasetType": "raw", **common}
+    )
+    for mask in ("vessels", "brain"):
+        description = {"Name": f"{name} (simulated): {mask} masks", "DatasetType": "derivative", **common}
+        write_json(root / "derivatives" / mask / "dataset_description.json", description)
+
+
+def sidecar(phantom: Phantom, *, seed: int) -> dict[str, Any]:
+    """BIDS metadata of a simulated image: the sequence it imitates, and what it was made from."""
+    return {
+        "Simulated": True,
+        "Modality": "MR",
+        "Manufacturer": "simulated",
+        "ManufacturersModelName": "privessel phantom",
+        "MagneticFieldStrength": 3,
+        "MRAcquisitionType": "3D",
+        "PulseSequenceType": "time-of-flight, multi-slab",
+        "RepetitionTime": 0.022,
+        "EchoTime": 0.00386,
+        "FlipAngle": 18,
+        "Units": "arbitrary",
+        "PhantomSeed": seed,
+        "PhantomParameters": asdict(phantom.parameters),
+    }
+
+
+def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
+    """Write a volume in scanner RAS mm, gzipped without time stamp and file name."""
+    image = nib.Nifti1Image(volume, affine)
+    image.header.set_xyzt_units("mm")
+    image.set_qform(affine, code=1)
+    image.set_sform(affine, code=1)
+    with (
+        atomic_path(path) as partial,
+        partial.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=2) as packed,
+    ):
+        packed.write(image.to_bytes())
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_id(patient: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9]+", patient):
+        raise CohortError(
+            f"patient {patient!r}: BIDS allows only letters and digits in an id; rename the cohort"
+        )

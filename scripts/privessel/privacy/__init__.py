@@ -1,0 +1,1 @@
+"""Differential privacy: the accountant, the mechanism, the keys and the ledger."""

@@ -1,0 +1,221 @@
+"""Secrets and the draws made from them: one master secret a site, one key a run, counter-based streams."""
+
+import hashlib
+import hmac
+import json
+import math
+import os
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from randomgen import AESCounter
+
+from privessel.errors import PrivacyError
+
+SECRET_BYTES = 32
+IDENTITY_FIELDS = frozenset(
+    {"architecture", "level", "run", "training", "patches", "code", "libraries", "device", "threads"}
+)
+
+# Values drawn under one chunk of the counter (0.8 ms of work); changing it changes every draw.
+CHUNK = 1 << 16
+# The 128-bit AES counter is [step: 64 bits][chunk: 24 bits][block: 40 bits]; a chunk uses about 2^15 blocks.
+_BLOCK_BITS = 40
+_CHUNK_BITS = 24
+
+
+def hkdf(secret: bytes, *, salt: bytes = b"", info: bytes = b"", length: int = SECRET_BYTES) -> bytes:
+    """Derive `length` bytes from `secret` by HKDF-SHA256 (RFC 5869).
+
+    An empty `salt` means 32 zero bytes, as in the RFC; `length` is at most 8,160.
+    """
+    if not 0 < length <= 255 * hashlib.sha256().digest_size:
+        raise ValueError(f"HKDF-SHA256 derives 1 to 8,160 bytes, not {length}")
+    extracted = hmac.digest(salt or bytes(32), secret, "sha256")
+    block, derived = b"", b""
+    for counter in range(1, -(-length // 32) + 1):
+        block = hmac.digest(extracted, block + info + bytes([counter]), "sha256")
+        derived += block
+    return derived[:length]
+
+
+@dataclass(frozen=True)
+class MasterSecret:
+    """The one secret of a site; it derives other keys and never shows itself in a repr or a log."""
+
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != SECRET_BYTES:
+            raise ValueError(f"a master secret has {SECRET_BYTES} bytes, not {len(self.secret)}")
+
+    def derive(self, purpose: str) -> bytes:
+        """Derive the 32-byte key of one purpose; one purpose's key tells nothing about another's."""
+        return hkdf(self.secret, info=_joined("privessel key", purpose))
+
+
+def create_master(path: Path) -> MasterSecret:
+    """Create the master secret at `path` (mode 0600, its folder 0700) and return it.
+
+    The secret is 32 bytes of operating-system entropy. The file appears whole or not at all, and is on disk
+    before this returns. Raises PrivacyError when `path` exists: replacing it would orphan every run made with
+    it.
+    """
+    path = Path(path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}-{secrets.token_hex(8)}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)
+    except FileExistsError:
+        raise PrivacyError(f"{path}: there is a master secret already; load it, never replace it") from None
+    finally:
+        partial.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return load_master(path)
+
+
+def load_master(path: Path) -> MasterSecret:
+    """Read the master secret at `path`.
+
+    Raises PrivacyError when it is absent, has the wrong size, can be read by anyone but its owner, or lies in
+    a folder where others can replace it.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            secret = file.read(SECRET_BYTES + 1)
+    except FileNotFoundError:
+        raise PrivacyError(
+            f"{path}: no master secret; set privacy.state to the folder that holds it"
+        ) from None
+    if mode & 0o077:
+        raise PrivacyError(f"{path}: others can read the master secret; run: chmod 600 {path}")
+    if path.parent.stat().st_mode & 0o022:
+        raise PrivacyError(
+            f"{path.parent}: others can write where the master secret lies; run: chmod 700 {path.parent}"
+        )
+    if len(secret) != SECRET_BYTES:
+        raise PrivacyError(
+            f"{path}: a master secret has {SECRET_BYTES} bytes, this is another or damaged file; restore it "
+            "from a backup, or name a new privacy.state and count by hand what the old one spent"
+        )
+    return MasterSecret(secret)
+
+
+def identity_digest(identity: Mapping[str, object]) -> str:
+    """Digest a run's identity: SHA-256, in hexadecimal, of its canonical JSON (sorted keys, no white space).
+
+    `identity` must hold every field of IDENTITY_FIELDS: architecture, level, run, every training parameter,
+    the patches' digests, digests of the code that decides the step, library versions, the device's type and
+    torch's thread count. Raises ValueError when one is missing or not finite, TypeError when a value is not
+    plain JSON.
+    """
+    missing = IDENTITY_FIELDS - identity.keys()
+    if missing:
+        raise ValueError(f"a run's identity lacks {', '.join(sorted(missing))}")
+    _check_keys(identity)
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def run_key(master: MasterSecret, *, identity: str, attempt: int) -> bytes:
+    """Derive the 32-byte key of one attempt at a private run; `identity` is its digest.
+
+    A replay under the same identity and attempt repeats the same draws; any other draws afresh. Only a device
+    that computes the same bits again may replay: elsewhere every resume counts as a new attempt, charged
+    anew.
+    """
+    if attempt < 0:
+        raise ValueError(f"an attempt is counted from 0, not {attempt}")
+    return hkdf(master.secret, info=_joined("privessel private run", identity, str(attempt)))
+
+
+def public_key(*, seed: int, identity: str) -> bytes:
+    """Derive the key of a run on public data from a published seed: it repeats, and protects nobody."""
+    return hkdf(str(int(seed)).encode(), info=_joined("privessel public run", identity))
+
+
+class Stream:
+    """Draws that depend only on (key, kind of draw, purpose, step): AES-128 in counter mode.
+
+    Every kind of draw and purpose has its own AES key, derived from `key` by HKDF; the step is the high half
+    of the counter. Draws of different purposes or steps never overlap, and any can be repeated in any order.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != SECRET_BYTES:
+            raise ValueError(f"a stream's key has {SECRET_BYTES} bytes, not {len(key)}")
+        self._key = key
+        self._generators: dict[tuple[str, str], tuple[np.random.Generator, AESCounter, dict]] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return "Stream(key hidden)"
+
+    def normal(self, purpose: str, step: int, shape: int | tuple[int, ...]) -> np.ndarray:
+        """Draw standard normals, float32 of `shape`, drawn in float64 and rounded once."""
+        drawn = np.empty(shape, np.float32)
+        flat = drawn.reshape(-1)
+        with self._lock:
+            for chunk, start in enumerate(range(0, flat.size, CHUNK)):
+                part = flat[start : start + CHUNK]
+                part[...] = self._at("normal", purpose, step, chunk).standard_normal(part.size)
+        return drawn
+
+    def uniform(self, purpose: str, step: int, n: int) -> np.ndarray:
+        """Draw `n` float64 in [0, 1), multiples of 2^-53."""
+        drawn = np.empty(n)
+        with self._lock:
+            for chunk, start in enumerate(range(0, n, CHUNK)):
+                self._at("uniform", purpose, step, chunk).random(out=drawn[start : start + CHUNK])
+        return drawn
+
+    def _at(self, kind: str, purpose: str, step: int, chunk: int) -> np.random.Generator:
+        """Return the generator of (kind, purpose), set to the start of a step's chunk."""
+        if not 0 <= step < 1 << 64:
+            raise ValueError(f"a step is counted from 0, not {step}")
+        if chunk >= 1 << _CHUNK_BITS:
+            raise ValueError(f"one draw has at most {CHUNK << _CHUNK_BITS} values")
+        if (kind, purpose) not in self._generators:
+            aes = hkdf(self._key, info=_joined("privessel draws", kind, purpose), length=16)
+            bits = AESCounter(key=int.from_bytes(aes, "little"))
+            self._generators[kind, purpose] = np.random.Generator(bits), bits, bits.state
+        generator, bits, state = self._generators[kind, purpose]
+        # Setting the state costs 5 us, a new generator 55. The buffer holds four blocks: four next counters.
+        first = chunk << _BLOCK_BITS
+        state["s"]["counter"] = np.array([half for i in range(4) for half in (first + i, step)], np.uint64)
+        bits.state = state
+        return generator
+
+
+def _joined(*parts: str) -> bytes:
+    """Join strings so that no two lists of them give the same bytes."""
+    return json.dumps(parts).encode()
+
+
+def _check_keys(value: object) -> None:
+    """Refuse dictionary keys that JSON would turn into strings, and so let two identities collide."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"a key of a run's identity is a string, not {key!r}")
+            _check_keys(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_keys(inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a run's identity holds {value}; say what is not a finite number in words, or null")

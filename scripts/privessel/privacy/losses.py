@@ -1,0 +1,49 @@
+"""Privacy loss distributions on a grid: as fine as the answer needs, and no finer."""
+
+import math
+import warnings
+from collections.abc import Callable
+
+from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
+
+
+def tight_epsilon(
+    distribution: Callable[[float], PrivacyLossDistribution], *, start: float, delta: float, error: float
+) -> float:
+    """Return eps at `delta` from the coarsest grid that over-states it by at most about `error` (relative).
+
+    `distribution(interval)` is the composed privacy loss on a grid of that interval, rounded pessimistically,
+    so that every grid gives an upper bound. The excess falls with the square of the interval: two grids tell
+    the third.
+    """
+    coarse, fine = start, start / 3
+    above = _finite_epsilon(distribution, coarse, delta)
+    while True:
+        best = _finite_epsilon(distribution, fine, delta)
+        if math.isinf(above):
+            above, coarse, fine = best, fine, fine / 3
+            continue
+        curvature = max(0.0, (above - best) / (coarse**2 - fine**2))
+        if curvature * fine**2 <= error * best or fine < start * 1e-5:
+            return best
+        wanted = 0.9 * math.sqrt(error * best / curvature)
+        above, coarse, fine = best, fine, min(max(wanted, fine / 10), fine / 2)
+
+
+def self_composed(distribution: PrivacyLossDistribution, steps: int) -> PrivacyLossDistribution:
+    """Return the privacy loss of `steps` independent mechanisms with the same `distribution`."""
+    if steps == 1:
+        return distribution
+    # dp-accounting composes short distributions in Python loops, 50 times slower than dense ones by FFT.
+    pair = (distribution._pmf_remove.to_dense_pmf(), distribution._pmf_add.to_dense_pmf())
+    return PrivacyLossDistribution(*pair).self_compose(steps)
+
+
+def _finite_epsilon(
+    distribution: Callable[[float], PrivacyLossDistribution], interval: float, delta: float
+) -> float:
+    """Return eps on one grid; infinite, also a bound, where the grid is so coarse that it overflows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        spent = distribution(interval).get_epsilon_for_delta(delta)
+    return math.inf if math.isnan(spent) else float(spent)

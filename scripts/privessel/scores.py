@@ -1,0 +1,55 @@
+"""The study's long table: one row per source, test cohort and patient, with the eps of the generator behind it."""
+
+from pathlib import PurePath
+
+import pandas as pd
+
+COLUMNS = (
+    ["source", "kind", "level", "noise_multiplier", "run", "epoch", "eps", "eps_published", "setting", "validation_dsc"]
+    + ["cohort", "patient", "dsc", "bahd_voxel", "bahd_mm", "ahd_mm", "hd95_voxel", "hd95_mm", "hd95_surface_mm"]
+    + ["tp", "fp", "fn", "empty"]
+)
+
+
+def origin(path: PurePath) -> dict[str, str]:
+    """Source and cohort of a metrics file `.../metrics/{source}/{setting}/{cohort}/{patient}.csv`.
+
+    >>> origin(PurePath("results/demo/metrics/wgan/inf/run-1/epoch-5/selected/phantom-b/b001.csv"))
+    {'source': 'wgan/inf/run-1/epoch-5', 'cohort': 'phantom-b'}
+    """
+    parts = path.parts
+    source = parts[parts.index("metrics") + 1 : -3]
+    return {"source": "/".join(source), "cohort": parts[-2]}
+
+
+def collect(
+    metrics: pd.DataFrame,
+    *,
+    sources: dict[str, dict],
+    selections: dict[str, dict],
+    privacy: dict[tuple[str, int], dict],
+) -> pd.DataFrame:
+    """Join test metrics with what their source is, the setting that validation chose and the eps spent on it.
+
+    `metrics` has the columns of a metrics file plus `source` and `cohort`; `sources` gives kind and, for GANs, level,
+    run and epoch; `selections` setting and mean validation DSC; `privacy` is the privacy record of each (level, run).
+    The eps of a source is that of the very epoch its generator was kept at; of a control, that of its pairs.
+    """
+    described = [
+        {"source": source, "level": "", "setting": "", **record, **_eps(record, privacy)}
+        | {"setting": selections[source].get("setting", ""), "validation_dsc": selections[source]["validation_dsc"]}
+        for source, record in sources.items()
+    ]
+    table = pd.DataFrame(described).merge(metrics, on="source", how="inner", validate="one_to_many")
+    return table.reindex(columns=COLUMNS)
+
+
+def _eps(record: dict, privacy: dict[tuple[str, int], dict]) -> dict[str, float]:
+    """Valid and published eps at the kept epoch; infinite without noise, absent where no patient's GAN is involved."""
+    if not record.get("level"):
+        return {}
+    run = privacy[record["level"], record["run"]]
+    if run["noise_multiplier"] is None:
+        return {"eps": float("inf"), "eps_published": float("inf")}
+    spent = run["epochs"][str(record["epoch"])]
+    return {"noise_multiplier": run["noise_multiplier"]} | {"eps": spent["epsilon"], "eps_published": spent["epsilon_as_published"]}

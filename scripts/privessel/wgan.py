@@ -1,0 +1,224 @@
+"""A Wasserstein GAN in training: the nets, their optimisers and one step of both (Kossen et al. 2022).
+
+The critic alone meets patients. All else, from weight clipping to the generator and what it makes, is
+computed from the critic's released gradients and costs no privacy.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from privessel.gans import Critic, GanShape, Generator, initialise
+from privessel.privacy.keys import Stream
+from privessel.privacy.mechanism import CLIPPING, Mechanism, poisson_sample, private_gradient, split
+
+
+@dataclass(frozen=True)
+class GanTraining:
+    """Every hyper-parameter of a run but the nets' shape; ValueError for values that cannot be used."""
+
+    batch: int  # real patches in a critic step (their expected number if private), and fakes in any step
+    critic_steps: int  # per generator step, each on a fresh sample
+    steps_per_epoch: int  # generator steps
+    epochs: int
+    kept_epochs: tuple[int, ...]  # the generator is saved after these, counted from 1
+    optimiser: str  # rmsprop (the paper) | adam
+    adam_betas: tuple[float, float]
+    generator_learning_rate: float
+    critic_learning_rate: float
+    weight_clip: float  # the critic's weights are held in [-weight_clip, weight_clip]
+    ema: float  # decay of the generator's running average, which is kept in its place; 0 = off
+    noise_multiplier: float | None  # None: no noise, no clipping, no privacy (level `inf`)
+    clipping_norm: float
+    clipping: str  # book-keeping | opacus
+    fakes: str  # per-sample | common
+    micro_batch: int  # patches and fakes that a critic step processes at a time
+    delta: float
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "critic_steps", "steps_per_epoch", "epochs", "micro_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("generator_learning_rate", "critic_learning_rate", "weight_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not self.kept_epochs or not set(self.kept_epochs) <= set(range(1, self.epochs + 1)):
+            raise ValueError(f"kept_epochs {self.kept_epochs} must name some of the {self.epochs} epochs")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be at least 0 and below 1, not {self.ema}")
+        for name, known in (("optimiser", ("rmsprop", "adam")), ("clipping", tuple(CLIPPING))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if self.private:
+            self.mechanism()
+
+    @property
+    def private(self) -> bool:
+        """Whether the critic's gradients are clipped and noisy."""
+        return self.noise_multiplier is not None
+
+    @property
+    def steps(self) -> int:
+        """Generator steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    def mechanism(self) -> Mechanism:
+        """Return what a private critic step does."""
+        return Mechanism(
+            noise_multiplier=self.noise_multiplier,
+            clipping_norm=self.clipping_norm,
+            batch=self.batch,
+            fakes=self.fakes,
+            micro_batch=self.micro_batch,
+        )
+
+
+class Pairs:
+    """Labelled patches on the training device: images (n, s, s) float32 in [-1, 1], labels (n, s, s) bool."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, device: str) -> None:
+        self.images, self.labels = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: np.ndarray) -> Tensor:
+        """Return (m, 2, s, s) float32: image in [-1, 1], label 0 or 1."""
+        chosen = torch.from_numpy(indices).to(self.images.device)
+        return torch.stack([self.images[chosen], self.labels[chosen].float()], dim=1)
+
+
+class Wgan:
+    """Nets, optimisers and all else that the next step depends on; purpose and step fix every draw."""
+
+    def __init__(self, shape: GanShape, training: GanTraining, *, stream: Stream, device: str) -> None:
+        self.shape, self.training, self.stream, self.device = shape, training, stream, device
+        self.step = 0  # generator steps done
+        self.generator, self.critic = Generator(shape), Critic(shape)
+        seed = int(stream.uniform("weights", 0, 1)[0] * 2**53)
+        weights = torch.Generator().manual_seed(seed)
+        for net in (self.generator, self.critic):
+            initialise(net, weights)
+            net.to(device)
+        self.kept = copy.deepcopy(self.generator) if training.ema else self.generator
+        self.optimisers = {
+            "generator": _optimiser(self.generator, training, training.generator_learning_rate),
+            "critic": _optimiser(self.critic, training, training.critic_learning_rate),
+        }
+        self.clipping = CLIPPING[training.clipping](self.critic) if training.private else None
+        # Critic loss summed over the epoch's steps; it is about training patches, so never in a private run.
+        self.loss = torch.zeros((), dtype=torch.float64, device=device)
+
+    def advance(self, data: Pairs) -> None:
+        """Take the critic's steps, each on a fresh sample, then the generator's."""
+        first = self.step * self.training.critic_steps
+        for step in range(first, first + self.training.critic_steps):
+            with torch.no_grad():
+                fake = self.generator(self.latents("critic latents", step, self.training.batch))
+            gradient = self._private(data, fake, step) if self.clipping else self._plain(data, fake, step)
+            _descend(self.optimisers["critic"], self.critic, gradient)
+            with torch.no_grad():
+                torch._foreach_clamp_min_(list(self.critic.parameters()), -self.training.weight_clip)
+                torch._foreach_clamp_max_(list(self.critic.parameters()), self.training.weight_clip)
+        fake = self.generator(self.latents("generator latents", self.step, self.training.batch))
+        loss = -self.critic(fake).mean()
+        # The generator's gradients alone are asked for, so nothing of this pass stays in the critic.
+        gradient = torch.autograd.grad(loss, list(self.generator.parameters()))
+        _descend(self.optimisers["generator"], self.generator, gradient)
+        self.step += 1
+        if self.kept is not self.generator:
+            self._blend()
+
+    def latents(self, purpose: str, step: int, n: int) -> Tensor:
+        """Draw the generator's Gaussian inputs (n, latent)."""
+        return torch.from_numpy(self.stream.normal(purpose, step, (n, self.shape.latent))).to(self.device)
+
+    def state(self) -> dict:
+        """Return all that `restore` needs, as plain data and tensors."""
+        return {
+            "step": self.step,
+            "loss": self.loss,
+            "generator": self.generator.state_dict(),
+            "kept": self.kept.state_dict(),
+            "critic": self.critic.state_dict(),
+            "optimisers": {name: each.state_dict() for name, each in self.optimisers.items()},
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from what `state` returned."""
+        self.step = state["step"]
+        self.loss.copy_(state["loss"])
+        self.generator.load_state_dict(state["generator"])
+        self.kept.load_state_dict(state["kept"])
+        self.critic.load_state_dict(state["critic"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+
+    def _private(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
+        rate = self.training.batch / len(data)
+        sample = poisson_sample(self.stream, step=step, population=len(data), rate=rate)
+        return private_gradient(
+            self.clipping,
+            data.take(sample),
+            fake,
+            stream=self.stream,
+            step=step,
+            mechanism=self.training.mechanism(),
+        )
+
+    def _plain(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
+        batch, micro_batch = self.training.batch, self.training.micro_batch
+        sample = shuffled_batch(self.stream, step=step, population=len(data), batch=batch)
+        gradient, loss = plain_gradient(self.critic, data.take(sample), fake, micro_batch=micro_batch)
+        self.loss += loss
+        return gradient
+
+    def _blend(self) -> None:
+        # A young average forgets faster, or it would hold the first, random weights for long.
+        decay = min(self.training.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            now = self.generator.state_dict()
+            for name, value in self.kept.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(now[name], 1 - decay)
+                else:
+                    value.copy_(now[name])
+
+
+def shuffled_batch(stream: Stream, *, step: int, population: int, batch: int) -> np.ndarray:
+    """Return a step's patches where there is no privacy: pieces of permutations, a permutation a pass."""
+    turn, place = divmod(step, population // batch)
+    order = np.argsort(stream.uniform("shuffling", turn, population))
+    return order[place * batch : (place + 1) * batch]
+
+
+def plain_gradient(
+    critic: nn.Module, real: Tensor, fake: Tensor, *, micro_batch: int
+) -> tuple[list[Tensor], Tensor]:
+    """Return the gradient of mean critic(fake) - mean critic(real), and that loss."""
+    parameters = list(critic.parameters())
+    gradient = [torch.zeros_like(parameter) for parameter in parameters]
+    loss = real.new_zeros(())
+    for pairs, signs, reals in split(real, fake, micro_batch):
+        weights = torch.cat([signs[:reals] / len(real), signs[reals:] / len(fake)])
+        part = critic(pairs) @ weights
+        torch._foreach_add_(gradient, torch.autograd.grad(part, parameters))
+        loss += part.detach()
+    return gradient, loss
+
+
+def _optimiser(net: nn.Module, training: GanTraining, learning_rate: float) -> torch.optim.Optimizer:
+    if training.optimiser == "adam":
+        return torch.optim.Adam(net.parameters(), lr=learning_rate, betas=training.adam_betas)
+    return torch.optim.RMSprop(net.parameters(), lr=learning_rate)
+
+
+def _descend(optimiser: torch.optim.Optimizer, net: nn.Module, gradient: list[Tensor]) -> None:
+    """Take one step along a gradient and leave none behind."""
+    for parameter, each in zip(net.parameters(), gradient, strict=True):
+        parameter.grad = each
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)

@@ -1,0 +1,21 @@
+"""Choose the cut-off of a baseline (global threshold or Frangi filter) on the validation patients."""
+
+import json
+from pathlib import Path
+
+from privessel.atomic import atomic_path
+from privessel.baselines import choose_frangi, choose_threshold
+from privessel.cohort import Patient
+from privessel.job import logged
+from privessel.scan import load_scan
+
+with logged(snakemake.log[0]):
+    params = snakemake.params
+    scans = (load_scan(Patient(**record), patch_size=params.patch_size) for record in params.patients)
+    if snakemake.wildcards.baseline == "frangi":
+        choice = choose_frangi(scans, sigma_sets=params.frangi_sigmas, candidates=params.candidates)
+    else:
+        choice = choose_threshold(scans, candidates=params.candidates)
+    found = {"validation_dsc": choice.pop("dsc"), "parameters": choice}
+    with atomic_path(Path(snakemake.output[0])) as partial:
+        partial.write_text(json.dumps(found, indent=1) + "\n")

@@ -1,0 +1,76 @@
+"""A copy of the workflow in an empty folder, and how to run it there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ["Snakefile", "config.yaml", "rules", "scripts", "schemas", "envs", "report", "profiles", "slurm", "tests/config.yaml"]
+
+
+class Workflow:
+    """The workflow's files in a folder of their own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for part in PARTS:
+            source, target = ROOT / part, folder / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_symlink():
+                target.symlink_to(source.readlink())
+            elif source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, target)
+
+    def command(self, *arguments):
+        return [sys.executable, "-m", "snakemake", *map(str, arguments)]
+
+    def run(self, *arguments, timeout=600):
+        """Run snakemake; standard output and error come back as one text."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+        return subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=environment, timeout=timeout, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def tiny(self, *arguments, **keywords):
+        return self.run("--configfile", "tests/config.yaml", "--cores", 2, *arguments, **keywords)
+
+    def jobs(self, *arguments):
+        """Rule -> number of jobs of a dry run."""
+        found = self.run("-n", "--quiet", "host", *arguments)
+        assert found.returncode == 0, found.stdout
+        return count_jobs(found.stdout)
+
+
+def count_jobs(text):
+    """Read snakemake's table of jobs."""
+    if "Nothing to be done" in text:
+        return {}
+    lines = text.split("Job stats:")[-1].strip().splitlines()[2:]
+    table = {}
+    for line in lines:
+        if not line.strip():
+            break
+        name, count = line.split()[:2]
+        table[name] = int(count)
+    return table
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    return Workflow(tmp_path / "study")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The tiny study, run to its end once for all tests of a module."""
+    workflow = Workflow(tmp_path_factory.mktemp("tiny") / "study")
+    result = workflow.tiny()
+    assert result.returncode == 0, result.stdout[-5000:]
+    return workflow

