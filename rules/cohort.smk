@@ -93,7 +93,7 @@ rule patches:
     input:
         scan=lambda w: scan_files(w.cohort, w.patient),
         checked=ancient(f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json"),
-        code=lib("cohort", "scan", "patches"),
+        code=lib("cohort", "patches", "sampling", "scan"),
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:

@@ -208,7 +208,7 @@ def pairs_of(source):
         return patches(config["train_cohort"])
     if source in config["rivals"]:
         return patches(source)
-    return f"{RESULTS}/synthetic/{source.removesuffix('-shuffled')}.npz"
+    return [f"{RESULTS}/synthetic/{source.removesuffix('-shuffled')}.npz"]
 
 
 def metric_files(source, setting, cohort, split):

@@ -6,7 +6,19 @@ rule gan:
         patches=patches(config["train_cohort"]),
         # Every scan of the study has passed its checks before hours of training; a patient added later retrains nothing.
         checked=ancient(all_scans()),
-        code=lib("checkpoint", "gans", "patches", "privacy", "train_gan"),
+        code=lib(
+            "checkpoint",
+            "device",
+            "gan_run",
+            "gans",
+            "patches",
+            "privacy/clipping",
+            "privacy/keys",
+            "privacy/mechanism",
+            "train_gan",
+            "wgan",
+        ),
+        accounting_code=lib("privacy/accounting", "privacy/losses", "privacy/patient"),
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt" for epoch in gan_epochs("inf")
@@ -54,7 +66,7 @@ rule synthetic:
     input:
         generator=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{{epoch}}.pt",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
-        code=lib("checkpoint", "figures", "gans", "synthesis"),
+        code=lib("checkpoint", "device", "figures/pairs", "figures/style", "gans", "patches", "synthesis"),
     output:
         pairs=f"{RESULTS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.npz",
         sheet=report(

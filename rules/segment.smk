@@ -5,7 +5,7 @@ rule unet:
     input:
         pairs=lambda w: pairs_of(w.source),
         checked=ancient(all_scans()),
-        code=lib("checkpoint", "patches", "train_unet", "unet"),
+        code=lib("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
     output:
         weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
         history=f"{RESULTS}/unet/{{source}}/{{setting}}/history.csv",
@@ -33,7 +33,7 @@ rule validate:
     input:
         weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
         scans=scans(config["train_cohort"], "validation"),
-        code=lib("checkpoint", "cohort", "evaluation", "metrics", "patches", "prediction", "scan", "unet"),
+        code=lib("checkpoint", "cohort", "device", "evaluation", "metrics", "patches", "prediction", "scan", "unet"),
     output:
         metrics=[
             f"{RESULTS}/metrics/{{source}}/{{setting}}/{config['train_cohort']}/{patient}.csv"
@@ -83,7 +83,7 @@ rule baseline:
     input:
         scans=scans(config["train_cohort"], "validation"),
         checked=ancient(all_scans()),
-        code=lib("baselines", "cohort", "patches", "scan"),
+        code=lib("baselines", "cohort", "scan"),
     output:
         f"{RESULTS}/selection/{{baseline}}.json",
     log:
@@ -112,7 +112,7 @@ for cohort in config["test_cohorts"]:
             selection=f"{RESULTS}/selection/{{source}}.json",
             weights=[f"{RESULTS}/unet/{{source}}/{setting}/weights.pt" for setting in SETTINGS],
             scans=scans(cohort, "test"),
-            code=lib("checkpoint", "cohort", "evaluation", "metrics", "patches", "prediction", "scan", "unet"),
+            code=lib("checkpoint", "cohort", "device", "evaluation", "metrics", "patches", "prediction", "scan", "unet"),
         output:
             metrics=metric_files("{source}", "selected", cohort, "test"),
             predictions=prediction_files("{source}", cohort),
@@ -139,7 +139,7 @@ for cohort in config["test_cohorts"]:
         input:
             selection=f"{RESULTS}/selection/{{baseline}}.json",
             scans=scans(cohort, "test"),
-            code=lib("baselines", "cohort", "evaluation", "metrics", "patches", "scan"),
+            code=lib("baselines", "cohort", "evaluation", "metrics", "scan"),
         output:
             metrics=metric_files("{baseline}", "selected", cohort, "test"),
             predictions=prediction_files("{baseline}", cohort),

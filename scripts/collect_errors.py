@@ -1,4 +1,4 @@
-"""Gather a typical test patient's predictions by `real` and every level's best run by validation, for figure 4."""
+"""Gather a typical test patient's predictions by every level's best run (by validation), for figure 4."""
 
 from pathlib import Path
 

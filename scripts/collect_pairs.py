@@ -19,7 +19,9 @@ with logged(snakemake.log[0]):
     real = load([Path(snakemake.input.real)])
     some = np.linspace(0, len(real.image) - 1, SHOWN).astype(int)  # vessel-centred ones lie before the others
     data = {
-        "image": np.stack([rescale(real.image[some], 0, 255).astype(np.uint8), *(s["image"][:SHOWN] for s in sets)]),
+        "image": np.stack(
+            [rescale(real.image[some], 0, 255).astype(np.uint8), *(s["image"][:SHOWN] for s in sets)]
+        ),
         "label": np.stack([real.label[some], *(s["label"][:SHOWN] for s in sets)]),
         "level": np.array(["real", *levels["level"]]),
         "eps": np.array([np.nan, *levels["eps"]]),

@@ -9,7 +9,9 @@ from privessel.atomic import atomic_path
 from privessel.job import logged
 
 with logged(snakemake.log[0]):
-    metrics = pd.concat([pd.read_csv(path).assign(**scores.origin(Path(path))) for path in snakemake.input.metrics])
+    metrics = pd.concat(
+        [pd.read_csv(path).assign(**scores.origin(Path(path))) for path in snakemake.input.metrics]
+    )
     chosen = [json.loads(Path(path).read_text()) for path in snakemake.input.selections]
     runs = [json.loads(Path(path).read_text()) for path in snakemake.input.privacy]
     table = scores.collect(

@@ -1,4 +1,4 @@
-"""Segment whole volumes with one U-Net (the chosen setting's, where there is a choice) and score every patient."""
+"""Segment whole volumes with one U-Net, the chosen setting's where there is a choice, and score them."""
 
 import json
 from functools import partial
@@ -14,10 +14,12 @@ from privessel.unet import TrainedUNet
 with logged(snakemake.log[0]):
     params, weights = snakemake.params, snakemake.input.weights
     torch.set_num_threads(params.threads)
-    if "selection" in snakemake.input.keys():
+    if snakemake.input.get("selection"):
         setting = json.loads(Path(snakemake.input.selection).read_text())["setting"]
         weights = next(path for path in weights if Path(path).parent.name == setting)
-    predict = partial(predict_volume, TrainedUNet.load(Path(weights)), device=params.device, **params.prediction)
+    predict = partial(
+        predict_volume, TrainedUNet.load(Path(weights)), device=params.device, **params.prediction
+    )
     evaluate_patients(
         [Patient(**record) for record in params.patients],
         lambda scan: predict(scan.image, scan.brain),

@@ -1,0 +1,35 @@
+"""Draw labelled pairs from one generator, and a sheet of the first of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from privessel.atomic import atomic_path
+from privessel.device import pick_device
+from privessel.figures.pairs import contact_sheet
+from privessel.figures.style import format_eps, save
+from privessel.job import logged
+from privessel.seeds import derive
+from privessel.synthesis import synthesise
+
+SHOWN = 48
+
+with logged(snakemake.log[0]):
+    params, named = snakemake.params, snakemake.wildcards
+    torch.set_num_threads(params.threads)
+    images, labels = synthesise(
+        Path(snakemake.input.generator),
+        n=params.synthesis["pairs"],
+        seed=derive(params.seed, "synthesis", *named),
+        label_threshold=params.synthesis["label_threshold"],
+        batch=params.synthesis["batch"],
+        device=pick_device(params.device).type,
+    )
+    record = json.loads(Path(snakemake.input.privacy).read_text())
+    eps = record["epochs"][named.epoch]["epsilon"]
+    shown = "no privacy" if eps is None else f"valid ε {format_eps(eps)} a patch"
+    title = f"{named.arch}, {named.level}, run {named.run}, epoch {named.epoch}: {shown}"
+    save(contact_sheet(images[:SHOWN], labels[:SHOWN], title=title), Path(snakemake.output.sheet))
+    with atomic_path(Path(snakemake.output.pairs)) as partial:
+        np.savez_compressed(partial, image=images, label=labels)

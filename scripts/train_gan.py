@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import torch
+from privessel.device import pick_device
 from privessel.gan_run import GanRun
 from privessel.gans import GanShape
 from privessel.job import logged
 from privessel.patches import load, rescale
 from privessel.train_gan import train
-from privessel.unet import pick_device
 from privessel.wgan import GanTraining
 
 SHAPE = ("latent", "generator_width", "critic_width", "generator_norm", "critic_norm", "upsampling")
@@ -23,7 +23,9 @@ with logged(snakemake.log[0]):
     shape = GanShape(patch=params.patch_size, **{key: keys.pop(key) for key in SHAPE})
     training = GanTraining(noise_multiplier=run.noise_multiplier, delta=params.delta, **keys)
     code = [Path(path) for path in snakemake.input.code]
-    identity = run.identity(shape=shape, training=training, patches=patches, code=code, device=device, threads=threads)
+    identity = run.identity(
+        shape=shape, training=training, patches=patches, code=code, device=device, threads=threads
+    )
     train(
         images=rescale(patches.image, -1, 1),
         labels=patches.label,

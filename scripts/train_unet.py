@@ -2,19 +2,33 @@
 
 from pathlib import Path
 
+import numpy as np
 from privessel.job import logged
-from privessel.pairs import load_pairs
+from privessel.patches import load_pairs
 from privessel.seeds import derive
 from privessel.train_unet import save_run, train
 from privessel.unet import UNetShape
 
 with logged(snakemake.log[0]):
-    params, setting = snakemake.params, dict(snakemake.params.setting)
+    params, keys, setting = snakemake.params, dict(snakemake.params.training), dict(snakemake.params.setting)
     seed = derive(params.seed, "unet", snakemake.wildcards.source, snakemake.wildcards.setting)
-    images, labels = load_pairs([Path(path) for path in snakemake.input.pairs], shuffle=seed if params.shuffled else None)
-    training = dict(params.training)
-    shape = UNetShape(filters=training.pop("filters"), dropout=setting.pop("dropout"))
+    images, labels = load_pairs([Path(path) for path in snakemake.input.pairs])
+    if params.shuffled:
+        labels = np.random.default_rng(seed).permutation(labels)
     weights = Path(snakemake.output.weights)
-    resume = weights.parent / ".resume"
-    trained, history = train(images, labels, shape=shape, seed=seed, resume=resume, **setting, **training)
-    save_run(trained, history, weights=weights, history_csv=Path(snakemake.output.history), resume=resume)
+    trained, history = train(
+        images,
+        labels,
+        shape=UNetShape(filters=keys.pop("filters"), dropout=setting.pop("dropout")),
+        seed=seed,
+        resume=weights.parent / ".resume",
+        **setting,
+        **keys,
+    )
+    save_run(
+        trained,
+        history,
+        weights=weights,
+        history_csv=Path(snakemake.output.history),
+        resume=weights.parent / ".resume",
+    )

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from dp_accounting.pld import privacy_loss_distribution
 from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
 from scipy.stats import norm
@@ -21,6 +22,7 @@ from privessel.privacy.accounting import (
     epsilon_rdp,
     epsilon_reused,
 )
+from privessel.privacy.losses import self_composed, tight_epsilon
 from privessel.privacy.patient import patient_epsilon, patient_statement
 
 RATE, DELTA, BATCHES = 32 / 41_000, 1 / 41_000, 1_281
@@ -116,6 +118,22 @@ def _prv_bounds(noise, rate, steps):
     accountant.history = [(noise, rate, steps)]
     dprv = accountant._get_dprv(eps_error=0.01, delta_error=1e-8)
     return dprv.compute_epsilon(1e-5, 1e-8, 0.01)
+
+
+@pytest.mark.parametrize(("steps", "delta"), [(100_000, 1e-10), (1_000_000, 1e-9)])
+def test_eps_stays_an_upper_bound_where_rounding_is_near_delta(steps, delta):
+    # so many Gaussian steps are one with sigma 1, but here they are composed step by step
+    def distribution(interval):
+        noise = math.sqrt(steps)
+        one = privacy_loss_distribution.from_gaussian_mechanism(noise, value_discretization_interval=interval)
+        return self_composed(one, steps)
+
+    found = tight_epsilon(distribution, start=1 / math.sqrt(steps), steps=steps, delta=delta, error=2e-3)
+    exact = gaussian_epsilon(1.0, delta)
+    assert exact < found < exact * 1.05
+    # delta minus its rounding is nothing, or less: eps is not known
+    few = tight_epsilon(distribution, start=1.0, steps=steps, delta=1e-16 * steps, error=2e-3)
+    assert few == math.inf
 
 
 def test_composing_a_run_with_itself_is_one_run_of_twice_the_steps():

@@ -219,6 +219,17 @@ def test_the_purpose_and_kind_cannot_be_confused():
     assert len(set(words)) == len(words)
 
 
+def test_normals_and_uniforms_of_one_purpose_and_step_are_unrelated():
+    # NumPy takes a normal's size from bits 9..60 of a word and a uniform from bits 11..63: made from the same
+    # words, the size would follow eight times the uniform, modulo 1, until the first rejection
+    stream = Stream(bytes(32))
+    related = [
+        np.corrcoef(np.abs(stream.normal("a", step, 20)), 8 * stream.uniform("a", step, 20) % 1)[0, 1]
+        for step in range(50)
+    ]
+    assert abs(np.mean(related)) < 0.15
+
+
 def test_normals_are_standard_normal_and_uniforms_uniform():
     stream = Stream(bytes(range(32)))
     normals = stream.normal("noise", 0, (500, 1000))

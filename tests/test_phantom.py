@@ -72,7 +72,9 @@ def test_the_number_of_threads_changes_nothing(tiny):
     other = "1" if os.environ.get("OMP_NUM_THREADS") != "1" else "3"
     environment = {**os.environ, "OMP_NUM_THREADS": other, "OPENBLAS_NUM_THREADS": other}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == here
 
 
@@ -197,7 +199,13 @@ def test_growth_reaches_its_targets_in_steps_of_one_length():
 
 def test_the_circle_of_willis_is_joined_and_blood_only_moves_on():
     trunks = draw_trunks(replace(Vessels(), absent_pcom=0.0), np.random.default_rng(2))
-    for child, parent in (("m1", "ica"), ("a1", "ica"), ("a2", "a1"), ("m2_superior", "m1"), ("m2_inferior", "m1")):
+    for child, parent in (
+        ("m1", "ica"),
+        ("a1", "ica"),
+        ("a2", "a1"),
+        ("m2_superior", "m1"),
+        ("m2_inferior", "m1"),
+    ):
         for side in (1, -1):
             one, other = trunks[child, side], trunks[parent, side]
             assert np.allclose(one.position[0], other.position[-1])
@@ -239,8 +247,11 @@ def test_arteries_stay_near_the_brain_and_arrive_later_the_farther_they_are():
 @pytest.mark.parametrize("distance", [0.0, 0.4, 1.5])
 def test_occupancy_is_the_disc_convolved_with_the_point_spread(radius, distance):
     psf = 0.3
+
     # Rice density of the distance of a Gaussian point from the disc's centre, integrated over the disc
-    density = lambda s: s / psf**2 * np.exp(-((s - distance) ** 2) / (2 * psf**2)) * i0e(s * distance / psf**2)
+    def density(s):
+        return s / psf**2 * np.exp(-((s - distance) ** 2) / (2 * psf**2)) * i0e(s * distance / psf**2)
+
     expected, _ = quad(density, 0, radius)
     profile = disc_profile(psf=psf, largest=3.0)
     assert profile.at(np.array([radius]), np.array([distance]))[0] == pytest.approx(expected, abs=0.004)
@@ -327,7 +338,10 @@ def test_neighbouring_noise_is_correlated_as_asked_in_plane_only():
     image = np.full((80, 80, 40), 10.0, np.float32)
     noise = add_noise(image, sigma=0.1, correlation=0.1, rng=np.random.default_rng(0)) - 10
     wanted = 2 * 0.1 / (1 + 2 * 0.1**2)
-    measured = [np.corrcoef(noise.take(range(39), a).ravel(), noise.take(range(1, 40), a).ravel())[0, 1] for a in range(3)]
+    measured = [
+        np.corrcoef(noise.take(range(39), a).ravel(), noise.take(range(1, 40), a).ravel())[0, 1]
+        for a in range(3)
+    ]
     assert measured == pytest.approx([wanted, wanted, 0], abs=0.01)
 
 
@@ -340,7 +354,9 @@ def test_slab_seams_dip_inside_the_volume_only():
 
 
 def test_a_reader_marks_what_is_full_bright_and_large_enough():
-    acquisition = replace(Acquisition(), wm=0.4, sigma=0.05, marked_share=0.4, marked_contrast=2.0, marked_size=3)
+    acquisition = replace(
+        Acquisition(), wm=0.4, sigma=0.05, marked_share=0.4, marked_contrast=2.0, marked_size=3
+    )
     occupancy, signal = np.zeros((2, 9, 9, 9), np.float32)
     brain = np.ones((9, 9, 9), bool)
     for y, share, blood in ((0, 1.0, 1.0), (2, 0.3, 1.0), (4, 1.0, 0.45), (6, 0.5, 0.7)):

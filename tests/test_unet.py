@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from privessel.unet import TrainedUNet, UNet, UNetShape, pick_device, soft_dice_loss
+from privessel.device import pick_device
+from privessel.unet import TrainedUNet, UNet, UNetShape, soft_dice_loss
 
 PAPER = UNetShape((32, 64, 128, 256, 512), 0.1)
 
@@ -104,9 +105,9 @@ def test_the_seed_alone_decides_the_first_weights():
     assert not torch.equal(first["last.weight"], other["last.weight"])
 
 
-def test_first_weights_are_glorot_uniform():
+def test_first_weights_are_he_uniform():
     weight = unet(64, 128).down[1].second.weight
-    bound = (6 / (9 * 128 + 9 * 128)) ** 0.5
+    bound = (6 / (9 * 128)) ** 0.5
     assert weight.abs().max().item() == pytest.approx(bound, rel=1e-3)
     assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
 

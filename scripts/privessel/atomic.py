@@ -9,15 +9,17 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it is synced to disk and renamed to `path`.
+    """Yield a temporary path beside `path`; on success it is synced to disk and renamed to `path`.
 
-    The temporary name keeps all suffixes (`.nii.gz`), because writers choose the format by them. On an error the
+    The temporary name keeps the suffix (`.nii.gz`), because writers choose the format by it. On an error the
     temporary file is removed and `path` stays as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(path.suffixes[-2:]) if path.suffixes[-2:-1] == [".nii"] else path.suffix
-    handle, name = tempfile.mkstemp(prefix=f".{path.name.split('.')[0]}-", suffix=f".partial{suffix}", dir=path.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name.split('.')[0]}-", suffix=f".partial{suffix}", dir=path.parent
+    )
     os.close(handle)
     partial = Path(name)
     try:

@@ -24,10 +24,10 @@ def evaluate_patients(
     rows: Sequence[Path],
     masks: Sequence[Path],
 ) -> None:
-    """Segment every patient and write a one-row CSV of metrics each to `rows`, and the mask to `masks` if asked for.
+    """Segment every patient; write a one-row CSV of metrics each to `rows`, and the mask to `masks` if asked.
 
-    `segment` gives a bool mask (x, y, z) of a scan; it is stored in the orientation and header of the patient's own
-    image. One scan is in memory at a time. Raises CohortError as `load_scan` does.
+    `segment` gives a bool mask (x, y, z) of a scan; it is stored in the orientation and header of the
+    patient's own image. One scan is in memory at a time. Raises CohortError as `load_scan` does.
     """
     for number, (patient, row) in enumerate(zip(patients, rows, strict=True)):
         scan = load_scan(patient, patch_size=patch_size)

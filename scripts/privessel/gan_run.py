@@ -31,7 +31,14 @@ class GanRun:
         return None if self.level == "inf" else float(self.level.removeprefix("noise-"))
 
     def identity(
-        self, *, shape: GanShape, training: GanTraining, patches: Patches, code: Sequence[Path], device: str, threads: int
+        self,
+        *,
+        shape: GanShape,
+        training: GanTraining,
+        patches: Patches,
+        code: Sequence[Path],
+        device: str,
+        threads: int,
     ) -> str:
         """Digest everything that decides the run's weights (`PRIVACY.md`, rule 7)."""
         return identity_digest(
@@ -55,9 +62,10 @@ class GanRun:
         """
         if self.noise_multiplier is not None and not self.public:
             raise PrivacyError(
-                f"{self.arch}, level {self.level}, run {self.number}: cohort {self.cohort} is not marked `public: true`. "
-                "A private run on patients must draw from a secret key and write what it spends to a ledger, which this "
-                "version does not keep yet. Remedy: run level inf only (it must stay inside), or a public cohort."
+                f"{self.arch}, level {self.level}, run {self.number}: cohort {self.cohort} is not marked "
+                "`public: true`. A private run on patients must draw from a secret key and write what it spends "
+                "to a ledger, which this version does not keep yet. Remedy: run level inf only (it must stay "
+                "inside), or a public cohort."
             )
         return Stream(public_key(seed=seed, identity=identity))
 

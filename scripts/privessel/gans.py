@@ -70,6 +70,7 @@ class Generator(nn.Module):
 
     def __init__(self, shape: GanShape):
         super().__init__()
+        self.shape = shape
         widths = [shape.generator_width * 2**stage for stage in reversed(range(shape.stages))]
         grid = (widths[0], shape.base, shape.base)
         layers = [

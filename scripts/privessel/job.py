@@ -13,8 +13,8 @@ from privessel.errors import CohortError, PrivacyError
 def logged(log: str | Path) -> Iterator[None]:
     """Send the library's messages to the file `log` and to standard error while a script runs.
 
-    `CohortError` and `PrivacyError` end the process with status 1 and their message alone: they say what to do, and a
-    traceback would bury it. Any other error is a defect; its traceback goes to both places.
+    `CohortError` and `PrivacyError` end the process with status 1 and their message alone: they say what to
+    do, and a traceback would bury it. Any other error is a defect; its traceback goes to both places.
     """
     handlers = [logging.FileHandler(log, mode="w"), logging.StreamHandler(sys.stderr)]
     for handler in handlers:

@@ -1,4 +1,4 @@
-"""Patches of a scan: where they are cut, how they are stored, and how they become a volume again."""
+"""Patches of a scan: how they are cut, how they are stored, and how they become a volume again."""
 
 import zipfile
 import zlib
@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.atomic import atomic_path
-from privessel.cohort import Patient
 from privessel.errors import CohortError
-from privessel.scan import Scan
 
 VERSION = 1
+REMEDY = "Remedy: delete the file and run again; it is made anew."
 Box = tuple[tuple[int, int], ...]
 
 
@@ -33,33 +32,6 @@ class Patches:
     seeds: tuple[int, ...]
 
 
-def sample_centres(
-    vessels: NDArray[np.bool_], brain: NDArray[np.bool_], *, n: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw `n` distinct centres (n, 3): ceil(n/2) on vessels inside the brain, the others anywhere in it.
-
-    Drawn without replacement, the second half only from voxels not taken by the first, so that no patch comes
-    twice (Kossen et al. 2022). Raises CohortError when a half has too few distinct voxels.
-    """
-    on_vessel = np.flatnonzero(vessels & brain)
-    wanted = (n + 1) // 2
-    if on_vessel.size < wanted:
-        raise CohortError(
-            f"{wanted} vessel-centred patches wanted, {on_vessel.size} vessel voxels in the brain"
-        )
-    first = rng.choice(on_vessel, wanted, replace=False)
-    free = brain.copy()
-    free.reshape(-1)[first] = False
-    anywhere = np.flatnonzero(free)
-    if anywhere.size < n - wanted:
-        raise CohortError(
-            f"{n - wanted} patches anywhere in the brain wanted, {anywhere.size} brain voxels left after the "
-            f"{wanted} vessel-centred ones"
-        )
-    second = rng.choice(anywhere, n - wanted, replace=False)
-    return np.stack(np.unravel_index(np.concatenate([first, second]), brain.shape), axis=1)
-
-
 def cut(volume: NDArray, centres: NDArray[np.integer], size: int) -> NDArray:
     """Cut axial patches (n, size, size) around `centres` (n, 3); what lies beyond the volume is zero.
 
@@ -75,29 +47,6 @@ def cut(volume: NDArray, centres: NDArray[np.integer], size: int) -> NDArray:
     patches = volume[rows[:, :, None], columns[:, None, :], centres[:, 2, None, None]]
     patches *= inside_rows[:, :, None] & inside_columns[:, None, :]
     return patches
-
-
-def sample_patient(patient: Patient, scan: Scan, *, n: int, size: int, seed: int) -> Patches:
-    """Sample `n` patches of one patient, the same for the same seed; give each patient its own seed.
-
-    Raises CohortError naming the patient, the numbers and the remedy when there are too few distinct centres.
-    """
-    try:
-        centres = sample_centres(scan.vessels, scan.brain, n=n, rng=np.random.default_rng(seed))
-    except CohortError as problem:
-        raise CohortError(
-            f"patient {patient.id} (cohort {patient.cohort}): vessel mask {patient.vessels}: too few "
-            f"distinct patch centres: {problem}. Remedy: ask for fewer patches a patient in the config, or "
-            "leave the patient out of participants.tsv."
-        ) from problem
-    return Patches(
-        image=cut(scan.image, centres, size),
-        label=cut(scan.vessels, centres, size),
-        centre=centres,
-        patient_index=np.zeros(n, dtype=np.int64),
-        patients=(patient.id,),
-        seeds=(seed,),
-    )
 
 
 def save(path: Path, patches: Patches) -> None:
@@ -120,7 +69,10 @@ def load(paths: Sequence[Path]) -> Patches:
 
     Raises CohortError naming the file if one is missing, damaged, of another version or another patch size.
     """
-    parts = [_read(Path(path)) for path in paths]
+    parts = [_read(Path(path), ("image", "label", "centre", "patient", "seed", "version")) for path in paths]
+    for part, path in zip(parts, paths, strict=True):
+        if part["version"] != VERSION:
+            raise CohortError(f"patches {path} have version {part['version']}, expected {VERSION}. {REMEDY}")
     sizes = {part["image"].shape[1:]: path for part, path in zip(parts, paths, strict=True)}
     if len(sizes) > 1:
         found = ", ".join(f"{shape} in {path}" for shape, path in sizes.items())
@@ -138,27 +90,30 @@ def load(paths: Sequence[Path]) -> Patches:
     )
 
 
-def _read(path: Path) -> dict[str, NDArray]:
-    """Read one `.npz` fully; its checksums are verified on the way."""
-    remedy = "Remedy: delete the file and run again; it is cut anew from the scan."
+def load_pairs(paths: Sequence[Path]) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Read images and labels (n, s, s) of patients' patches, or of a synthetic set, one after the other.
+
+    Raises CohortError naming the file if one is missing or damaged.
+    """
+    parts = [_read(Path(path), ("image", "label")) for path in paths]
+    return tuple(np.concatenate([part[name] for part in parts]) for name in ("image", "label"))
+
+
+def _read(path: Path, names: Sequence[str]) -> dict[str, NDArray]:
+    """Read arrays of an `.npz` fully; their checksums are verified on the way."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            part = {
-                name: archive[name] for name in ("image", "label", "centre", "patient", "seed", "version")
-            }
+            return {name: archive[name] for name in names}
     except (
         OSError,
         EOFError,
         KeyError,
         ValueError,
-        RuntimeError,  # a damaged entry can pose as encrypted or as compressed in an unknown way
+        RuntimeError,
         zipfile.BadZipFile,
         zlib.error,
     ) as problem:
-        raise CohortError(f"patches {path} cannot be read ({problem}). {remedy}") from problem
-    if part["version"] != VERSION:
-        raise CohortError(f"patches {path} have version {part['version']}, expected {VERSION}. {remedy}")
-    return part
+        raise CohortError(f"patches {path} cannot be read ({problem}). {REMEDY}") from problem
 
 
 def rescale(images: NDArray, low: float, high: float) -> NDArray[np.float32]:

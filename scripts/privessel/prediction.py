@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from privessel.device import pick_device
 from privessel.patches import bounding_box, cut, rescale, stitch, tile
-from privessel.unet import TrainedUNet, pick_device
+from privessel.unet import TrainedUNet
 
 THRESHOLD = 0.5  # Kossen et al. 2022, as in Livne et al. 2019
 

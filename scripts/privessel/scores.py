@@ -1,12 +1,34 @@
-"""The study's long table: one row per source, test cohort and patient, with the eps of the generator behind it."""
+"""The study's long table: one row per source, test cohort and patient, with its generator's eps."""
 
 from pathlib import PurePath
 
+import numpy as np
 import pandas as pd
 
 COLUMNS = (
-    ["source", "kind", "level", "noise_multiplier", "run", "epoch", "eps", "eps_published", "setting", "validation_dsc"]
-    + ["cohort", "patient", "dsc", "bahd_voxel", "bahd_mm", "ahd_mm", "hd95_voxel", "hd95_mm", "hd95_surface_mm"]
+    [
+        "source",
+        "kind",
+        "level",
+        "noise_multiplier",
+        "run",
+        "epoch",
+        "eps",
+        "eps_published",
+        "setting",
+        "validation_dsc",
+    ]
+    + [
+        "cohort",
+        "patient",
+        "dsc",
+        "bahd_voxel",
+        "bahd_mm",
+        "ahd_mm",
+        "hd95_voxel",
+        "hd95_mm",
+        "hd95_surface_mm",
+    ]
     + ["tp", "fp", "fn", "empty"]
 )
 
@@ -31,25 +53,30 @@ def collect(
 ) -> pd.DataFrame:
     """Join test metrics with what their source is, the setting that validation chose and the eps spent on it.
 
-    `metrics` has the columns of a metrics file plus `source` and `cohort`; `sources` gives kind and, for GANs, level,
-    run and epoch; `selections` setting and mean validation DSC; `privacy` is the privacy record of each (level, run).
-    The eps of a source is that of the very epoch its generator was kept at; of a control, that of its pairs.
+    `metrics` has the columns of a metrics file plus `source` and `cohort`; `sources` gives kind and, for GANs,
+    level, run and epoch; `selections` setting and mean validation DSC; `privacy` is the privacy record of each
+    (level, run). The eps of a source is that of the very epoch its generator was kept at; of a control, that
+    of its pairs.
     """
-    described = [
-        {"source": source, "level": "", "setting": "", **record, **_eps(record, privacy)}
-        | {"setting": selections[source].get("setting", ""), "validation_dsc": selections[source]["validation_dsc"]}
-        for source, record in sources.items()
-    ]
+    described = []
+    for source, record in sources.items():
+        chosen = selections[source]
+        named = {"source": source, "level": "", **record, **_eps(record, privacy)}
+        named |= {"setting": chosen.get("setting", ""), "validation_dsc": chosen["validation_dsc"]}
+        described.append(named)
     table = pd.DataFrame(described).merge(metrics, on="source", how="inner", validate="one_to_many")
     return table.reindex(columns=COLUMNS)
 
 
 def _eps(record: dict, privacy: dict[tuple[str, int], dict]) -> dict[str, float]:
-    """Valid and published eps at the kept epoch; infinite without noise, absent where no patient's GAN is involved."""
+    """Valid and published eps at the kept epoch; infinite without noise, absent where there is no GAN."""
     if not record.get("level"):
         return {}
     run = privacy[record["level"], record["run"]]
     if run["noise_multiplier"] is None:
-        return {"eps": float("inf"), "eps_published": float("inf")}
+        return {"eps": np.inf, "eps_published": np.inf}
     spent = run["epochs"][str(record["epoch"])]
-    return {"noise_multiplier": run["noise_multiplier"]} | {"eps": spent["epsilon"], "eps_published": spent["epsilon_as_published"]}
+    return {"noise_multiplier": run["noise_multiplier"]} | {
+        "eps": spent["epsilon"],
+        "eps_published": spent["epsilon_as_published"],
+    }

@@ -26,6 +26,7 @@ from privessel.wgan import GanTraining, Pairs, Wgan
 
 log = logging.getLogger(__name__)
 
+CHECKPOINT = "checkpoint.pt"
 LOG_SECONDS = 10.0
 SILENT_MINUTES = 10.0  # another machine's run without a heartbeat for so long is dead
 SCORED = 256  # pairs scored at a time, and fakes behind the history's score
@@ -44,7 +45,7 @@ def train(
     folder: Path,
     device: str,
     checkpoint_seconds: float,
-    charge: Callable[[int, int], None] | None,
+    charge: Callable[[int, int], dict | None] | None,
     record: Callable[[], dict],
 ) -> None:
     """Train a GAN and leave generator-epoch-{e}.pt, history.csv and privacy.json in `folder`.
@@ -56,9 +57,9 @@ def train(
     PrivacyError on a leftover of another `identity`, and when another process works on the folder.
 
     A private run calls `charge(first, last)` for the critic steps first..last-1, counted from 0, before
-    anything they influenced is written. Steps since the last checkpoint are charged again when repeated;
-    whether that was a replay is the ledger's to know. `record` is called after the last step and becomes
-    privacy.json.
+    anything they influenced is written; what it returns, the ledger's head, goes into the checkpoint (see
+    `ledger_head`). Steps since the last checkpoint are charged again when repeated; whether that was a replay
+    is the ledger's to know. `record` is called after the last step and becomes privacy.json.
     """
     _check(images, labels, shape=shape, training=training)
     resume = folder / ".resume"
@@ -68,7 +69,7 @@ def train(
         data = Pairs(images, labels, device)
         held_out = Pairs(*validation, device) if validation else None
         gan = Wgan(shape, training, stream=stream, device=device)
-        history = _restore(resume, gan, identity=identity)
+        history, head = _restore(resume, gan, identity=identity)
         first = charged = gan.step
         started = saved = logged = time.monotonic()
         while gan.step < training.steps:
@@ -82,15 +83,21 @@ def train(
             if rest and now - saved < checkpoint_seconds:
                 continue
             if charge is not None and training.private:
-                charge(charged * training.critic_steps, gan.step * training.critic_steps)
+                head = charge(charged * training.critic_steps, gan.step * training.critic_steps)
                 charged = gan.step
             if rest == 0:
                 history.append(_row(gan, epoch, patches=len(data), held_out=held_out))
                 if epoch in training.kept_epochs:
                     _keep(resume, gan, epoch)
-            _save(resume, gan, identity=identity, history=history)
+            _save(resume, gan, identity=identity, history=history, head=head)
             saved = time.monotonic()
         _publish(resume, folder, training.kept_epochs, record())
+
+
+def ledger_head(folder: Path) -> dict | None:
+    """Return where the ledger stood at the last checkpoint of the run in `folder`; None if there is none."""
+    path = folder / ".resume" / CHECKPOINT
+    return checkpoint.load(path).get("ledger_head") if path.exists() else None
 
 
 def privacy_record(
@@ -149,11 +156,11 @@ def _check(images: np.ndarray, labels: np.ndarray, *, shape: GanShape, training:
         raise ValueError(f"{len(images)} patches are fewer than a batch of {training.batch}")
 
 
-def _restore(resume: Path, gan: Wgan, *, identity: str) -> list[dict]:
-    """Bring `gan` to the last checkpoint, if there is one, and return the history up to it."""
-    path = resume / "checkpoint.pt"
+def _restore(resume: Path, gan: Wgan, *, identity: str) -> tuple[list[dict], dict | None]:
+    """Bring `gan` to its last checkpoint, if there is one; return history and ledger's head up to there."""
+    path = resume / CHECKPOINT
     if not path.exists():
-        return []
+        return [], None
     state = checkpoint.load(path)
     if state.get("identity") != identity:
         raise PrivacyError(
@@ -163,18 +170,19 @@ def _restore(resume: Path, gan: Wgan, *, identity: str) -> list[dict]:
     kept = [epoch for epoch in gan.training.kept_epochs if epoch <= len(state["history"])]
     if not all(_generator_file(resume, epoch).exists() for epoch in kept):
         log.warning("%s: a kept generator is missing; starting anew", resume)
-        return []
+        return [], None
     gan.restore(state["gan"])
     log.info("going on from step %d of %d", gan.step, gan.training.steps)
-    return state["history"]
+    return state["history"], state["ledger_head"]
 
 
-def _save(resume: Path, gan: Wgan, *, identity: str, history: list[dict]) -> None:
+def _save(resume: Path, gan: Wgan, *, identity: str, history: list[dict], head: dict | None) -> None:
     with atomic_path(resume / "history.csv") as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
         writer.writeheader()
         writer.writerows(history)
-    checkpoint.save(resume / "checkpoint.pt", {"identity": identity, "history": history, "gan": gan.state()})
+    state = {"identity": identity, "history": history, "ledger_head": head, "gan": gan.state()}
+    checkpoint.save(resume / CHECKPOINT, state)
 
 
 def _keep(resume: Path, gan: Wgan, epoch: int) -> None:

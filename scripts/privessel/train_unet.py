@@ -16,8 +16,9 @@ from torch import Tensor
 from privessel import augmentation, checkpoint, patches, unet
 from privessel.atomic import atomic_path
 from privessel.augmentation import random_maps, warp
+from privessel.device import pick_device
 from privessel.patches import rescale
-from privessel.unet import TrainedUNet, UNet, UNetShape, pick_device, soft_dice_loss
+from privessel.unet import TrainedUNet, UNet, UNetShape, soft_dice_loss
 
 log = logging.getLogger(__name__)
 
@@ -241,4 +242,5 @@ def _check(
             "nothing to do; take more patches, a smaller batch or a larger factor_train_samples"
         )
     if not labels.any():
-        raise ValueError("no training patch has a labelled pixel: a U-Net would learn to mark nothing")
+        # A generator that makes no vessel is a result of the study, with DSC 0, and must not stop it.
+        log.warning("no training patch has a labelled pixel: the U-Net will learn to mark nothing")

@@ -38,7 +38,7 @@ class UNetShape:
         if size < 1 or size % self.divisor:
             raise ValueError(
                 f"patch size {size} is not a multiple of {self.divisor}, as a U-Net of {len(self.filters)} "
-                f"levels needs: choose another size or fewer levels than the filters {list(self.filters)} make"
+                f"levels needs: choose another size or fewer filters than {list(self.filters)}"
             )
 
 
@@ -47,7 +47,8 @@ class UNet(nn.Module):
 
     Livne et al. 2019, with 32, 64, 128, 256, 512 filters: two 3 x 3 convolutions with ReLU a block, 2 x 2
     max-pooling down, nearest upsampling and concatenation up, a last 1 x 1 convolution with sigmoid. Weights
-    start from Glorot's uniform distribution, biases from zero, as in Keras, which the published code uses.
+    start from He's uniform distribution, biases from zero. (The published code has Glorot's, the default of
+    Keras: from there 2 of 10 narrow networks ended up marking nothing, and the others learned more slowly.)
     """
 
     def __init__(self, shape: UNetShape, *, generator: torch.Generator) -> None:
@@ -60,7 +61,7 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(filters[0], 1, 1)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                nn.init.xavier_uniform_(layer.weight, generator=generator)
+                nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor, *, dropout: torch.Generator | None = None) -> Tensor:
@@ -89,11 +90,11 @@ class Block(nn.Module):
 
     def forward(self, features: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
         """Return the block's features; `share` of the first convolution's outputs is set to zero."""
-        features = functional.relu(self.first(features))
+        features = functional.relu(self.first(features), inplace=True)
         if share > 0:
             kept = torch.empty_like(features).bernoulli_(1 - share, generator=generator)
             features = features * kept / (1 - share)
-        return functional.relu(self.second(features))
+        return functional.relu(self.second(features), inplace=True)
 
 
 def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -104,13 +105,6 @@ def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
     """
     overlap = (probabilities * labels).sum()
     return 1 - (2 * overlap + SMOOTH) / (probabilities.sum() + labels.sum() + SMOOTH)
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` is CUDA where there is a GPU, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 @dataclass(frozen=True)

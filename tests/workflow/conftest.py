@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ["Snakefile", "config.yaml", "rules", "scripts", "schemas", "envs", "report", "profiles", "slurm", "tests/config.yaml"]
+PARTS = [
+    "Snakefile",
+    "config.yaml",
+    "rules",
+    "scripts",
+    "schemas",
+    "envs",
+    "report",
+    "profiles",
+    "slurm",
+    "tests/config.yaml",
+]
 
 
 class Workflow:
@@ -34,9 +45,15 @@ class Workflow:
         """Run snakemake; standard output and error come back as one text."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
         return subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=environment, timeout=timeout, text=True, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            self.command(*arguments),
+            cwd=self.folder,
+            env=environment,
+            timeout=timeout,
+            text=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def tiny(self, *arguments, **keywords):
         return self.run("--configfile", "tests/config.yaml", "--cores", 2, *arguments, **keywords)

@@ -19,7 +19,7 @@ def imported(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "privessel":
             package = node.module.removeprefix("privessel").lstrip(".").replace(".", "/")
             inner = [f"{package}/{alias.name}".strip("/") for alias in node.names]
-            # A name that is no module of its own comes from the package itself, and so from any of its modules.
+            # A name that is no module of its own comes from the package, and so from any of its modules.
             found |= {name if module_files(name) else package for name in inner}
     return found
 
@@ -44,8 +44,7 @@ def rules():
     """(script, declared library modules) of every rule with a script."""
     for file in sorted((ROOT / "rules").glob("*.smk")):
         for block in re.split(r"\n\s*rule[ \w]*:\n", file.read_text())[1:]:
-            modules = re.search(r"code=lib\(([^)]*)\)", block)
-            declared = re.findall(r'"([\w/]+)"', modules.group(1)) if modules else []
+            declared = re.findall(r'"([\w/]+)"', " ".join(re.findall(r"code=lib\(([^)]*)\)", block)))
             for script in re.findall(r'"\.\./scripts/(\w+\.py)"', block):
                 yield pytest.param(script, declared, id=script)
 

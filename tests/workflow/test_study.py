@@ -42,7 +42,10 @@ def test_each_figure_is_a_target(workflow, figure):
         ({"levels": ["noise-1.50"]}, ["noise-1.50"]),
         ({"gan": {"generator_learning_rate": "5e-5"}}, ["5e-5"]),
         ({"test_cohorts": ["phantom-a", "1000plus"]}, ["1000plus", "cohorts"]),
-        ({"cohorts": {"phantom-a": {"phantom": {"patients": {"validation": 0}}}}}, ["phantom-a", "validation", "split"]),
+        (
+            {"cohorts": {"phantom-a": {"phantom": {"patients": {"validation": 0}}}}},
+            ["phantom-a", "validation", "split"],
+        ),
         ({"gan": {"kept_epochs": [60]}}, ["60", "epochs"]),
         ({"shuffled": ["noise-3"]}, ["noise-3"]),
         ({"patches": {"size": 50}}, ["50"]),

@@ -7,20 +7,20 @@ from privessel.figures.tally import IDENTITY, choose_private, order_levels, tall
 
 
 def choose_levels(scores: pd.DataFrame) -> pd.DataFrame:
-    """The best run by validation DSC of every level and kept epoch: one row of identity each, by falling eps."""
+    """Give every level's (and kept epoch's) best run by validation DSC: one row each, by falling eps."""
     rows = order_levels(tally(scores))
     chosen = rows[rows["best"]].drop_duplicates("source")[IDENTITY]
     return chosen.sort_values("eps", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def choose_best_private(scores: pd.DataFrame) -> pd.DataFrame:
-    """The private run with the best validation DSC, as one row of identity; no row where no level is private."""
+    """Give the private run with the best validation DSC as one row; none where no level is private."""
     source = choose_private(tally(scores))
     return scores[scores["source"] == source].drop_duplicates("source")[IDENTITY].reset_index(drop=True)
 
 
 def choose_patient(scores: pd.DataFrame, *, cohort: str) -> str:
-    """The test patient of `cohort` whose DSC with real patches is the median (the lower of two): a typical one."""
+    """Give the test patient of `cohort` whose DSC with real patches is the median (the lower of two)."""
     rows = scores[(scores["source"] == "real") & (scores["cohort"] == cohort)].sort_values(["dsc", "patient"])
     return str(rows["patient"].iloc[(len(rows) - 1) // 2])
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from privessel.phantom.anatomy import Levels
 from privessel.phantom.centrelines import Centreline
 from privessel.phantom.fields import lattice, smooth_field
 from privessel.phantom.frame import Frame
 from privessel.phantom.parameters import knob
+from privessel.phantom.tissue import Levels
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Acquisition:
     air: float = knob(0.012, "level", 0.005, 0.02, "artefacts only")
     blood: float = knob(1.0, "level", 0.9, 1.15, "arterial blood entering the slab")
     vein: float = knob(
-        0.47, "level", 0.34, 0.58, "venous blood under a moving saturation band: little above brain"
+        0.42, "level", 0.32, 0.58, "venous blood under a moving saturation band: little above brain"
     )
-    sinus: float = knob(0.50, "level", 0.36, 0.65, "sagittal sinus")
+    sinus: float = knob(0.46, "level", 0.34, 0.62, "sagittal sinus")
     saturated: float = knob(
         0.33,
         "share",
@@ -94,8 +94,8 @@ ACQUISITIONS = {
         muscle=0.33,
         marrow=0.34,
         plexus=0.47,
-        vein=0.52,
-        sinus=0.58,
+        vein=0.47,
+        sinus=0.52,
         saturated=0.34,
         inflow=0.63,
         seam=0.12,
@@ -143,9 +143,10 @@ def shade(image: np.ndarray, frame: Frame, acquisition: Acquisition, rng: np.ran
 
 
 def add_noise(image: np.ndarray, *, sigma: float, correlation: float, rng: np.random.Generator) -> np.ndarray:
-    """Magnitude of `image` with complex Gaussian noise of SD `sigma` a channel: Rician (Gudbjartsson, Patz 1995).
+    """Magnitude of `image` with complex Gaussian noise of SD `sigma` a channel: Rician.
 
     The noise is mixed with `correlation` of each in-plane neighbour, keeping its SD. Overwrites `image`.
+    Gudbjartsson and Patz 1995, Magn Reson Med 34:910.
     """
     image += np.float32(sigma) * _correlated_noise(image.shape, correlation, rng)
     np.square(image, out=image)
@@ -164,7 +165,9 @@ def mark_vessels(
 ) -> np.ndarray:
     """Voxels a reader would mark, bool: mostly blood, brighter than the brain around, no lone specks."""
     contrast = signal - occupancy * np.float32(acquisition.wm)
-    marked = (occupancy > acquisition.marked_share) & (contrast > acquisition.marked_contrast * acquisition.sigma)
+    marked = (occupancy > acquisition.marked_share) & (
+        contrast > acquisition.marked_contrast * acquisition.sigma
+    )
     pieces, _ = ndimage.label(marked & brain, np.ones((3, 3, 3)))
     keep = np.bincount(pieces.ravel()) >= acquisition.marked_size
     keep[0] = False

@@ -126,7 +126,7 @@ def colonise(
 def murray_radii(parent: np.ndarray, thinnest: np.ndarray) -> np.ndarray:
     """Radii (n,) with r^3 of every node the sum of its children's (Murray 1926, PNAS 12:207).
 
-    `parent` (n,) holds -1 for roots and lists mothers before children; a node without children has its `thinnest`.
+    `parent` (n,) holds -1 for roots; mothers come first. A node without children has its `thinnest`.
     """
     cube = np.where(np.bincount(parent[parent >= 0], minlength=len(parent)) == 0, thinnest**3, 0.0).tolist()
     for child, mother in reversed(list(enumerate(parent.tolist()))):

@@ -15,7 +15,7 @@ from privessel.phantom.vessels import Vessels, draw_trunks, spline
 
 @dataclass(frozen=True)
 class Centreline:
-    """Samples of tubes: position (n, 3), radius, transit time in s, unit tangent (n, 3), distance to the next sample."""
+    """Samples of tubes: position (n, 3), radius, transit time in s, unit tangent (n, 3), pitch."""
 
     position: np.ndarray
     radius: np.ndarray
@@ -88,7 +88,7 @@ def join(pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Centreline:
 
 
 def _cortical_vein(head: Head, side: int, rng: np.random.Generator) -> np.ndarray:
-    """Course (60, 3) of a vein that climbs from the lateral convexity to the sagittal sinus, near the surface."""
+    """Course (60, 3) of a vein that climbs from the lateral convexity to the sagittal sinus."""
     forward = rng.uniform(-1.1, 1.1)
     angle = np.linspace(rng.uniform(0.7, 1.2), 0.03, 60)
     lean = forward + 0.35 * (angle - angle[0]) * np.sign(forward)

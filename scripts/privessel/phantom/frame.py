@@ -1,7 +1,8 @@
 """The voxel grid laid over the template head.
 
-All anatomy is described in template millimetres: RAS axes, x = 0 on the midline, z = 0 a little below the circle of
-Willis, a brain about 126 x 158 x 124 mm. A grid with a small field of view holds a head shrunk by `scale`.
+All anatomy is described in template millimetres: RAS axes, x = 0 on the midline, z = 0 a little below the
+circle of Willis, a brain about 126 x 158 x 124 mm. A grid with a small field of view holds a head shrunk by
+`scale`.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ WHOLE: Box = (slice(None), slice(None), slice(None))
 
 @dataclass(frozen=True)
 class Frame:
-    """Voxel grid: shape (3,), spacing in mm, millimetres per template millimetre, template position of voxel 0."""
+    """Voxel grid: shape, spacing in mm, millimetres per template millimetre, template position of voxel 0."""
 
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
@@ -48,7 +49,7 @@ class Frame:
         return x[:, None, None], y[None, :, None], z[None, None, :]
 
     def box(self, low: np.ndarray, high: np.ndarray) -> Box:
-        """Slices of the voxels whose centres lie between two template corners; empty where outside the grid."""
+        """Slices of the voxels whose centres lie between two template corners; empty outside the grid."""
         first = np.ceil((np.asarray(low) - self.origin) / self.step).astype(int)
         last = np.floor((np.asarray(high) - self.origin) / self.step).astype(int) + 1
         bounds = zip(first, last, self.shape, strict=True)

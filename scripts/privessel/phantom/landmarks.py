@@ -1,8 +1,11 @@
 """Landmarks of the vessels in a full-size head: (x, y, z, radius) in template mm, right half.
 
-Courses are hand-placed on the anatomy of the circle of Willis (Rhoton 2002, Neurosurgery 51 Suppl. 4); radii are
-means of angiograms: ICA 1.9-2.3, M1 1.25-1.45, A1 1.1 (Rai 2013, J NeuroInterv Surg 5:371), basilar 1.6-1.8, P1-P2
-0.9-1.2, communicating arteries 0.5-0.7 (Krabbe-Hartkamp 1998, Radiology 207:103).
+Courses are hand-placed on the anatomy of the circle of Willis. Radii follow published diameters: cavernous
+ICA 5.0, its end 3.6, M1 3.1 and M2 2.4 mm (Rai 2013, J NeuroInterv Surg 5:371), M1 2.55 mm over 76 studies
+(Mirza 2024, doi:10.1161/svin.123.001177), distal VA 2.8, basilar artery 3.6 to 3.1 mm (Rai 2013b,
+Dimensions of the posterior cerebral circulation, J NeuroInterv Surg); CT angiograms run wider than TOF, so
+radii lie at the lower end. Variants: Hindenes 2020 (doi:10.1371/journal.pone.0241373), Macchi 1996 (Ital J
+Anat Embryol 101:115).
 """
 
 Course = tuple[tuple[float, float, float, float], ...]

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def knob(default: float, unit: str, low: float, high: float, source: str) -> Any:
-    """Dataclass field with a nominal value, its unit, the range a person or scanner may take, and the reason."""
+    """Dataclass field with a nominal value, its unit, the range it may take, and the reason."""
     return field(default=default, metadata={"unit": unit, "low": low, "high": high, "source": source})
 
 

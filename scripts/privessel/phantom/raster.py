@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ncx2
 
-CHUNK = 400_000  # voxel candidates at a time; bounds memory, changes no result: a maximum does not depend on order
+CHUNK = 400_000  # voxel candidates at a time: bounds memory, changes no result, as a maximum knows no order
 REACH = 2.6  # point spread SDs beyond the wall at which occupancy is negligible
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Table of the share of a voxel that blood fills: `table[i, j]` at radius `radii[i]`, distance `distances[j]`."""
+    """Share of a voxel that blood fills: `table[i, j]` at radius `radii[i]` and distance `distances[j]`."""
 
     table: np.ndarray
     radii: np.ndarray
@@ -33,10 +33,10 @@ class Profile:
 
 
 def disc_profile(*, psf: float, largest: float) -> Profile:
-    """Occupancy of a long straight tube under a Gaussian point spread of SD `psf` mm, radii up to `largest` mm.
+    """Occupancy of a long straight tube under a Gaussian point spread of SD `psf`, radii to `largest` mm.
 
     A disc of radius r convolved with a 2-D Gaussian at distance d is P(|N(d, psf^2 I)| < r), the distribution
-    function at (r / psf)^2 of a non-central chi-square with 2 degrees of freedom and non-centrality (d / psf)^2.
+    function at (r / psf)^2 of a non-central chi-square of 2 degrees of freedom, non-centrality (d / psf)^2.
     """
     radii = np.linspace(0.02, largest, 160)
     distances = np.linspace(0, largest + 4 * psf, 240)
@@ -58,8 +58,8 @@ def draw_tubes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Occupancy, and occupancy times brightness, of tubes given by samples of their centreline.
 
-    position (n, 3), radius (n,), pitch (n,; distance between samples) and origin (3,; voxel 0) in mm, tangent (n, 3)
-    of unit length. Returns two float32 (nx, ny, nz). Where tubes overlap the greater value counts.
+    position (n, 3), radius (n,), pitch (n,; distance between samples) and origin (3,; voxel 0) in mm, tangent
+    (n, 3) of unit length. Returns two float32 (nx, ny, nz). Where tubes overlap the greater value counts.
     """
     spacing_ = np.asarray(spacing, float)
     occupancy = np.zeros(int(np.prod(shape)), np.float32)

@@ -14,12 +14,14 @@ from privessel.phantom.acquisition import (
     mark_vessels,
     shade,
 )
-from privessel.phantom.anatomy import Anatomy, brain_mask, draw_head, draw_textures, paint_tissue
+from privessel.phantom.anatomy import Anatomy, draw_head
 from privessel.phantom.centrelines import Centreline, draw_arteries, draw_veins
 from privessel.phantom.frame import Frame, place
 from privessel.phantom.parameters import draw
 from privessel.phantom.raster import draw_tubes
 from privessel.phantom.structures import paint_fissure, paint_sagittal_sinus, paint_structures
+from privessel.phantom.textures import draw_textures
+from privessel.phantom.tissue import brain_mask, paint_tissue
 from privessel.phantom.vessels import Vessels
 
 
@@ -34,7 +36,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Phantom:
-    """A simulated scan (x, y, z) in RAS: image uint16, vessel and brain mask bool; spacing and affine in mm."""
+    """A simulated scan (x, y, z) in RAS: image uint16, masks bool; spacing and affine in mm."""
 
     image: np.ndarray
     vessels: np.ndarray
@@ -46,7 +48,7 @@ class Phantom:
 
 COHORT = Parameters(Anatomy(), Vessels(), ACQUISITIONS["A"])
 SECOND_SCANNER = Parameters(Anatomy(), Vessels(), ACQUISITIONS["B"])
-# What somebody who never saw the cohort might guess: thick smooth arteries that stay bright, a clean scan, young brains.
+# What somebody who never saw the cohort might guess: thick smooth arteries that stay bright, a clean scan.
 GUESS = Parameters(
     Anatomy(sulcus_width=0.6, ventricle_size=0.75, cistern_size=0.8),
     Vessels(
@@ -88,8 +90,8 @@ def simulate(
 ) -> Phantom:
     """Simulate the patient of a seed: grid of `shape` voxels and `spacing` mm, parameter set of SETS.
 
-    The same seed gives the same head and arteries in every set with the same anatomy ("a" and "b"), and the same
-    bytes on every run. Raises ValueError for an unknown set or a grid that is not three positive numbers.
+    The same seed gives the same bytes on every run, and the same head and arteries in sets "a" and "b".
+    Raises ValueError for an unknown set or a grid that is not three positive numbers.
     """
     if parameters not in SETS:
         raise ValueError(f"phantom parameters {parameters!r}: choose one of {', '.join(SETS)}")
@@ -131,7 +133,7 @@ def simulate(
 def _rasterise(
     lines: Centreline, brightness: np.ndarray, frame: Frame, psf: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Occupancy and signal of vessels on the frame; radii shrink with the root of the head, to stay visible."""
+    """Occupancy and signal of vessels; radii shrink with the root of the head only, to stay visible."""
     return draw_tubes(
         lines.position * frame.scale,
         lines.radius * frame.scale**0.5,

@@ -4,21 +4,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privessel.phantom.anatomy import Head, Levels, Textures
+from privessel.phantom.anatomy import Head
 from privessel.phantom.fields import smoothstep
 from privessel.phantom.frame import Frame
+from privessel.phantom.textures import Textures
+from privessel.phantom.tissue import Levels
 
 Point = tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Tube:
-    """Polyline of (x, y, z, radius) in template mm; `paired` ones are mirrored to the left."""
+    """Chain of tapered capsules (x, y, z, radius) in template mm; `paired` ones are mirrored to the left."""
 
     tissue: str
     group: str
     points: tuple[Point, ...]
     paired: bool = True
+
+    def bounds(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corner (3,) of the tube with its radii times `factor`."""
+        points = np.asarray(self.points, float)
+        radii = points[:, 3:] * factor
+        return (points[:, :3] - radii).min(0), (points[:, :3] + radii).max(0)
+
+    def depth(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, factor: float) -> np.ndarray:
+        """Signed depth in mm inside the tube with its radii times `factor`, float32."""
+        points = np.asarray(self.points, np.float32) * np.array([1, 1, 1, factor], np.float32)
+        deepest = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), -np.inf, np.float32)
+        for start, end in zip(points[:-1], points[1:], strict=True):
+            axis = end[:3] - start[:3]
+            dx, dy, dz = x - start[0], y - start[1], z - start[2]
+            along = np.clip((dx * axis[0] + dy * axis[1] + dz * axis[2]) / (axis * axis).sum(), 0, 1)
+            square = (dx - along * axis[0]) ** 2 + (dy - along * axis[1]) ** 2 + (dz - along * axis[2]) ** 2
+            np.maximum(deepest, start[3] + along * (end[3] - start[3]) - np.sqrt(square), out=deepest)
+        return deepest
 
 
 @dataclass(frozen=True)
@@ -31,8 +51,22 @@ class Ellipsoid:
     radii: Point
     paired: bool = True
 
+    def bounds(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corner (3,) of the ellipsoid with its semi-axes times `factor`."""
+        centre, radii = np.asarray(self.centre, float), np.asarray(self.radii, float) * factor
+        return centre - radii, centre + radii
 
-# Painted in this order. Groups: nuclei, ventricles and cisterns (scaled per patient), base (outside the brain).
+    def depth(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, factor: float) -> np.ndarray:
+        """Signed depth in mm, float32, exact to first order near the surface; semi-axes times `factor`."""
+        (a, b, c), (u, v, w) = np.asarray(self.radii, np.float32) * np.float32(factor), self.centre
+        x, y, z = (x - u) / a, (y - v) / b, (z - w) / c
+        ratio = np.sqrt(x * x + y * y + z * z)
+        slope = np.sqrt((x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2)
+        # the last term replaces 0 / 0 in the centre
+        return ratio * (1 - ratio) / np.maximum(slope, 1e-3) + (1 - ratio).clip(0) ** 4 * min(a, b, c)
+
+
+# Painted in this order. Groups: nuclei; ventricles and cisterns, scaled per patient; base, outside the brain.
 STRUCTURES: tuple[Tube | Ellipsoid, ...] = (
     Ellipsoid("gm", "nuclei", (24, 3, 14), (5, 15, 9)),  # putamen and pallidum
     Ellipsoid("gm", "nuclei", (11, -13, 18), (8, 13, 8)),  # thalamus
@@ -90,18 +124,17 @@ def paint_structures(
     """Mix the deep structures into `image`, in place, each within its own bounding box."""
     factors = {"nuclei": 1.0, "base": 1.0, "ventricles": head.ventricles, "cisterns": head.cisterns}
     for part in STRUCTURES:
+        factor, level = factors[part.group], np.float32(getattr(levels, part.tissue))
+        low, high = part.bounds(factor)
+        margin = EDGE + 3 * ROUGHNESS
+        low, high = low - margin, high + margin
         for side in (1, -1) if part.paired else (1,):
-            _paint(
-                image,
-                depth,
-                part,
-                side,
-                factors[part.group],
-                frame,
-                head,
-                textures,
-                getattr(levels, part.tissue),
-            )
+            box = frame.box(low, high) if side == 1 else frame.box((-high[0], *low[1:]), (-low[0], *high[1:]))
+            x, y, z = frame.axes(box)
+            texture = textures.medium.slab(box[0])[:, box[1], box[2]]
+            inside = part.depth(side * x, y, z, factor) + np.float32(ROUGHNESS) * texture
+            there = depth[box] < -1 if part.group == "base" else depth[box] > 0
+            image[box] += (level - image[box]) * smoothstep(inside / EDGE + 0.5) * there
 
 
 def paint_fissure(
@@ -121,51 +154,8 @@ def paint_fissure(
 
 
 def paint_sagittal_sinus(image: np.ndarray, depth: np.ndarray, *, frame: Frame, level: float) -> None:
-    """Mix the superior sagittal sinus into `image`, in place: a triangle under the vault, from forehead to occiput."""
+    """Mix the superior sagittal sinus into `image`, in place: under the vault from forehead to occiput."""
     box = frame.box((-6, -200, 10), (6, 40, 200))
     x, _, _ = frame.axes(box)
     share = 0.9 * smoothstep(1.4 - np.sqrt((x / 3) ** 2 + ((depth[box] + 0.5) / 2.2) ** 2))
     image[box] += (np.float32(level) - image[box]) * share
-
-
-def _paint(image, depth, part, side, factor, frame, head, textures, level) -> None:
-    """Mix one structure, mirrored if `side` is -1, into the image in place."""
-    points = np.asarray(
-        part.points if isinstance(part, Tube) else [(*part.centre, max(part.radii) * factor)], float
-    )
-    points = points * [side, 1, 1, 1]
-    reach = points[:, 3:] * (factor if isinstance(part, Tube) else 1) + EDGE + 3 * ROUGHNESS
-    box = frame.box((points[:, :3] - reach).min(0), (points[:, :3] + reach).max(0))
-    x, y, z = frame.axes(box)
-    if isinstance(part, Tube):
-        inside = _tube_depth(points * [1, 1, 1, factor], x, y, z)
-    else:
-        inside = _ellipsoid_depth(points[0, :3], np.asarray(part.radii) * factor, x, y, z)
-    texture = textures.medium.slab(box[0])[:, box[1], box[2]]
-    share = smoothstep((inside + np.float32(ROUGHNESS) * texture) / EDGE + 0.5)
-    share = np.where((depth[box] < -1) if part.group == "base" else (depth[box] > 0), share, 0)
-    image[box] += (np.float32(level) - image[box]) * share
-
-
-def _tube_depth(points: np.ndarray, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Signed depth in mm inside a chain of tapered capsules, float32."""
-    best = None
-    for start, end in zip(points[:-1].astype(np.float32), points[1:].astype(np.float32), strict=True):
-        axis = end[:3] - start[:3]
-        dx, dy, dz = x - start[0], y - start[1], z - start[2]
-        along = np.clip((dx * axis[0] + dy * axis[1] + dz * axis[2]) / (axis @ axis), 0, 1)
-        square = (dx - along * axis[0]) ** 2 + (dy - along * axis[1]) ** 2 + (dz - along * axis[2]) ** 2
-        inside = start[3] + along * (end[3] - start[3]) - np.sqrt(square)
-        best = inside if best is None else np.maximum(best, inside)
-    return best
-
-
-def _ellipsoid_depth(
-    centre: np.ndarray, radii: np.ndarray, x: np.ndarray, y: np.ndarray, z: np.ndarray
-) -> np.ndarray:
-    """Signed depth in mm inside an ellipsoid, to first order: (1 - f) / |grad f| near the surface, float32."""
-    (a, b, c), (u, v, w) = radii.astype(np.float32), centre.astype(np.float32)
-    x, y, z = (x - u) / a, (y - v) / b, (z - w) / c
-    ratio = np.sqrt(x * x + y * y + z * z)
-    slope = np.sqrt((x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2)
-    return ratio * (1 - ratio) / np.maximum(slope, 1e-3) + (1 - ratio).clip(0) ** 4 * min(a, b, c)

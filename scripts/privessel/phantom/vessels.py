@@ -13,17 +13,21 @@ from privessel.phantom.parameters import knob
 class Vessels:
     """Arteries of a population: calibre, variants, branching, course and flow. Lengths in template mm."""
 
-    calibre: float = knob(
-        1.0, "factor", 0.85, 1.2, "all radii; landmarks carry means of Rai 2013, Krabbe-Hartkamp 1998"
-    )
+    calibre: float = knob(1.0, "factor", 0.85, 1.2, "all radii; the landmarks carry published means")
     calibre_sd: float = knob(
-        0.07, "share", 0.03, 0.1, "SD between patients; ICA and M1 differ by 7-12 % (Rai 2013)"
+        0.09, "share", 0.05, 0.12, "SD between patients; with the next 12-13 % for ICA and M1 (Rai 2013)"
     )
-    segment_sd: float = knob(0.06, "share", 0.03, 0.1, "SD between segments and sides of one patient")
-    fetal_pcom: float = knob(0.15, "probability", 0.05, 0.3, "a side; 4-29 % (Krabbe-Hartkamp 1998)")
-    absent_pcom: float = knob(0.25, "probability", 0.1, 0.4, "a side; not visible in 20-40 % of angiograms")
-    hypoplastic_a1: float = knob(0.12, "probability", 0.03, 0.2, "a side; 1-13 % (Krabbe-Hartkamp 1998)")
-    hypoplasia: float = knob(0.5, "factor", 0.35, 0.7, "calibre of a hypoplastic segment")
+    segment_sd: float = knob(0.08, "share", 0.03, 0.1, "SD between segments and sides of one patient")
+    fetal_pcom: float = knob(0.12, "probability", 0.05, 0.3, "a side; 13 % of subjects in MRA of Macchi 1996")
+    absent_pcom: float = knob(
+        0.35, "probability", 0.15, 0.6, "a side; both under 1 mm in 28 % of 1,864 subjects (Hindenes 2020)"
+    )
+    hypoplastic_a1: float = knob(
+        0.10, "probability", 0.03, 0.2, "a side; estimate, a few to ten percent of subjects"
+    )
+    hypoplasia: float = knob(
+        0.5, "factor", 0.35, 0.7, "calibre of a hypoplastic A1 or P1; usual definition: under 1 mm or half"
+    )
     fetal_calibre: float = knob(
         1.6, "factor", 1.4, 2.0, "calibre of a fetal PCom; the P1 of its side is hypoplastic"
     )
@@ -31,9 +35,11 @@ class Vessels:
         0.55, "factor", 0.4, 0.8, "lower end of the calibre of ACom and PCom"
     )
     largest_communicating: float = knob(1.2, "factor", 1.0, 1.5, "upper end of the calibre of ACom and PCom")
-    smallest_va: float = knob(0.55, "factor", 0.4, 0.8, "lower end of a vertebral artery's calibre")
+    smallest_va: float = knob(
+        0.6, "factor", 0.4, 0.8, "lower end of a VA's calibre: V4 is 2.8 +- 0.6 mm wide (Rai 2013b)"
+    )
     largest_va: float = knob(
-        1.15, "factor", 1.0, 1.25, "upper end; left and right are drawn apart, so uneven pairs are common"
+        1.2, "factor", 1.05, 1.3, "upper end; sides are drawn apart: 28 % have a thin one (4-D flow MRI)"
     )
     leaf_radius: float = knob(
         0.28, "mm", 0.2, 0.36, "thinnest branch; pial arteries 0.1-0.4 mm, TOF sees down to about 0.25"

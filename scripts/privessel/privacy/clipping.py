@@ -6,6 +6,7 @@ gradients, and once all norms are known one weighted sum gives the clipped gradi
 slow reference for it.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -117,13 +118,10 @@ class OpacusClipping:
         """Return what `BookKeeping.sums` returns."""
         from opacus.grad_sample import GradSampleModule  # slow to import, and only the reference needs it
 
-        wrapped = GradSampleModule(self.critic, loss_reduction="sum")
-        try:
-            (wrapped(pairs.detach()) @ signs).backward()
-            samples = [parameter.grad_sample for parameter in self.critic.parameters()]
-        finally:
-            wrapped.to_standard_module()
-            self.critic.zero_grad(set_to_none=True)
+        # A copy, because Opacus leaves hooks and attributes behind.
+        wrapped = GradSampleModule(copy.deepcopy(self.critic), loss_reduction="sum")
+        (wrapped(pairs.detach().requires_grad_()) @ signs).backward()
+        samples = [parameter.grad_sample for parameter in wrapped.parameters()]
         norms = torch.stack([each[:clipped].flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
         factors = _factors(norms, clipping_norm)
         whole = [each[clipped:].sum(0) for each in samples] if clipped < len(pairs) else None
@@ -215,7 +213,7 @@ def _positions(layer: nn.Module, gradients: Tensor) -> Tensor:
     """Output gradients as (n, outputs, positions)."""
     if type(layer) is nn.Conv2d:
         return gradients.flatten(2)
-    return gradients.reshape(len(gradients), -1, gradients.shape[-1]).transpose(1, 2)
+    return gradients.unsqueeze(1).flatten(1, -2).transpose(1, 2)
 
 
 def _unfolded(layer: nn.Module, inputs: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -224,10 +222,10 @@ def _unfolded(layer: nn.Module, inputs: Tensor) -> Iterator[tuple[slice, Tensor]
     Of a convolution in the order row, column, channel: three times as fast as `functional.unfold`.
     """
     if type(layer) is nn.Linear:
-        yield slice(None), inputs.reshape(len(inputs), -1, inputs.shape[-1])
+        yield slice(None), inputs.unsqueeze(1).flatten(1, -2)
         return
     (height, width), (down, right), (top, left) = layer.kernel_size, layer.stride, layer.padding
-    step = max(1, UNFOLD_BYTES * down * right // (4 * height * width * inputs[:1].numel()))
+    step = max(1, UNFOLD_BYTES * down * right // (4 * height * width * inputs.shape[1:].numel()))
     for start in range(0, len(inputs), step):
         some = slice(start, start + step)
         padded = functional.pad(inputs[some], (left, left, top, top)).permute(0, 2, 3, 1).contiguous()

@@ -6,25 +6,43 @@ from collections.abc import Callable
 
 from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
+# Fourier transforms of n composed steps are off by up to 7e-17 n in delta, either way (measured for 1e4 to
+# 1e7 steps against one Gaussian mechanism): so much is taken off delta, with a margin, to keep eps an upper
+# bound.
+ROUNDING = 2e-16
+# No grid is finer than this share of the first one, which is about a step's spread of privacy loss.
+FINEST = 1e-4
+
 
 def tight_epsilon(
-    distribution: Callable[[float], PrivacyLossDistribution], *, start: float, delta: float, error: float
+    distribution: Callable[[float], PrivacyLossDistribution],
+    *,
+    start: float,
+    steps: int,
+    delta: float,
+    error: float,
 ) -> float:
     """Return eps at `delta` from the coarsest grid that over-states it by at most about `error` (relative).
 
     `distribution(interval)` is the composed privacy loss on a grid of that interval, rounded pessimistically,
     so that every grid gives an upper bound. The excess falls with the square of the interval: two grids tell
-    the third.
+    the third. `steps` are those composed by Fourier transforms; where their rounding is as large as delta,
+    nothing is known and eps is infinite.
     """
+    delta -= ROUNDING * steps
+    if delta <= 0:
+        return math.inf
     coarse, fine = start, start / 3
     above = _finite_epsilon(distribution, coarse, delta)
     while True:
         best = _finite_epsilon(distribution, fine, delta)
+        if fine < start * FINEST:
+            return best
         if math.isinf(above):
             above, coarse, fine = best, fine, fine / 3
             continue
         curvature = max(0.0, (above - best) / (coarse**2 - fine**2))
-        if curvature * fine**2 <= error * best or fine < start * 1e-5:
+        if curvature * fine**2 <= error * best:
             return best
         wanted = 0.9 * math.sqrt(error * best / curvature)
         above, coarse, fine = best, fine, min(max(wanted, fine / 10), fine / 2)

@@ -119,6 +119,6 @@ def _mixture(noise: float, rate: float, steps: int, patches: int, delta: float) 
         float(np.sum(probabilities * np.expm1(np.minimum(np.arange(most + 1) ** 2 / noise**2, 20))))
     )
     found = tight_epsilon(
-        distribution, start=min(spread, 1.0), delta=delta - steps * rest, error=RELATIVE_ERROR
+        distribution, start=min(spread, 1.0), steps=steps, delta=delta - steps * rest, error=RELATIVE_ERROR
     )
     return found - steps * math.log1p(-rest)

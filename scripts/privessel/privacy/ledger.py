@@ -1,0 +1,218 @@
+"""What each private run has spent, on disk before the noisy steps can influence anything that is kept.
+
+One chained file a run, `{identity}.ledger`, in the site's private state beside the master secret. Its first
+line says who and what the run is; the others are attempts and charge blocks. A step counts once an attempt:
+within an attempt it is drawn from the same key, so doing it again after a kill is a replay of the same
+release and costs nothing.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from privessel.checkpoint import lock
+from privessel.errors import PrivacyError
+from privessel.privacy.accounting import Charge
+from privessel.privacy.chain import Chain, Head, append, read_chain
+from privessel.privacy.keys import MasterSecret
+
+log = logging.getLogger(__name__)
+
+FORMAT = "privessel ledger 1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who and what a private run is: its names, its mechanism, and keyed digests of its patients."""
+
+    identity: str  # digest of all that decides its draws (keys.identity_digest)
+    cohort: str
+    architecture: str
+    level: str
+    run: int
+    unit: str  # patch or patient
+    noise_multiplier: float
+    sampling_rate: float
+    patients: tuple[tuple[str, str], ...]  # of each, the keyed digests of its id and its voxels
+
+    @property
+    def name(self) -> str:
+        """The run as a user knows it, such as wgan/noise-1/run-2."""
+        return f"{self.architecture}/{self.level}/run-{self.run}"
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("patch", "patient"):
+            raise ValueError(f"the privacy unit is 'patch' or 'patient', not {self.unit!r}")
+        if not Charge(self.noise_multiplier, self.sampling_rate, 0).protected:
+            raise ValueError(f"{self.name}: a run without noise cannot be paid for, and has no ledger")
+        if not self.patients:
+            raise ValueError(f"{self.name}: a private run has patients")
+        for digests in zip(*self.patients, strict=True):
+            if len(set(digests)) < len(digests):
+                raise PrivacyError(
+                    f"{self.name}: two patients of {self.cohort} have the same id or the same scan"
+                )
+
+
+@dataclass(frozen=True)
+class Account:
+    """A run and the critic steps charged to it: blocks (attempt, first, last), `last` not included."""
+
+    run: Run
+    blocks: tuple[tuple[int, int, int], ...]
+    attempts: int
+    head: Head
+
+    @property
+    def steps(self) -> int:
+        """Steps to pay for: in every attempt each step once."""
+        total, seen = 0, (-1, 0)
+        for attempt, first, last in sorted(self.blocks):
+            reached = seen[1] if seen[0] == attempt else 0
+            total += max(0, last - max(first, reached))
+            seen = (attempt, max(last, reached))
+        return total
+
+    @property
+    def reached(self) -> int:
+        """The step that the run has come to, in whichever attempt."""
+        return max((last for _, _, last in self.blocks), default=0)
+
+    @property
+    def charge(self) -> Charge:
+        """All that the run has spent."""
+        return Charge(self.run.noise_multiplier, self.run.sampling_rate, self.steps)
+
+
+class Ledger:
+    """An open account, made by `open_ledger`: charge steps before anything they influenced is kept.
+
+    `account` is what has been charged so far; `beat` is the heartbeat.
+    """
+
+    def __init__(
+        self, path: Path, *, key: bytes, chain: Chain, run: Run, replays: bool, beat: Callable[[], None]
+    ) -> None:
+        self._path, self._key, self._chain, self._replays = path, key, chain, replays
+        self.beat = beat  # to be called every few minutes, else another machine may take the run over
+        self.account = _account(path, chain) if chain.records else Account(run, (), 0, chain.head)
+        self._charging, self._reached = False, self.account.reached  # where this process stands
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that draws are made under: part of the run's key (keys.run_key)."""
+        return self.account.attempts - 1
+
+    @property
+    def head(self) -> dict[str, object]:
+        """Where the ledger stands, for the checkpoint and for privacy.json: plain JSON."""
+        return asdict(self._chain.head)
+
+    def charge(self, first: int, last: int) -> None:
+        """Charge the critic steps first..last-1, counted from 0; it is on disk when this returns.
+
+        A block that this attempt has charged already is a replay and writes nothing. Raises ValueError where
+        steps before `first` were never charged; PrivacyError where steps are repeated that cannot be
+        replayed, and when another process took the run over.
+        """
+        if not 0 <= first <= last:
+            raise ValueError(f"a block of steps is first..last with first <= last, not {first}..{last}")
+        name, reached = self.account.run.name, self._reached
+        if first > reached:
+            raise ValueError(f"{name}: steps {reached}..{first} were never charged")
+        if self._charging and first < reached and not self._replays:
+            raise PrivacyError(
+                f"{name}: steps {first}..{reached} are repeated with the same noise where the same bits are "
+                "not certain; open the ledger anew, so that they get fresh noise and are charged"
+            )
+        self.beat()
+        self._charging, self._reached = True, last
+        if _covered(self.account.blocks, attempt=self.attempt, first=first, last=last):
+            return
+        self._write({"kind": "charge", "attempt": self.attempt, "first": first, "last": last})
+
+    def _write(self, record: dict) -> None:
+        stamped = record | {"at": datetime.now(UTC).isoformat(timespec="seconds")}
+        self._chain = append(self._path, stamped, key=self._key, chain=self._chain)
+        self.account = _account(self._path, self._chain)
+
+
+@contextmanager
+def open_ledger(
+    folder: Path,
+    *,
+    master: MasterSecret,
+    run: Run,
+    replays: bool,
+    silent_minutes: float,
+    head: Mapping[str, object] | None,
+) -> Iterator[Ledger]:
+    """Open the ledger of `run` in `folder` for this process alone, and make it when it is new.
+
+    `replays`: whether doing a step again gives the same bits (then the last attempt goes on, else a new one
+    begins, and its steps are charged anew). `head`: where the ledger must at least have stood, from the
+    checkpoint. A line that a crash cut short is removed with a warning: its charge had not returned. Raises
+    PrivacyError when another process holds it, when it was tampered with, or belongs to another run.
+    """
+    path = _path(folder, run)
+    key = master.derive("ledger")
+    with lock(path.with_suffix(".lock"), silent_minutes=silent_minutes) as beat:
+        chain = read_chain(path, key=key, head=_head(head))
+        if chain.torn:
+            log.warning("%s: removing %d bytes of a line that a crash cut short", path, chain.torn)
+        ledger = Ledger(path, key=key, chain=chain, run=run, replays=replays, beat=beat)
+        if not chain.records:
+            ledger._write({"kind": "run", "format": FORMAT} | asdict(run))
+        if ledger.account.run != run:
+            raise PrivacyError(f"{path}: it is the ledger of another run, {ledger.account.run.name}")
+        if not replays or not ledger.account.attempts:
+            ledger._write({"kind": "attempt", "attempt": ledger.account.attempts})
+        yield ledger
+
+
+def read_account(
+    folder: Path, *, master: MasterSecret, run: Run, head: Mapping[str, object] | None
+) -> Account | None:
+    """Read and verify one run's ledger without changing it; None when nothing was ever written."""
+    path = _path(folder, run)
+    chain = read_chain(path, key=master.derive("ledger"), head=_head(head))
+    return _account(path, chain) if chain.records else None
+
+
+def read_accounts(folder: Path, *, master: MasterSecret) -> list[Account]:
+    """Read and verify every ledger in `folder`, changing none; PrivacyError names one that is damaged."""
+    key = master.derive("ledger")
+    chains = [(path, read_chain(path, key=key)) for path in sorted(Path(folder).glob("*.ledger"))]
+    return [_account(path, chain) for path, chain in chains if chain.records]
+
+
+def _path(folder: Path, run: Run) -> Path:
+    return Path(folder) / f"{run.identity}.ledger"
+
+
+def _head(head: Mapping[str, object] | None) -> Head | None:
+    return None if head is None else Head(**head)
+
+
+def _account(path: Path, chain: Chain) -> Account:
+    """Make sense of a verified chain."""
+    header, *rest = chain.records
+    if header.get("format") != FORMAT:
+        raise PrivacyError(
+            f"{path}: written by another version ({header.get('format')}); read it with that one"
+        )
+    fields = {name: value for name, value in header.items() if name not in ("kind", "format", "at")}
+    run = Run(**fields | {"patients": tuple((one, other) for one, other in header["patients"])})
+    blocks = tuple((r["attempt"], r["first"], r["last"]) for r in rest if r["kind"] == "charge")
+    return Account(run, blocks, sum(record["kind"] == "attempt" for record in rest), chain.head)
+
+
+def _covered(blocks: tuple[tuple[int, int, int], ...], *, attempt: int, first: int, last: int) -> bool:
+    """Whether all steps first..last-1 of an attempt were charged."""
+    for _, start, stop in sorted(block for block in blocks if block[0] == attempt):
+        if start <= first:
+            first = max(first, stop)
+    return first >= last

@@ -1,0 +1,115 @@
+"""What patients have spent over all their private runs, and whether a planned run fits the budget."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from privessel.errors import PrivacyError
+from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.chain import Head
+from privessel.privacy.keys import MasterSecret
+from privessel.privacy.ledger import Account, Run
+
+Digests = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one patient's runs cost together.
+
+    `unit` is 'patient' when all of them protect patients, else 'patch': then eps is of one patch, composed as
+    if it were the same patch in every run.
+    """
+
+    patient: str
+    epsilon: float
+    unit: str | None
+    runs: tuple[str, ...]
+
+
+def digest_patients(master: MasterSecret, voxels: Mapping[str, str]) -> dict[str, Digests]:
+    """Return, for each patient id, the keyed digests of the id and of the voxel content's digest in `voxels`.
+
+    Without the master secret they tell nothing; with it, the same patient is found again under another id
+    (same voxels) and with another scan (same id).
+    """
+    key = master.derive("patients")
+
+    def keyed(kind: str, value: str) -> str:
+        return hmac.digest(key, f"{kind} {value}".encode(), "sha256").hex()
+
+    return {patient: (keyed("id", patient), keyed("voxels", content)) for patient, content in voxels.items()}
+
+
+def spent_by_patient(
+    accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
+) -> list[Spent]:
+    """Compose, for each of `patients`, every run with charges that it took part in; the largest eps first.
+
+    An equal id or equal voxels make two records the same patient, also through a third record.
+    """
+    paid = [account for account in accounts if account.steps]
+    people = _same_people([*patients.values(), *(one for account in paid for one in account.run.patients)])
+    present = [{people[digest] for pair in account.run.patients for digest in pair} for account in paid]
+    found = []
+    for patient, pair in patients.items():
+        own = [account for account, there in zip(paid, present, strict=True) if people[pair[0]] in there]
+        units = {account.run.unit for account in own}
+        found.append(
+            Spent(
+                patient=patient,
+                epsilon=composed_epsilon([account.charge for account in own], delta=delta),
+                unit=("patch" if "patch" in units else "patient") if units else None,
+                runs=tuple(account.run.name for account in own),
+            )
+        )
+    return sorted(found, key=lambda one: (-one.epsilon, one.patient))
+
+
+def check_budget(
+    accounts: Sequence[Account],
+    *,
+    run: Run,
+    steps: int,
+    start: int,
+    replays: bool,
+    patients: Mapping[str, Digests],
+    epsilon: float,
+    delta: float,
+) -> Spent:
+    """Return what the worst-off patient will have spent after `steps` of `run`; refuse more than `epsilon`.
+
+    To be called before the first step. `patients` are those of `run`, `start` is the step that it goes on
+    from (0, or its checkpoint's), `replays` as in `ledger.open_ledger`. What `run` has been charged counts,
+    and the steps it will still be charged for. Raises PrivacyError with the remedy.
+    """
+    others = [account for account in accounts if account.run.identity != run.identity]
+    own = next((account for account in accounts if account.run.identity == run.identity), None)
+    charged, reached = (own.steps, own.reached) if own else (0, 0)
+    total = charged + max(0, steps - (max(start, reached) if replays else start))
+    planned = Account(run, ((0, 0, total),), attempts=1, head=Head(0, ""))
+    worst = spent_by_patient([*others, planned], patients=patients, delta=delta)[0]
+    if worst.epsilon > epsilon:
+        alone = composed_epsilon([Charge(run.noise_multiplier, run.sampling_rate, total)], delta=delta)
+        raise PrivacyError(
+            f"{run.name}: patient {worst.patient} would have spent eps {worst.epsilon:.4g} of {epsilon:.4g} "
+            f"at delta {delta:.3g}: this run alone {alone:.4g}, {len(worst.runs)} with it "
+            f"({', '.join(worst.runs)}). Train with more noise or fewer steps, or raise "
+            "privacy.budget.epsilon if what the patients agreed to covers it"
+        )
+    return worst
+
+
+def _same_people(pairs: Sequence[Digests]) -> dict[str, str]:
+    """Map every digest to one that stands for its patient: union of all pairs that share a digest."""
+    stands: dict[str, str] = {}
+
+    def root(digest: str) -> str:
+        stands.setdefault(digest, digest)
+        while stands[digest] != digest:
+            stands[digest] = digest = stands[stands[digest]]
+        return digest
+
+    for one, other in pairs:
+        stands[root(one)] = root(other)
+    return {digest: root(digest) for digest in list(stands)}

@@ -1,0 +1,114 @@
+"""A saved state is whole or absent, cannot run code, and belongs to one process at a time."""
+
+import os
+import pickle
+import socket
+
+import pytest
+import torch
+
+from privessel import checkpoint
+from privessel.errors import PrivacyError
+
+
+def test_what_is_loaded_is_what_was_saved(tmp_path):
+    optimiser = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))], betas=(0.0, 0.9))
+    state = {
+        "step": 7,
+        "identity": "abc",
+        "history": [{"epoch": 1, "epsilon": None}],
+        "nets": {"w": torch.rand(3)},
+    }
+    checkpoint.save(tmp_path / "new" / "state.pt", state | {"optimiser": optimiser.state_dict()})
+    loaded = checkpoint.load(tmp_path / "new" / "state.pt")
+    assert torch.equal(loaded["nets"].pop("w"), state["nets"].pop("w"))
+    optimiser.load_state_dict(loaded.pop("optimiser"))
+    assert loaded == state
+
+
+def test_a_failed_save_leaves_the_state_before_it(tmp_path):
+    path = tmp_path / "state.pt"
+    checkpoint.save(path, {"step": 1})
+    with pytest.raises(Exception, match="pickle"):
+        checkpoint.save(path, {"step": 2, "bad": lambda: None})
+    assert checkpoint.load(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "number"])
+def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path, damage):
+    path = tmp_path / "state.pt"
+    checkpoint.save(path, {"step": 1, "w": torch.zeros(1000)})
+    whole = path.read_bytes()
+    if damage == "number":
+        torch.save(3.0, path)
+    else:
+        path.write_bytes(
+            {"empty": b"", "cut": whole[: len(whole) // 2], "text": b"epoch,loss\n1,2\n"}[damage]
+        )
+    with pytest.raises(ValueError, match="state.pt.*remove it"):
+        checkpoint.load(path)
+
+
+def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    torch.save({"step": Attack()}, tmp_path / "a.pt")
+    (tmp_path / "b.pt").write_bytes(pickle.dumps({"step": Attack()}, protocol=2))
+    for name in ("a.pt", "b.pt"):
+        with pytest.raises(ValueError, match=name):
+            checkpoint.load(tmp_path / name)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_second_holder_stands_back_until_the_first_is_done(tmp_path):
+    path = tmp_path / "run" / ".lock"
+    with checkpoint.lock(path, silent_minutes=1) as beat:
+        beat()
+        with (
+            pytest.raises(PrivacyError, match=f"{socket.gethostname()} {os.getpid()}"),
+            checkpoint.lock(path, silent_minutes=1),
+        ):
+            pass
+    with checkpoint.lock(path, silent_minutes=1):
+        pass
+
+
+def test_a_lock_is_given_back_after_an_error(tmp_path):
+    def fail():
+        with checkpoint.lock(tmp_path / ".lock", silent_minutes=1):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (tmp_path / ".lock").read_text() == ""
+
+
+def test_another_machine_s_lock_is_respected_while_its_heart_beats_and_taken_over_after(tmp_path):
+    path = tmp_path / ".lock"
+    path.write_text("other-machine 12")
+    with pytest.raises(PrivacyError, match="other-machine 12"), checkpoint.lock(path, silent_minutes=1):
+        pass
+    long_ago = path.stat().st_mtime - 61
+    os.utime(path, (long_ago, long_ago))
+    with checkpoint.lock(path, silent_minutes=1) as beat:
+        beat()
+        assert path.stat().st_mtime > long_ago + 60
+
+
+def test_this_machine_s_dead_holder_is_taken_over_at_once(tmp_path):
+    path = tmp_path / ".lock"
+    path.write_text(f"{socket.gethostname()} 99999999")
+    with checkpoint.lock(path, silent_minutes=1000):
+        pass
+
+
+def test_a_holder_that_was_taken_over_learns_it_at_its_next_heartbeat(tmp_path):
+    path = tmp_path / ".lock"
+    with checkpoint.lock(path, silent_minutes=1) as beat:
+        path.write_text("other-machine 12")
+        with pytest.raises(PrivacyError, match="other-machine 12 took over"):
+            beat()
+    assert path.read_text() == "other-machine 12"

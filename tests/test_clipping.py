@@ -1,0 +1,255 @@
+"""Book-keeping gives the clipped sum that per-sample gradients give, and refuses what it cannot bound."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+
+from privessel.errors import PrivacyError
+from privessel.gans import Critic, GanShape
+from privessel.privacy import clipping
+from privessel.privacy.clipping import BookKeeping, OpacusClipping, cheapest_route, check_layers
+
+torch.set_num_threads(1)
+
+TOLERANCE = 1e-5  # of the sum's norm, in float32
+
+
+def drawn(*size, seed=0):
+    return torch.randn(size, generator=torch.Generator().manual_seed(seed))
+
+
+class Flat(nn.Module):
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.layers(x).flatten(1).sum(1)
+
+
+def random_critic(seed):
+    """A random stack of convolutions and linear layers, and inputs for it."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    channels, size = int(rng.integers(1, 4)), [int(rng.integers(7, 14)), int(rng.integers(7, 14))]
+    inputs, layers = (int(rng.integers(1, 8)), channels, *size), []
+    for _ in range(int(rng.integers(1, 4))):
+        kernel = [int(rng.integers(1, min(5, side) + 1)) for side in size]
+        stride, padding = rng.integers(1, 4, 2).tolist(), [int(rng.integers(0, k)) for k in kernel]
+        wide = int(rng.integers(1, 7))
+        bias = bool(rng.integers(2))
+        layers.append(nn.Conv2d(channels, wide, tuple(kernel), tuple(stride), tuple(padding), bias=bias))
+        size = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, padding, kernel, stride, strict=True)]
+        channels = wide
+        if size[0] * size[1] > 1:
+            layers += [[nn.InstanceNorm2d(wide)], []][int(rng.integers(2))]
+        layers.append(nn.LeakyReLU(0.2))
+    if rng.integers(2):
+        layers.append(
+            nn.Linear(size[1], 3, bias=bool(rng.integers(2)))
+        )  # on rows: several positions a sample
+    if rng.integers(2):
+        layers += [nn.Flatten(), nn.LazyLinear(2)]
+    critic = Flat(*layers)
+    critic(torch.zeros(inputs))
+    return critic, torch.randn(inputs) * 3
+
+
+def per_sample_gradients(critic, pairs, signs):
+    """The oracle, by torch.func in float64: a list of (n, ...) in the parameters' order."""
+    critic, pairs, signs = copy.deepcopy(critic).double(), pairs.double(), signs.double()
+
+    def score(parameters, pair, sign):
+        return sign * functional_call(critic, parameters, (pair[None],))[0]
+
+    parameters = {name: p.detach() for name, p in critic.named_parameters()}
+    return list(vmap(grad(score), in_dims=(None, 0, 0))(parameters, pairs, signs).values())
+
+
+def clipped_sum(samples, norm):
+    norms = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
+    factors = (norm / norms).clamp(max=1.0)
+    return [torch.tensordot(factors, each, dims=1) for each in samples]
+
+
+def assert_close(ours, oracle):
+    assert [each.shape for each in ours] == [each.shape for each in oracle]
+    ours, oracle = (torch.cat([each.flatten().double() for each in sums]) for sums in (ours, oracle))
+    assert (ours - oracle).norm() <= TOLERANCE * oracle.norm()
+
+
+@pytest.mark.parametrize("stored", [0, 50, 1e9], ids=["stored", "cheapest", "gram"])
+@pytest.mark.parametrize("seed", range(12))
+def test_clipped_sum_of_a_random_net_equals_torch_func_by_either_route(seed, stored, monkeypatch):
+    critic, pairs = random_critic(seed)
+    signs = torch.where(torch.arange(len(pairs)) % 3 == 1, 1.0, -1.0)
+    samples = per_sample_gradients(critic, pairs, signs)
+    norms = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
+    monkeypatch.setattr(clipping, "STORED", stored)
+    monkeypatch.setattr(clipping, "UNFOLD_BYTES", 4000)  # several pieces a batch
+    engine = BookKeeping(critic)
+    for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
+        sums, whole = engine.sums(pairs, signs, clipping_norm=norm, clipped=len(pairs))
+        assert_close(sums, clipped_sum(samples, norm))
+        assert whole is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_clipped_sum_of_a_random_net_equals_opacus(seed):
+    critic, pairs = random_critic(seed)
+    signs = -torch.ones(len(pairs))
+    for norm in (0.3, 30.0):
+        ours, _ = BookKeeping(critic).sums(pairs, signs, clipping_norm=norm, clipped=len(pairs))
+        opacus, _ = OpacusClipping(critic).sums(pairs, signs, clipping_norm=norm, clipped=len(pairs))
+        assert_close(ours, opacus)
+
+
+@pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
+@pytest.mark.parametrize("norm", ["instance", "none"])
+def test_the_critic_s_clipped_and_whole_sums_equal_torch_func(engine, norm):
+    torch.manual_seed(3)
+    critic = Critic(GanShape(24, 4, 2, 5, "batch", norm, "nearest"))
+    pairs, signs = drawn(7, 2, 24, 24), torch.tensor([-1.0] * 4 + [1.0] * 3)
+    samples = per_sample_gradients(critic, pairs, signs)
+    for clipped in (0, 4, 7):
+        sums, whole = engine(critic).sums(pairs, signs, clipping_norm=0.01, clipped=clipped)
+        oracle = clipped_sum([each[:clipped] for each in samples], 0.01)
+        if clipped:
+            assert_close(sums, oracle)
+        else:
+            assert not any(each.any() for each in sums)
+        if clipped < 7:
+            assert_close(whole, [each[clipped:].sum(0) for each in samples])
+        else:
+            assert whole is None
+
+
+def test_both_routes_are_taken_by_the_paper_s_critic():
+    with torch.device("meta"):
+        critic = Critic(GanShape(96, 128, 2, 96, "batch", "instance", "nearest"))
+        layers = [layer for layer in critic.modules() if isinstance(layer, nn.Conv2d)]
+        sides = (48, 24, 12, 6, 3, 1)
+        routes = [
+            cheapest_route(layer, torch.empty(1, layer.out_channels, side**2))
+            for layer, side in zip(layers, sides, strict=True)
+        ]
+    assert routes == ["stored"] * 3 + ["gram"] * 3
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_no_sample_contributes_more_than_the_clipping_norm_and_a_small_one_all_it_has(scale):
+    critic = Critic(GanShape(24, 4, 2, 5, "batch", "none", "nearest"))
+    engine = BookKeeping(critic)
+    for pair in drawn(5, 2, 24, 24) * scale:
+        sums, _ = engine.sums(pair[None], torch.ones(1), clipping_norm=1.0, clipped=1)
+        whole = torch.cat(
+            [e.flatten() for e in per_sample_gradients(critic, pair[None], torch.ones(1))]
+        ).norm()
+        norm = torch.cat([each.flatten() for each in sums]).norm()
+        assert norm == pytest.approx(min(1.0, whole.item()), rel=1e-5)
+        assert norm <= 1 + 1e-6
+
+
+def test_a_call_does_not_depend_on_the_calls_before_it():
+    critic = Critic(GanShape(24, 4, 2, 5, "batch", "instance", "nearest"))
+    pairs, signs = drawn(9, 2, 24, 24), torch.ones(9)
+    engine = BookKeeping(critic)
+    for n in (9, 2, 5):
+        fresh, _ = BookKeeping(critic).sums(pairs[:n], signs[:n], clipping_norm=1.0, clipped=n)
+        again, _ = engine.sums(pairs[:n], signs[:n], clipping_norm=1.0, clipped=n)
+        assert all(torch.equal(a, b) for a, b in zip(fresh, again, strict=True))
+
+
+@pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
+def test_a_call_leaves_nothing_in_the_critic(engine):
+    critic = Critic(GanShape(24, 4, 2, 3, "batch", "none", "nearest"))
+    clean = copy.deepcopy(critic)
+    engine(critic).sums(drawn(4, 2, 24, 24), torch.ones(4), clipping_norm=1.0, clipped=2)
+    for module, before in zip(critic.modules(), clean.modules(), strict=True):
+        assert vars(module).keys() == vars(before).keys()
+        assert not module._forward_hooks
+        assert not module._backward_hooks
+    for parameter, before in zip(critic.parameters(), clean.parameters(), strict=True):
+        assert parameter.grad is None
+        assert torch.equal(parameter, before)
+        assert vars(parameter).get("grad_sample") is None
+
+
+class Shared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
+        self.two.weight = self.one.weight
+
+
+class Bare(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+
+REFUSED = {
+    "mixes samples": nn.BatchNorm2d(3, affine=False, track_running_stats=False),
+    "1 .BatchNorm2d": nn.BatchNorm2d(3),
+    "1 .InstanceNorm2d.*state": nn.InstanceNorm2d(3, track_running_stats=True),
+    "1 .InstanceNorm2d.*parameters": nn.InstanceNorm2d(3, affine=True),
+    "1 .GroupNorm": nn.GroupNorm(1, 3),
+    "1 .LayerNorm": nn.LayerNorm(3),
+    "1 .PReLU": nn.PReLU(),
+    "1 .Conv1d": nn.Conv1d(3, 3, 1),
+    "1 .ConvTranspose2d": nn.ConvTranspose2d(3, 3, 1),
+    "1 .Bilinear": nn.Bilinear(3, 3, 1),
+    "groups": nn.Conv2d(4, 4, 1, groups=2),
+    "dilation": nn.Conv2d(3, 3, 2, dilation=2),
+    "padding": nn.Conv2d(3, 3, 3, padding=1, padding_mode="reflect"),
+    "1 .Conv2d.*padding": nn.Conv2d(3, 3, 3, padding="same"),
+    "shares a parameter with 1.one": Shared(),
+    "1 .Bare": Bare(),
+    "float64": nn.Linear(3, 3).double(),
+    "bfloat16": nn.Linear(3, 3).bfloat16(),
+    "1 .ParametrizedLinear": nn.utils.parametrizations.spectral_norm(nn.Linear(3, 3)),
+    "1 .Embedding": nn.Embedding(3, 3),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+@pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
+def test_a_layer_that_cannot_be_bounded_is_refused_by_name(engine, message):
+    with pytest.raises(PrivacyError, match=message):
+        engine(nn.Sequential(nn.Conv2d(2, 3, 1), REFUSED[message]))
+
+
+def test_layers_without_parameters_are_accepted():
+    check_layers(
+        nn.Sequential(nn.Conv2d(2, 3, 1), nn.InstanceNorm2d(3), nn.Tanh(), nn.Dropout(), nn.Flatten())
+    )
+
+
+def test_a_layer_used_twice_or_never_is_refused_by_name():
+    layer = nn.Conv2d(2, 2, 1)
+    idle = nn.Sequential(nn.Conv2d(2, 2, 1))
+    idle.add_module("spare", nn.Linear(2, 2))
+    idle.forward = lambda x: idle[0](x)
+    for critic, name in ((Flat(layer, nn.ReLU(), layer), "layers.0"), (Flat(idle), "layers.0.spare")):
+        with pytest.raises(PrivacyError, match=f"{name} .*exactly once"):
+            BookKeeping(critic).sums(drawn(3, 2, 4, 4), torch.ones(3), clipping_norm=1.0, clipped=3)
+
+
+def test_parallel_branches_are_clipped_together():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = nn.Conv2d(2, 3, 3), nn.Conv2d(2, 3, 3, bias=False)
+            self.top = nn.Linear(3, 1)
+
+        def forward(self, x):
+            return self.top((self.left(x) * self.right(x).tanh()).mean((2, 3))).flatten()
+
+    torch.manual_seed(0)
+    critic, pairs, signs = Branches(), drawn(6, 2, 7, 7), -torch.ones(6)
+    sums, _ = BookKeeping(critic).sums(pairs, signs, clipping_norm=0.3, clipped=6)
+    assert_close(sums, clipped_sum(per_sample_gradients(critic, pairs, signs), 0.3))

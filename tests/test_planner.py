@@ -1,0 +1,141 @@
+"""The plan: the specification's tables fall out of it, and it takes seconds."""
+
+import math
+import time
+
+import pytest
+
+from privessel.privacy.accounting import epsilon
+from privessel.privacy.planner import noise_of, plan_levels, plan_patients
+
+STUDY = {
+    "sampling_rate": 32 / 41_000,
+    "steps": 320_250,
+    "critic_steps": 5,
+    "delta": 1 / 41_000,
+    "unit": "patch",
+    "patients": 41,
+    "patches_per_patient": 1_000,
+    "patient_delta": 1e-3,
+}
+LEVELS = ["inf", "noise-2", "noise-1.5", "noise-1.2", "noise-1", "noise-0.8", "noise-0.725", "noise-0.65"]
+
+
+@pytest.fixture(scope="module")
+def timed_plan():
+    start = time.process_time()
+    return plan_levels(LEVELS, **STUDY), time.process_time() - start
+
+
+def test_the_plan_of_the_study_has_a_row_a_level_and_takes_seconds(timed_plan):
+    rows, seconds = timed_plan
+    assert [row["level"] for row in rows] == LEVELS
+    assert seconds < 60
+
+
+def test_the_plan_of_the_study_holds_the_published_and_the_valid_numbers(timed_plan):
+    rows = {row["level"]: row for row in timed_plan[0]}
+    assert round(rows["noise-0.65"]["epsilon_as_published"], 2) == 10.18
+    assert rows["noise-0.65"]["epsilon_of_published"] == pytest.approx(101.3, rel=0.005)
+    assert rows["noise-0.65"]["epsilon"] == pytest.approx(6.24, rel=0.005)
+    for level in LEVELS[1:]:
+        row = rows[level]
+        assert row["noise_multiplier"] == float(level.removeprefix("noise-"))
+        assert row["epsilon"] <= row["epsilon_rdp"] < row["epsilon_as_published"]
+        assert row["patient_epsilon"] > 100
+        assert "vacuous" in row["patient_statement"]
+
+
+def test_less_noise_always_costs_more(timed_plan):
+    private = timed_plan[0][1:]
+    for column in (
+        "epsilon",
+        "epsilon_rdp",
+        "epsilon_as_published",
+        "epsilon_of_published",
+        "patient_epsilon",
+    ):
+        spent = [row[column] for row in private]
+        assert spent == sorted(spent)
+
+
+def test_the_level_without_noise_has_no_eps(timed_plan):
+    row = timed_plan[0][0]
+    assert {row[column] for column in row if "epsilon" in column} == {None}
+    assert "no protection" in row["patient_statement"]
+
+
+def test_a_level_by_its_eps_keeps_it():
+    plan = {"sampling_rate": 0.01, "steps": 1_000, "delta": 1e-5}
+    noise = noise_of("eps-5", **plan)
+    assert epsilon(noise_multiplier=noise, **plan) <= 5
+    assert noise_of("noise-0.65", **plan) == 0.65
+    assert noise_of("inf", **plan) is None
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        "",
+        "noise",
+        "noise-",
+        "noise-0",
+        "noise--1",
+        "noise-inf",
+        "eps-inf",
+        "eps-x",
+        "eps-0",
+        "sigma-1",
+        "info",
+    ],
+)
+def test_other_names_of_levels_are_refused(level):
+    with pytest.raises(ValueError, match="level"):
+        noise_of(level, sampling_rate=0.01, steps=10, delta=1e-5)
+
+
+def test_a_plan_by_patient_is_exact():
+    (row,) = plan_levels(
+        ["noise-6.8"], **STUDY | {"unit": "patient", "sampling_rate": 1, "steps": 200, "delta": 1e-3}
+    )
+    assert row["patient_epsilon"] == row["epsilon"]
+    assert row["patient_epsilon"] == pytest.approx(8.0, rel=0.01)
+
+
+@pytest.mark.parametrize(("steps", "noise"), [(10, 1.5), (50, 3.4), (200, 6.8), (1_000, 15)])
+def test_41_patients_at_eps_8_need_the_noise_of_the_specification(steps, noise):
+    (row,) = plan_patients(
+        patients=41, participation=1, steps=steps, mean_noise=1 / 32, delta=1e-3, epsilons=[8]
+    )
+    assert row["noise_multiplier"] == pytest.approx(noise, rel=0.02)
+    assert row["noise_on_mean"] == pytest.approx(noise / 41, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("patients", "delta", "steps"), [(41, 1e-3, 7), (500, 1e-4, 800), (5_000, 1e-5, 68_000)]
+)
+def test_patients_afford_the_steps_of_the_specification(patients, delta, steps):
+    (row,) = plan_patients(
+        patients=patients, participation=1, steps=100, mean_noise=1 / 32, delta=delta, epsilons=[8]
+    )
+    assert row["affordable_steps"] == pytest.approx(steps, rel=0.05)
+
+
+def test_a_smaller_eps_costs_more_noise_and_affords_fewer_steps():
+    rows = plan_patients(
+        patients=500, participation=0.2, steps=100, mean_noise=0.05, delta=1e-4, epsilons=[1, 3, 8]
+    )
+    assert [row["epsilon"] for row in rows] == [1, 3, 8]
+    noise, steps = ([row[column] for row in rows] for column in ("noise_multiplier", "affordable_steps"))
+    assert noise == sorted(noise, reverse=True)
+    assert steps == sorted(steps)
+    for row in rows:
+        run = {"noise_multiplier": row["noise_multiplier"], "sampling_rate": 0.2, "steps": 100, "delta": 1e-4}
+        assert epsilon(**run) <= row["epsilon"]
+
+
+@pytest.mark.parametrize("wrong", [{"patients": 0}, {"mean_noise": 0.0}, {"mean_noise": math.inf}], ids=str)
+def test_impossible_plans_are_refused(wrong):
+    plan = {"patients": 41, "participation": 1, "steps": 1, "mean_noise": 0.1, "delta": 1e-3, "epsilons": [8]}
+    with pytest.raises(ValueError, match=r"patient|noise"):
+        plan_patients(**plan | wrong)
