@@ -33,7 +33,7 @@ TRAINING = GanTraining(
     batch=4, critic_steps=2, steps_per_epoch=4, epochs=3, kept_epochs=(1, 3), optimiser="adam",
     adam_betas=(0.0, 0.9), generator_learning_rate=1e-2, critic_learning_rate=1e-2, weight_clip=0.05, ema=0.9,
     noise_multiplier=None, clipping_norm=1.0, clipping="book-keeping", fakes="per-sample", micro_batch=5,
-    delta=1e-4,
+    label_background=0.0, delta=1e-4,
 )  # fmt: skip
 PRIVATE = replace(TRAINING, noise_multiplier=0.8)
 
@@ -294,8 +294,8 @@ def test_a_run_whose_kept_generator_was_taken_away_starts_anew(tmp_path, finishe
 # --- The step ------------------------------------------------------------------------------------------
 
 
-def pairs(n=40):
-    return Pairs(*discs(n), "cpu")
+def pairs(n=40, background=0.0):
+    return Pairs(*discs(n), device="cpu", background=background)
 
 
 def gan(training=PRIVATE, **form):
@@ -325,6 +325,15 @@ def test_both_clipping_engines_train_alike():
             one.advance(pairs())
     for mine, theirs in zip(trained[0].critic.parameters(), trained[1].critic.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("background", [0.0, -1.0])
+def test_the_critic_sees_the_image_beside_a_label_of_1_on_vessels_and_the_background_off_them(background):
+    images, labels = discs(40)
+    taken = pairs(background=background).take(np.array([7, 3])).numpy()
+    assert taken.dtype == np.float32
+    assert np.array_equal(taken[:, 0], images[[7, 3]])
+    assert np.array_equal(taken[:, 1], np.where(labels[[7, 3]], 1, background))
 
 
 def test_critic_weights_are_clipped_after_every_step():
@@ -447,6 +456,8 @@ def test_privacy_record_without_noise_says_unprotected_and_has_no_eps():
         {"ema": 1.0},
         {"epochs": 0},
         {"weight_clip": 0.0},
+        {"label_background": 1.0},
+        {"label_background": -1.5},
         {"noise_multiplier": 0.0},
         {"noise_multiplier": 1.0, "fakes": "whole"},
     ],

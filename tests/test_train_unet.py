@@ -217,6 +217,23 @@ def test_a_network_that_marks_nothing_is_reported(tmp_path, caplog):
     assert reported == {True, False}
 
 
+def test_constant_patches_train_a_network_with_finite_inputs(tmp_path, caplog):
+    _, labels = discs(13, 8)
+    with caplog.at_level(logging.WARNING):
+        trained, history = run(tmp_path, np.full(labels.shape, 7, np.uint8), labels)
+    assert "constant" in caplog.text
+    assert (trained.mean, trained.sd) == (0.0, 1.0)
+    assert np.isfinite(history[-1]["loss"])
+
+
+def test_patches_without_a_label_train_a_network_that_says_so(tmp_path, caplog):
+    images, labels = discs(13, 8)
+    with caplog.at_level(logging.WARNING):
+        _, history = run(tmp_path, images, np.zeros_like(labels))
+    assert "no training patch has a labelled pixel" in caplog.text
+    assert history[-1]["dsc"] == 0
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -235,9 +252,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path, change, message):
     [
         (np.ones((4, 8, 8)), np.ones((4, 8, 4), bool), "both be"),
         (np.ones((4, 8, 6)), np.ones((4, 8, 6), bool), "both be"),
-        (np.eye(8)[None].repeat(4, 0), np.zeros((4, 8, 8), bool), "no training patch"),
         (np.eye(8)[None].repeat(4, 0), np.ones((4, 8, 8)), "not bool"),
-        (np.ones((4, 8, 8)), np.ones((4, 8, 8), bool), "constant"),
     ],
 )
 def test_patches_that_cannot_work_are_refused(tmp_path, images, labels, message):

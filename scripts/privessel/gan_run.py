@@ -63,9 +63,9 @@ class GanRun:
         if self.noise_multiplier is not None and not self.public:
             raise PrivacyError(
                 f"{self.arch}, level {self.level}, run {self.number}: cohort {self.cohort} is not marked "
-                "`public: true`. A private run on patients must draw from a secret key and write what it spends "
-                "to a ledger, which this version does not keep yet. Remedy: run level inf only (it must stay "
-                "inside), or a public cohort."
+                "`public: true`. A private run on patients must draw from a secret key and write what it "
+                "spends to a ledger, which this version does not keep yet. Remedy: run level inf only (it "
+                "must stay inside), or a public cohort."
             )
         return Stream(public_key(seed=seed, identity=identity))
 

@@ -51,10 +51,10 @@ def collect(
     selections: dict[str, dict],
     privacy: dict[tuple[str, int], dict],
 ) -> pd.DataFrame:
-    """Join test metrics with what their source is, the setting that validation chose and the eps spent on it.
+    """Join test metrics with what their source is, its setting chosen by validation, and the eps spent.
 
-    `metrics` has the columns of a metrics file plus `source` and `cohort`; `sources` gives kind and, for GANs,
-    level, run and epoch; `selections` setting and mean validation DSC; `privacy` is the privacy record of each
+    `metrics` has the columns of a metrics file plus `source` and `cohort`; `sources` gives kind and, for
+    GANs, level, run and epoch; `selections` setting and mean validation DSC; `privacy` is the privacy record of each
     (level, run). The eps of a source is that of the very epoch its generator was kept at; of a control, that
     of its pairs.
     """

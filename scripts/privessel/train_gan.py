@@ -66,8 +66,9 @@ def train(
     # No reduced precision where norms are bounded, and the same kernels at every call.
     exact = torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
     with exact, checkpoint.lock(folder / ".lock", silent_minutes=SILENT_MINUTES) as beat:
-        data = Pairs(images, labels, device)
-        held_out = Pairs(*validation, device) if validation else None
+        on = {"device": device, "background": training.label_background}
+        data = Pairs(images, labels, **on)
+        held_out = Pairs(*validation, **on) if validation else None
         gan = Wgan(shape, training, stream=stream, device=device)
         history, head = _restore(resume, gan, identity=identity)
         first = charged = gan.step

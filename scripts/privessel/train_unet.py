@@ -47,8 +47,8 @@ def train(
 
     Adam on the soft-Dice loss of `batch` patches a step, factor_train_samples * n // batch steps an epoch
     (Kossen et al. 2022). Each image is scaled to 0..255 by its own minimum and maximum, then standardised
-    by mean and SD over all of them. History: epoch, loss (mean over its steps), dsc (of its training pixels
-    at 0.5, augmentation and dropout included).
+    by mean and SD over all of them. History: epoch, and the means over its steps of loss and of dsc (at 0.5,
+    with augmentation and dropout).
 
     Every `checkpoint_seconds` the state goes to the folder `resume`; a later call with the same arguments
     goes on from there, and the result is the same, bit by bit on a CPU, as without the interruption. A
@@ -134,7 +134,10 @@ def save_run(
 
 
 def input_statistics(images: np.ndarray) -> tuple[float, float]:
-    """Return mean and SD over all pixels of (n, s, s) images, each scaled to 0..255 by itself."""
+    """Return mean and SD over all pixels of (n, s, s) images, each scaled to 0..255 by itself.
+
+    Where every image is constant the SD is given as 1, so that it can be divided by.
+    """
     total = squares = 0.0
     for start in range(0, len(images), 1024):
         scaled = rescale(images[start : start + 1024], 0, 255).astype(np.float64)
@@ -143,8 +146,8 @@ def input_statistics(images: np.ndarray) -> tuple[float, float]:
     mean = total / images.size
     sd = np.sqrt(max(squares / images.size - mean**2, 0.0))
     if sd == 0:
-        raise ValueError("every training patch is constant: there is nothing to learn from")
-    return float(mean), float(sd)
+        log.warning("every training patch is constant: the U-Net has nothing to learn from")
+    return float(mean), float(sd) or 1.0
 
 
 def batch_indices(step: int, *, n: int, batch: int, seed: int) -> np.ndarray:
@@ -164,19 +167,19 @@ class _State:
         self.path, self.identity, self.network, self.optimiser = path, identity, network, optimiser
         self.step = 0
         self.history: list[dict[str, float]] = []
-        # Of the running epoch: loss, overlap of prediction and label, sum of their sizes.
-        self.sums = torch.zeros(3, dtype=torch.float64, device=next(network.parameters()).device)
+        # Of the running epoch: loss and DSC.
+        self.sums = torch.zeros(2, dtype=torch.float64, device=next(network.parameters()).device)
 
     def count(self, loss: Tensor, probabilities: Tensor, labels: Tensor) -> None:
         """Add one step to the epoch's history."""
         predicted = probabilities.detach() > 0.5
-        self.sums += torch.stack([loss.detach(), labels[predicted].sum(), predicted.sum() + labels.sum()])
+        both = (predicted.sum() + labels.sum()).clamp(min=1)
+        self.sums += torch.stack([loss.detach(), 2 * labels[predicted].sum() / both])
 
     def end_epoch(self, steps: int) -> None:
         """Turn the epoch's sums into a row of history."""
-        loss, overlap, both = self.sums.tolist()
-        row = {"epoch": len(self.history) + 1, "loss": loss / steps, "dsc": 2 * overlap / max(both, 1.0)}
-        self.history.append(row)
+        loss, dsc = (self.sums / steps).tolist()
+        self.history.append({"epoch": len(self.history) + 1, "loss": loss, "dsc": dsc})
         self.sums.zero_()
 
     def save(self) -> None:

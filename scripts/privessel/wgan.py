@@ -36,6 +36,7 @@ class GanTraining:
     clipping: str  # book-keeping | opacus
     fakes: str  # per-sample | common
     micro_batch: int  # patches and fakes that a critic step processes at a time
+    label_background: float  # label channel off the vessels, where it is 1: 0 (the paper) | -1
     delta: float
 
     def __post_init__(self) -> None:
@@ -47,6 +48,8 @@ class GanTraining:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
         if not self.kept_epochs or not set(self.kept_epochs) <= set(range(1, self.epochs + 1)):
             raise ValueError(f"kept_epochs {self.kept_epochs} must name some of the {self.epochs} epochs")
+        if not -1 <= self.label_background < 1:
+            raise ValueError(f"label_background must be at least -1 and below 1, not {self.label_background}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be at least 0 and below 1, not {self.ema}")
         for name, known in (("optimiser", ("rmsprop", "adam")), ("clipping", tuple(CLIPPING))):
@@ -77,18 +80,23 @@ class GanTraining:
 
 
 class Pairs:
-    """Labelled patches on the training device: images (n, s, s) float32 in [-1, 1], labels (n, s, s) bool."""
+    """Labelled patches on the training device: images (n, s, s) float32 in [-1, 1], labels (n, s, s) bool.
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, device: str) -> None:
+    `background` is the value of the label channel off the vessels; on them it is 1.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, *, device: str, background: float) -> None:
+        self.background = background
         self.images, self.labels = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, indices: np.ndarray) -> Tensor:
-        """Return (m, 2, s, s) float32: image in [-1, 1], label 0 or 1."""
+        """Return (m, 2, s, s) float32: image in [-1, 1], label 1 on vessels and `background` elsewhere."""
         chosen = torch.from_numpy(indices).to(self.images.device)
-        return torch.stack([self.images[chosen], self.labels[chosen].float()], dim=1)
+        labels = torch.where(self.labels[chosen], 1.0, self.background)
+        return torch.stack([self.images[chosen], labels], dim=1)
 
 
 class Wgan:

@@ -18,9 +18,9 @@ from torch.nn.grad import conv2d_weight
 from privessel.errors import PrivacyError
 
 KNOWN = (nn.Conv2d, nn.Linear)
-# Writing and reading a number of a per-sample gradient costs as much as this many multiply-adds (measured on
-# an AVX2 core). It chooses a route, never a result.
-STORED = 50
+# Writing and reading a number of a per-sample gradient costs as much as this many multiply-adds of float64
+# (measured on an AVX2 core). It chooses a route, never a result.
+STORED = 25
 UNFOLD_BYTES = 1 << 20  # unfolded inputs held at a time, so that they stay in the cache
 
 Sums = tuple[list[Tensor], list[Tensor] | None]
@@ -200,12 +200,16 @@ def _weight_gradient(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> Ten
 
 
 def _gram(layer: nn.Module, inputs: Tensor, positions: Tensor) -> Tensor:
-    """Squared norms (n,) of the per-sample gradients sum_t g_t a_t', as sum_tu (a_t . a_u) (g_t . g_u)."""
+    """Squared norms (n,) of the per-sample gradients sum_t g_t a_t', as sum_tu (a_t . a_u) (g_t . g_u).
+
+    In float64, because these terms may cancel: in float32 a gradient could pass for smaller than it is.
+    """
     squares = inputs.new_empty(len(inputs))
     for some, unfolded in _unfolded(layer, inputs):
-        products = torch.bmm(unfolded, unfolded.transpose(1, 2))
-        products *= torch.bmm(positions[some].transpose(1, 2), positions[some])
-        squares[some] = products.sum((1, 2)).clamp(min=0)  # rounding may leave a small negative number
+        exact, outputs = unfolded.double(), positions[some].double()
+        products = torch.bmm(exact, exact.transpose(1, 2))
+        products *= torch.bmm(outputs.transpose(1, 2), outputs)
+        squares[some] = products.sum((1, 2)).clamp(min=0).float()
     return squares
 
 
