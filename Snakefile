@@ -46,3 +46,4 @@ rule all:
         [f"{RESULTS}/figures/{figure}.pdf" for figure in FIGURES],
         f"{RESULTS}/summary.txt",
         [f"{RESULTS}/synthetic/{pairs}.png" for pairs in PAIRS],
+        CHECKED,

@@ -11,6 +11,7 @@ rule phantom_patient:
         brain=f"{DATA}/{{cohort}}/derivatives/brain/sub-{{patient}}/anat/sub-{{patient}}_acq-TOF_desc-brain_mask.nii.gz",
     log:
         f"{LOGS}/phantom/{{cohort}}/{{patient}}.log",
+    priority: FIRST
     conda:
         CPU_ENV
     resources:
@@ -52,13 +53,12 @@ rule phantom_table:
 rule intake:
     input:
         scan=lambda w: scan_files(w.cohort, w.patient),
-        # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
-        table=lambda w: ancient(f"{DATA}/{w.cohort}/participants.tsv") if is_phantom(w.cohort) else [],
         code=lib("cohort", "scan"),
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     log:
         f"{LOGS}/intake/{{cohort}}/{{patient}}.log",
+    priority: FIRST
     conda:
         CPU_ENV
     resources:
@@ -75,16 +75,22 @@ rule intake:
 # it reruns when a scan has changed, not when one was touched.
 rule checked:
     input:
-        lambda w: [f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in ids(w.cohort, w.split)],
+        reports=lambda w: [f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in ids(w.cohort, w.split)],
+        # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
+        table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if is_phantom(w.cohort) else [],
+        code=lib("cohort"),
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{split}}.csv",
     log:
         f"{LOGS}/intake/{{cohort}}/{{split}}.log",
+    priority: FIRST
     conda:
         CPU_ENV
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        patients=lambda w: patient_records(w.cohort, w.split),
     script:
         "../scripts/list_patients.py"
 
@@ -92,12 +98,13 @@ rule checked:
 rule patches:
     input:
         scan=lambda w: scan_files(w.cohort, w.patient),
-        checked=ancient(f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json"),
+        checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
         code=lib("cohort", "patches", "sampling", "scan"),
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:
         f"{LOGS}/patches/{{cohort}}/{{patient}}.log",
+    priority: FIRST
     conda:
         CPU_ENV
     resources:

@@ -20,6 +20,9 @@ LOGS = f"logs/{config['study']}"
 FIGURES = ["fig2", "fig3", "fig4", "fig5", "fig7", "table1"]
 CPU_ENV = "../envs/images.yaml"
 TORCH_ENV = "../envs/torch.yaml"
+# Scans are checked and cut before anything is trained, so that bad input shows before hours of training. No input() here
+# is ancient(): Snakemake ignores every other reason to run a job whose ancient input is being made anew.
+FIRST = 20
 
 
 def lib(*modules):
@@ -157,9 +160,7 @@ def scans(cohort, split):
     return f"{RESULTS}/cohort/{cohort}/{split}.csv"
 
 
-def all_scans():
-    """Every scan of the study, checked: asked for before hours of training."""
-    return [scans(cohort, split) for cohort in COHORTS for split in tables.SPLITS if ids(cohort, split)]
+CHECKED = [scans(cohort, split) for cohort in COHORTS for split in tables.SPLITS if ids(cohort, split)]
 
 
 def patches(cohort):

@@ -4,8 +4,6 @@
 rule gan:
     input:
         patches=patches(config["train_cohort"]),
-        # Every scan of the study has passed its checks before hours of training; a patient added later retrains nothing.
-        checked=ancient(all_scans()),
         code=lib(
             "checkpoint",
             "device",

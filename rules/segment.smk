@@ -4,7 +4,6 @@
 rule unet:
     input:
         pairs=lambda w: pairs_of(w.source),
-        checked=ancient(all_scans()),
         code=lib("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
     output:
         weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
@@ -82,7 +81,6 @@ rule select:
 rule baseline:
     input:
         scans=scans(config["train_cohort"], "validation"),
-        checked=ancient(all_scans()),
         code=lib("baselines", "cohort", "scan"),
     output:
         f"{RESULTS}/selection/{{baseline}}.json",

@@ -4,14 +4,12 @@ import json
 from pathlib import Path
 
 from privessel.atomic import atomic_path
-from privessel.cohort import Patient, check_listed
+from privessel.cohort import Patient
 from privessel.job import logged
 from privessel.scan import load_scan, report
 
 with logged(snakemake.log[0]):
     patient = Patient(**snakemake.params.patient)
-    if snakemake.input.get("table"):
-        check_listed(patient, Path(snakemake.input.table))
     scan = load_scan(patient, patch_size=snakemake.params.patch_size)
     with atomic_path(Path(snakemake.output[0])) as partial:
         partial.write_text(json.dumps(report(patient, scan), indent=1) + "\n")

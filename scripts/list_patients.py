@@ -1,14 +1,17 @@
-"""List all checked patients with what their checks found, warnings included."""
+"""List a split's checked patients with what their checks found, warnings and digests included."""
 
 import json
 from pathlib import Path
 
 import pandas as pd
 from privessel.atomic import atomic_path
+from privessel.cohort import Patient, check_listed
 from privessel.job import logged
 
 with logged(snakemake.log[0]):
-    reports = [json.loads(Path(path).read_text()) for path in snakemake.input]
-    table = pd.json_normalize(reports)
+    if snakemake.input.get("table"):
+        for record in snakemake.params.patients:
+            check_listed(Patient(**record), Path(snakemake.input.table))
+    reports = [json.loads(Path(path).read_text()) for path in snakemake.input.reports]
     with atomic_path(Path(snakemake.output[0])) as partial:
-        table.to_csv(partial, index=False)
+        pd.json_normalize(reports).to_csv(partial, index=False)

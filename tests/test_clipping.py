@@ -82,7 +82,7 @@ def assert_close(ours, oracle):
     assert (ours - oracle).norm() <= TOLERANCE * oracle.norm()
 
 
-@pytest.mark.parametrize("stored", [0, 25, 1e9], ids=["stored", "cheapest", "gram"])
+@pytest.mark.parametrize("stored", [0, 64, 1e9], ids=["stored", "cheapest", "gram"])
 @pytest.mark.parametrize("seed", range(12))
 def test_clipped_sum_of_a_random_net_equals_torch_func_by_either_route(seed, stored, monkeypatch):
     critic, pairs = random_critic(seed)
@@ -155,7 +155,7 @@ def test_both_routes_are_taken_by_the_paper_s_critic():
             cheapest_route(layer, torch.empty(1, layer.out_channels, side**2))
             for layer, side in zip(layers, sides, strict=True)
         ]
-    assert routes == ["stored"] * 3 + ["gram"] * 3
+    assert routes == ["stored"] * 2 + ["gram"] * 4
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])

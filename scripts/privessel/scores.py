@@ -54,9 +54,9 @@ def collect(
     """Join test metrics with what their source is, its setting chosen by validation, and the eps spent.
 
     `metrics` has the columns of a metrics file plus `source` and `cohort`; `sources` gives kind and, for
-    GANs, level, run and epoch; `selections` setting and mean validation DSC; `privacy` is the privacy record of each
-    (level, run). The eps of a source is that of the very epoch its generator was kept at; of a control, that
-    of its pairs.
+    GANs, level, run and epoch; `selections` setting and mean validation DSC; `privacy` is the privacy record
+    of each (level, run). The eps of a source is that of the very epoch its generator was kept at; of a
+    control, that of its pairs.
     """
     described = []
     for source, record in sources.items():

@@ -18,9 +18,9 @@ from torch.nn.grad import conv2d_weight
 from privessel.errors import PrivacyError
 
 KNOWN = (nn.Conv2d, nn.Linear)
-# Writing and reading a number of a per-sample gradient costs as much as this many multiply-adds of float64
-# (measured on an AVX2 core). It chooses a route, never a result.
-STORED = 25
+# What a number of a stored per-sample gradient costs, in multiply-adds of float64: about 25 in time (measured
+# on an AVX2 core), the rest for the memory it takes. It chooses a route, never a result.
+STORED = 64
 UNFOLD_BYTES = 1 << 20  # unfolded inputs held at a time, so that they stay in the cache
 
 Sums = tuple[list[Tensor], list[Tensor] | None]
@@ -83,10 +83,9 @@ class BookKeeping:
 
     def _pieces(self, layer: nn.Module, inputs: Tensor, gradients: Tensor) -> "dict[nn.Parameter, _Piece]":
         """Reduce a layer's inputs and output gradients to what norms and clipped sum need of them."""
-        pieces = {}
+        pieces, positions = {}, _positions(layer, gradients)
         if layer.bias is not None:
-            pieces[layer.bias] = _stored(_positions(layer, gradients).sum(2))
-        positions = _positions(layer, gradients)
+            pieces[layer.bias] = _stored(positions.sum(2))
         if cheapest_route(layer, positions) == "gram":
             squares = _gram(layer, inputs, positions)
             pieces[layer.weight] = _Piece(
