@@ -8,7 +8,7 @@ import torch
 
 from privessel import checkpoint, train_unet
 from privessel.train_unet import batch_indices, input_statistics, save_run, train
-from privessel.unet import TrainedUNet, UNetShape
+from privessel.unet import TrainedUNet, UNet, UNetShape
 
 
 def discs(n, size, *, seed=0):
@@ -177,6 +177,22 @@ def test_mean_and_sd_are_those_of_the_scaled_patches():
     low, high = images.min(axis=(1, 2), keepdims=True), images.max(axis=(1, 2), keepdims=True)
     scaled = 255 * (images.astype(float) - low) / (high - low)
     assert input_statistics(images) == pytest.approx((scaled.mean(), scaled.std()), rel=1e-5)
+
+
+def test_the_network_is_shown_standardised_patches(tmp_path, monkeypatch):
+    shown, forward = [], UNet.forward
+
+    def spy(network, images, **given):
+        shown.append(images)
+        return forward(network, images, **given)
+
+    monkeypatch.setattr(UNet, "forward", spy)
+    images, labels = discs(12, 8)
+    run(tmp_path, images, labels, epochs=1, augment=False)
+    pixels = torch.cat(shown)
+    assert pixels.shape == (12, 1, 8, 8)
+    assert pixels.mean().item() == pytest.approx(0, abs=1e-5)
+    assert pixels.std(correction=0).item() == pytest.approx(1, rel=1e-5)
 
 
 def test_the_scale_of_a_patch_does_not_matter(tmp_path):

@@ -29,14 +29,13 @@ def load(path: Path) -> dict:
     Only plain data and tensors are accepted (`weights_only=True`), so a foreign file cannot run code. Raises
     FileNotFoundError, or ValueError naming the file where it is damaged or was not made by `save`.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # arbitrary bytes break torch's reader in arbitrary ways
-        raise ValueError(
-            f"{path} is damaged or was not written by this program; remove it and run the step again"
-        ) from error
+    with path.open("rb") as file:
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # arbitrary bytes break torch's reader in arbitrary ways
+            raise ValueError(
+                f"{path} is damaged or was not written by this program; remove it and run the step again"
+            ) from error
     if not isinstance(state, dict):
         raise ValueError(f"{path} holds {type(state).__name__}, not a saved state; remove it and run again")
     return state
