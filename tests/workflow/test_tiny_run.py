@@ -145,14 +145,15 @@ def test_interrupted_training_ends_as_if_it_had_never_been(finished, tmp_path, s
     assert digests(folder) == digests((undisturbed.folder / target).parent)
 
 
-def test_damaged_patches_are_named_and_remade(finished):
+def test_damaged_patches_are_named_and_made_anew(finished):
     path = finished.folder / RESULTS / "patches/phantom-a/a001.npz"
+    target = "results/tiny/gan/wgan/inf/run-1/privacy.json"
     before = digests(finished.folder / RESULTS / "patches")
     path.write_bytes(path.read_bytes()[:1000])
-    result = finished.tiny("results/tiny/gan/wgan/inf/run-1/privacy.json")
+    result = finished.tiny(target)
     assert result.returncode != 0
     assert "a001.npz" in result.stdout
-    assert "delete" in result.stdout
+    assert "delete the file" in result.stdout
     path.unlink()
-    assert finished.tiny().returncode == 0
+    assert finished.tiny(target).returncode == 0
     assert digests(finished.folder / RESULTS / "patches") == before
