@@ -38,7 +38,7 @@ def test_private_rows_carry_the_eps_of_their_generator(finished):
     scores = pd.read_csv(finished.folder / RESULTS / "tables/scores.csv")
     record = json.loads((finished.folder / RESULTS / "gan/wgan/noise-1/run-1/privacy.json").read_text())
     rows = scores[scores["source"] == "wgan/noise-1/run-1/epoch-2"]
-    assert (rows["eps"] == record["epochs"]["2"]["eps"]).all()
+    assert (rows["eps"] == record["epochs"]["2"]["epsilon"]).all()
     assert np.isinf(scores[scores["level"] == "inf"]["eps"]).all()
 
 
