@@ -24,10 +24,14 @@ PARTS = [
 
 
 class Workflow:
-    """The workflow's files in a folder of their own."""
+    """The workflow in a folder."""
 
     def __init__(self, folder):
         self.folder = folder
+
+    @classmethod
+    def install(cls, folder):
+        """Put the workflow's files into a folder of their own, without anything it has made."""
         for part in PARTS:
             source, target = ROOT / part, folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +41,7 @@ class Workflow:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy2(source, target)
+        return cls(folder)
 
     def command(self, *arguments):
         return [sys.executable, "-m", "snakemake", *map(str, arguments)]
@@ -81,13 +86,13 @@ def count_jobs(text):
 
 @pytest.fixture
 def workflow(tmp_path):
-    return Workflow(tmp_path / "study")
+    return Workflow.install(tmp_path / "study")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The tiny study, run to its end once for all tests of a module."""
-    workflow = Workflow(tmp_path_factory.mktemp("tiny") / "study")
+    workflow = Workflow.install(tmp_path_factory.mktemp("tiny") / "study")
     result = workflow.tiny()
     assert result.returncode == 0, result.stdout[-5000:]
     return workflow
