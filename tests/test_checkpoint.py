@@ -112,3 +112,9 @@ def test_a_holder_that_was_taken_over_learns_it_at_its_next_heartbeat(tmp_path):
         with pytest.raises(PrivacyError, match="other-machine 12 took over"):
             beat()
     assert path.read_text() == "other-machine 12"
+
+
+def test_equal_states_give_equal_bytes(tmp_path):
+    for name in ("a.pt", "b.pt"):
+        checkpoint.save(tmp_path / name, {"weights": torch.arange(5.0), "step": 3})
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()

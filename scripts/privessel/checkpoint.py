@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 
 def save(path: Path, state: dict) -> None:
     """Write tensors, numbers, strings, lists and dicts of them to `path`; it is on disk when this returns."""
-    with atomic_path(path) as partial:
-        torch.save(state, partial)
+    # Given a path, torch would write the temporary file's random name into the archive.
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        torch.save(state, file)
 
 
 def load(path: Path) -> dict:
