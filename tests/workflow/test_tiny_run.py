@@ -111,7 +111,16 @@ def copy_of(finished, folder):
     return other
 
 
-@pytest.mark.parametrize("signal_sent", [signal.SIGKILL], ids=["kill-9"])
+@pytest.fixture
+def heeds_ctrl_c():
+    """A shell's background jobs ignore Ctrl-C, and so would all that is started from here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+@pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill-9"])
 def test_interrupted_training_ends_as_if_it_had_never_been(finished, tmp_path, signal_sent):
     """Stop the workflow while a GAN trains, call it again, and compare with an undisturbed run."""
     target = "results/tiny/gan/wgan/noise-1/run-1/privacy.json"
