@@ -12,7 +12,7 @@ rule scores:
         ],
         selections=[f"{RESULTS}/selection/{source}.json" for source in TESTED],
         privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
-        code=lib("scores"),
+        code=lib("figures/tally", "scores"),
     output:
         f"{RESULTS}/tables/scores.csv",
     log:

@@ -5,32 +5,10 @@ from pathlib import PurePath
 import numpy as np
 import pandas as pd
 
-COLUMNS = (
-    [
-        "source",
-        "kind",
-        "level",
-        "noise_multiplier",
-        "run",
-        "epoch",
-        "eps",
-        "eps_published",
-        "setting",
-        "validation_dsc",
-    ]
-    + [
-        "cohort",
-        "patient",
-        "dsc",
-        "bahd_voxel",
-        "bahd_mm",
-        "ahd_mm",
-        "hd95_voxel",
-        "hd95_mm",
-        "hd95_surface_mm",
-    ]
-    + ["tp", "fp", "fn", "empty"]
-)
+from privessel.figures.tally import IDENTITY
+
+COLUMNS = [*IDENTITY, "setting", "cohort", "patient", "dsc", "bahd_voxel", "bahd_mm", "ahd_mm", "hd95_voxel"]
+COLUMNS += ["hd95_mm", "hd95_surface_mm", "tp", "fp", "fn", "empty"]
 
 
 def origin(path: PurePath) -> dict[str, str]:

@@ -12,17 +12,9 @@ LEVEL_KINDS = ("inf", "private")
 METRICS = ("dsc", "bahd_voxel")
 
 _TEXT = ("source", "kind", "level", "setting", "cohort", "patient")
-IDENTITY = [
-    "source",
-    "kind",
-    "level",
-    "noise_multiplier",
-    "run",
-    "epoch",
-    "eps",
-    "eps_published",
-    "validation_dsc",
-]
+# What a source is, the eps of its generator, and what the choice among runs looks at.
+IDENTITY = ["source", "kind", "level", "noise_multiplier", "run", "epoch", "eps", "eps_published"]
+IDENTITY += ["validation_dsc"]
 
 
 def tally(scores: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from privessel.atomic import sync_folder
 from privessel.errors import PrivacyError
 
 
@@ -92,7 +93,7 @@ def append(path: Path, record: dict, *, key: bytes, chain: Chain) -> Chain:
     finally:
         os.close(descriptor)
     if not chain.macs:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     mac = _parsed(line)[1]
     return Chain((*chain.records, record), (*chain.macs, mac), chain.end + len(line), 0)
 
@@ -115,12 +116,3 @@ def _parsed(line: bytes) -> tuple[dict | None, str]:
         return dict(whole["record"]), str(whole["mac"])
     except (ValueError, TypeError, KeyError):
         return None, ""
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file in `folder` survive a power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

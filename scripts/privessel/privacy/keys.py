@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from randomgen import AESCounter
 
+from privessel.atomic import sync_folder
 from privessel.errors import PrivacyError
 
 SECRET_BYTES = 32
@@ -79,11 +80,7 @@ def create_master(path: Path) -> MasterSecret:
         raise PrivacyError(f"{path}: there is a master secret already; load it, never replace it") from None
     finally:
         partial.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
     return load_master(path)
 
 
