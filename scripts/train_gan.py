@@ -11,7 +11,15 @@ from privessel.patches import load, rescale
 from privessel.train_gan import train
 from privessel.wgan import GanTraining
 
-SHAPE = ("latent", "generator_width", "critic_width", "generator_norm", "critic_norm", "upsampling")
+SHAPE = (
+    "latent",
+    "generator_width",
+    "critic_width",
+    "generator_norm",
+    "critic_norm",
+    "upsampling",
+    "noise_map",
+)
 
 with logged(snakemake.log[0]):
     params, wildcards, keys = snakemake.params, snakemake.wildcards, dict(snakemake.params.training)

@@ -18,6 +18,12 @@ torch.set_num_threads(1)
 TOLERANCE = 1e-5  # of the sum's norm, in float32
 
 
+def shape(**changes):
+    given = {"patch": 24, "latent": 4, "generator_width": 2, "critic_width": 3, "generator_norm": "batch"}
+    given |= {"critic_norm": "instance", "upsampling": "nearest", "noise_map": False}
+    return GanShape(**given | changes)
+
+
 def drawn(*size, seed=0):
     return torch.randn(size, generator=torch.Generator().manual_seed(seed))
 
@@ -93,9 +99,8 @@ def test_clipped_sum_of_a_random_net_equals_torch_func_by_either_route(seed, sto
     monkeypatch.setattr(clipping, "UNFOLD_BYTES", 4000)  # several pieces a batch
     engine = BookKeeping(critic)
     for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
-        sums, whole = engine.sums(pairs, signs, clipping_norm=norm, clipped=len(pairs))
+        sums = engine.sums(pairs, signs, clipping_norm=norm)
         assert_close(sums, clipped_sum(samples, norm))
-        assert whole is None
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -103,29 +108,50 @@ def test_clipped_sum_of_a_random_net_equals_opacus(seed):
     critic, pairs = random_critic(seed)
     signs = -torch.ones(len(pairs))
     for norm in (0.3, 30.0):
-        ours, _ = BookKeeping(critic).sums(pairs, signs, clipping_norm=norm, clipped=len(pairs))
-        opacus, _ = OpacusClipping(critic).sums(pairs, signs, clipping_norm=norm, clipped=len(pairs))
+        ours = BookKeeping(critic).sums(pairs, signs, clipping_norm=norm)
+        opacus = OpacusClipping(critic).sums(pairs, signs, clipping_norm=norm)
         assert_close(ours, opacus)
 
 
 @pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
 @pytest.mark.parametrize("norm", ["instance", "none"])
-def test_the_critic_s_clipped_and_whole_sums_equal_torch_func(engine, norm):
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_the_critic_s_clipped_sum_equals_torch_func_however_it_lies_in_memory(engine, norm, memory):
     torch.manual_seed(3)
-    critic = Critic(GanShape(24, 4, 2, 5, "batch", norm, "nearest"))
+    critic = Critic(shape(critic_width=5, critic_norm=norm))
     pairs, signs = drawn(7, 2, 24, 24), torch.tensor([-1.0] * 4 + [1.0] * 3)
+    oracle = clipped_sum(per_sample_gradients(critic, pairs, signs), 0.01)
+    laid = critic.to(memory_format=memory), pairs.to(memory_format=memory)
+    assert_close(engine(laid[0]).sums(laid[1], signs, clipping_norm=0.01), oracle)
+
+
+@pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
+@pytest.mark.parametrize("stored", [0, 64, 1e9], ids=["stored", "cheapest", "gram"])
+@pytest.mark.parametrize("seed", range(6))
+def test_gradients_are_clipped_around_a_centre(seed, stored, engine, monkeypatch):
+    monkeypatch.setattr(clipping, "STORED", stored)
+    critic, pairs = random_critic(seed)
+    signs = torch.where(torch.arange(len(pairs)) % 3 == 1, 1.0, -1.0)
     samples = per_sample_gradients(critic, pairs, signs)
-    for clipped in (0, 4, 7):
-        sums, whole = engine(critic).sums(pairs, signs, clipping_norm=0.01, clipped=clipped)
-        oracle = clipped_sum([each[:clipped] for each in samples], 0.01)
-        if clipped:
-            assert_close(sums, oracle)
-        else:
-            assert not any(each.any() for each in sums)
-        if clipped < 7:
-            assert_close(whole, [each[clipped:].sum(0) for each in samples])
-        else:
-            assert whole is None
+    centre = [each.mean(0) + 0.3 * torch.randn(each.shape[1:], dtype=float) for each in samples]
+    around = [each - c for each, c in zip(samples, centre, strict=True)]
+    norms = torch.stack([each.flatten(1).norm(dim=1) for each in around]).norm(dim=0)
+    for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
+        found = engine(critic).sums(pairs, signs, clipping_norm=norm, centre=[c.float() for c in centre])
+        assert_close(found, clipped_sum(around, norm))
+
+
+@pytest.mark.parametrize("stored", [0, 1e9], ids=["stored", "gram"])
+def test_a_gradient_at_its_centre_counts_for_nothing_and_one_within_rounding_of_it_for_less_than_the_norm(
+    stored, monkeypatch
+):
+    monkeypatch.setattr(clipping, "STORED", stored)
+    critic, pair = Critic(shape()), drawn(1, 2, 24, 24)
+    centre = [each[0] for each in per_sample_gradients(critic, pair, torch.ones(1))]
+    found = BookKeeping(critic).sums(
+        pair, torch.ones(1), clipping_norm=1e-9, centre=[c.float() for c in centre]
+    )
+    assert torch.cat([each.flatten() for each in found]).norm() < 1.01e-9
 
 
 def test_a_gradient_that_cancels_over_positions_cannot_pass_for_smaller_than_it_is(monkeypatch):
@@ -142,13 +168,13 @@ def test_a_gradient_that_cancels_over_positions_cannot_pass_for_smaller_than_it_
     pair = torch.tensor([[[[7010.0, 7007.0]], [[7010.0, 7010.0]]]])
     for stored in (0, 1e9):
         monkeypatch.setattr(clipping, "STORED", stored)
-        (found,), _ = BookKeeping(Opposed()).sums(pair, torch.ones(1), clipping_norm=1.0, clipped=1)
+        (found,) = BookKeeping(Opposed()).sums(pair, torch.ones(1), clipping_norm=1.0)
         assert found.norm() == pytest.approx(1.0, rel=1e-5)
 
 
 def test_both_routes_are_taken_by_the_paper_s_critic():
     with torch.device("meta"):
-        critic = Critic(GanShape(96, 128, 2, 96, "batch", "instance", "nearest"))
+        critic = Critic(shape(patch=96, critic_width=96))
         layers = [layer for layer in critic.modules() if isinstance(layer, nn.Conv2d)]
         sides = (48, 24, 12, 6, 3, 1)
         routes = [
@@ -160,10 +186,10 @@ def test_both_routes_are_taken_by_the_paper_s_critic():
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_no_sample_contributes_more_than_the_clipping_norm_and_a_small_one_all_it_has(scale):
-    critic = Critic(GanShape(24, 4, 2, 5, "batch", "none", "nearest"))
+    critic = Critic(shape(critic_width=5, critic_norm="none"))
     engine = BookKeeping(critic)
     for pair in drawn(5, 2, 24, 24) * scale:
-        sums, _ = engine.sums(pair[None], torch.ones(1), clipping_norm=1.0, clipped=1)
+        sums = engine.sums(pair[None], torch.ones(1), clipping_norm=1.0)
         whole = torch.cat(
             [e.flatten() for e in per_sample_gradients(critic, pair[None], torch.ones(1))]
         ).norm()
@@ -173,20 +199,20 @@ def test_no_sample_contributes_more_than_the_clipping_norm_and_a_small_one_all_i
 
 
 def test_a_call_does_not_depend_on_the_calls_before_it():
-    critic = Critic(GanShape(24, 4, 2, 5, "batch", "instance", "nearest"))
+    critic = Critic(shape(critic_width=5, critic_norm="instance"))
     pairs, signs = drawn(9, 2, 24, 24), torch.ones(9)
     engine = BookKeeping(critic)
     for n in (9, 2, 5):
-        fresh, _ = BookKeeping(critic).sums(pairs[:n], signs[:n], clipping_norm=1.0, clipped=n)
-        again, _ = engine.sums(pairs[:n], signs[:n], clipping_norm=1.0, clipped=n)
+        fresh = BookKeeping(critic).sums(pairs[:n], signs[:n], clipping_norm=1.0)
+        again = engine.sums(pairs[:n], signs[:n], clipping_norm=1.0)
         assert all(torch.equal(a, b) for a, b in zip(fresh, again, strict=True))
 
 
 @pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
 def test_a_call_leaves_nothing_in_the_critic(engine):
-    critic = Critic(GanShape(24, 4, 2, 3, "batch", "none", "nearest"))
+    critic = Critic(shape(critic_width=3, critic_norm="none"))
     clean = copy.deepcopy(critic)
-    engine(critic).sums(drawn(4, 2, 24, 24), torch.ones(4), clipping_norm=1.0, clipped=2)
+    engine(critic).sums(drawn(4, 2, 24, 24), torch.ones(4), clipping_norm=1.0)
     for module, before in zip(critic.modules(), clean.modules(), strict=True):
         assert vars(module).keys() == vars(before).keys()
         assert not module._forward_hooks
@@ -254,7 +280,7 @@ def test_a_layer_used_twice_or_never_is_refused_by_name():
     idle.forward = lambda x: idle[0](x)
     for critic, name in ((Flat(layer, nn.ReLU(), layer), "layers.0"), (Flat(idle), "layers.0.spare")):
         with pytest.raises(PrivacyError, match=f"{name} .*exactly once"):
-            BookKeeping(critic).sums(drawn(3, 2, 4, 4), torch.ones(3), clipping_norm=1.0, clipped=3)
+            BookKeeping(critic).sums(drawn(3, 2, 4, 4), torch.ones(3), clipping_norm=1.0)
 
 
 def test_parallel_branches_are_clipped_together():
@@ -269,5 +295,5 @@ def test_parallel_branches_are_clipped_together():
 
     torch.manual_seed(0)
     critic, pairs, signs = Branches(), drawn(6, 2, 7, 7), -torch.ones(6)
-    sums, _ = BookKeeping(critic).sums(pairs, signs, clipping_norm=0.3, clipped=6)
+    sums = BookKeeping(critic).sums(pairs, signs, clipping_norm=0.3)
     assert_close(sums, clipped_sum(per_sample_gradients(critic, pairs, signs), 0.3))

@@ -17,6 +17,7 @@ PAPER = {
     "generator_norm": "batch",
     "critic_norm": "instance",
     "upsampling": "nearest",
+    "noise_map": False,
 }
 
 
@@ -57,9 +58,10 @@ def test_the_paper_s_critic_is_six_strided_convolutions_of_25_million_weights():
 
 @pytest.mark.parametrize("patch", [24, 32, 48, 64, 96])
 @pytest.mark.parametrize("upsampling", ["nearest", "transposed"])
-def test_every_patch_size_gives_pairs_of_that_size_and_one_score_each(patch, upsampling):
-    form = shape(patch=patch, upsampling=upsampling)
-    pairs = Generator(form)(drawn(3, 5))
+@pytest.mark.parametrize("noise_map", [False, True])
+def test_every_patch_size_gives_pairs_of_that_size_and_one_score_each(patch, upsampling, noise_map):
+    form = shape(patch=patch, upsampling=upsampling, noise_map=noise_map)
+    pairs = Generator(form)(drawn(3, form.inputs))
     assert pairs.shape == (3, 2, patch, patch)
     assert pairs.abs().max() <= 1
     assert Critic(form)(pairs).shape == (3,)
@@ -118,14 +120,44 @@ def test_group_norm_makes_a_pair_independent_of_its_batch_and_batch_norm_does_no
         assert torch.allclose(alone, together, atol=1e-6) == independent
 
 
+@pytest.mark.parametrize(("upsampling", "radius"), [("nearest", 2), ("transposed", 3)])
+def test_a_number_of_the_noise_map_moves_the_pixels_around_its_own_and_no_others(upsampling, radius):
+    form = shape(patch=24, upsampling=upsampling, noise_map=True)
+    net = Generator(form).eval()
+    inputs = drawn(1, form.inputs)
+    moved = inputs.clone()
+    row, column = form.noise_side // 2, form.noise_side // 4
+    moved[0, form.latent + row * form.noise_side + column] += 1
+    change = (net(moved) - net(inputs)).detach()[0].abs().amax(0)
+    rows, columns = torch.nonzero(change, as_tuple=True)
+    scale = form.patch // form.noise_side
+    assert len(rows) > 0
+    assert (rows - row * scale).abs().max() <= radius
+    assert (columns - column * scale).abs().max() <= radius
+
+
+def test_without_a_noise_map_the_latent_vector_is_all_a_generator_takes():
+    form = shape(patch=24)
+    assert form.inputs == form.latent == 5
+    assert not [name for name, _ in Generator(form).named_parameters() if "noise" in name]
+
+
 @pytest.mark.parametrize("critic_norm", ["instance", "none"])
 def test_weights_follow_from_the_given_generator_alone(critic_norm):
     nets = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         critic = Critic(shape(patch=24, critic_norm=critic_norm))
-        initialise(critic, torch.Generator().manual_seed(7))
+        initialise(critic, torch.Generator().manual_seed(7), largest=1.0)
         nets.append(critic.state_dict())
     assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
     first = nets[0]["layers.0.weight"]
     assert 0.9 / 32**0.5 < first.abs().max() <= 1 / 32**0.5
+
+
+def test_weights_that_will_be_clipped_start_spread_over_their_bounds_and_not_on_them():
+    critic = Critic(shape(patch=24, critic_width=8))
+    initialise(critic, torch.Generator().manual_seed(7), largest=0.01)
+    for parameter in (p for p in critic.parameters() if p.dim() > 1):
+        assert parameter.abs().max() <= 0.01
+        assert parameter.detach().std() == pytest.approx(0.01 / 3**0.5, rel=0.15)

@@ -14,7 +14,7 @@ from torch import nn
 from privessel.gans import Critic, GanShape
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import CLIPPING, Mechanism, poisson_sample, private_gradient, split
+from privessel.privacy.mechanism import CLIPPING, Mechanism, poisson_sample, private_gradient
 
 torch.set_num_threads(1)
 
@@ -49,6 +49,7 @@ def mechanism(**changes):
         "noise_multiplier": 1e-9,
         "clipping_norm": 1.0,
         "batch": 4,
+        "generator_batch": 4,
         "fakes": "per-sample",
         "micro_batch": 99,
     }
@@ -59,7 +60,8 @@ def released(real, fake, *, step=0, stream=STREAM, **changes):
     """The flat gradient that a linear critic's step releases."""
     real, fake = torch.as_tensor(real, dtype=torch.float32), torch.as_tensor(fake, dtype=torch.float32)
     engine = BookKeeping(Linear(fake.shape[1]))
-    step = private_gradient(engine, real, fake, stream=stream, step=step, mechanism=mechanism(**changes))
+    given = mechanism(**{"generator_batch": changes.get("batch", 4), **changes})
+    step = private_gradient(engine, real, fake, stream=stream, step=step, mechanism=given)
     return step[0].flatten().numpy()
 
 
@@ -157,7 +159,7 @@ def test_noise_is_gaussian_with_sigma_c_over_batch_and_independent_between_steps
 
 @pytest.mark.parametrize("clipping", CLIPPING)
 def test_one_step_draws_noise_once_however_many_micro_batches_it_takes(clipping):
-    critic = Critic(GanShape(24, 4, 2, 3, "batch", "instance", "nearest"))
+    critic = Critic(GanShape(24, 4, 2, 3, "batch", "instance", "nearest", noise_map=False))
     size = sum(p.numel() for p in critic.parameters())
     real, fake = drawn(7, 2, 24, 24), drawn(4, 2, 24, 24, seed=1)
     results = []
@@ -245,24 +247,43 @@ def test_a_common_factor_never_scales_the_real_patches(micro_batch):
 
 
 @pytest.mark.parametrize("count", [3, 5])
-def test_the_number_of_fakes_is_the_expected_batch_and_no_other(count):
-    with pytest.raises(ValueError, match=f"{count} fakes.*expected batch, 4"):
+def test_the_number_of_fakes_is_always_the_same(count):
+    with pytest.raises(ValueError, match=f"{count} fakes.*always be 4"):
         released(np.zeros((count, 3)), np.zeros((count, 3)))
 
 
-# --- Micro-batches and numbers --------------------------------------------------------------------------
+@pytest.mark.parametrize("fakes", ["per-sample", "common", "centre"])
+def test_fakes_are_averaged_over_their_own_number_and_reals_over_the_expected_batch(fakes):
+    real, fake = np.tile([0.0, 0.5, 0.25], (4, 1)), np.tile([0.0, 0.0, 0.5], (2, 1))
+    found = released(real, fake, fakes=fakes, generator_batch=2)
+    np.testing.assert_allclose(found, [0, -0.5, 0.25], atol=1e-6)
 
 
-@pytest.mark.parametrize(("real", "fake", "size"), [(0, 4, 3), (5, 4, 2), (4, 4, 4), (3, 4, 99), (6, 1, 1)])
-def test_micro_batches_hold_every_pair_once_with_its_sign(real, fake, size):
-    pairs = torch.arange(float(real + fake))
-    parts = list(split(pairs[:real], pairs[real:], size))
-    assert all(0 < len(part) <= size for part, _, _ in parts)
-    assert torch.equal(torch.cat([part for part, _, _ in parts]), pairs)
-    assert torch.equal(
-        torch.cat([signs for _, signs, _ in parts]), torch.tensor([-1.0] * real + [1.0] * fake)
-    )
-    assert all((signs[:reals] == -1).all() and (signs[reals:] == 1).all() for _, signs, reals in parts)
+def test_around_the_fakes_centre_what_reals_and_fakes_share_does_not_fill_the_norm():
+    real, fake = np.tile([100.0, 0.5, 0], (4, 1)), np.tile([100.0, 0, 0], (4, 1))
+    np.testing.assert_allclose(released(real, fake, fakes="centre"), [0, -0.5, 0], atol=1e-4)
+    np.testing.assert_allclose(released(real, fake, fakes="per-sample"), [0, -0.005, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("fakes", ["per-sample", "common", "centre"])
+@pytest.mark.parametrize("micro_batch", [2, 99])
+def test_nobody_moves_the_released_sum_by_more_than_the_clipping_norm(fakes, micro_batch):
+    """Sensitivity: the step with and without one patch, for patches near, far and opposed to the fakes."""
+    fake = drawn(4, 6, seed=1).numpy() * 10
+    others = drawn(5, 6, seed=2).numpy() * 5
+    centre = fake.mean(0)
+    moved = []
+    for patch in (centre, centre + 1e-3, -centre, 1e4 * centre, *(drawn(9, 6, seed=3).numpy() * 30)):
+        both = [
+            released(rows, fake, fakes=fakes, clipping_norm=0.7, micro_batch=micro_batch)
+            for rows in (others, np.vstack([others, patch]))
+        ]
+        moved.append(np.linalg.norm(both[1] - both[0]) * 4)
+    assert max(moved) <= 0.7 + 1e-4
+    assert max(moved) == pytest.approx(0.7, abs=1e-3)
+
+
+# --- Numbers ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -273,6 +294,7 @@ def test_micro_batches_hold_every_pair_once_with_its_sign(real, fake, size):
         {"noise_multiplier": math.nan},
         {"clipping_norm": 0.0},
         {"batch": 0},
+        {"generator_batch": 0},
         {"micro_batch": 0},
         {"fakes": "whole"},
     ],

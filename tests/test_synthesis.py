@@ -12,14 +12,14 @@ from privessel.synthesis import synthesise
 
 torch.set_num_threads(1)
 
-SHAPE = GanShape(12, 3, 2, 2, "batch", "instance", "nearest")
+SHAPE = GanShape(12, 3, 2, 2, "batch", "instance", "nearest", noise_map=True)
 
 
 @pytest.fixture
 def saved(tmp_path):
     torch.manual_seed(0)
     generator = Generator(SHAPE)
-    generator(torch.randn(50, 3) + 1)  # batch norm has seen some batch
+    generator(torch.randn(50, SHAPE.inputs) + 1)  # batch norm has seen some batch
     path = tmp_path / "generator.pt"
     checkpoint.save(path, {"shape": asdict(SHAPE), "epoch": 1, "weights": generator.state_dict()})
     return path, generator.eval()
@@ -31,8 +31,8 @@ def drawn(path, **changes):
 
 
 def outputs(generator):
-    """What the generator makes of the latent vectors of seed 5."""
-    latents = np.random.default_rng(5).standard_normal((11, 3), np.float32)
+    """What the generator makes of the Gaussian inputs of seed 5."""
+    latents = np.random.default_rng(5).standard_normal((11, SHAPE.inputs), np.float32)
     with torch.no_grad():
         return generator(torch.from_numpy(latents)).numpy()
 

@@ -27,11 +27,12 @@ torch.set_num_threads(1)
 KEY = bytes(range(32))
 SHAPE = GanShape(
     patch=12, latent=3, generator_width=2, critic_width=2, generator_norm="batch", critic_norm="instance",
-    upsampling="transposed",
+    upsampling="transposed", noise_map=True,
 )  # fmt: skip
 TRAINING = GanTraining(
-    batch=4, critic_steps=2, steps_per_epoch=4, epochs=3, kept_epochs=(1, 3), optimiser="adam",
-    adam_betas=(0.0, 0.9), generator_learning_rate=1e-2, critic_learning_rate=1e-2, weight_clip=0.05, ema=0.9,
+    batch=4, generator_batch=4, critic_steps=2, steps_per_epoch=4, epochs=3, kept_epochs=(1, 3),
+    optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-2, critic_learning_rate=1e-2,
+    decay_start=0.5, weight_clip=0.05, ema=0.9,
     noise_multiplier=None, clipping_norm=1.0, clipping="book-keeping", fakes="per-sample", micro_batch=5,
     label_background=0.0, delta=1e-4,
 )  # fmt: skip
@@ -375,7 +376,7 @@ def test_the_critic_s_step_sets_real_scores_above_fake_ones_and_the_generator_s_
 
 def test_the_average_of_the_generator_forgets_by_its_decay_and_sooner_at_first():
     one = gan(replace(TRAINING, ema=0.75))
-    name = "layers.0.weight"
+    name = "hidden.0.weight"
     expected = one.generator.state_dict()[name].clone()
     for step in range(1, 40):
         one.advance(pairs())
@@ -384,6 +385,18 @@ def test_the_average_of_the_generator_forgets_by_its_decay_and_sooner_at_first()
     torch.testing.assert_close(one.kept.state_dict()[name], expected, atol=1e-5, rtol=1e-4)
     off = gan(replace(TRAINING, ema=0.0))
     assert off.kept is off.generator
+
+
+@pytest.mark.parametrize(("start", "expected"), [(1.0, [1] * 8), (0.5, [1, 1, 1, 1, 1, 0.75, 0.5, 0.25])])
+def test_both_learning_rates_fall_linearly_to_0_over_the_last_steps(start, expected):
+    one = gan(replace(TRAINING, decay_start=start, steps_per_epoch=8, epochs=1, kept_epochs=(1,)))
+    seen = {"critic": [], "generator": []}
+    for _ in range(8):
+        one.advance(pairs())
+        for name, optimiser in one.optimisers.items():
+            seen[name].append(optimiser.param_groups[0]["lr"] / 1e-2)
+    assert seen["critic"] == pytest.approx(expected)
+    assert seen["generator"] == pytest.approx(expected)
 
 
 def test_without_privacy_every_patch_is_seen_once_before_any_is_seen_again():

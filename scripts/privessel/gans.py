@@ -8,6 +8,10 @@ of 96, batch norm in the generator and instance norm in the critic. Smaller patc
 
 No layer has a bias but the hidden ones of a critic without norms: a norm would remove it, in the
 critic's last layer it cancels between real and fake, and the generator's norms have their own.
+
+A noise map is not the paper's: white noise of its own for every pixel, as Karras et al. 2019 (StyleGAN,
+section 3.2) give their generator. A scan's noise is then made from noise, and the latent vector is left
+for anatomy; a small generator without it makes smooth pictures only.
 """
 
 import math
@@ -33,6 +37,7 @@ class GanShape:
     upsampling: (
         str  # nearest (doubling, then a 5 x 5 convolution) | transposed (convolution, kernel 4, stride 2)
     )
+    noise_map: bool  # white noise added to the generator's last hidden stage, by a weight a channel
 
     def __post_init__(self) -> None:
         if self.base not in BASES or self.stages < 1 or self.patch != self.base * 2**self.stages:
@@ -60,13 +65,23 @@ class GanShape:
         return stages
 
     @property
+    def noise_side(self) -> int:
+        """Pixels a side of the generator's last hidden stage, and so of its noise map."""
+        return self.patch if self.upsampling == "nearest" else self.patch // 2
+
+    @property
+    def inputs(self) -> int:
+        """Gaussian numbers a pair is made from: the latent vector, then the noise map if there is one."""
+        return self.latent + (self.noise_side**2 if self.noise_map else 0)
+
+    @property
     def base(self) -> int:
         """Pixels a side of the coarsest grid."""
         return self.patch >> self.stages
 
 
 class Generator(nn.Module):
-    """Latent vectors (n, latent) to pairs (n, 2, s, s) in [-1, 1]."""
+    """Gaussian numbers (n, inputs) to pairs (n, 2, s, s) in [-1, 1]."""
 
     def __init__(self, shape: GanShape):
         super().__init__()
@@ -86,11 +101,18 @@ class Generator(nn.Module):
             layer, last = _transposed, _transposed(widths[-1], 2)
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [layer(before, after), _norm(shape.generator_norm, after), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, last, nn.Tanh())
+        self.hidden, self.last = nn.Sequential(*layers[:-1]), nn.Sequential(nn.ReLU(), last, nn.Tanh())
+        self.noise = nn.Conv2d(1, widths[-1], kernel_size=1, bias=False) if shape.noise_map else None
 
-    def forward(self, latent: Tensor) -> Tensor:
-        """(n, latent) to (n, 2, s, s)."""
-        return self.layers(latent)
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(n, inputs) to (n, 2, s, s)."""
+        latent, pixels = inputs.tensor_split([self.shape.latent], dim=1)
+        features = self.hidden(latent)
+        if self.noise is not None:
+            # Before the ReLU, so that the features decide where noise shows.
+            side = self.shape.noise_side
+            features = features + self.noise(pixels.reshape(-1, 1, side, side))
+        return self.last(features)
 
 
 class Critic(nn.Module):
@@ -140,11 +162,17 @@ class DoubledConv2d(nn.Module):
         return functional.pixel_shuffle(x, len(self.taps))
 
 
-def initialise(net: nn.Module, generator: torch.Generator) -> None:
-    """Draw all weights anew, uniform within 1/sqrt(fan-in) as PyTorch does by default; biases are 0."""
+def initialise(net: nn.Module, generator: torch.Generator, *, largest: float) -> None:
+    """Draw all weights anew, uniform within 1/sqrt(fan-in) as PyTorch does by default; biases are 0.
+
+    Weights that will be clipped start uniform within `largest` where that is less. (The published code
+    clips the default draw at the first step, which puts most of the critic's weights on the bounds.)
+    """
     for parameter in net.parameters():
         if parameter.dim() > 1:
-            nn.init.kaiming_uniform_(parameter, a=math.sqrt(5), generator=generator)
+            fan_in = parameter[0].numel()
+            bound = min(1 / math.sqrt(fan_in), largest)
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
     for layer in net.modules():
         if getattr(layer, "bias", None) is not None:
             nn.init.zeros_(layer.bias)

@@ -26,15 +26,15 @@ def synthesise(
     """Draw `n` pairs: images (n, s, s) uint8, each scaled to 0..255 by itself, and labels (n, s, s) bool.
 
     A pixel is vessel where the label channel, trained towards 0 and 1, is above `label_threshold` (0.8 in the
-    published code). The same seed gives the same latent vectors whatever the batch.
+    published code). The same seed gives the same Gaussian inputs whatever the batch.
     """
     generator = load_generator(path).to(device)
-    size, latent = generator.shape.patch, generator.shape.latent
+    size, inputs = generator.shape.patch, generator.shape.inputs
     images, labels = np.empty((n, size, size), np.uint8), np.empty((n, size, size), bool)
     draws = np.random.default_rng(seed)
     for start in range(0, n, batch):
         count = min(batch, n - start)
-        latents = draws.standard_normal((count, latent), np.float32)
+        latents = draws.standard_normal((count, inputs), np.float32)
         with torch.no_grad():
             pairs = generator(torch.from_numpy(latents).to(device)).cpu().numpy()
         images[start : start + count] = np.rint(rescale(pairs[:, 0], 0, 255))

@@ -5,6 +5,7 @@ computed from the critic's released gradients and costs no privacy.
 """
 
 import copy
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +14,15 @@ from torch import Tensor, nn
 
 from privessel.gans import Critic, GanShape, Generator, initialise
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import CLIPPING, Mechanism, poisson_sample, private_gradient, split
+from privessel.privacy.mechanism import CLIPPING, Mechanism, mean_gradient, poisson_sample, private_gradient
 
 
 @dataclass(frozen=True)
 class GanTraining:
     """Every hyper-parameter of a run but the nets' shape; ValueError for values that cannot be used."""
 
-    batch: int  # real patches in a critic step (their expected number if private), and fakes in any step
+    batch: int  # real patches in a critic step; their expected number if private
+    generator_batch: int  # fakes in a step of critic or generator
     critic_steps: int  # per generator step, each on a fresh sample
     steps_per_epoch: int  # generator steps
     epochs: int
@@ -29,18 +31,19 @@ class GanTraining:
     adam_betas: tuple[float, float]
     generator_learning_rate: float
     critic_learning_rate: float
+    decay_start: float  # share of the steps after which both learning rates fall linearly to 0; 1 = never
     weight_clip: float  # the critic's weights are held in [-weight_clip, weight_clip]
     ema: float  # decay of the generator's running average, which is kept in its place; 0 = off
     noise_multiplier: float | None  # None: no noise, no clipping, no privacy (level `inf`)
     clipping_norm: float
     clipping: str  # book-keeping | opacus
-    fakes: str  # per-sample | common
+    fakes: str  # per-sample | common | centre
     micro_batch: int  # patches and fakes that a critic step processes at a time
     label_background: float  # label channel off the vessels, where it is 1: 0 (the paper) | -1
     delta: float
 
     def __post_init__(self) -> None:
-        for name in ("batch", "critic_steps", "steps_per_epoch", "epochs", "micro_batch"):
+        for name in ("batch", "generator_batch", "critic_steps", "steps_per_epoch", "epochs", "micro_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("generator_learning_rate", "critic_learning_rate", "weight_clip"):
@@ -50,6 +53,8 @@ class GanTraining:
             raise ValueError(f"kept_epochs {self.kept_epochs} must name some of the {self.epochs} epochs")
         if not -1 <= self.label_background < 1:
             raise ValueError(f"label_background must be at least -1 and below 1, not {self.label_background}")
+        if not 0 <= self.decay_start <= 1:
+            raise ValueError(f"decay_start must be between 0 and 1, not {self.decay_start}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be at least 0 and below 1, not {self.ema}")
         for name, known in (("optimiser", ("rmsprop", "adam")), ("clipping", tuple(CLIPPING))):
@@ -68,12 +73,18 @@ class GanTraining:
         """Generator steps of the whole run."""
         return self.epochs * self.steps_per_epoch
 
+    def rate_factor(self, step: int) -> float:
+        """Return what the learning rates are multiplied by at a generator step, counted from 0."""
+        falling = self.steps * (1 - self.decay_start)
+        return min(1.0, (self.steps - step) / falling) if falling else 1.0
+
     def mechanism(self) -> Mechanism:
         """Return what a private critic step does."""
         return Mechanism(
             noise_multiplier=self.noise_multiplier,
             clipping_norm=self.clipping_norm,
             batch=self.batch,
+            generator_batch=self.generator_batch,
             fakes=self.fakes,
             micro_batch=self.micro_batch,
         )
@@ -109,7 +120,7 @@ class Wgan:
         seed = int(stream.uniform("weights", 0, 1)[0] * 2**53)
         weights = torch.Generator().manual_seed(seed)
         for net in (self.generator, self.critic):
-            initialise(net, weights)
+            initialise(net, weights, largest=training.weight_clip if net is self.critic else math.inf)
             # Channels last: up to 30 % faster on a CPU with narrow nets, even with wide ones.
             net.to(device, memory_format=torch.channels_last if device == "cpu" else torch.preserve_format)
         self.kept = copy.deepcopy(self.generator) if training.ema else self.generator
@@ -123,16 +134,17 @@ class Wgan:
 
     def advance(self, data: Pairs) -> None:
         """Take the critic's steps, each on a fresh sample, then the generator's."""
+        self._set_learning_rates()
         first = self.step * self.training.critic_steps
         for step in range(first, first + self.training.critic_steps):
             with torch.no_grad():
-                fake = self.generator(self.latents("critic latents", step, self.training.batch))
+                fake = self.generator(self.latents("critic latents", step, self.training.generator_batch))
             gradient = self._private(data, fake, step) if self.clipping else self._plain(data, fake, step)
             _descend(self.optimisers["critic"], self.critic, gradient)
             with torch.no_grad():
                 torch._foreach_clamp_min_(list(self.critic.parameters()), -self.training.weight_clip)
                 torch._foreach_clamp_max_(list(self.critic.parameters()), self.training.weight_clip)
-        fake = self.generator(self.latents("generator latents", self.step, self.training.batch))
+        fake = self.generator(self.latents("generator latents", self.step, self.training.generator_batch))
         loss = -self.critic(fake).mean()
         # The generator's gradients alone are asked for, so nothing of this pass stays in the critic.
         gradient = torch.autograd.grad(loss, list(self.generator.parameters()))
@@ -142,8 +154,8 @@ class Wgan:
             self._blend()
 
     def latents(self, purpose: str, step: int, n: int) -> Tensor:
-        """Draw the generator's Gaussian inputs (n, latent)."""
-        return torch.from_numpy(self.stream.normal(purpose, step, (n, self.shape.latent))).to(self.device)
+        """Draw the generator's Gaussian inputs (n, inputs)."""
+        return torch.from_numpy(self.stream.normal(purpose, step, (n, self.shape.inputs))).to(self.device)
 
     def state(self) -> dict:
         """Return all that `restore` needs, as plain data and tensors."""
@@ -165,6 +177,12 @@ class Wgan:
         self.critic.load_state_dict(state["critic"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+
+    def _set_learning_rates(self) -> None:
+        factor = self.training.rate_factor(self.step)
+        for name, optimiser in self.optimisers.items():
+            for group in optimiser.param_groups:
+                group["lr"] = factor * getattr(self.training, f"{name}_learning_rate")
 
     def _private(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
         rate = self.training.batch / len(data)
@@ -208,15 +226,9 @@ def plain_gradient(
     critic: nn.Module, real: Tensor, fake: Tensor, *, micro_batch: int
 ) -> tuple[list[Tensor], Tensor]:
     """Return the gradient of mean critic(fake) - mean critic(real), and that loss."""
-    parameters = list(critic.parameters())
-    gradient = [torch.zeros_like(parameter) for parameter in parameters]
-    loss = real.new_zeros(())
-    for pairs, signs, reals in split(real, fake, micro_batch):
-        weights = torch.cat([signs[:reals] / len(real), signs[reals:] / len(fake)])
-        part = critic(pairs) @ weights
-        torch._foreach_add_(gradient, torch.autograd.grad(part, parameters))
-        loss += part.detach()
-    return gradient, loss
+    fakes, fake_score = mean_gradient(critic, fake, micro_batch=micro_batch)
+    reals, real_score = mean_gradient(critic, real, micro_batch=micro_batch)
+    return [mine - other for mine, other in zip(fakes, reals, strict=True)], fake_score - real_score
 
 
 def _optimiser(net: nn.Module, training: GanTraining, learning_rate: float) -> torch.optim.Optimizer:

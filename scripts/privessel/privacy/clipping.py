@@ -7,7 +7,7 @@ slow reference for it.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,9 +21,8 @@ KNOWN = (nn.Conv2d, nn.Linear)
 # What a number of a stored per-sample gradient costs, in multiply-adds of float64: about 25 in time (measured
 # on an AVX2 core), the rest for the memory it takes. It chooses a route, never a result.
 STORED = 64
+ROUNDING = 2.0**-16  # 256 float32 roundings
 UNFOLD_BYTES = 1 << 20  # unfolded inputs held at a time, so that they stay in the cache
-
-Sums = tuple[list[Tensor], list[Tensor] | None]
 
 
 class BookKeeping:
@@ -36,24 +35,28 @@ class BookKeeping:
         # A layer's per-sample gradients, kept between calls: fresh memory costs more time than filling it.
         self._storage: dict[nn.Module, Tensor] = {}
 
-    def sums(self, pairs: Tensor, signs: Tensor, *, clipping_norm: float, clipped: int) -> Sums:
-        """Return the sum of clipped and the sum of whole per-sample gradients, in the parameters' order.
+    def sums(
+        self,
+        pairs: Tensor,
+        signs: Tensor,
+        *,
+        clipping_norm: float,
+        centre: Sequence[Tensor] | None = None,
+    ) -> list[Tensor]:
+        """Return the sum of the samples' clipped gradients, one tensor a parameter.
 
-        pairs (n, ...), signs (n,): sample i has the gradient of signs[i] * critic(pairs)[i]. Those of the
-        first `clipped` samples are scaled to a norm of at most `clipping_norm`, over all parameters
-        together; the others are summed whole (None if there are none). Nothing stays in the critic: no
-        gradient, no hook.
+        pairs (n, ...), signs (n,): sample i has the gradient of signs[i] * critic(pairs)[i], less `centre`
+        (one tensor a parameter) where it is given, and is scaled to a norm of at most `clipping_norm` over
+        all parameters together. Nothing stays in the critic: no gradient, no hook.
         """
+        centres = dict(zip(self.critic.parameters(), centre, strict=True)) if centre else {}
         pieces: dict[nn.Parameter, _Piece] = {}
-        whole: dict[nn.Parameter, Tensor] = {}
         called: list[nn.Module] = []
         roots: list[Tensor] = []
 
         @torch.no_grad()
         def keep(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> None:
-            if clipped < len(inputs):
-                whole.update(_gradients(layer, inputs[clipped:], gradients[clipped:]))
-            pieces.update(self._pieces(layer, inputs[:clipped], gradients[:clipped]))
+            pieces.update(self._pieces(layer, inputs, gradients, centres))
 
         def record(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
             called.append(layer)
@@ -77,20 +80,23 @@ class BookKeeping:
         with torch.no_grad():
             norms = torch.stack([piece.squares for piece in pieces.values()]).sum(0).sqrt()
             factors = _factors(norms, clipping_norm)
-            ordered = list(self.critic.parameters())
-            sums = [pieces.pop(p).weighted(factors) for p in ordered]
-        return sums, [whole[p] for p in ordered] if whole else None
+            return [pieces.pop(parameter).weighted(factors) for parameter in self.critic.parameters()]
 
-    def _pieces(self, layer: nn.Module, inputs: Tensor, gradients: Tensor) -> "dict[nn.Parameter, _Piece]":
+    def _pieces(
+        self, layer: nn.Module, inputs: Tensor, gradients: Tensor, centres: Mapping[nn.Parameter, Tensor]
+    ) -> "dict[nn.Parameter, _Piece]":
         """Reduce a layer's inputs and output gradients to what norms and clipped sum need of them."""
         pieces, positions = {}, _positions(layer, gradients)
         if layer.bias is not None:
-            pieces[layer.bias] = _stored(positions.sum(2))
+            pieces[layer.bias] = _stored(positions.sum(2) - centres.get(layer.bias, 0))
+        centre = centres.get(layer.weight)
         if cheapest_route(layer, positions) == "gram":
-            squares = _gram(layer, inputs, positions)
-            pieces[layer.weight] = _Piece(
-                squares, lambda factors: _weight_gradient(layer, inputs, _scaled(gradients, factors))
-            )
+
+            def weighted(factors: Tensor) -> Tensor:
+                whole = _weight_gradient(layer, inputs, _scaled(gradients, factors))
+                return whole if centre is None else whole - factors.sum() * centre
+
+            pieces[layer.weight] = _Piece(_gram(layer, inputs, positions, centre), weighted)
             return pieces
         storage = self._storage.get(layer)
         if storage is None or len(storage) < len(inputs) or storage.device != inputs.device:
@@ -99,6 +105,8 @@ class BookKeeping:
         samples = storage[: len(inputs)]
         for some, unfolded in _unfolded(layer, inputs):
             torch.bmm(positions[some], unfolded, out=samples[some])
+        if centre is not None:
+            samples -= _unfolded_weight(layer, centre)
         stored = _stored(samples.flatten(1))
         pieces[layer.weight] = stored._replace(
             weighted=lambda factors: _folded(layer, stored.weighted(factors))
@@ -113,18 +121,27 @@ class OpacusClipping:
         check_layers(critic)
         self.critic = critic
 
-    def sums(self, pairs: Tensor, signs: Tensor, *, clipping_norm: float, clipped: int) -> Sums:
+    def sums(
+        self,
+        pairs: Tensor,
+        signs: Tensor,
+        *,
+        clipping_norm: float,
+        centre: Sequence[Tensor] | None = None,
+    ) -> list[Tensor]:
         """Return what `BookKeeping.sums` returns."""
         from opacus.grad_sample import GradSampleModule  # slow to import, and only the reference needs it
 
-        # A copy, because Opacus leaves hooks and attributes behind.
-        wrapped = GradSampleModule(copy.deepcopy(self.critic), loss_reduction="sum")
-        (wrapped(pairs.detach().requires_grad_()) @ signs).backward()
+        # A copy, because Opacus leaves hooks and attributes behind; contiguous, because its gradients (1.6)
+        # of inputs or weights that lie channels-last are wrong.
+        plain = copy.deepcopy(self.critic).to(memory_format=torch.contiguous_format)
+        wrapped = GradSampleModule(plain, loss_reduction="sum")
+        (wrapped(pairs.detach().contiguous().requires_grad_()) @ signs).backward()
         samples = [parameter.grad_sample for parameter in wrapped.parameters()]
-        norms = torch.stack([each[:clipped].flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
+        samples = [each - c for each, c in zip(samples, centre or [0] * len(samples), strict=True)]
+        norms = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
         factors = _factors(norms, clipping_norm)
-        whole = [each[clipped:].sum(0) for each in samples] if clipped < len(pairs) else None
-        return [torch.tensordot(factors, each[:clipped], dims=1) for each in samples], whole
+        return [torch.tensordot(factors, each, dims=1) for each in samples]
 
 
 def check_layers(critic: nn.Module) -> None:
@@ -184,31 +201,30 @@ def _plain(layer: nn.Conv2d) -> bool:
     return layer.groups == 1 and layer.dilation == (1, 1) and known_padding
 
 
-def _gradients(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> dict[nn.Parameter, Tensor]:
-    """Return the layer's gradients summed over the samples."""
-    sums = {layer.weight: _weight_gradient(layer, inputs, gradients)}
-    if layer.bias is not None:
-        sums[layer.bias] = _positions(layer, gradients).sum((0, 2))
-    return sums
-
-
 def _weight_gradient(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> Tensor:
     if type(layer) is nn.Conv2d:
         return conv2d_weight(inputs, layer.weight.shape, gradients, layer.stride, layer.padding)
     return gradients.flatten(0, -2).T @ inputs.flatten(0, -2)
 
 
-def _gram(layer: nn.Module, inputs: Tensor, positions: Tensor) -> Tensor:
+def _gram(layer: nn.Module, inputs: Tensor, positions: Tensor, centre: Tensor | None) -> Tensor:
     """Squared norms (n,) of the per-sample gradients sum_t g_t a_t', as sum_tu (a_t . a_u) (g_t . g_u).
 
-    In float64, because these terms may cancel: in float32 a gradient could pass for smaller than it is.
+    Less a centre c, also - 2 sum_t g_t' c a_t + |c|^2. In float64, because these terms may cancel: in
+    float32 a gradient could pass for smaller than it is. The sum of gradients less c is made in float32, so
+    a distance from c that is lost in its rounding counts as `ROUNDING` of |c|.
     """
     squares = inputs.new_empty(len(inputs))
+    c = None if centre is None else _unfolded_weight(layer, centre).double()
     for some, unfolded in _unfolded(layer, inputs):
         exact, outputs = unfolded.double(), positions[some].double()
         products = torch.bmm(exact, exact.transpose(1, 2))
         products *= torch.bmm(outputs.transpose(1, 2), outputs)
-        squares[some] = products.sum((1, 2)).clamp(min=0).float()
+        found = products.sum((1, 2))
+        if c is not None:
+            found += (1 + ROUNDING**2) * c.square().sum()
+            found -= 2 * ((exact @ c.T) * outputs.transpose(1, 2)).sum((1, 2))
+        squares[some] = found.clamp(min=0).float()
     return squares
 
 
@@ -234,6 +250,11 @@ def _unfolded(layer: nn.Module, inputs: Tensor) -> Iterator[tuple[slice, Tensor]
         padded = functional.pad(inputs[some], (left, left, top, top)).permute(0, 2, 3, 1).contiguous()
         windows = padded.unfold(1, height, down).unfold(2, width, right).permute(0, 1, 2, 4, 5, 3)
         yield some, windows.flatten(3).flatten(1, 2)
+
+
+def _unfolded_weight(layer: nn.Module, weight: Tensor) -> Tensor:
+    """Bring weights into the order of `_unfolded`: (outputs, inputs of one output)."""
+    return (weight.permute(0, 2, 3, 1) if type(layer) is nn.Conv2d else weight).flatten(1)
 
 
 def _folded(layer: nn.Module, weight: Tensor) -> Tensor:

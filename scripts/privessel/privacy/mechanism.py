@@ -4,17 +4,17 @@ A step is one Poisson-sampled Gaussian mechanism (Abadi et al. 2016, algorithm 1
 gradients clipped one by one, one draw of noise, one charge. Fakes touch no patient: no noise, no charge.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from privessel.privacy.clipping import BookKeeping, OpacusClipping
 from privessel.privacy.keys import Stream
 
-FAKES = ("per-sample", "common")
+FAKES = ("per-sample", "common", "centre")
 CLIPPING = {"book-keeping": BookKeeping, "opacus": OpacusClipping}
 
 
@@ -25,7 +25,8 @@ class Mechanism:
     noise_multiplier: float  # standard deviation of the noise on the sum, in clipping norms
     clipping_norm: float  # most that one patch may move the sum: the norm of its clipped gradient
     batch: int  # expected patches in a sample; the sum is divided by it, whatever was drawn
-    fakes: str  # their gradients clipped 'per-sample', or their sum to batch x norm by one 'common' factor
+    generator_batch: int  # fakes, always as many
+    fakes: str  # clipped 'per-sample', their mean by one 'common' factor, or it is the reals' 'centre'
     micro_batch: int  # patches and fakes processed at a time: bounds memory
 
     def __post_init__(self) -> None:
@@ -34,8 +35,9 @@ class Mechanism:
                 f"noise multiplier ({self.noise_multiplier}) and clipping norm ({self.clipping_norm}) must "
                 "be above 0"
             )
-        if self.batch < 1 or self.micro_batch < 1:
-            raise ValueError(f"batch ({self.batch}) and micro-batch ({self.micro_batch}) must be at least 1")
+        for name in ("batch", "generator_batch", "micro_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.fakes not in FAKES:
             raise ValueError(f"fakes are clipped {' or '.join(FAKES)}, not {self.fakes!r}")
 
@@ -56,41 +58,67 @@ def private_gradient(
 ) -> list[Tensor]:
     """Return the noisy gradient of mean critic(fake) - mean critic(real), one tensor a parameter.
 
-    real (m, ...): this step's Poisson sample, m of any size, 0 too. fake (batch, ...): always as many as are
-    expected, so that their number tells nothing about m. Every real gradient is clipped to C, the sum gets
+    real (m, ...): this step's Poisson sample, m of any size, 0 too. fake (generator_batch, ...): always as
+    many, so that their number tells nothing about m. Every real gradient is clipped to C, the sum gets
     N(0, (noise_multiplier C)^2) once, however many micro-batches it took, and is divided by `batch`.
+
+    With fakes as 'centre' their mean gradient is taken off every real one before it is clipped, and not
+    added again: what reals and fakes share cancels before the clip, not after it, and no longer fills the
+    norm. The centre follows from earlier releases alone, so a patch still moves the sum by at most C.
     """
-    if len(fake) != mechanism.batch:
-        raise ValueError(f"{len(fake)} fakes, but their number must be the expected batch, {mechanism.batch}")
-    parameters = list(clipping.critic.parameters())
-    sums = [torch.zeros_like(parameter) for parameter in parameters]
-    fakes = [torch.zeros_like(parameter) for parameter in parameters]
-    for pairs, signs, reals in split(real, fake, mechanism.micro_batch):
-        clipped = len(pairs) if mechanism.fakes == "per-sample" else reals
-        part, whole = clipping.sums(pairs, signs, clipping_norm=mechanism.clipping_norm, clipped=clipped)
-        _add(sums, part)
-        if whole is not None:
-            _add(fakes, whole)
+    if len(fake) != mechanism.generator_batch:
+        raise ValueError(f"{len(fake)} fakes, but there must always be {mechanism.generator_batch}")
+    critic, parameters = clipping.critic, list(clipping.critic.parameters())
+    if mechanism.fakes == "per-sample":
+        clipped = _clipped_sum(clipping, fake, sign=1.0, centre=None, mechanism=mechanism)
+        fakes = [each / len(fake) for each in clipped]
+    else:
+        fakes, _ = mean_gradient(critic, fake, micro_batch=mechanism.micro_batch)
     if mechanism.fakes == "common":
         norm = torch.stack([each.norm() for each in fakes]).norm()
-        factor = (mechanism.batch * mechanism.clipping_norm / (norm + 1e-6)).clamp(max=1.0)
-        _add(sums, [factor * each for each in fakes])
+        factor = (mechanism.clipping_norm / (norm + 1e-6)).clamp(max=1.0)
+        fakes = [factor * each for each in fakes]
+    centre = [-each for each in fakes] if mechanism.fakes == "centre" else None
+    sums = _clipped_sum(clipping, real, sign=-1.0, centre=centre, mechanism=mechanism)
     sizes = [parameter.numel() for parameter in parameters]
     noise = torch.from_numpy(stream.normal("noise", step, sum(sizes))).to(real.device)
     noise *= mechanism.noise_multiplier * mechanism.clipping_norm
     _add(sums, [each.view_as(p) for each, p in zip(noise.split(sizes), parameters, strict=True)])
-    return [each / mechanism.batch for each in sums]
+    gradient = [each / mechanism.batch for each in sums]
+    if centre is None:
+        _add(gradient, fakes)
+    return gradient
 
 
-def split(real: Tensor, fake: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, int]]:
-    """Yield real, then fake pairs, `size` at a time: pairs, their signs in the loss, how many are real."""
-    pairs = torch.cat([real, fake])
-    signs = torch.cat([real.new_full((len(real),), -1.0), fake.new_ones(len(fake))])
-    for start in range(0, len(pairs), size):
-        some = slice(start, start + size)
-        yield pairs[some], signs[some], min(max(len(real) - start, 0), size)
+def mean_gradient(critic: nn.Module, pairs: Tensor, *, micro_batch: int) -> tuple[list[Tensor], Tensor]:
+    """Return the gradient of mean critic(pairs), one tensor a parameter, and that mean."""
+    parameters = list(critic.parameters())
+    gradient = [torch.zeros_like(parameter) for parameter in parameters]
+    mean = pairs.new_zeros(())
+    for part in pairs.split(micro_batch):
+        share = critic(part).sum() / len(pairs)
+        _add(gradient, torch.autograd.grad(share, parameters))
+        mean += share.detach()
+    return gradient, mean
 
 
-def _add(sums: list[Tensor], parts: list[Tensor]) -> None:
+def _clipped_sum(
+    clipping: BookKeeping | OpacusClipping,
+    pairs: Tensor,
+    *,
+    sign: float,
+    centre: Sequence[Tensor] | None,
+    mechanism: Mechanism,
+) -> list[Tensor]:
+    sums = [torch.zeros_like(parameter) for parameter in clipping.critic.parameters()]
+    if len(pairs) == 0:
+        return sums
+    for part in pairs.split(mechanism.micro_batch):
+        signs = part.new_full((len(part),), sign)
+        _add(sums, clipping.sums(part, signs, clipping_norm=mechanism.clipping_norm, centre=centre))
+    return sums
+
+
+def _add(sums: Sequence[Tensor], parts: Sequence[Tensor]) -> None:
     for total, part in zip(sums, parts, strict=True):
         total += part
