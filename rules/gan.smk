@@ -75,6 +75,7 @@ rule synthetic:
         ),
     log:
         f"{LOGS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.log",
+    priority: 10
     conda:
         TORCH_ENV
     threads: config["gan"]["threads"]

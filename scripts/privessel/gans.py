@@ -102,16 +102,17 @@ class Generator(nn.Module):
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [layer(before, after), _norm(shape.generator_norm, after), nn.ReLU()]
         self.hidden, self.last = nn.Sequential(*layers[:-1]), nn.Sequential(nn.ReLU(), last, nn.Tanh())
-        self.noise = nn.Conv2d(1, widths[-1], kernel_size=1, bias=False) if shape.noise_map else None
+        if shape.noise_map:
+            self.noise_weight = nn.Parameter(torch.ones(1, widths[-1], 1, 1))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, inputs) to (n, 2, s, s)."""
         latent, pixels = inputs.tensor_split([self.shape.latent], dim=1)
         features = self.hidden(latent)
-        if self.noise is not None:
+        if self.shape.noise_map:
             # Before the ReLU, so that the features decide where noise shows.
             side = self.shape.noise_side
-            features = features + self.noise(pixels.reshape(-1, 1, side, side))
+            features = features + self.noise_weight * pixels.reshape(-1, 1, side, side)
         return self.last(features)
 
 
