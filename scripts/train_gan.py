@@ -40,7 +40,7 @@ with logged(snakemake.log[0]):
         validation=None,
         shape=shape,
         training=training,
-        stream=run.stream(seed=params.seed, identity=identity),
+        stream=run.stream(seed=params.seed),
         identity=identity,
         folder=Path(snakemake.output.privacy).parent,
         device=device,

@@ -148,7 +148,7 @@ def test_no_two_runs_levels_attempts_parameters_or_code_versions_share_a_noise_v
     digests = [identity_digest(IDENTITY | change) for change in changes]
     keys = [run_key(MASTER, identity=digest, attempt=attempt) for digest in digests for attempt in range(3)]
     keys += [run_key(MasterSecret(bytes(32)), identity=digests[0], attempt=0)]
-    keys += [public_key(seed=seed, identity=digest) for seed in (0, 1) for digest in digests]
+    keys += [public_key(seed=seed, name=digest) for seed in (0, 1) for digest in digests]
     draws = [Stream(key).normal("noise", 0, 64) for key in keys]
     for one, other in combinations(draws, 2):
         # float32 values meet by chance now and then; a shared stream would share all 64

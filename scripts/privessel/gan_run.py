@@ -55,7 +55,7 @@ class GanRun:
             }
         )
 
-    def stream(self, *, seed: int, identity: str) -> Stream:
+    def stream(self, *, seed: int) -> Stream:
         """Randomness of the run, from the published `seed`: for level `inf` and for public cohorts.
 
         Raises PrivacyError for a private level on patients: with a known seed its noise could be subtracted.
@@ -67,7 +67,7 @@ class GanRun:
                 "spends to a ledger, which this version does not keep yet. Remedy: run level inf only (it "
                 "must stay inside), or a public cohort."
             )
-        return Stream(public_key(seed=seed, identity=identity))
+        return Stream(public_key(seed=seed, name=f"{self.arch}/{self.level}/run-{self.number}"))
 
     def record(self, training: GanTraining, patches: Patches) -> Callable[[], dict]:
         """What writes privacy.json once the run is finished."""

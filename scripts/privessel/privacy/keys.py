@@ -141,9 +141,13 @@ def run_key(master: MasterSecret, *, identity: str, attempt: int) -> bytes:
     return hkdf(master.secret, info=_joined("privessel private run", identity, str(attempt)))
 
 
-def public_key(*, seed: int, identity: str) -> bytes:
-    """Derive the key of a run on public data from a published seed: it repeats, and protects nobody."""
-    return hkdf(str(int(seed)).encode(), info=_joined("privessel public run", identity))
+def public_key(*, seed: int, name: str) -> bytes:
+    """Derive the key of a run on public data from a published seed: it repeats, and protects nobody.
+
+    It follows from the run's name (architecture, level and number) and not from its identity, so that a
+    change of code that changes no result changes none.
+    """
+    return hkdf(str(int(seed)).encode(), info=_joined("privessel public run", name))
 
 
 class Stream:
