@@ -1,5 +1,6 @@
 """Train one GAN of labelled patches at one privacy level."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -11,15 +12,7 @@ from privessel.patches import load, rescale
 from privessel.train_gan import train
 from privessel.wgan import GanTraining
 
-SHAPE = (
-    "latent",
-    "generator_width",
-    "critic_width",
-    "generator_norm",
-    "critic_norm",
-    "upsampling",
-    "noise_map",
-)
+SHAPE = [field.name for field in fields(GanShape) if field.name != "patch"]
 
 with logged(snakemake.log[0]):
     params, wildcards, keys = snakemake.params, snakemake.wildcards, dict(snakemake.params.training)
