@@ -104,7 +104,7 @@ def test_editing_the_metrics_reruns_metrics_and_no_training(finished):
 def copy_of(finished, folder):
     """The finished study somewhere else, with a longer GAN training to be done there."""
     shutil.copytree(finished.folder, folder, symlinks=True)
-    longer = {"gan": {"checkpoint_seconds": 0.2, "steps_per_epoch": 500}}
+    longer = {"gan": {"checkpoint_seconds": 0.2, "steps_per_epoch": 120}}
     (folder / "longer.yaml").write_text(yaml.safe_dump(longer))
     other = Workflow(folder)
     other.arguments = ["--configfile", "tests/config.yaml", "longer.yaml", "--cores", 1]
