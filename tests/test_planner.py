@@ -3,8 +3,11 @@
 import math
 import time
 
+import pandas as pd
 import pytest
 
+from privessel.figures.plan import draw_plan, tell_plan
+from privessel.privacy import patient
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.planner import noise_of, plan_levels, plan_patients
 
@@ -139,3 +142,54 @@ def test_impossible_plans_are_refused(wrong):
     plan = {"patients": 41, "participation": 1, "steps": 1, "mean_noise": 0.1, "delta": 1e-3, "epsilons": [8]}
     with pytest.raises(ValueError, match=r"patient|noise"):
         plan_patients(**plan | wrong)
+
+
+def test_where_dozens_of_a_patient_s_patches_meet_in_a_step_the_plan_still_has_a_number():
+    crowded = STUDY | {"sampling_rate": 512 / 40_000, "steps": 1350, "patches_per_patient": 4_000}
+    (row,) = plan_levels(["noise-0.65"], **crowded)
+    assert math.isfinite(row["patient_epsilon"])
+    assert row["patient_epsilon"] > 1e5
+
+
+def test_the_bound_used_where_the_mixture_is_lost_is_above_the_mixture(monkeypatch):
+    given = {
+        "noise_multiplier": 2.0,
+        "sampling_rate": 0.05,
+        "steps": 7,
+        "patches_per_patient": 6,
+        "delta": 1e-4,
+    }
+    exact = patient.patient_epsilon(**given)
+
+    def lost(*_, **__):
+        raise ValueError("a must be greater than b")
+
+    patient._mixture.cache_clear()
+    monkeypatch.setattr(patient, "tight_epsilon", lost)
+    bound = patient.patient_epsilon(**given)
+    patient._mixture.cache_clear()
+    assert exact < bound < 100 * exact
+
+
+def test_the_plan_is_told_and_drawn_with_all_its_levels_and_numbers_of_patients(timed_plan):
+    levels = pd.DataFrame(timed_plan[0])
+    patients = pd.DataFrame(
+        row
+        for number, delta in ((41, 1e-3), (410, 1e-4))
+        for row in plan_patients(
+            patients=number, participation=1.0, steps=200, mean_noise=1 / 32, delta=delta, epsilons=(3, 8)
+        )
+    )
+    told = tell_plan(levels, patients)
+    assert next(line for line in told.splitlines() if line.startswith("noise-0.65")).split() == [
+        "noise-0.65", "6.25", "6.83", "10.2", "102", "376,326"
+    ]  # fmt: skip
+    assert next(line for line in told.splitlines() if line.startswith("inf")).split() == ["inf"] * 6
+    assert "vacuous" in told
+    assert told.splitlines()[-1].split()[:3] == ["410", "0.0001", "8"]
+    assert max(len(line) for line in told.splitlines()) <= 120
+    left, right = draw_plan(levels, patients).axes
+    assert [text.get_text() for text in left.get_xticklabels()] == [
+        level.removeprefix("noise-") for level in LEVELS[1:]
+    ]
+    assert "410 patients" in right.get_legend().get_texts()[1].get_text()
