@@ -193,3 +193,19 @@ def test_the_plan_is_told_and_drawn_with_all_its_levels_and_numbers_of_patients(
         level.removeprefix("noise-") for level in LEVELS[1:]
     ]
     assert "410 patients" in right.get_legend().get_texts()[1].get_text()
+
+
+def test_patients_in_every_one_of_the_study_s_steps_are_planned_in_seconds():
+    start = time.process_time()
+    rows = plan_patients(
+        patients=410, participation=1.0, steps=320_250, mean_noise=1 / 32, delta=1e-4, epsilons=(1, 3, 8)
+    )
+    assert time.process_time() - start < 20
+    for row in rows:
+        one = epsilon(
+            noise_multiplier=row["noise_multiplier"] / math.sqrt(320_250),
+            sampling_rate=1.0,
+            steps=1,
+            delta=1e-4,
+        )
+        assert 0.99 * row["epsilon"] < one <= row["epsilon"]

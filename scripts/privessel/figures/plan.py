@@ -12,6 +12,7 @@ _EPS = {
     "epsilon_as_published": ("as the published code prints it", "^", PALETTE["orange"]),
     "epsilon_of_published": ("what the published mechanism keeps", "s", PALETTE["vermillion"]),
 }
+_BELOW = {"frameon": False, "fontsize": SMALL, "loc": "upper left", "bbox_to_anchor": (-0.02, -0.22)}
 _COLOURS = ("black", "green", "purple")
 
 
@@ -21,7 +22,7 @@ def draw_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> Figure:
 
     levels and patients are the tables of `planner.plan_levels` and `planner.plan_patients`.
     """
-    figure = Figure(figsize=(6.9, 3.0))
+    figure = Figure(figsize=(6.9, 3.5))
     private = levels.dropna(subset=["epsilon"]).reset_index(drop=True)
     left = place_axes(figure, left=0.6, top=0.35, width=2.6, height=2.0)
     for column, (name, marker, colour) in _EPS.items():
@@ -31,7 +32,7 @@ def draw_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> Figure:
     left.set_xlabel("noise multiplier")
     left.set_ylabel(f"ε of one {levels['unit'].iloc[0]}, δ = {levels['delta'].iloc[0]:.2g}")
     left.set_title("A   what each level costs", loc="left")
-    left.legend(frameon=False, fontsize=SMALL)
+    left.legend(**_BELOW)
     right = place_axes(figure, left=4.1, top=0.35, width=2.6, height=2.0)
     for (number, rows), colour in zip(patients.groupby("patients"), _COLOURS, strict=False):
         right.plot(
@@ -47,7 +48,7 @@ def draw_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> Figure:
     right.set_xlabel("ε of a whole patient")
     right.set_ylabel("critic steps at noise 1/32 on the mean")
     right.set_title("B   what protecting patients would buy", loc="left")
-    right.legend(frameon=False, fontsize=SMALL)
+    right.legend(**_BELOW)
     return figure
 
 

@@ -134,6 +134,11 @@ def calibrate(*, target_epsilon: float, sampling_rate: float, steps: int, delta:
         raise ValueError(f"a target eps is positive and finite, not {target_epsilon}")
     if steps < 1:
         raise ValueError(f"noise is calibrated for 1 or more steps, not {steps}")
+    if sampling_rate == 1 and steps > 1:
+        # Without sampling, n steps are one with 1 / sqrt(n) of the noise; a search from noise 1 would meet an
+        # eps in the hundreds of thousands on its way.
+        one = calibrate(target_epsilon=target_epsilon, sampling_rate=1.0, steps=1, delta=delta)
+        return math.sqrt(steps) * one
 
     def excess(log_noise: float) -> float:
         spent = epsilon(
