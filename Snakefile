@@ -1,6 +1,7 @@
 """privessel: from a private cohort of TOF-MRA scans to synthetic patches, and what they are worth at every level.
 
-The rules follow the data from left to right: cohort, gan, segment, report; privacy is the plan for it. README.md says how to use them.
+The rules follow the data from left to right: cohort, gan, segment, report; privacy is the plan for it. README.md says
+how to use them.
 """
 
 from snakemake.utils import min_version, validate

@@ -188,21 +188,6 @@ CONTROLS = [
 ]
 
 
-def planned_mechanism():
-    """What the private levels will do, as `planner.plan_levels` takes it: up to the last kept epoch, per patch."""
-    training, patients = gan_training("noise-1"), len(ids(config["train_cohort"], "train"))
-    steps = max(training["kept_epochs"]) * training["steps_per_epoch"] * training["critic_steps"]
-    return {
-        "sampling_rate": training["batch"] / (patients * config["patches"]["per_patient"]),
-        "steps": steps,
-        "critic_steps": training["critic_steps"],
-        "delta": config["privacy"]["delta"],
-        "unit": "patch",
-        "patients": patients,
-        "patches_per_patient": config["patches"]["per_patient"],
-    }
-
-
 # --- U-Nets -----------------------------------------------------------------------------------------------------------
 
 SETTINGS = {
@@ -258,25 +243,3 @@ SOURCE_RECORDS = (
 def figure_data(figure):
     """What is drawn: a CSV of numbers, or an npz where pixels are shown."""
     return f"{RESULTS}/figures/{figure}.{'npz' if figure in ('fig2', 'fig4', 'fig7') else 'csv'}"
-
-
-# --- Memory, from the config's sizes ----------------------------------------------------------------------------------
-
-
-def gan_memory(wildcards):
-    """MB: patches once as float32, the nets with optimiser states and gradients, activations of one batch."""
-    training, size = gan_training(wildcards.level), config["patches"]["size"]
-    patches_mb = 9 * size**2 * config["patches"]["per_patient"] * len(ids(config["train_cohort"], "train")) / 1e6
-    nets_mb = 4 * 4 * 900 * (training["generator_width"] ** 2 + training["critic_width"] ** 2) / 1e6
-    batch_mb = (
-        4 * 60 * size**2 * (training["generator_width"] + training["critic_width"]) * training["micro_batch"] / 1e6
-    )
-    return int(1500 + 2 * patches_mb + nets_mb + batch_mb)
-
-
-def unet_memory(wildcards):
-    """MB: the pairs once, and the activations of one batch forward and backward."""
-    size, unet = config["patches"]["size"], config["unet"]
-    pairs_mb = 5 * size**2 * config["synthesis"]["pairs"] / 1e6
-    batch_mb = 4 * 30 * size**2 * unet["filters"][0] * unet["batch"] / 1e6
-    return int(1500 + 2 * pairs_mb + batch_mb)

@@ -6,6 +6,7 @@ import time
 import pandas as pd
 import pytest
 
+from privessel.errors import PrivacyError
 from privessel.figures.plan import draw_plan, tell_plan
 from privessel.privacy import patient
 from privessel.privacy.accounting import epsilon
@@ -209,3 +210,8 @@ def test_patients_in_every_one_of_the_study_s_steps_are_planned_in_seconds():
             delta=1e-4,
         )
         assert 0.99 * row["epsilon"] < one <= row["epsilon"]
+
+
+def test_a_patient_delta_that_is_too_large_is_refused_with_the_key_to_change():
+    with pytest.raises(PrivacyError, match=r"one of 41 units.*privacy.patient_delta.*at most 1/41"):
+        plan_levels(["noise-1"], **STUDY | {"patient_delta": 0.5})

@@ -24,6 +24,9 @@ STORED = 64
 ROUNDING = 2.0**-16  # 256 float32 roundings
 UNFOLD_BYTES = 1 << 20  # unfolded inputs held at a time, so that they stay in the cache
 
+Sums = list[Tensor]  # one a parameter of the critic, in their order
+Centre = Sequence[Tensor] | None
+
 
 class BookKeeping:
     """Clipped sums for critics of Conv2d and Linear layers; PrivacyError names any layer it cannot bound."""
@@ -35,14 +38,7 @@ class BookKeeping:
         # A layer's per-sample gradients, kept between calls: fresh memory costs more time than filling it.
         self._storage: dict[nn.Module, Tensor] = {}
 
-    def sums(
-        self,
-        pairs: Tensor,
-        signs: Tensor,
-        *,
-        clipping_norm: float,
-        centre: Sequence[Tensor] | None = None,
-    ) -> list[Tensor]:
+    def sums(self, pairs: Tensor, signs: Tensor, *, clipping_norm: float, centre: Centre = None) -> Sums:
         """Return the sum of the samples' clipped gradients, one tensor a parameter.
 
         pairs (n, ...), signs (n,): sample i has the gradient of signs[i] * critic(pairs)[i], less `centre`
@@ -121,14 +117,7 @@ class OpacusClipping:
         check_layers(critic)
         self.critic = critic
 
-    def sums(
-        self,
-        pairs: Tensor,
-        signs: Tensor,
-        *,
-        clipping_norm: float,
-        centre: Sequence[Tensor] | None = None,
-    ) -> list[Tensor]:
+    def sums(self, pairs: Tensor, signs: Tensor, *, clipping_norm: float, centre: Centre = None) -> Sums:
         """Return what `BookKeeping.sums` returns."""
         from opacus.grad_sample import GradSampleModule  # slow to import, and only the reference needs it
 

@@ -30,9 +30,8 @@ def patient_epsilon(
     The number of the patient's patches in a step is Binomial, and in the worst case their clipped gradients
     are equal: a mixture of Gaussians with sensitivities 0 .. `patches_per_patient` (Ganesh 2024, 'Tight
     group-level DP guarantees for DP-SGD with sampling via mixture of Gaussians mechanisms'). `delta` is the
-    patient's, not the patch's. An upper bound, over-stated by about 1 % at most but where
-    it is in the thousands. One patch a patient gives
-    `accounting.epsilon`.
+    patient's, not the patch's. An upper bound: by about 1 % at most, or by convexity where the mixture cannot
+    be computed, which is where it is vacuous anyhow. One patch a patient gives `accounting.epsilon`.
     """
     charge = Charge(noise_multiplier, sampling_rate, steps)
     if patches_per_patient < 1:
@@ -85,7 +84,7 @@ def patient_statement(
     else:
         spent, method = (
             patient_epsilon(**given, patches_per_patient=patches_per_patient),
-            "mixture of Gaussians",
+            "mixture of Gaussians, or its bound by convexity",
         )
         reason = f"the privacy unit is one patch, and a patient gives {patches_per_patient:,}"
     sentence = f"Patient level: eps {_readable(spent)} at delta {delta:.3g} ({reason})."
