@@ -193,8 +193,8 @@ def check_delta(*, delta: float, units: int, release: bool) -> None:
     if delta > 1 / units * (1 + 1e-9):
         raise PrivacyError(
             f"delta {delta:.3g} allows one of {units:,} units to be published whole: set privacy.delta (of "
-            f"patches) or privacy.patient_delta (of patients) to at most 1/{units:,} = {1 / units:.3g}, for a "
-            "release below a tenth of it"
+            "patches) or privacy.patient_delta (of patients) to at most "
+            f"1/{units:,} = {1 / units:.3g}, for a release below a tenth of it"
         )
 
 
