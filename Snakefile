@@ -16,6 +16,7 @@ validate(config, "schemas/config.schema.yaml")
 
 
 include: "rules/common.smk"
+include: "rules/patients.smk"
 
 
 wildcard_constraints:

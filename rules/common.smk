@@ -1,6 +1,5 @@
-"""What the rules share: the cohorts' patients, the sources of training pairs, and which file comes from where."""
+"""What the rules share: levels, GANs and U-Nets of the study, and which file comes from where."""
 
-import json
 import os
 import re
 import sys
@@ -11,8 +10,6 @@ from snakemake.exceptions import WorkflowError
 
 LIBRARY = Path(workflow.basedir, "scripts", "privessel")
 sys.path.append(str(LIBRARY.parent))
-from privessel import cohort as tables
-from privessel.errors import CohortError
 
 RESULTS = f"results/{config['study']}"
 DATA = f"data/{config['study']}"
@@ -87,91 +84,9 @@ def check_config():
         raise WorkflowError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
 
 
-# --- Cohorts: who they are must be known before any job runs ----------------------------------------------------------
-
-
-def is_phantom(cohort):
-    return "phantom" in config["cohorts"][cohort]
-
-
-def layout(cohort):
-    """Where the files of a cohort lie: its own keys before the study's layout; an empty template means none."""
-    own = config["cohorts"][cohort]
-    paths = {key: own.get(key, default) or None for key, default in config["layout"].items()}
-    return {"root": Path(own.get("root", f"{DATA}/{cohort}"))} | paths
-
-
-def phantom_splits(cohort):
-    """Patient -> split of a simulated cohort, from the config's counts alone."""
-    counts = config["cohorts"][cohort]["phantom"]["patients"]
-    splits = [split for split in tables.SPLITS for _ in range(counts[split])]
-    prefix = re.sub("[^A-Za-z0-9]", "", cohort.removeprefix("phantom-"))
-    return {f"{prefix}{number:03d}": split for number, split in enumerate(splits, start=1)}
-
-
-def read_cohort(cohort):
-    """Patients of one cohort: of a phantom by the config's counts, else by its table, its files looked for."""
-    paths = layout(cohort)
-    if is_phantom(cohort):
-        paths.pop("participants")
-        rows = [{"participant_id": f"sub-{name}", "split": split} for name, split in phantom_splits(cohort).items()]
-        return tables.build_patients(cohort=cohort, rows=rows, where=f"cohorts: {cohort}: phantom: patients", **paths)
-    for output in (RESULTS, DATA, LOGS):
-        tables.check_output_outside(Path(output), {cohort: paths["root"]})
-    patients = tables.read_participants(cohort=cohort, **paths)
-    tables.check_files(patients)
-    return patients
-
-
-def read_cohorts():
-    """Patients of every cohort the study uses; anything wrong with the tables ends here, before any job."""
-    used = dict.fromkeys([config["train_cohort"], *config["test_cohorts"], *config["rivals"]])
-    for cohort in used:
-        if cohort not in config["cohorts"]:
-            raise CohortError(f"config: cohort {cohort} is used but not described. Remedy: add it under `cohorts:`.")
-    cohorts = {cohort: read_cohort(cohort) for cohort in used}
-    tables.check_cohorts(cohorts)
-    tables.require_splits(cohorts[config["train_cohort"]], config["train_cohort"], ["train", "validation"])
-    for cohort in config["test_cohorts"]:
-        tables.require_splits(cohorts[cohort], cohort, ["test"])
-    for cohort in config["rivals"]:
-        tables.require_splits(cohorts[cohort], cohort, ["train"])
-    return cohorts
-
-
 check_config()
-try:
-    COHORTS = read_cohorts()
-except CohortError as error:
-    raise WorkflowError(str(error)) from None
-PATIENTS = {(cohort, patient.id): patient for cohort in COHORTS for patient in COHORTS[cohort]}
 
-
-def ids(cohort, split):
-    return [patient.id for patient in COHORTS[cohort] if patient.split == split]
-
-
-def scan_files(cohort, patient):
-    return [str(path) for path in PATIENTS[cohort, patient].files]
-
-
-def scans(cohort, split):
-    """What stands for the scans of a split: the list of its checked patients, with the digests of their files."""
-    return f"{RESULTS}/cohort/{cohort}/{split}.csv"
-
-
-CHECKED = [scans(cohort, split) for cohort in COHORTS for split in tables.SPLITS if ids(cohort, split)]
-
-
-def patches(cohort):
-    """Patches of a cohort's training patients."""
-    return [f"{RESULTS}/patches/{cohort}/{patient}.npz" for patient in ids(cohort, "train")]
-
-
-def patient_records(cohort, split):
-    """The patients of a split as keywords of `Patient`, for a script's params."""
-    return [vars(PATIENTS[cohort, patient]) for patient in ids(cohort, split)]
-
+# --- GANs -------------------------------------------------------------------------------------------------------------
 
 GANS = [f"{config['arch']}/{level}/run-{run}" for level in config["levels"] for run in runs(level)]
 PAIRS = [
@@ -186,6 +101,32 @@ CONTROLS = [
     for level in config["shuffled"]
     if level in config["levels"]
 ]
+
+
+def planned_mechanism():
+    """What the private levels will do, as `planner.plan_levels` takes it: up to the last kept epoch, per patch."""
+    training, patients = gan_training("noise-1"), len(ids(config["train_cohort"], "train"))
+    steps = max(training["kept_epochs"]) * training["steps_per_epoch"] * training["critic_steps"]
+    return {
+        "sampling_rate": training["batch"] / (patients * config["patches"]["per_patient"]),
+        "steps": steps,
+        "critic_steps": training["critic_steps"],
+        "delta": config["privacy"]["delta"],
+        "unit": "patch",
+        "patients": patients,
+        "patches_per_patient": config["patches"]["per_patient"],
+    }
+
+
+def gan_memory(wildcards):
+    """MB: patches once as float32, the nets with optimiser states and gradients, activations of one batch."""
+    training, size = gan_training(wildcards.level), config["patches"]["size"]
+    patches_mb = 9 * size**2 * config["patches"]["per_patient"] * len(ids(config["train_cohort"], "train")) / 1e6
+    widths = training["generator_width"], training["critic_width"]
+    samples = max(training["micro_batch"], training["generator_batch"])
+    nets_mb = 4 * 4 * 900 * sum(width**2 for width in widths) / 1e6
+    batch_mb = 4 * 60 * size**2 * sum(widths) * samples / 1e6
+    return int(1500 + 2 * patches_mb + nets_mb + batch_mb)
 
 
 # --- U-Nets -----------------------------------------------------------------------------------------------------------
@@ -211,6 +152,14 @@ def pairs_of(source):
     if source in config["rivals"]:
         return patches(source)
     return [f"{RESULTS}/synthetic/{source.removesuffix('-shuffled')}.npz"]
+
+
+def unet_memory(wildcards):
+    """MB: the pairs once, and the activations of one batch forward and backward."""
+    size, unet = config["patches"]["size"], config["unet"]
+    pairs_mb = 5 * size**2 * config["synthesis"]["pairs"] / 1e6
+    batch_mb = 4 * 30 * size**2 * unet["filters"][0] * unet["batch"] / 1e6
+    return int(1500 + 2 * pairs_mb + batch_mb)
 
 
 def metric_files(source, setting, cohort, split):

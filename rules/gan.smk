@@ -1,17 +1,6 @@
 # GANs per level and run, and the labelled pairs they make.
 
 
-def gan_memory(wildcards):
-    """MB: patches once as float32, the nets with optimiser states and gradients, activations of one batch."""
-    training, size = gan_training(wildcards.level), config["patches"]["size"]
-    patches_mb = 9 * size**2 * config["patches"]["per_patient"] * len(ids(config["train_cohort"], "train")) / 1e6
-    widths = training["generator_width"], training["critic_width"]
-    samples = max(training["micro_batch"], training["generator_batch"])
-    nets_mb = 4 * 4 * 900 * sum(width**2 for width in widths) / 1e6
-    batch_mb = 4 * 60 * size**2 * sum(widths) * samples / 1e6
-    return int(1500 + 2 * patches_mb + nets_mb + batch_mb)
-
-
 rule gan:
     input:
         patches=patches(config["train_cohort"]),

@@ -1,21 +1,6 @@
 # What privacy costs: `snakemake plan` says it in seconds, before any training.
 
 
-def planned_mechanism():
-    """What the private levels will do, as `planner.plan_levels` takes it: up to the last kept epoch, per patch."""
-    training, patients = gan_training("noise-1"), len(ids(config["train_cohort"], "train"))
-    steps = max(training["kept_epochs"]) * training["steps_per_epoch"] * training["critic_steps"]
-    return {
-        "sampling_rate": training["batch"] / (patients * config["patches"]["per_patient"]),
-        "steps": steps,
-        "critic_steps": training["critic_steps"],
-        "delta": config["privacy"]["delta"],
-        "unit": "patch",
-        "patients": patients,
-        "patches_per_patient": config["patches"]["per_patient"],
-    }
-
-
 rule plan_data:
     input:
         code=lib("privacy/accounting", "privacy/losses", "privacy/patient", "privacy/planner"),

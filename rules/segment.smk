@@ -1,14 +1,6 @@
 # U-Nets on every source of pairs, whole-volume prediction, metrics, and the choice by validation patients.
 
 
-def unet_memory(wildcards):
-    """MB: the pairs once, and the activations of one batch forward and backward."""
-    size, unet = config["patches"]["size"], config["unet"]
-    pairs_mb = 5 * size**2 * config["synthesis"]["pairs"] / 1e6
-    batch_mb = 4 * 30 * size**2 * unet["filters"][0] * unet["batch"] / 1e6
-    return int(1500 + 2 * pairs_mb + batch_mb)
-
-
 rule unet:
     input:
         pairs=lambda w: pairs_of(w.source),
