@@ -34,6 +34,8 @@ wildcard_constraints:
 
 localrules:
     all,
+    ledger,
+    secret,
 
 
 include: "rules/cohort.smk"

@@ -53,7 +53,7 @@ rule phantom_table:
 rule intake:
     input:
         scan=lambda w: scan_files(w.cohort, w.patient),
-        code=lib("cohort", "scan"),
+        code=lib("cohort", "nifti", "scan"),
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     log:
@@ -78,7 +78,7 @@ rule checked:
         reports=lambda w: [f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in ids(w.cohort, w.split)],
         # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
         table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if is_phantom(w.cohort) else [],
-        code=lib("cohort"),
+        code=lib("checked", "cohort"),
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{split}}.csv",
     log:
@@ -99,7 +99,7 @@ rule patches:
     input:
         scan=lambda w: scan_files(w.cohort, w.patient),
         checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
-        code=lib("cohort", "patches", "sampling", "scan"),
+        code=lib("cohort", "nifti", "patches", "sampling", "scan"),
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:

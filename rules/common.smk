@@ -31,6 +31,12 @@ def lib(*modules):
     return [os.path.relpath(path) for path in files]
 
 
+def settled(files):
+    """Code of private runs: on patients no edit of it starts them again."""
+    files = [str(file) for file in files]
+    return files if is_public(config["train_cohort"]) else ancient(files)
+
+
 def is_private(level):
     return level != "inf"
 
@@ -40,7 +46,8 @@ def is_public(cohort):
 
 
 def runs(level):
-    return range(1, config["runs"] + 1) if is_private(level) else [1]
+    numbers = config["runs"] if isinstance(config["runs"], list) else range(1, config["runs"] + 1)
+    return list(numbers) if is_private(level) else [1]
 
 
 def gan_training(level):
@@ -97,22 +104,23 @@ PAIRS = [
 ]
 PRIVATE_PAIRS = [pairs for pairs in PAIRS if not pairs.startswith(f"{config['arch']}/inf/")]
 CONTROLS = [
-    f"{config['arch']}/{level}/run-1/epoch-{gan_epochs(level)[-1]}-shuffled"
+    f"{config['arch']}/{level}/run-{runs(level)[0]}/epoch-{gan_epochs(level)[-1]}-shuffled"
     for level in config["shuffled"]
     if level in config["levels"]
 ]
 
 
 def planned_mechanism():
-    """What the private levels will do, as `planner.plan_levels` takes it: up to the last kept epoch, per patch."""
+    """What the private levels will do, as `planner.plan_levels` takes it: up to the last kept epoch."""
     training, patients = gan_training("noise-1"), len(ids(config["train_cohort"], "train"))
     steps = max(training["kept_epochs"]) * training["steps_per_epoch"] * training["critic_steps"]
+    unit = config["privacy"]["unit"]
     return {
-        "sampling_rate": training["batch"] / (patients * config["patches"]["per_patient"]),
+        "sampling_rate": training["batch"] / privacy_units(),
         "steps": steps,
         "critic_steps": training["critic_steps"],
-        "delta": config["privacy"]["delta"],
-        "unit": "patch",
+        "delta": config["privacy"]["delta" if unit == "patch" else "patient_delta"],
+        "unit": unit,
         "patients": patients,
         "patches_per_patient": config["patches"]["per_patient"],
     }

@@ -4,19 +4,37 @@
 rule gan:
     input:
         patches=patches(config["train_cohort"]),
+        patients=scans(config["train_cohort"], "train"),
+        # What decides a step, and so is part of a run's identity.
         code=lib(
-            "checkpoint",
             "device",
-            "gan_run",
             "gans",
+            "hyperparameters",
             "patches",
             "privacy/clipping",
             "privacy/keys",
+            "privacy/layers",
             "privacy/mechanism",
             "train_gan",
             "wgan",
         ),
-        accounting_code=lib("privacy/accounting", "privacy/losses", "privacy/patient"),
+        bookkeeping_code=lib(
+            "checked",
+            "checkpoint",
+            "cohort",
+            "finished",
+            "gan_files",
+            "gan_run",
+            "lock",
+            "privacy/account",
+            "privacy/accounting",
+            "privacy/chain",
+            "privacy/ledger",
+            "privacy/losses",
+            "privacy/patient",
+            "privacy/site",
+            "privacy/spending",
+        ),
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt" for epoch in gan_epochs("inf")
@@ -39,8 +57,8 @@ rule gan:
         gpu=1,
     params:
         training=lambda w: gan_training(w.level),
+        privacy={key: config["privacy"][key] for key in ("unit", "patient_patches", "delta", "patient_delta")},
         patch_size=config["patches"]["size"],
-        delta=config["privacy"]["delta"],
         seed=config["seed"],
         public=is_public(config["train_cohort"]),
         cohort=config["train_cohort"],
@@ -48,7 +66,15 @@ rule gan:
         "../scripts/train_gan.py"
 
 
+# On patients a run that is paid for is not started again because code was edited (rule 11 of the mechanism); for any other
+# reason to start it, the script brings its files back or refuses.
 use rule gan as private_gan with:
+    input:
+        patches=patches(config["train_cohort"]),
+        patients=scans(config["train_cohort"], "train"),
+        site=[] if is_public(config["train_cohort"]) else require_secret,
+        code=settled(rules.gan.input.code),
+        bookkeeping_code=settled(rules.gan.input.bookkeeping_code),
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"

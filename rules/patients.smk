@@ -84,3 +84,62 @@ def patches(cohort):
 def patient_records(cohort, split):
     """The patients of a split as keywords of `Patient`, for a script's params."""
     return [vars(PATIENTS[cohort, patient]) for patient in ids(cohort, split)]
+
+
+# --- Privacy: how many units there are, and the site that answers for them --------------------------------------------
+
+
+def privacy_units():
+    """How many patches, or patients, noise hides one of."""
+    patients = len(ids(config["train_cohort"], "train"))
+    return patients * (config["patches"]["per_patient"] if config["privacy"]["unit"] == "patch" else 1)
+
+
+def check_units():
+    """What must fit the number of patients."""
+    unit, batch = config["privacy"]["unit"], gan_training("noise-1")["batch"]
+    faults = []
+    if any(is_private(level) for level in config["levels"]) and batch > privacy_units():
+        faults.append(f"gan.batch {batch} is more than the {privacy_units()} that a private step samples from ({unit})")
+    if config["privacy"]["patient_patches"] > config["patches"]["per_patient"] and unit == "patient":
+        faults.append(f"privacy.patient_patches is more than patches.per_patient")
+    if faults:
+        raise WorkflowError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
+
+
+def site_state():
+    """The folder of master secret and ledgers; it must not lie where results or scans are shared from."""
+    if not config["privacy"]["state"]:
+        raise WorkflowError(
+            f"config: privacy.state is not set. Private levels on cohort {config['train_cohort']}, which is not marked "
+            "`public: true`, draw from a secret and charge a ledger there. Remedy: name a folder that is backed up and "
+            "that nobody else can read, and make the secret once with the target `secret`."
+        )
+    state = Path(config["privacy"]["state"]).expanduser()
+    roots = {cohort: layout(cohort)["root"] for cohort in COHORTS}
+    shared = roots | {"results": Path("results"), "data": Path("data"), "logs": Path("logs")}
+    for name, folder in shared.items():
+        if state.resolve().is_relative_to(folder.resolve()):
+            raise WorkflowError(
+                f"config: privacy.state {state} lies inside {folder} ({name}), which others may read or remove. "
+                "Remedy: name a folder of its own."
+            )
+    return state
+
+
+def require_secret(wildcards):
+    """Nothing to wait for, but a private run needs the site's secret: its absence shows before any job runs."""
+    secret = site_state() / "master.key"
+    if not secret.exists():
+        raise WorkflowError(
+            f"{secret}: no master secret. Remedy: if this site has never had one, make it once with the same command and "
+            "the target `secret` alone; else restore it from a backup, or set privacy.state to where it lies."
+        )
+    return []
+
+
+def ledger_files(wildcards):
+    return sorted(str(path) for path in site_state().glob("*.ledger"))
+
+
+check_units()

@@ -1,4 +1,5 @@
-# What privacy costs: `snakemake plan` says it in seconds, before any training.
+# What privacy will cost (`snakemake plan`, before any training) and what it has cost (`snakemake ledger`). Secret and
+# ledgers lie in privacy.state and are no rule's output, because Snakemake deletes outputs and makes them anew.
 
 
 rule plan_data:
@@ -47,3 +48,69 @@ rule plan:
         runtime=5,
     script:
         "../scripts/draw_plan.py"
+
+
+rule secret:
+    log:
+        f"{LOGS}/privacy/secret.log",
+    conda:
+        TORCH_ENV
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        state=lambda w: str(site_state()),
+    script:
+        "../scripts/create_secret.py"
+
+
+rule ledger_data:
+    input:
+        patients=scans(config["train_cohort"], "train"),
+        ledgers=ledger_files,
+        code=lib(
+            "checked",
+            "cohort",
+            "lock",
+            "privacy/account",
+            "privacy/accounting",
+            "privacy/chain",
+            "privacy/keys",
+            "privacy/ledger",
+            "privacy/losses",
+            "privacy/site",
+            "privacy/spending",
+            "privacy/spent_tables",
+        ),
+    output:
+        patients=f"{RESULTS}/privacy/ledger.csv",
+        runs=f"{RESULTS}/privacy/ledger-runs.csv",
+    log:
+        f"{LOGS}/privacy/ledger_data.log",
+    conda:
+        TORCH_ENV
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        budget=config["privacy"]["budget"],
+    script:
+        "../scripts/tabulate_ledger.py"
+
+
+# Without an output, so that it shows the tables whenever it is asked.
+rule ledger:
+    input:
+        patients=f"{RESULTS}/privacy/ledger.csv",
+        runs=f"{RESULTS}/privacy/ledger-runs.csv",
+    log:
+        f"{LOGS}/privacy/ledger.log",
+    conda:
+        TORCH_ENV
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        cohort=config["train_cohort"],
+    script:
+        "../scripts/tell_ledger.py"

@@ -80,7 +80,7 @@ rule fig4_data:
         predictions=[
             path for source in ["real", *PAIRS] for path in prediction_files(source, config["test_cohorts"][0])
         ],
-        code=lib("cohort", "figures", "scan"),
+        code=lib("cohort", "figures", "nifti", "scan"),
     output:
         f"{RESULTS}/figures/fig4.npz",
     log:
@@ -103,7 +103,7 @@ rule fig7_data:
         scores=f"{RESULTS}/tables/scores.csv",
         scans=scans(config["test_cohorts"][0], "test"),
         predictions=[path for source in PRIVATE_PAIRS for path in prediction_files(source, config["test_cohorts"][0])],
-        code=lib("cohort", "figures", "scan"),
+        code=lib("cohort", "figures", "nifti", "scan"),
     output:
         f"{RESULTS}/figures/fig7.npz",
     log:

@@ -32,7 +32,9 @@ rule validate:
     input:
         weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
         scans=scans(config["train_cohort"], "validation"),
-        code=lib("checkpoint", "cohort", "device", "evaluation", "metrics", "patches", "prediction", "scan", "unet"),
+        code=lib(
+            "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
+        ),
     output:
         metrics=[
             f"{RESULTS}/metrics/{{source}}/{{setting}}/{config['train_cohort']}/{patient}.csv"
@@ -81,7 +83,7 @@ rule select:
 rule baseline:
     input:
         scans=scans(config["train_cohort"], "validation"),
-        code=lib("baselines", "cohort", "scan"),
+        code=lib("baselines", "cohort", "nifti", "scan"),
     output:
         f"{RESULTS}/selection/{{baseline}}.json",
     log:
@@ -110,7 +112,18 @@ for cohort in config["test_cohorts"]:
             selection=f"{RESULTS}/selection/{{source}}.json",
             weights=[f"{RESULTS}/unet/{{source}}/{setting}/weights.pt" for setting in SETTINGS],
             scans=scans(cohort, "test"),
-            code=lib("checkpoint", "cohort", "device", "evaluation", "metrics", "patches", "prediction", "scan", "unet"),
+            code=lib(
+                "checkpoint",
+                "cohort",
+                "device",
+                "evaluation",
+                "metrics",
+                "nifti",
+                "patches",
+                "prediction",
+                "scan",
+                "unet",
+            ),
         output:
             metrics=metric_files("{source}", "selected", cohort, "test"),
             predictions=prediction_files("{source}", cohort),
@@ -137,7 +150,7 @@ for cohort in config["test_cohorts"]:
         input:
             selection=f"{RESULTS}/selection/{{baseline}}.json",
             scans=scans(cohort, "test"),
-            code=lib("baselines", "cohort", "evaluation", "metrics", "scan"),
+            code=lib("baselines", "cohort", "evaluation", "metrics", "nifti", "scan"),
         output:
             metrics=metric_files("{baseline}", "selected", cohort, "test"),
             predictions=prediction_files("{baseline}", cohort),

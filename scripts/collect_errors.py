@@ -9,7 +9,8 @@ from privessel.cohort import Patient
 from privessel.figures.choice import choose_levels, choose_patient, find_dsc
 from privessel.figures.errors import fig4_data
 from privessel.job import logged
-from privessel.scan import load_mask, load_scan
+from privessel.nifti import load_mask
+from privessel.scan import load_scan
 
 with logged(snakemake.log[0]):
     params, scores = snakemake.params, pd.read_csv(snakemake.input.scores)

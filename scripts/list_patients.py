@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 from privessel.atomic import atomic_path
-from privessel.cohort import Patient, check_listed
+from privessel.checked import check_listed
+from privessel.cohort import Patient
 from privessel.job import logged
 
 with logged(snakemake.log[0]):

@@ -1,14 +1,12 @@
-"""A saved state is whole or absent, cannot run code, and belongs to one process at a time."""
+"""A saved state is whole or absent, and cannot run code."""
 
 import os
 import pickle
-import socket
 
 import pytest
 import torch
 
 from privessel import checkpoint
-from privessel.errors import PrivacyError
 
 
 def test_what_is_loaded_is_what_was_saved(tmp_path):
@@ -61,57 +59,6 @@ def test_a_file_that_would_run_code_is_refused_and_does_not(tmp_path):
         with pytest.raises(ValueError, match=name):
             checkpoint.load(tmp_path / name)
     assert not (tmp_path / "ran").exists()
-
-
-def test_a_second_holder_stands_back_until_the_first_is_done(tmp_path):
-    path = tmp_path / "run" / ".lock"
-    with checkpoint.lock(path, silent_minutes=1) as beat:
-        beat()
-        with (
-            pytest.raises(PrivacyError, match=f"{socket.gethostname()} {os.getpid()}"),
-            checkpoint.lock(path, silent_minutes=1),
-        ):
-            pass
-    with checkpoint.lock(path, silent_minutes=1):
-        pass
-
-
-def test_a_lock_is_given_back_after_an_error(tmp_path):
-    def fail():
-        with checkpoint.lock(tmp_path / ".lock", silent_minutes=1):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert (tmp_path / ".lock").read_text() == ""
-
-
-def test_another_machine_s_lock_is_respected_while_its_heart_beats_and_taken_over_after(tmp_path):
-    path = tmp_path / ".lock"
-    path.write_text("other-machine 12")
-    with pytest.raises(PrivacyError, match="other-machine 12"), checkpoint.lock(path, silent_minutes=1):
-        pass
-    long_ago = path.stat().st_mtime - 61
-    os.utime(path, (long_ago, long_ago))
-    with checkpoint.lock(path, silent_minutes=1) as beat:
-        beat()
-        assert path.stat().st_mtime > long_ago + 60
-
-
-def test_this_machine_s_dead_holder_is_taken_over_at_once(tmp_path):
-    path = tmp_path / ".lock"
-    path.write_text(f"{socket.gethostname()} 99999999")
-    with checkpoint.lock(path, silent_minutes=1000):
-        pass
-
-
-def test_a_holder_that_was_taken_over_learns_it_at_its_next_heartbeat(tmp_path):
-    path = tmp_path / ".lock"
-    with checkpoint.lock(path, silent_minutes=1) as beat:
-        path.write_text("other-machine 12")
-        with pytest.raises(PrivacyError, match="other-machine 12 took over"):
-            beat()
-    assert path.read_text() == "other-machine 12"
 
 
 def test_equal_states_give_equal_bytes(tmp_path):

@@ -10,8 +10,9 @@ from torch.func import functional_call, grad, vmap
 
 from privessel.errors import PrivacyError
 from privessel.gans import Critic, GanShape
-from privessel.privacy import clipping
-from privessel.privacy.clipping import BookKeeping, OpacusClipping, cheapest_route, check_layers
+from privessel.privacy import clipping, layers
+from privessel.privacy.clipping import BookKeeping, OpacusClipping, cheapest_route
+from privessel.privacy.layers import check_layers
 
 torch.set_num_threads(1)
 
@@ -96,7 +97,7 @@ def test_clipped_sum_of_a_random_net_equals_torch_func_by_either_route(seed, sto
     samples = per_sample_gradients(critic, pairs, signs)
     norms = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
     monkeypatch.setattr(clipping, "STORED", stored)
-    monkeypatch.setattr(clipping, "UNFOLD_BYTES", 4000)  # several pieces a batch
+    monkeypatch.setattr(layers, "UNFOLD_BYTES", 4000)  # several pieces a batch
     engine = BookKeeping(critic)
     for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
         sums = engine.sums(pairs, signs, clipping_norm=norm)
@@ -139,6 +140,41 @@ def test_gradients_are_clipped_around_a_centre(seed, stored, engine, monkeypatch
     for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
         found = engine(critic).sums(pairs, signs, clipping_norm=norm, centre=[c.float() for c in centre])
         assert_close(found, clipped_sum(around, norm))
+
+
+@pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
+@pytest.mark.parametrize("stored", [0, 64, 1e9], ids=["stored", "cheapest", "gram"])
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_patient_s_patches_are_summed_before_the_one_clip(seed, centred, stored, engine, monkeypatch):
+    """Against brute force: every patch's gradient by itself, added up patient by patient."""
+    monkeypatch.setattr(clipping, "STORED", stored)
+    monkeypatch.setattr(layers, "UNFOLD_BYTES", 4000)
+    critic, pairs = random_critic(seed)
+    group = 3
+    pairs = torch.cat([pairs, 2 * pairs.flip(0), -pairs, pairs.roll(1, 0)])[: group * 4]
+    pairs = pairs[: len(pairs) // group * group]
+    signs = torch.where(torch.arange(len(pairs)) % 4 == 1, 0.5, -1.0)
+    samples = per_sample_gradients(critic, pairs, signs)
+    patients = [
+        torch.stack([each[first : first + group].sum(0) for first in range(0, len(pairs), group)])
+        for each in samples
+    ]
+    centre = [each.mean(0) + 0.3 * torch.randn(each.shape[1:], dtype=float) for each in patients]
+    if centred:
+        patients = [each - c for each, c in zip(patients, centre, strict=True)]
+    given = {"centre": [c.float() for c in centre] if centred else None, "group": group}
+    norms = torch.stack([each.flatten(1).norm(dim=1) for each in patients]).norm(dim=0)
+    for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
+        found = engine(critic).sums(pairs, signs, clipping_norm=norm, **given)
+        assert_close(found, clipped_sum(patients, norm))
+
+
+@pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
+@pytest.mark.parametrize("group", [0, 3])
+def test_half_a_unit_is_refused(engine, group):
+    with pytest.raises(ValueError, match=f"4 samples are not whole units of {group}"):
+        engine(Critic(shape())).sums(drawn(4, 2, 24, 24), torch.ones(4), clipping_norm=1, group=group)
 
 
 @pytest.mark.parametrize("stored", [0, 1e9], ids=["stored", "gram"])

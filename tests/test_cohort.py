@@ -11,18 +11,19 @@ import pytest
 from nibabel import orientations
 from volumes import save_nifti, tubes, write_patient
 
+from privessel.checked import check_listed, read_voxels
 from privessel.cohort import (
     Patient,
     build_patients,
     check_cohorts,
     check_files,
-    check_listed,
     check_output_outside,
     read_participants,
     require_splits,
 )
 from privessel.errors import CohortError
-from privessel.scan import load_mask, load_scan, report, restore
+from privessel.nifti import load_mask, restore
+from privessel.scan import load_scan, report
 
 FLAT = {
     "image": "{patient}_img.nii.gz",
@@ -378,6 +379,30 @@ def test_the_check_report_names_what_was_read(tmp_path):
     assert record["sha256"]["vessels"] == hashlib.sha256(patient.vessels.read_bytes()).hexdigest()
     assert set(record["sha256"]) == {"image", "vessels", "brain"}
     assert record["warnings"] == []
+
+
+def test_the_same_scan_has_the_same_digest_of_voxels_under_any_name_orientation_and_brain_mask(tmp_path):
+    patient = write_patient(tmp_path / "one")
+    turned = [nib.load(path).as_reoriented(np.array([[1, -1], [0, 1], [2, -1]])) for path in patient.files]
+    digests = {report(patient, load_scan(patient, patch_size=32))["voxels"]}
+    patient = write_patient(tmp_path / "two", name="other")
+    for image, path in zip(turned, patient.files, strict=True):
+        nib.save(image, path)
+    digests.add(report(patient, load_scan(patient, patch_size=32))["voxels"])
+    whole = replace(patient, brain=None)
+    digests.add(report(whole, load_scan(whole, patch_size=32))["voxels"])
+    assert len(digests) == 1
+    changed = nib.load(patient.image)
+    voxels = np.asanyarray(changed.dataobj).copy()
+    voxels[3, 3, 3] += 1
+    nib.save(nib.Nifti1Image(voxels, changed.affine), patient.image)
+    assert report(patient, load_scan(patient, patch_size=32))["voxels"] not in digests
+
+
+def test_the_list_of_checked_patients_gives_their_digests_by_id(tmp_path):
+    table = tmp_path / "train.csv"
+    table.write_text("patient,cohort,voxels\n007,a,ab\n1e5,a,cd\n")
+    assert read_voxels(table) == {"007": "ab", "1e5": "cd"}
 
 
 def spoil_missing(patient, data, affine):

@@ -9,8 +9,9 @@ from volumes import scan_of_tubes
 
 from privessel.cohort import check_files, read_participants
 from privessel.evaluation import evaluate_patients
+from privessel.nifti import load_mask
 from privessel.sampling import sample_patient
-from privessel.scan import load_mask, load_scan
+from privessel.scan import load_scan
 
 OBLIQUE = nib.affines.from_matvec(
     nib.eulerangles.euler2mat(0.2, -0.15, 0.1) @ np.diag([-0.5, 0.5, 0.7]), [40.0, -30.0, 12.0]

@@ -11,13 +11,16 @@ import stat
 import pytest
 
 from privessel.errors import PrivacyError
+from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.keys import MasterSecret, Stream, run_key
-from privessel.privacy.ledger import Account, Run, open_ledger, read_account, read_accounts
+from privessel.privacy.ledger import open_ledger, read_account, read_accounts, running
 from privessel.privacy.spending import check_budget, digest_patients, spent_by_patient
+from privessel.privacy.spent_tables import tabulate_patients, tabulate_runs, tell_spent
 
 MASTER = MasterSecret(bytes(range(32)))
 PATIENTS = digest_patients(MASTER, {"001": "aa", "002": "bb"})
+START = Point()
 
 
 def run_of(identity="0" * 64, *, patients=PATIENTS, **changes):
@@ -30,14 +33,15 @@ def run_of(identity="0" * 64, *, patients=PATIENTS, **changes):
         "unit": "patch",
         "noise_multiplier": 1.0,
         "sampling_rate": 0.01,
+        "steps": 1000,
         "patients": tuple(patients.values()),
     }
     return Run(**fields | changes)
 
 
-def opened(folder, run=None, *, replays=True, head=None, master=MASTER):
+def opened(folder, run=None, *, machine="here", point=START, master=MASTER):
     return open_ledger(
-        folder, master=master, run=run or run_of(), replays=replays, silent_minutes=5, head=head
+        folder, master=master, run=run or run_of(), point=point, machine=machine, silent_minutes=5
     )
 
 
@@ -124,7 +128,7 @@ def test_truncation_shows_against_every_head_that_is_no_longer_there(charged):
             else:
                 with pytest.raises(PrivacyError, match="removed"):
                     read(folder, head=head)
-                with pytest.raises(PrivacyError, match="removed"), opened(folder, head=head):
+                with pytest.raises(PrivacyError, match="removed"), opened(folder, point=Point(head=head)):
                     pass
     ledger_file(folder).unlink()
     with pytest.raises(PrivacyError, match="removed"):
@@ -210,7 +214,7 @@ def test_a_replay_costs_nothing_where_the_same_bits_come_back(tmp_path):
 def test_steps_repeated_on_a_device_without_bit_reproducibility_are_charged_again(tmp_path):
     expected = 0
     for attempt, (start, stop) in enumerate([(0, 40), (30, 50), (0, 20), (50, 60)]):
-        with opened(tmp_path, replays=False) as ledger:
+        with opened(tmp_path, machine=None) as ledger:
             assert ledger.attempt == attempt
             for first in range(start, stop, 10):
                 ledger.charge(first, first + 10)
@@ -222,28 +226,44 @@ def test_steps_repeated_on_a_device_without_bit_reproducibility_are_charged_agai
 def test_every_start_on_such_a_device_draws_other_noise_even_if_nothing_was_charged(tmp_path):
     draws = set()
     for _ in range(4):
-        with opened(tmp_path, replays=False) as ledger:
+        with opened(tmp_path, machine=None) as ledger:
             key = run_key(MASTER, identity=ledger.account.run.identity, attempt=ledger.attempt)
             draws.add(Stream(key).normal("noise", 0, 8).tobytes())
     assert len(draws) == 4
 
 
 def test_going_back_within_an_attempt_without_bit_reproducibility_is_refused(tmp_path):
-    with opened(tmp_path, replays=False) as ledger:
+    with opened(tmp_path, machine=None) as ledger:
         ledger.charge(0, 20)
         with pytest.raises(PrivacyError, match="same noise"):
             ledger.charge(10, 30)
 
 
-def test_starting_over_in_a_later_attempt_charges_what_that_attempt_had_not(tmp_path):
-    with opened(tmp_path, replays=False) as ledger:
-        ledger.charge(0, 50)
-    with opened(tmp_path, replays=False) as ledger:
-        ledger.charge(40, 60)
-    with opened(tmp_path, replays=True) as ledger:
-        ledger.charge(0, 30)
-        ledger.charge(30, 55)
-    assert read(tmp_path).steps == 50 + 20 + 40
+def test_a_later_attempt_goes_on_only_from_states_that_it_made_or_began_with(tmp_path):
+    """Its noise over any other state's gradients, and over its own: their difference would be bare."""
+
+    def start(point, machine="here"):
+        with opened(tmp_path, point=point, machine=machine) as ledger:
+            ledger.charge(point.step, point.step + 10)
+            return ledger.attempt
+
+    assert start(Point()) == 0
+    assert start(Point(5, 0)) == 0
+    assert start(Point(5, 0), "elsewhere") == 1  # another machine: fresh noise from step 5
+    assert start(Point(5, 0), "elsewhere") == 1  # killed before its first checkpoint
+    assert start(Point(12, 1), "elsewhere") == 1
+    assert start(Point(7, 0), "elsewhere") == 2  # another state of attempt 0
+    assert start(Point(12, 1), "elsewhere") == 3  # attempt 1's, but attempt 2 was the last
+    assert start(Point(), "elsewhere") == 4  # the checkpoint was removed
+    assert start(Point(), "elsewhere") == 4
+    assert start(Point(3, 4), "here") == 5
+    assert read(tmp_path).steps == 15 + 17 + 10 + 10 + 10 + 10
+
+
+def test_a_generator_costs_what_was_charged_before_it_in_every_attempt():
+    found = Account(run_of(), ((0, 0, 40), (0, 20, 60), (1, 50, 80), (2, 10, 30)), (), None)
+    assert [found.charged_before(step) for step in (0, 10, 25, 55, 80, 99)] == [0, 10, 40, 80, 110, 110]
+    assert found.steps == 110
 
 
 @pytest.mark.parametrize(("first", "last"), [(1, 2), (0, -1), (-1, 3)])
@@ -253,9 +273,9 @@ def test_steps_cannot_be_left_out_or_run_backwards(tmp_path, first, last):
 
 
 def test_steps_cannot_be_left_out_within_a_later_attempt(tmp_path):
-    with opened(tmp_path, replays=False) as ledger:
+    with opened(tmp_path, machine=None) as ledger:
         ledger.charge(0, 100)
-    with opened(tmp_path, replays=False) as ledger:
+    with opened(tmp_path, machine=None) as ledger:
         ledger.charge(20, 30)
         with pytest.raises(ValueError, match="never charged"):
             ledger.charge(40, 50)
@@ -350,7 +370,7 @@ def test_a_run_that_cannot_be_paid_for_has_no_ledger(wrong):
 
 def account(identity, steps, *, voxels, **changes):
     run = run_of(identity, patients=digest_patients(MASTER, voxels), **changes)
-    return Account(run, ((0, 0, steps),), 1, None)
+    return Account(run, ((0, 0, steps),), (), None)
 
 
 def test_a_patients_runs_compose_and_other_patients_runs_do_not():
@@ -402,26 +422,41 @@ def test_runs_of_both_units_are_reported_for_the_patch():
 
 
 def test_a_budget_holds_over_all_runs_before_the_first_step():
-    run = run_of("new")
+    run = run_of("new", steps=500)
     enough = composed_epsilon([Charge(1.0, 0.01, 500)], delta=1e-5)
-    budget = {"run": run, "start": 0, "replays": True, "patients": PATIENTS, "delta": 1e-5}
-    assert check_budget([], **budget, steps=500, epsilon=enough).epsilon == enough
+    budget = {"run": run, "start": 0, "replays": True, "running": (), "patients": PATIENTS, "delta": 1e-5}
+    assert check_budget([], **budget, epsilon=enough).epsilon == enough
     earlier = account("a", 1, voxels={"002": "bb"}, level="noise-2")
     with pytest.raises(PrivacyError, match=r"patient 002 .*wgan/noise-2/run-1.*privacy\.budget"):
-        check_budget([earlier], **budget, steps=500, epsilon=enough)
+        check_budget([earlier], **budget, epsilon=enough)
     stranger = account("a", 1_000, voxels={"003": "cc"})
-    assert check_budget([stranger], **budget, steps=500, epsilon=enough).epsilon == enough
+    assert check_budget([stranger], **budget, epsilon=enough).epsilon == enough
+
+
+def test_a_run_under_way_counts_with_all_its_steps_and_one_that_ended_early_with_those_it_took():
+    run = run_of("new", steps=500)
+    other = account("a", 100, voxels={"001": "aa"}, run=2)
+    budget = {"run": run, "start": 0, "replays": True, "patients": PATIENTS, "epsilon": 99, "delta": 1e-5}
+    for running_now, total in [((), 600), ({"a", "b"}, 1500)]:
+        found = check_budget([other], **budget, running=running_now)
+        assert found.epsilon == composed_epsilon([Charge(1.0, 0.01, total)], delta=1e-5)
 
 
 def test_a_resumed_run_is_budgeted_for_what_it_was_charged_and_what_it_has_yet_to_do():
-    run = run_of("new")
+    run = run_of("new", steps=500)
     # two attempts: 0..300 charged, then 250..300 again: 350 in all
-    half = Account(run, ((0, 0, 300), (1, 250, 300)), 2, None)
-    plan = {"run": run, "steps": 500, "patients": PATIENTS, "epsilon": 100, "delta": 1e-5}
+    half = Account(run, ((0, 0, 300), (1, 250, 300)), (), None)
+    plan = {"run": run, "running": {"new"}, "patients": PATIENTS, "epsilon": 100, "delta": 1e-5}
     for start, replays, total in [(250, True, 550), (300, False, 550), (250, False, 600), (0, False, 850)]:
         worst = check_budget([half], start=start, replays=replays, **plan)
         assert worst.epsilon == composed_epsilon([Charge(1.0, 0.01, total)], delta=1e-5)
         assert worst.runs == ("wgan/noise-1/run-1",)
+
+
+def test_a_run_is_seen_to_be_under_way_while_its_ledger_is_open(tmp_path):
+    with opened(tmp_path) as ledger:
+        assert running(tmp_path, silent_minutes=5) == {ledger.account.run.identity}
+    assert running(tmp_path, silent_minutes=5) == set()
 
 
 def test_all_ledgers_of_a_site_are_read(tmp_path):
@@ -431,3 +466,38 @@ def test_all_ledgers_of_a_site_are_read(tmp_path):
     assert [one.steps for one in read_accounts(tmp_path, master=MASTER)] == [1, 2]
     assert read_accounts(tmp_path / "none", master=MASTER) == []
     assert read(tmp_path, run_of("never")) is None
+
+
+# --- Tables and text -------------------------------------------------------------------------------------
+
+
+def test_tables_show_every_run_of_the_site_and_every_patient_of_the_cohort():
+    accounts = [
+        account("b" * 64, 200, voxels={"001": "aa"}, run=2),
+        account("a" * 64, 100, voxels={"001": "aa", "002": "bb"}),
+    ]
+    runs = tabulate_runs(accounts, delta=1e-5)
+    assert runs["run"].tolist() == ["wgan/noise-1/run-1", "wgan/noise-1/run-2"]
+    assert runs["steps"].tolist() == [100, 200]
+    assert runs["epsilon"].tolist() == [
+        composed_epsilon([Charge(1.0, 0.01, steps)], delta=1e-5) for steps in (100, 200)
+    ]
+    patients = digest_patients(MASTER, {"002": "bb", "001": "aa", "003": "cc"})
+    table = tabulate_patients(accounts, patients=patients, epsilon=8, delta=1e-5)
+    assert table["patient"].tolist() == ["001", "002", "003"]
+    assert table["epsilon"].tolist() == [
+        composed_epsilon([Charge(1.0, 0.01, steps)], delta=1e-5) if steps else 0 for steps in (300, 100, 0)
+    ]
+    told = tell_spent(runs, table, cohort="site")
+    assert "budget of eps 8" in told
+    assert f"1 patients: eps {table['epsilon'][0]:.4g} in 2 runs" in told
+    assert "the same" in told
+    assert "a" * 13 not in told
+
+
+def test_text_of_a_site_that_has_spent_nothing_says_so():
+    runs = tabulate_runs([], delta=1e-5)
+    table = tabulate_patients([], patients=PATIENTS, epsilon=8, delta=1e-5)
+    told = tell_spent(runs, table, cohort="site")
+    assert "none" in told
+    assert "2 patients: eps 0" in told

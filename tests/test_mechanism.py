@@ -14,7 +14,13 @@ from torch import nn
 from privessel.gans import Critic, GanShape
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import CLIPPING, Mechanism, poisson_sample, private_gradient
+from privessel.privacy.mechanism import (
+    CLIPPING,
+    Mechanism,
+    poisson_patients,
+    poisson_sample,
+    private_gradient,
+)
 
 torch.set_num_threads(1)
 
@@ -49,6 +55,7 @@ def mechanism(**changes):
         "noise_multiplier": 1e-9,
         "clipping_norm": 1.0,
         "batch": 4,
+        "patches_per_unit": 1,
         "generator_batch": 4,
         "fakes": "per-sample",
         "micro_batch": 99,
@@ -283,6 +290,58 @@ def test_nobody_moves_the_released_sum_by_more_than_the_clipping_norm(fakes, mic
     assert max(moved) == pytest.approx(0.7, abs=1e-3)
 
 
+# --- The patient as the unit ------------------------------------------------------------------------------
+
+
+def test_patients_take_part_at_the_sampling_rate_each_with_as_many_of_its_own_patches():
+    patches, steps = [np.arange(0, 5), np.arange(5, 7), np.arange(7, 12), np.arange(12, 15)], 3000
+    taken, seen = np.zeros((steps, 4), bool), np.zeros(15)
+    for step in range(steps):
+        drawn = poisson_patients(STREAM, step=step, patches=patches, rate=0.3, each=2).reshape(-1, 2)
+        for patches_of_one in drawn:
+            (owner,) = [k for k, own in enumerate(patches) if set(patches_of_one) <= set(own)]
+            assert patches_of_one[0] != patches_of_one[1]
+            taken[step, owner] = True
+            seen[patches_of_one] += 1
+        assert len(drawn) == taken[step].sum()
+    error = math.sqrt(0.3 * 0.7 / steps)
+    assert np.abs(taken.mean(0) - 0.3).max() < 5 * error
+    correlation = np.corrcoef(taken.T) - np.eye(4)
+    assert np.abs(correlation).max() < 5 / math.sqrt(steps)
+    # A patch is given in 2 of its patient's n turns.
+    shares = np.array([0.3 * 2 / len(own) for own in patches for _ in own])
+    assert np.abs(seen / steps - shares).max() < 6 * error
+
+
+def test_a_step_that_draws_no_patient_draws_no_patch():
+    drawn = poisson_patients(STREAM, step=0, patches=[np.arange(3)], rate=1e-12, each=2)
+    assert drawn.shape == (0,)
+    assert drawn.dtype.kind == "i"
+
+
+def test_a_patient_counts_with_the_clipped_mean_of_its_patches_and_not_with_each_of_them():
+    one = [[3.0, 0, 0], [0, 4.0, 0]]  # mean (1.5, 2), norm 2.5: clipped to 1
+    other = [[0.5, 0, 0], [-0.5, 0, 0.25]]  # its patches nearly cancel: mean (0, 0, 0.125), kept whole
+    found = released(one + other, np.zeros((4, 3)), patches_per_unit=2)
+    np.testing.assert_allclose(found, np.array([-0.6, -0.8, -0.125]) / 4, atol=1e-6)
+
+
+@pytest.mark.parametrize("fakes", ["per-sample", "common", "centre"])
+@pytest.mark.parametrize("micro_batch", [1, 4, 99])
+def test_no_patient_moves_the_released_sum_by_more_than_the_clipping_norm(fakes, micro_batch):
+    """Sensitivity: the step with and without all patches of one patient."""
+    fake, others = drawn(4, 6, seed=1).numpy() * 10, drawn(9, 6, seed=2).numpy() * 5
+    given = {"fakes": fakes, "clipping_norm": 0.7, "micro_batch": micro_batch, "patches_per_unit": 3}
+    moved = []
+    for scale in (1e-3, 1.0, 1e3):
+        for seed in range(3, 6):
+            patient = drawn(3, 6, seed=seed).numpy() * scale + fake.mean(0)
+            both = [released(rows, fake, **given) for rows in (others, np.vstack([others, patient]))]
+            moved.append(np.linalg.norm(both[1] - both[0]) * 4)
+    assert max(moved) <= 0.7 + 1e-4
+    assert max(moved) == pytest.approx(0.7, abs=1e-3)
+
+
 # --- Numbers ---------------------------------------------------------------------------------------------
 
 
@@ -294,6 +353,7 @@ def test_nobody_moves_the_released_sum_by_more_than_the_clipping_norm(fakes, mic
         {"noise_multiplier": math.nan},
         {"clipping_norm": 0.0},
         {"batch": 0},
+        {"patches_per_unit": 0},
         {"generator_batch": 0},
         {"micro_batch": 0},
         {"fakes": "whole"},

@@ -18,10 +18,16 @@ import torch
 from privessel import checkpoint, train_gan
 from privessel.errors import PrivacyError
 from privessel.gans import GanShape
-from privessel.privacy.keys import Stream
+from privessel.hyperparameters import GanTraining
+from privessel.lock import lock
+from privessel.privacy.account import Run
+from privessel.privacy.accounting import epsilon
+from privessel.privacy.keys import Stream, identity_digest
+from privessel.privacy.ledger import Ledger
 from privessel.privacy.mechanism import private_gradient
-from privessel.train_gan import ledger_head, privacy_record, train
-from privessel.wgan import GanTraining, Pairs, Wgan, plain_gradient, shuffled_batch
+from privessel.privacy.site import PaidRun, Site
+from privessel.train_gan import train
+from privessel.wgan import Pairs, Wgan, plain_gradient, shuffled_batch
 
 torch.set_num_threads(1)
 KEY = bytes(range(32))
@@ -34,9 +40,38 @@ TRAINING = GanTraining(
     optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-2, critic_learning_rate=1e-2,
     decay_start=0.5, weight_clip=0.05, ema=0.9,
     noise_multiplier=None, clipping_norm=1.0, clipping="book-keeping", fakes="per-sample", micro_batch=5,
-    label_background=0.0, delta=1e-4,
+    label_background=0.0, unit="patch", patient_patches=3, delta=1e-4, patient_delta=1e-3,
 )  # fmt: skip
 PRIVATE = replace(TRAINING, noise_multiplier=0.8)
+IDENTITY = {
+    "architecture": {"name": "wgan"}, "level": "noise-0.8", "run": 1, "training": {"epochs": 3},
+    "patches": "ab", "code": {}, "libraries": {}, "device": "cpu", "threads": 1,
+}  # fmt: skip
+
+
+def site_at(folder, **changes):
+    """A site whose secret is the same in every test."""
+    if not (folder / "master.key").exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "master.key").write_bytes(KEY)
+        (folder / "master.key").chmod(0o600)
+    return Site(**{"state": folder, "epsilon": 1e3, "delta": 1e-5} | changes)
+
+
+def paid(state, *, identity=IDENTITY, machine="here", **changes):
+    """A private run on five patients, to be charged to a ledger in the folder `state`."""
+    site = site_at(state, **changes)
+    patients = site.digests({f"{number:03d}": f"scan {number}" for number in range(5)})
+    run = Run(
+        identity=identity_digest(identity), cohort="site", architecture="wgan", level="noise-0.8", run=1,
+        unit="patch", noise_multiplier=0.8, sampling_rate=0.1, steps=24, patients=tuple(patients.values()),
+    )  # fmt: skip
+    return PaidRun(site, run, patients, machine)
+
+
+def charged(state):
+    (account,) = site_at(state).accounts()
+    return account
 
 
 def discs(n, size=12, *, seed=0):
@@ -53,16 +88,16 @@ def run(folder, training=TRAINING, **changes):
     settings = {
         "images": images,
         "labels": labels,
+        "patients": np.arange(len(changes.get("images", images))) // 8,
         "validation": discs(9, seed=1),
         "shape": SHAPE,
         "training": training,
-        "stream": Stream(KEY),
-        "identity": "a",
+        "source": Stream(KEY),
+        "identity": IDENTITY,
         "folder": folder,
         "device": "cpu",
         "checkpoint_seconds": 1e9,
-        "charge": None,
-        "record": lambda: {"unit": "patch"},
+        "record": lambda account: {"unit": "patch"},
     }
     return train(**{**settings, **changes})
 
@@ -77,18 +112,20 @@ def equal(one, other):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """An uninterrupted run without and one with privacy."""
+    """Uninterrupted runs: without privacy, on public patches, and on patients."""
+    state = tmp_path_factory.mktemp("state") / "site"
+    runs = {"inf": (TRAINING, Stream(KEY)), "public": (PRIVATE, Stream(KEY)), "paid": (PRIVATE, paid(state))}
     folders = {}
-    for name, training in (("inf", TRAINING), ("private", PRIVATE)):
+    for name, (training, source) in runs.items():
         folders[name] = tmp_path_factory.mktemp("finished") / name
-        run(folders[name], training)
+        run(folders[name], training, source=source)
     return folders
 
 
 # --- What a run leaves ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("level", ["inf", "private"])
+@pytest.mark.parametrize("level", ["inf", "public"])
 def test_a_run_leaves_the_kept_generators_the_history_and_what_it_says_of_privacy(finished, level):
     left = {path.name for path in finished[level].iterdir()}
     assert left == {".lock", "generator-epoch-1.pt", "generator-epoch-3.pt", "history.csv", "privacy.json"}
@@ -102,7 +139,7 @@ def rows(folder):
 
 
 def test_history_of_a_private_run_holds_only_what_follows_from_released_gradients(finished):
-    found = rows(finished["private"])
+    found = rows(finished["public"])
     assert list(found[0]) == [
         "epoch", "critic_steps", "epsilon", "score_fake", "score_validation", "norm_generator", "norm_critic"
     ]  # fmt: skip
@@ -147,27 +184,25 @@ def test_a_gan_learns_where_its_patches_are_bright_and_how_much_of_them_is_vesse
 # --- Interruptions -------------------------------------------------------------------------------------
 
 
-class Ledger:
-    """Charges, and a run that is stopped by some of them."""
+def stop_at_charge(monkeypatch, *numbers):
+    """Stop the run when a ledger has written its charges of these numbers, counted from 1; list them all."""
+    charge, blocks = Ledger.charge, []
 
-    def __init__(self, stop_at=()):
-        self.blocks, self.stop_at = [], set(stop_at)
-
-    def __call__(self, first, last):
-        self.blocks.append((first, last))
-        if len(self.blocks) in self.stop_at:
+    def stopping(ledger, first, last):
+        charge(ledger, first, last)
+        blocks.append((first, last))
+        if len(blocks) in numbers:
             raise KeyboardInterrupt
-        return {"blocks": len(self.blocks)}
 
-    @property
-    def steps(self):
-        return {step for first, last in self.blocks for step in range(first, last)}
+    monkeypatch.setattr(Ledger, "charge", stopping)
+    return blocks
 
 
-@pytest.mark.parametrize("level", ["inf", "private"])
+@pytest.mark.parametrize("level", ["inf", "public", "paid"])
 def test_a_run_stopped_again_and_again_ends_with_the_same_bits(tmp_path, finished, level, monkeypatch):
-    training = {"inf": TRAINING, "private": PRIVATE}[level]
-    advance, taken = Wgan.advance, []
+    training = TRAINING if level == "inf" else PRIVATE
+    source = paid(tmp_path / "state") if level == "paid" else Stream(KEY)
+    advance, taken, folder = Wgan.advance, [], tmp_path / "run"
 
     def stopping(gan, data):
         taken.append(gan.step)
@@ -178,93 +213,144 @@ def test_a_run_stopped_again_and_again_ends_with_the_same_bits(tmp_path, finishe
     monkeypatch.setattr(Wgan, "advance", stopping)
     for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path, training, checkpoint_seconds=0)
-        assert not list(tmp_path.glob("*.pt"))
-    run(tmp_path, training, checkpoint_seconds=0)
+            run(folder, training, source=source, checkpoint_seconds=0)
+        assert not list(folder.glob("*.pt"))
+    run(folder, training, source=source, checkpoint_seconds=0)
     assert taken == [0, 1, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8, 9, 9, 10, 11]
     for epoch in (1, 3):
-        assert equal(weights(tmp_path, epoch), weights(finished[level], epoch))
-    assert (tmp_path / "history.csv").read_text() == (finished[level] / "history.csv").read_text()
+        assert equal(weights(folder, epoch), weights(finished[level], epoch))
+    assert (folder / "history.csv").read_text() == (finished[level] / "history.csv").read_text()
 
 
-def _train_slowly(folder, ledger):
-    def charge(first, last):
-        with ledger.open("a") as file:
-            file.write(f"{first} {last}\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    run(folder, PRIVATE, checkpoint_seconds=0, charge=charge)
+def _train_slowly(folder, state):
+    run(folder, PRIVATE, source=paid(state), checkpoint_seconds=0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_run_killed_five_times_ends_with_the_same_bits_and_its_ledger_covers_every_step(tmp_path, finished):
-    folder, ledger = tmp_path / "run", tmp_path / "ledger"
+    folder, state = tmp_path / "run", tmp_path / "state"
     context, dice, kills = multiprocessing.get_context("fork"), random.Random(0), 0
+
+    def size():
+        return sum(path.stat().st_size for path in state.glob("*.ledger"))
+
+    site_at(state)
     while not (folder / "privacy.json").exists():
-        process = context.Process(target=_train_slowly, args=(folder, ledger))
+        process, seen = context.Process(target=_train_slowly, args=(folder, state)), size()
         process.start()
         if kills < 5:
-            seen = ledger.stat().st_size if ledger.exists() else 0
-            while process.is_alive() and not (ledger.exists() and ledger.stat().st_size > seen):
+            while process.is_alive() and size() == seen:
                 time.sleep(0.001)
             time.sleep(dice.uniform(0, 0.02))
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
         process.join()
-        blocks = [tuple(map(int, line.split())) for line in ledger.read_text().splitlines()]
         path = folder / ".resume" / "checkpoint.pt"
         if path.exists():
             taken = checkpoint.load(path)["gan"]["step"] * PRIVATE.critic_steps
-            assert taken <= max(last for _, last in blocks)
+            assert taken <= charged(state).reached
     assert kills == 5
-    assert {step for first, last in blocks for step in range(first, last)} == set(range(24))
-    assert equal(weights(folder), weights(finished["private"]))
+    assert charged(state).steps == 24
+    assert equal(weights(folder), weights(finished["paid"]))
 
 
-def test_a_charge_comes_before_anything_it_pays_for_is_written(tmp_path):
-    files, charged = [], []
+def test_on_a_machine_that_repeats_no_bits_every_step_that_is_repeated_is_charged_and_drawn_anew(
+    tmp_path, finished, monkeypatch
+):
+    folder, state = tmp_path / "run", tmp_path / "state"
+    blocks = stop_at_charge(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, PRIVATE, source=paid(state, machine=None))
+    run(folder, PRIVATE, source=paid(state, machine=None))
+    assert blocks == [(0, 8), (8, 16), (8, 16), (16, 24)]
+    account = charged(state)
+    assert (account.steps, account.charged_before(16), len(account.attempts)) == (32, 24, 2)
+    assert not equal(weights(folder), weights(finished["paid"]))
+    spent = [float(row["epsilon"]) for row in rows(folder)]
+    given = {"noise_multiplier": 0.8, "sampling_rate": 0.1, "delta": 1e-4}
+    assert spent == [epsilon(**given, steps=steps) for steps in (8, 24, 32)]
 
-    def charge(first, last):
-        written = {
-            path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"
-        }
-        files.append(written)
-        state = tmp_path / ".resume" / "checkpoint.pt"
+
+def test_a_charge_comes_before_anything_it_pays_for_is_written(tmp_path, monkeypatch):
+    folder, files, reached = tmp_path / "run", [], []
+    charge = Ledger.charge
+
+    def watched(ledger, first, last):
+        written = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+        state = folder / ".resume" / "checkpoint.pt"
         on_disk = checkpoint.load(state)["gan"]["step"] * PRIVATE.critic_steps if state.exists() else 0
-        assert on_disk == first == (charged[-1] if charged else 0)
-        charged.append(last)
+        assert on_disk == first == (reached[-1] if reached else 0)
+        files.append(written)
+        reached.append(last)
+        charge(ledger, first, last)
 
-    run(tmp_path, PRIVATE, charge=charge)
-    assert charged == [8, 16, 24]
-    assert files[0] == {}
+    monkeypatch.setattr(Ledger, "charge", watched)
+    run(folder, PRIVATE, source=paid(tmp_path / "state"))
+    assert reached == [8, 16, 24]
+    assert files[0] == []
     assert not any("epoch-3" in path.name for path in files[-1])
 
 
-def test_a_run_that_could_not_pay_writes_nothing(tmp_path):
-    ledger = Ledger(stop_at=[1])
+def test_a_run_that_the_budget_does_not_cover_trains_nothing_and_is_charged_nothing(tmp_path):
+    with pytest.raises(
+        PrivacyError, match=r"patient 00\d would have spent eps .* of 0.5.*Nothing was trained"
+    ):
+        run(tmp_path / "run", PRIVATE, source=paid(tmp_path / "state", epsilon=0.5))
+    assert [path.name for path in (tmp_path / "run").rglob("*")] == [".lock"]
+    assert charged(tmp_path / "state").steps == 0
+
+
+def test_a_second_run_on_the_same_patients_is_budgeted_with_the_first(tmp_path):
+    alone = epsilon(noise_multiplier=0.8, sampling_rate=0.1, steps=24, delta=1e-5)
+    state, other = tmp_path / "state", IDENTITY | {"run": 2}
+    run(tmp_path / "one", PRIVATE, source=paid(state, epsilon=1.01 * alone))
+    with pytest.raises(PrivacyError, match="2 with it"):
+        run(
+            tmp_path / "two", PRIVATE, identity=other,
+            source=paid(state, identity=other, epsilon=1.01 * alone),
+        )  # fmt: skip
+
+
+def test_a_ledger_that_lost_charges_since_the_checkpoint_stops_the_run(tmp_path, monkeypatch):
+    stop_at_charge(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, PRIVATE, charge=ledger)
-    assert [path.name for path in tmp_path.rglob("*")] == [".lock"]
+        run(tmp_path / "run", PRIVATE, source=paid(tmp_path / "state"))
+    (ledger,) = (tmp_path / "state").glob("*.ledger")
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join(lines[:2]))
+    with pytest.raises(PrivacyError, match="charges were removed"):
+        run(tmp_path / "run", PRIVATE, source=paid(tmp_path / "state"))
 
 
-def test_after_a_stop_the_steps_since_the_checkpoint_are_charged_again_and_its_head_is_found(tmp_path):
-    ledger = Ledger(stop_at=[2])
+def test_a_leftover_of_another_identity_is_refused_where_it_was_paid_for_and_else_starts_anew(
+    tmp_path, finished, monkeypatch
+):
+    other = IDENTITY | {"training": {"epochs": 4}}
+    stop_at_charge(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, PRIVATE, charge=ledger)
-    assert ledger_head(tmp_path) == {"blocks": 1}
-    run(tmp_path, PRIVATE, charge=ledger)
-    assert ledger.blocks == [(0, 8), (8, 16), (8, 16), (16, 24)]
-    assert ledger_head(tmp_path) is None
-
-
-def test_a_leftover_of_another_identity_is_refused_with_its_remedy(tmp_path):
-    ledger = Ledger(stop_at=[2])
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, PRIVATE, charge=ledger)
+        run(tmp_path / "paid", PRIVATE, source=paid(tmp_path / "state"))
     with pytest.raises(PrivacyError, match=r"another run.*remove .*\.resume"):
-        run(tmp_path, PRIVATE, identity="b")
-    assert (tmp_path / ".resume" / "checkpoint.pt").exists()
+        run(tmp_path / "paid", PRIVATE, source=paid(tmp_path / "state", identity=other), identity=other)
+    assert (tmp_path / "paid" / ".resume" / "checkpoint.pt").exists()
+
+    monkeypatch.setattr(train_gan, "save_checkpoint", interrupting(train_gan.save_checkpoint, 2))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "public", PRIVATE)
+    run(tmp_path / "public", PRIVATE, identity=other)
+    assert equal(weights(tmp_path / "public"), weights(finished["public"]))
+
+
+def interrupting(function, number):
+    """The function, and Ctrl-C after its call of this number."""
+    calls = []
+
+    def wrapped(*arguments, **keywords):
+        function(*arguments, **keywords)
+        calls.append(1)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+
+    return wrapped
 
 
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
@@ -275,28 +361,102 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
 
 
 def test_a_second_process_on_the_same_run_stands_back(tmp_path):
-    with (
-        checkpoint.lock(tmp_path / ".lock", silent_minutes=1),
-        pytest.raises(PrivacyError, match="another process"),
-    ):
+    with lock(tmp_path / ".lock", silent_minutes=1), pytest.raises(PrivacyError, match="another process"):
         run(tmp_path)
 
 
-def test_a_run_whose_kept_generator_was_taken_away_starts_anew(tmp_path, finished):
+def test_a_run_whose_kept_generator_was_taken_away_starts_anew_at_no_cost(tmp_path, finished, monkeypatch):
+    folder, state = tmp_path / "run", tmp_path / "state"
+    blocks = stop_at_charge(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, PRIVATE, charge=Ledger(stop_at=[2]))
-    (tmp_path / ".resume" / "generator-epoch-1.pt").unlink()
-    ledger = Ledger()
-    run(tmp_path, PRIVATE, charge=ledger)
-    assert ledger.blocks[0] == (0, 8)
-    assert equal(weights(tmp_path), weights(finished["private"]))
+        run(folder, PRIVATE, source=paid(state))
+    (folder / ".resume" / "generator-epoch-1.pt").unlink()
+    run(folder, PRIVATE, source=paid(state))
+    assert blocks[2] == (0, 8)
+    assert charged(state).steps == 24
+    assert equal(weights(folder), weights(finished["paid"]))
+
+
+# --- A run that is finished and paid for ----------------------------------------------------------------
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.fixture
+def bought(tmp_path):
+    """A finished private run whose outputs were deleted to start the job again, and what they were."""
+    folder, state = tmp_path / "run", tmp_path / "state"
+    run(folder, PRIVATE, source=paid(state))
+    before = contents(folder)
+    for path in folder.iterdir():
+        if path.is_file() and path.name != ".lock":
+            path.unlink()
+    return folder, state, before
+
+
+def never(*_):
+    raise AssertionError("a step was taken")
+
+
+def test_a_finished_private_run_is_brought_back_and_not_trained_again(bought, monkeypatch):
+    folder, state, before = bought
+    monkeypatch.setattr(Wgan, "advance", never)
+    for _ in range(2):
+        run(folder, PRIVATE, source=paid(state))
+        assert contents(folder) == before
+    assert charged(state).steps == 24
+
+
+@pytest.mark.parametrize("part", ["code", "libraries", "device", "threads"])
+def test_a_finished_private_run_stands_when_only_the_version_or_machine_has_changed(
+    bought, part, monkeypatch, caplog
+):
+    folder, state, before = bought
+    now = IDENTITY | {part: "other"}
+    monkeypatch.setattr(Wgan, "advance", never)
+    run(folder, PRIVATE, source=paid(state, identity=now), identity=now)
+    assert contents(folder) == before
+    assert f"was trained under another {part}" in caplog.text
+    assert "charged in addition" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("part", "now", "told"),
+    [("training", {"epochs": 9}, "epochs was 3, is 9"), ("patches", "cd", "other patches")],
+    ids=["training", "patches"],
+)
+def test_a_finished_private_run_is_refused_for_other_settings_and_kept(bought, part, now, told, monkeypatch):
+    folder, state, before = bought
+    identity = IDENTITY | {part: now}
+    monkeypatch.setattr(Wgan, "advance", never)
+    with pytest.raises(
+        PrivacyError, match=rf"wgan/noise-0.8/run-1 is finished and paid for.*{told}.*Remedy.*runs"
+    ):
+        run(folder, PRIVATE, source=paid(state, identity=identity), identity=identity)
+    assert charged(state).steps == 24
+    run(folder, PRIVATE, source=paid(state))
+    assert contents(folder) == before
+
+
+def test_a_run_stopped_between_its_last_charge_and_its_last_file_is_finished_without_another_step(
+    tmp_path, finished, monkeypatch
+):
+    folder, state = tmp_path / "run", tmp_path / "state"
+    monkeypatch.setattr(train_gan, "save_checkpoint", interrupting(train_gan.save_checkpoint, 3))
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, PRIVATE, source=paid(state))
+    monkeypatch.setattr(Wgan, "advance", never)
+    run(folder, PRIVATE, source=paid(state, epsilon=1e-3))  # a budget cut since then takes nothing away
+    assert equal(weights(folder), weights(finished["paid"]))
 
 
 # --- The step ------------------------------------------------------------------------------------------
 
 
 def pairs(n=40, background=0.0):
-    return Pairs(*discs(n), device="cpu", background=background)
+    return Pairs(*discs(n), patients=np.arange(n) // 8, device="cpu", background=background)
 
 
 def gan(training=PRIVATE, **form):
@@ -420,39 +580,19 @@ def test_the_steps_of_a_private_run_see_a_fresh_poisson_sample_each(monkeypatch)
     assert len({len(indices) for indices in sizes}) > 2
 
 
-# --- What privacy.json says ----------------------------------------------------------------------------
-
-
-def test_privacy_record_of_the_paper_s_run_has_the_valid_and_the_published_eps():
-    paper = replace(
-        TRAINING, batch=32, critic_steps=5, steps_per_epoch=1281, epochs=50, kept_epochs=(50,),
-        noise_multiplier=1.0, micro_batch=64, delta=1 / 41000,
-    )  # fmt: skip
-    record = privacy_record(
-        training=paper, patches=41000, public_key=False, patient_statement=lambda steps: {"of": steps}
-    )
-    last = record["epochs"]["50"]
-    assert last["charged_steps"] == 320250
-    assert last["epsilon"] == pytest.approx(2.24, rel=0.005)
-    assert round(last["epsilon_as_published"], 2) == 3.61
-    assert last["patient"] == {"of": 320250}
-    assert (record["unit"], record["sampler"]) == ("patch", "poisson, fresh every critic step")
-    assert record["sampling_rate"] == pytest.approx(32 / 41000)
-    assert record["public_key"] is False
-    assert {"torch", "numpy", "dp-accounting"} <= record["versions"].keys()
-    json.dumps(record, allow_nan=False)
-
-
-def test_privacy_record_without_noise_says_unprotected_and_has_no_eps():
-    record = privacy_record(
-        training=TRAINING, patches=40, public_key=True, patient_statement=lambda steps: {}
-    )
-    assert record["protection"] == "unprotected, inside only"
-    assert record["noise_multiplier"] is None
-    for epoch in ("1", "3"):
-        assert record["epochs"][epoch]["charged_steps"] == 0
-        assert record["epochs"][epoch]["epsilon"] is None
-        assert record["epochs"][epoch]["epsilon_as_published"] is None
+def test_where_the_unit_is_the_patient_a_step_sees_so_many_patches_of_each_patient_it_drew(monkeypatch):
+    training = replace(PRIVATE, unit="patient", batch=2, patient_patches=3, critic_steps=40)
+    one, data, drawn = gan(training), pairs(), []
+    take = data.take
+    monkeypatch.setattr(data, "take", lambda indices: drawn.append(indices) or take(indices))
+    one.advance(data)
+    owners = [(indices // 8).reshape(-1, 3) for indices in drawn]
+    assert all((each == each[:, :1]).all() for each in owners)
+    assert all(len(set(indices)) == len(indices) for indices in drawn)
+    assert len({len(each) for each in owners}) > 2
+    taken = np.mean([len(each) for each in owners])
+    assert taken == pytest.approx(2, abs=5 * np.sqrt(5 * 0.4 * 0.6 / 40))
+    assert set(np.concatenate(drawn)) == set(range(40))
 
 
 # --- Input that cannot be trained on -------------------------------------------------------------------
@@ -473,6 +613,8 @@ def test_privacy_record_without_noise_says_unprotected_and_has_no_eps():
         {"label_background": -1.5},
         {"noise_multiplier": 0.0},
         {"noise_multiplier": 1.0, "fakes": "whole"},
+        {"unit": "slice"},
+        {"patient_patches": 0},
     ],
 )
 def test_hyper_parameters_that_cannot_be_used_are_refused(wrong):
@@ -480,19 +622,26 @@ def test_hyper_parameters_that_cannot_be_used_are_refused(wrong):
         replace(TRAINING, **wrong)
 
 
-@pytest.mark.parametrize("wrong", ["few", "size", "labels", "float64"])
+@pytest.mark.parametrize("wrong", ["few", "size", "labels", "float64", "owners", "patients", "of a patient"])
 def test_patches_that_cannot_be_trained_on_are_refused_before_anything_is_written(tmp_path, wrong):
     images, labels = discs(40)
+    training, patients = PRIVATE, np.arange(40) // 8
     if wrong == "few":
-        images, labels = images[:3], labels[:3]
+        images, labels, patients = images[:3], labels[:3], patients[:3]
+    if wrong == "owners":
+        patients = patients[:3]
+    if wrong == "patients":
+        training = replace(training, unit="patient", batch=6)
+    if wrong == "of a patient":
+        training = replace(training, unit="patient", patient_patches=9)
     if wrong == "size":
         images = images[:, :11]
     if wrong == "labels":
         labels = labels.astype(np.uint8)
     if wrong == "float64":
         images = images.astype(float)
-    with pytest.raises(ValueError, match="must be|must both be|fewer than a batch"):
-        run(tmp_path, images=images, labels=labels)
+    with pytest.raises(ValueError, match="must be|must both be|must say|fewer than"):
+        run(tmp_path, training, images=images, labels=labels, patients=patients)
     assert not list(tmp_path.iterdir())
 
 

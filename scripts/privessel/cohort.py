@@ -145,21 +145,6 @@ def check_files(patients: Sequence[Patient]) -> None:
     _raise_all(f"cohort {patients[0].cohort}", problems)
 
 
-def check_listed(patient: Patient, participants: Path) -> None:
-    """Refuse a patient whom the table on disk does not list under the same split.
-
-    For simulated cohorts, whose patients the config's counts name before the table is written.
-    """
-    with participants.open(newline="", encoding="utf-8") as lines:
-        splits = {row["participant_id"]: row["split"] for row in csv.DictReader(lines, delimiter="\t")}
-    found = splits.get(f"sub-{patient.id}")
-    if found != patient.split:
-        raise CohortError(
-            f"patient {patient.id} (cohort {patient.cohort}): {participants} says {found or 'nothing'}, the "
-            f"config {patient.split}. Remedy: delete the table and run again; it is written from the config."
-        )
-
-
 def require_splits(patients: Sequence[Patient], cohort: str, splits: Iterable[str]) -> None:
     """Raise CohortError when `cohort` has no patient in one of `splits`."""
     present = {patient.split for patient in patients}

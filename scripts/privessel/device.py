@@ -1,4 +1,7 @@
-"""Where networks run."""
+"""Where networks run, and where they give the same bits again."""
+
+import platform
+from pathlib import Path
 
 import torch
 
@@ -8,3 +11,13 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def replaying_machine(device: str) -> str | None:
+    """Name what computes the same bits again with as many threads: a CPU by its model; None for a GPU."""
+    if device != "cpu":
+        return None
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    model = models[0] if models else platform.processor()
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {model}"

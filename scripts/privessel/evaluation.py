@@ -11,7 +11,8 @@ import pandas as pd
 from privessel.atomic import atomic_path
 from privessel.cohort import Patient
 from privessel.metrics import evaluate
-from privessel.scan import Scan, load_scan, restore
+from privessel.nifti import restore
+from privessel.scan import Scan, load_scan
 
 log = logging.getLogger(__name__)
 

@@ -1,18 +1,23 @@
 """One GAN run: who it is, which key draws its randomness, and what it reports about privacy."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from privessel.errors import PrivacyError
+from privessel.checked import read_voxels
+from privessel.device import replaying_machine
 from privessel.gans import GanShape
+from privessel.hyperparameters import GanTraining
 from privessel.patches import Patches
+from privessel.privacy.account import Account, Run
+from privessel.privacy.accounting import check_delta, epsilon, epsilon_published
 from privessel.privacy.keys import Stream, identity_digest, public_key
 from privessel.privacy.patient import patient_statement
-from privessel.train_gan import LIBRARIES, privacy_record
-from privessel.wgan import GanTraining
+from privessel.privacy.site import PaidRun, Site
+
+LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")  # named in privacy.json
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,11 @@ class GanRun:
     level: str
     number: int
     cohort: str
-    public: bool  # nobody's scans, so that a published seed may draw sampling and noise
+
+    @property
+    def name(self) -> str:
+        """The run's folder under gan/."""
+        return f"{self.arch}/{self.level}/run-{self.number}"
 
     @property
     def noise_multiplier(self) -> float | None:
@@ -36,62 +45,126 @@ class GanRun:
         shape: GanShape,
         training: GanTraining,
         patches: Patches,
-        code: Sequence[Path],
+        code: Iterable[Path],
         device: str,
         threads: int,
-    ) -> str:
-        """Digest everything that decides the run's weights (`PRIVACY.md`, rule 7)."""
-        return identity_digest(
-            {
-                "architecture": {"name": self.arch, **asdict(shape)},
-                "level": self.level,
-                "run": self.number,
-                "training": asdict(training),
-                "patches": _digest_patches(patches),
-                "code": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(code)},
-                "libraries": {name: version(name) for name in LIBRARIES},
-                "device": device,
-                "threads": threads,
+    ) -> dict[str, object]:
+        """Return everything that decides the run's weights (`PRIVACY.md`, rule 7), as plain JSON."""
+        return {
+            "architecture": {"name": self.arch, **asdict(shape)},
+            "level": self.level,
+            "run": self.number,
+            "training": asdict(training),
+            "patches": _digest_patches(patches),
+            "code": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(code)},
+            "libraries": {name: version(name) for name in LIBRARIES},
+            "device": device,
+            "threads": threads,
+        }
+
+    def source(
+        self,
+        *,
+        seed: int,
+        site: Site | None,
+        training: GanTraining,
+        identity: Mapping[str, object],
+        patches: Patches,
+        scans: Path,
+    ) -> Stream | PaidRun:
+        """Return where the run's draws come from.
+
+        Level `inf` and public cohorts (`site` None) draw from the published `seed`. Private levels on
+        patients draw from the site's secret and are charged to its ledgers; `scans` is the table of training
+        patients, with the digests of their scans. Raises PrivacyError for a delta that protects nobody.
+        """
+        units = len(patches.patients) if training.by_patient else len(patches.image)
+        if training.private:
+            check_delta(delta=training.unit_delta, units=units, release=False)
+        if site is None or not training.private:
+            return Stream(public_key(seed=seed, name=self.name))
+        voxels = read_voxels(scans)
+        digests = site.digests({patient: voxels[patient] for patient in patches.patients})
+        run = Run(
+            identity=identity_digest(identity),
+            cohort=self.cohort,
+            architecture=self.arch,
+            level=self.level,
+            run=self.number,
+            unit=training.unit,
+            noise_multiplier=training.noise_multiplier,
+            sampling_rate=_rate(training, patches),
+            steps=training.steps * training.critic_steps,
+            patients=tuple(digests.values()),
+        )
+        return PaidRun(site, run, digests, replaying_machine(str(identity["device"])))
+
+    def record(self, training: GanTraining, patches: Patches, account: Account | None) -> dict:
+        """Return what privacy.json says of the finished run: its mechanism, and each kept epoch three ways.
+
+        With an `account` an epoch's eps counts every step as often as it was charged.
+        """
+        private, patients = training.private, len(patches.patients)
+        rate = _rate(training, patches) if private else None
+        epochs = {}
+        for epoch in sorted(training.kept_epochs):
+            steps = epoch * training.steps_per_epoch * training.critic_steps
+            charged = account.charged_before(steps) if account else steps
+            spent = {
+                "noise_multiplier": training.noise_multiplier,
+                "sampling_rate": rate or 1.0,
+                "steps": charged,
+            }
+            delta = training.unit_delta
+            epochs[str(epoch)] = {
+                "charged_steps": charged if private else 0,
+                "epsilon": epsilon(**spent, delta=delta) if private else None,
+                "epsilon_as_published": epsilon_published(**spent, delta=delta) if private else None,
+                "patient": patient_statement(
+                    **spent,
+                    unit=training.unit,
+                    patients=patients,
+                    patches_per_patient=len(patches.image) // patients,
+                    delta=training.patient_delta,
+                ),
+            }
+        record = {
+            "arch": self.arch,
+            "level": self.level,
+            "run": self.number,
+            "cohort": self.cohort,
+            "protection": "unprotected, inside only",
+            "noise_multiplier": None,
+            "sampler": "shuffled",
+        }
+        if private:
+            record |= {
+                "protection": "differential privacy",
+                "unit": training.unit,
+                "noise_multiplier": training.noise_multiplier,
+                "clipping_norm": training.clipping_norm,
+                "delta": training.unit_delta,
+                "sampler": "poisson, fresh every critic step",
+                "sampling_rate": rate,
+                "fakes": training.fakes,
+            }
+        ledger = {"ledger": {"attempts": len(account.attempts), **asdict(account.head)}} if account else {}
+        return (
+            record
+            | ledger
+            | {
+                "patients": patients,
+                "patches": len(patches.image),
+                "batch": training.batch,
+                "public_key": account is None,
+                "epochs": epochs,
+                "versions": {name: version(name) for name in LIBRARIES},
             }
         )
 
-    def stream(self, *, seed: int) -> Stream:
-        """Randomness of the run, from the published `seed`: for level `inf` and for public cohorts.
 
-        Raises PrivacyError for a private level on patients: with a known seed its noise could be subtracted.
-        """
-        if self.noise_multiplier is not None and not self.public:
-            raise PrivacyError(
-                f"{self.arch}, level {self.level}, run {self.number}: cohort {self.cohort} is not marked "
-                "`public: true`. A private run on patients must draw from a secret key and write what it "
-                "spends to a ledger, which this version does not keep yet. Remedy: run level inf only (it "
-                "must stay inside), or a public cohort."
-            )
-        return Stream(public_key(seed=seed, name=f"{self.arch}/{self.level}/run-{self.number}"))
-
-    def record(self, training: GanTraining, patches: Patches) -> Callable[[], dict]:
-        """What writes privacy.json once the run is finished."""
-        patients = len(patches.patients)
-
-        def state(steps: int) -> dict:
-            return patient_statement(
-                unit="patch",
-                noise_multiplier=training.noise_multiplier,
-                sampling_rate=training.batch / len(patches.image),
-                steps=steps,
-                patients=patients,
-                patches_per_patient=len(patches.image) // patients,
-                delta=training.delta,
-            )
-
-        def write() -> dict:
-            name = {"arch": self.arch, "level": self.level, "run": self.number, "cohort": self.cohort}
-            found = privacy_record(
-                training=training, patches=len(patches.image), public_key=self.public, patient_statement=state
-            )
-            return name | found
-
-        return write
+def _rate(training: GanTraining, patches: Patches) -> float:
+    return training.sampling_rate(patches=len(patches.image), patients=len(patches.patients))
 
 
 def _digest_patches(patches: Patches) -> str:

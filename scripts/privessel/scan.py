@@ -1,38 +1,23 @@
-"""One patient's scan: its NIfTI files read, checked and brought to a canonical axial frame, and back."""
+"""One patient's scan: image and masks read, checked against each other, and described."""
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel import orientations
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
-from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from privessel.cohort import Patient
 from privessel.errors import CohortError
+from privessel.nifti import Volume, read_volume
 
 # Rounding of stored affines moves a corner by thousandths of a voxel; a real shift is larger than this.
 _SAME_PLACE_VOXELS = 0.1
 # Masks written with a scale factor read as 1.0000001; a soft mask is further off.
 _MASK_TOLERANCE = 1e-3
 _LARGE_BRAIN_SHARE = 0.6
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    zlib.error,
-    ImageFileError,
-    HeaderDataError,
-    WrapStructError,
-)
 _ROLE_NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
 
 
@@ -50,14 +35,6 @@ class Scan:
     warnings: list[str]
 
 
-@dataclass(frozen=True)
-class _Volume:
-    """A NIfTI file's content in canonical orientation."""
-
-    data: NDArray
-    affine: NDArray[np.float64]
-
-
 def load_scan(patient: Patient, *, patch_size: int) -> Scan:
     """Read, check and reorient a patient's files, and multiply the image by the brain mask.
 
@@ -67,7 +44,7 @@ def load_scan(patient: Patient, *, patch_size: int) -> Scan:
     volumes, problems = {}, []
     for role, path in _paths(patient).items():
         try:
-            volumes[role] = _read(path)
+            volumes[role] = read_volume(path)
         except CohortError as problem:
             problems.append(f"{_ROLE_NAMES[role]} {path} {problem}")
     if not problems:
@@ -99,37 +76,14 @@ def load_scan(patient: Patient, *, patch_size: int) -> Scan:
     )
 
 
-def load_mask(path: Path) -> NDArray[np.bool_]:
-    """Read a mask that `restore` wrote, back as canonical (x, y, z); it may be empty."""
-    try:
-        return _read(path).data > 0.5
-    except CohortError as problem:
-        raise CohortError(f"mask {path} {problem}.") from problem
-
-
-def restore(mask: NDArray[np.bool_], reference: Path) -> nib.Nifti1Image:
-    """Bring a canonical mask (x, y, z) back to orientation and header of the file `reference`, as uint8."""
-    original = nib.load(reference)
-    there = orientations.io_orientation(original.affine)
-    canonical = orientations.axcodes2ornt("RAS")
-    data = orientations.apply_orientation(
-        mask.astype(np.uint8), orientations.ornt_transform(canonical, there)
-    )
-    if data.shape != original.shape[:3]:
-        raise ValueError(f"mask {mask.shape} does not belong to {reference} with shape {original.shape}")
-    header = original.header.copy()
-    header.set_data_dtype(np.uint8)
-    # The image's display window would show a mask of 0 and 1 as black.
-    header["cal_min"], header["cal_max"] = 0, 1
-    return type(original)(data, original.affine, header)
-
-
 def report(patient: Patient, scan: Scan) -> dict:
     """Describe a checked patient for `cohort/{cohort}/{patient}.json`.
 
     Shape (canonical), spacing in mm, orientation as stored, share of the brain's voxels that are vessel,
-    share of the volume that is brain, SHA-256 of every input file, and the warnings.
+    share of the volume that is brain, SHA-256 of every input file, and of the image's voxels (the same scan
+    under another name, compressed or oriented otherwise, has the same), and the warnings.
     """
+    voxels = read_volume(patient.image).data.astype(np.float32)
     return {
         "patient": patient.id,
         "cohort": patient.cohort,
@@ -142,6 +96,7 @@ def report(patient: Patient, scan: Scan) -> dict:
         "sha256": {
             role: hashlib.sha256(path.read_bytes()).hexdigest() for role, path in _paths(patient).items()
         },
+        "voxels": hashlib.sha256(str(voxels.shape).encode() + voxels.tobytes()).hexdigest(),
         "warnings": list(scan.warnings),
     }
 
@@ -152,46 +107,7 @@ def _paths(patient: Patient) -> dict[str, Path]:
     return {role: path for role, path in paths.items() if path is not None}
 
 
-def _read(path: Path) -> _Volume:
-    """Read a NIfTI file (the gzip checksum is verified), drop trailing axes of 1 and reorient to RAS."""
-    if not path.is_file():
-        raise CohortError("does not exist. Remedy: correct the path template in the config, or add the file")
-    try:
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-        if raw[4:7] != b"n+2" and raw[344:347] != b"n+1":
-            raise ImageFileError("not a NIfTI header")
-        stored = (nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image).from_bytes(raw)
-        if stored.get_data_dtype().kind not in "biuf":
-            raise CohortError(
-                f"holds {stored.get_data_dtype()} values. Remedy: export one grey value a voxel"
-            )
-        data = np.asanyarray(stored.dataobj)
-    except CohortError:
-        raise
-    except _UNREADABLE as problem:
-        raise CohortError(
-            f"is empty, truncated or not NIfTI ({problem}). Remedy: export or copy the file again"
-        ) from problem
-    if data.ndim < 3 or any(side > 1 for side in data.shape[3:]):
-        raise CohortError(
-            f"has {data.ndim} dimensions {data.shape}; expected 3. Remedy: export the annotated volume"
-        )
-    affine = stored.affine
-    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
-        raise CohortError(
-            "has an affine that cannot be inverted. Remedy: repair qform or sform of its header"
-        )
-    orientation = orientations.io_orientation(affine)
-    data = data.reshape(data.shape[:3])
-    return _Volume(
-        data=np.ascontiguousarray(orientations.apply_orientation(data, orientation)),
-        affine=affine @ orientations.inv_ornt_aff(orientation, data.shape),
-    )
-
-
-def _geometry_problems(patient: Patient, volumes: Mapping[str, _Volume], patch_size: int) -> list[str]:
+def _geometry_problems(patient: Patient, volumes: Mapping[str, Volume], patch_size: int) -> list[str]:
     """Describe masks that do not lie on the image, and an image too small for a patch."""
     image = volumes["image"]
     problems = []
@@ -217,14 +133,14 @@ def _geometry_problems(patient: Patient, volumes: Mapping[str, _Volume], patch_s
     return sorted(problems)
 
 
-def _largest_shift(image: _Volume, mask: _Volume) -> float:
+def _largest_shift(image: Volume, mask: Volume) -> float:
     """Give how far, in voxels of the image, the mask's affine moves a corner of the volume at most."""
     corners = np.array(np.meshgrid(*[(0, side - 1) for side in image.data.shape], [1])).reshape(4, -1)
     shift = (np.linalg.inv(image.affine) @ mask.affine @ corners - corners)[:3]
     return float(np.abs(shift).max())
 
 
-def _image_fault(volume: _Volume) -> str | None:
+def _image_fault(volume: Volume) -> str | None:
     """Describe intensities that cannot be used."""
     bad = volume.data.size - int(np.isfinite(volume.data).sum())
     if bad:
@@ -234,7 +150,7 @@ def _image_fault(volume: _Volume) -> str | None:
     return None
 
 
-def _mask_fault(volume: _Volume) -> str | None:
+def _mask_fault(volume: Volume) -> str | None:
     """Describe a mask that is not 0 and 1, or is empty."""
     data = volume.data
     ones = np.abs(data - 1.0) < _MASK_TOLERANCE if data.dtype.kind == "f" else data == 1

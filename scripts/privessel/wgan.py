@@ -6,98 +6,41 @@ computed from the critic's released gradients and costs no privacy.
 
 import copy
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from privessel.gans import Critic, GanShape, Generator, initialise
+from privessel.hyperparameters import GanTraining
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import CLIPPING, Mechanism, mean_gradient, poisson_sample, private_gradient
-
-
-@dataclass(frozen=True)
-class GanTraining:
-    """Every hyper-parameter of a run but the nets' shape; ValueError for values that cannot be used."""
-
-    batch: int  # real patches in a critic step; their expected number if private
-    generator_batch: int  # fakes in a step of critic or generator
-    critic_steps: int  # per generator step, each on a fresh sample
-    steps_per_epoch: int  # generator steps
-    epochs: int
-    kept_epochs: tuple[int, ...]  # the generator is saved after these, counted from 1
-    optimiser: str  # rmsprop (the paper) | adam
-    adam_betas: tuple[float, float]
-    generator_learning_rate: float
-    critic_learning_rate: float
-    decay_start: float  # share of the steps after which both learning rates fall linearly to 0; 1 = never
-    weight_clip: float  # the critic's weights are held in [-weight_clip, weight_clip]
-    ema: float  # decay of the generator's running average, which is kept in its place; 0 = off
-    noise_multiplier: float | None  # None: no noise, no clipping, no privacy (level `inf`)
-    clipping_norm: float
-    clipping: str  # book-keeping | opacus
-    fakes: str  # per-sample | common | centre
-    micro_batch: int  # patches and fakes that a critic step processes at a time
-    label_background: float  # label channel off the vessels, where it is 1: 0 (the paper) | -1
-    delta: float
-
-    def __post_init__(self) -> None:
-        for name in ("batch", "generator_batch", "critic_steps", "steps_per_epoch", "epochs", "micro_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("generator_learning_rate", "critic_learning_rate", "weight_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-        if not self.kept_epochs or not set(self.kept_epochs) <= set(range(1, self.epochs + 1)):
-            raise ValueError(f"kept_epochs {self.kept_epochs} must name some of the {self.epochs} epochs")
-        if not -1 <= self.label_background < 1:
-            raise ValueError(f"label_background must be at least -1 and below 1, not {self.label_background}")
-        if not 0 <= self.decay_start <= 1:
-            raise ValueError(f"decay_start must be between 0 and 1, not {self.decay_start}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema must be at least 0 and below 1, not {self.ema}")
-        for name, known in (("optimiser", ("rmsprop", "adam")), ("clipping", tuple(CLIPPING))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
-        if self.private:
-            self.mechanism()
-
-    @property
-    def private(self) -> bool:
-        """Whether the critic's gradients are clipped and noisy."""
-        return self.noise_multiplier is not None
-
-    @property
-    def steps(self) -> int:
-        """Generator steps of the whole run."""
-        return self.epochs * self.steps_per_epoch
-
-    def rate_factor(self, step: int) -> float:
-        """Return what the learning rates are multiplied by at a generator step, counted from 0."""
-        falling = self.steps * (1 - self.decay_start)
-        return min(1.0, (self.steps - step) / falling) if falling else 1.0
-
-    def mechanism(self) -> Mechanism:
-        """Return what a private critic step does."""
-        return Mechanism(
-            noise_multiplier=self.noise_multiplier,
-            clipping_norm=self.clipping_norm,
-            batch=self.batch,
-            generator_batch=self.generator_batch,
-            fakes=self.fakes,
-            micro_batch=self.micro_batch,
-        )
+from privessel.privacy.mechanism import (
+    CLIPPING,
+    mean_gradient,
+    poisson_patients,
+    poisson_sample,
+    private_gradient,
+)
 
 
 class Pairs:
     """Labelled patches on the training device: images (n, s, s) float32 in [-1, 1], labels (n, s, s) bool.
 
-    `background` is the value of the label channel off the vessels; on them it is 1.
+    patients (n,) counts from 0 whose patch it is. `background` is the value of the label channel off the
+    vessels; on them it is 1.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, *, device: str, background: float) -> None:
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        patients: np.ndarray,
+        device: str,
+        background: float,
+    ) -> None:
         self.background = background
+        self.of_patient = [np.flatnonzero(patients == patient) for patient in range(patients.max() + 1)]
         self.images, self.labels = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
 
     def __len__(self) -> int:
@@ -185,16 +128,15 @@ class Wgan:
                 group["lr"] = factor * getattr(self.training, f"{name}_learning_rate")
 
     def _private(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
-        rate = self.training.batch / len(data)
-        sample = poisson_sample(self.stream, step=step, population=len(data), rate=rate)
-        return private_gradient(
-            self.clipping,
-            data.take(sample),
-            fake,
-            stream=self.stream,
-            step=step,
-            mechanism=self.training.mechanism(),
-        )
+        mechanism = self.training.mechanism()
+        rate = self.training.sampling_rate(patches=len(data), patients=len(data.of_patient))
+        if self.training.by_patient:
+            each = mechanism.patches_per_unit
+            sample = poisson_patients(self.stream, step=step, patches=data.of_patient, rate=rate, each=each)
+        else:
+            sample = poisson_sample(self.stream, step=step, population=len(data), rate=rate)
+        real = data.take(sample)
+        return private_gradient(self.clipping, real, fake, stream=self.stream, step=step, mechanism=mechanism)
 
     def _plain(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
         batch, micro_batch = self.training.batch, self.training.micro_batch

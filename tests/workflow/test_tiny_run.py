@@ -120,8 +120,7 @@ def heeds_ctrl_c():
 
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
-@pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill-9"])
-def test_interrupted_training_ends_as_if_it_had_never_been(finished, tmp_path, signal_sent):
+def test_training_stopped_by_ctrl_c_ends_as_if_it_had_never_been(finished, tmp_path):
     """Stop the workflow while a GAN trains, call it again, and compare with an undisturbed run."""
     target = "results/tiny/gan/wgan/noise-1/run-1/privacy.json"
     undisturbed, stopped = copy_of(finished, tmp_path / "one"), copy_of(finished, tmp_path / "two")
@@ -141,13 +140,11 @@ def test_interrupted_training_ends_as_if_it_had_never_been(finished, tmp_path, s
         assert run.poll() is None, "training ended before it could be stopped"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.killpg(run.pid, signal_sent)
+    os.killpg(run.pid, signal.SIGINT)
     run.wait(timeout=120)
     assert not list(folder.glob("*.pt"))
     assert not (folder / "privacy.json").exists()
 
-    if signal_sent == signal.SIGKILL:
-        assert stopped.run(*stopped.arguments, "--unlock").returncode == 0
     result = stopped.run(*stopped.arguments, target)
     assert result.returncode == 0, result.stdout[-3000:]
     assert "going on from step" in result.stdout

@@ -1,4 +1,4 @@
-"""Sums of clipped per-sample gradients.
+"""Sums of gradients that are clipped one by one: of each sample, or of each group of samples together.
 
 `BookKeeping` needs one forward and one backward pass (Bu et al. 2022, "Differentially Private Optimization
 on Large Model at Small Cost"): a layer's per-sample gradient norms follow from its inputs and its outputs'
@@ -7,22 +7,27 @@ slow reference for it.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.grad import conv2d_weight
 
 from privessel.errors import PrivacyError
+from privessel.privacy.layers import (
+    KNOWN,
+    check_layers,
+    fold_weight,
+    output_positions,
+    unfold_inputs,
+    unfold_weight,
+    weight_gradient,
+)
 
-KNOWN = (nn.Conv2d, nn.Linear)
 # What a number of a stored per-sample gradient costs, in multiply-adds of float64: about 25 in time (measured
 # on an AVX2 core), the rest for the memory it takes. It chooses a route, never a result.
 STORED = 64
 ROUNDING = 2.0**-16  # 256 float32 roundings
-UNFOLD_BYTES = 1 << 20  # unfolded inputs held at a time, so that they stay in the cache
 
 Sums = list[Tensor]  # one a parameter of the critic, in their order
 Centre = Sequence[Tensor] | None
@@ -38,13 +43,17 @@ class BookKeeping:
         # A layer's per-sample gradients, kept between calls: fresh memory costs more time than filling it.
         self._storage: dict[nn.Module, Tensor] = {}
 
-    def sums(self, pairs: Tensor, signs: Tensor, *, clipping_norm: float, centre: Centre = None) -> Sums:
-        """Return the sum of the samples' clipped gradients, one tensor a parameter.
+    def sums(
+        self, pairs: Tensor, signs: Tensor, *, clipping_norm: float, centre: Centre = None, group: int = 1
+    ) -> Sums:
+        """Return the sum of the units' clipped gradients, one tensor a parameter.
 
-        pairs (n, ...), signs (n,): sample i has the gradient of signs[i] * critic(pairs)[i], less `centre`
-        (one tensor a parameter) where it is given, and is scaled to a norm of at most `clipping_norm` over
-        all parameters together. Nothing stays in the critic: no gradient, no hook.
+        pairs (n, ...), signs (n,): sample i has the gradient of signs[i] * critic(pairs)[i]. Every `group`
+        samples in a row are one unit (a patient's patches), whose gradient is their sum, less `centre` (one
+        tensor a parameter) where it is given; it is scaled to a norm of at most `clipping_norm` over all
+        parameters together. Nothing stays in the critic: no gradient, no hook.
         """
+        _check_groups(pairs, group)
         centres = dict(zip(self.critic.parameters(), centre, strict=True)) if centre else {}
         pieces: dict[nn.Parameter, _Piece] = {}
         called: list[nn.Module] = []
@@ -52,7 +61,7 @@ class BookKeeping:
 
         @torch.no_grad()
         def keep(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> None:
-            pieces.update(self._pieces(layer, inputs, gradients, centres))
+            pieces.update(self._pieces(layer, inputs, gradients, centres, group))
 
         def record(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
             called.append(layer)
@@ -79,33 +88,38 @@ class BookKeeping:
             return [pieces.pop(parameter).weighted(factors) for parameter in self.critic.parameters()]
 
     def _pieces(
-        self, layer: nn.Module, inputs: Tensor, gradients: Tensor, centres: Mapping[nn.Parameter, Tensor]
+        self,
+        layer: nn.Module,
+        inputs: Tensor,
+        gradients: Tensor,
+        centres: Mapping[nn.Parameter, Tensor],
+        group: int,
     ) -> "dict[nn.Parameter, _Piece]":
         """Reduce a layer's inputs and output gradients to what norms and clipped sum need of them."""
-        pieces, positions = {}, _positions(layer, gradients)
+        pieces, positions = {}, output_positions(layer, gradients, group)
         if layer.bias is not None:
             pieces[layer.bias] = _stored(positions.sum(2) - centres.get(layer.bias, 0))
         centre = centres.get(layer.weight)
         if cheapest_route(layer, positions) == "gram":
 
             def weighted(factors: Tensor) -> Tensor:
-                whole = _weight_gradient(layer, inputs, _scaled(gradients, factors))
+                whole = weight_gradient(layer, inputs, _scaled(gradients, factors.repeat_interleave(group)))
                 return whole if centre is None else whole - factors.sum() * centre
 
-            pieces[layer.weight] = _Piece(_gram(layer, inputs, positions, centre), weighted)
+            pieces[layer.weight] = _Piece(_gram(layer, inputs, positions, centre, group), weighted)
             return pieces
         storage = self._storage.get(layer)
-        if storage is None or len(storage) < len(inputs) or storage.device != inputs.device:
+        if storage is None or len(storage) < len(positions) or storage.device != inputs.device:
             outputs, width = layer.weight.flatten(1).shape
-            storage = self._storage[layer] = inputs.new_empty(len(inputs), outputs, width)
-        samples = storage[: len(inputs)]
-        for some, unfolded in _unfolded(layer, inputs):
+            storage = self._storage[layer] = inputs.new_empty(len(positions), outputs, width)
+        samples = storage[: len(positions)]
+        for some, unfolded in unfold_inputs(layer, inputs, group):
             torch.bmm(positions[some], unfolded, out=samples[some])
         if centre is not None:
-            samples -= _unfolded_weight(layer, centre)
+            samples -= unfold_weight(layer, centre)
         stored = _stored(samples.flatten(1))
         pieces[layer.weight] = stored._replace(
-            weighted=lambda factors: _folded(layer, stored.weighted(factors))
+            weighted=lambda factors: fold_weight(layer, stored.weighted(factors))
         )
         return pieces
 
@@ -117,8 +131,11 @@ class OpacusClipping:
         check_layers(critic)
         self.critic = critic
 
-    def sums(self, pairs: Tensor, signs: Tensor, *, clipping_norm: float, centre: Centre = None) -> Sums:
+    def sums(
+        self, pairs: Tensor, signs: Tensor, *, clipping_norm: float, centre: Centre = None, group: int = 1
+    ) -> Sums:
         """Return what `BookKeeping.sums` returns."""
+        _check_groups(pairs, group)
         from opacus.grad_sample import GradSampleModule  # slow to import, and only the reference needs it
 
         # A copy, because Opacus leaves hooks and attributes behind; contiguous, because its gradients (1.6)
@@ -126,40 +143,18 @@ class OpacusClipping:
         plain = copy.deepcopy(self.critic).to(memory_format=torch.contiguous_format)
         wrapped = GradSampleModule(plain, loss_reduction="sum")
         (wrapped(pairs.detach().contiguous().requires_grad_()) @ signs).backward()
-        samples = [parameter.grad_sample for parameter in wrapped.parameters()]
+        samples = [p.grad_sample.unflatten(0, (-1, group)).sum(1) for p in wrapped.parameters()]
         samples = [each - c for each, c in zip(samples, centre or [0] * len(samples), strict=True)]
         norms = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
         factors = _factors(norms, clipping_norm)
         return [torch.tensordot(factors, each, dims=1) for each in samples]
 
 
-def check_layers(critic: nn.Module) -> None:
-    """Raise PrivacyError, by name, for a layer whose per-sample gradients cannot be bounded here."""
-    owners: dict[nn.Parameter, str] = {}
-    for name, layer in critic.named_modules():
-        where = f"{name or 'the critic itself'} ({type(layer).__name__})"
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            raise PrivacyError(f"{where} mixes samples: use instance norm or none in a private critic")
-        if any(True for _ in layer.buffers(recurse=False)):
-            raise PrivacyError(f"{where} may keep a state of the samples it has seen: it has buffers")
-        own = dict(layer.named_parameters(recurse=False))
-        if own and (type(layer) not in KNOWN or own.keys() - {"weight", "bias"}):
-            raise PrivacyError(f"{where} has parameters that cannot be clipped; use Conv2d and Linear only")
-        if type(layer) is nn.Conv2d and not _plain(layer):
-            raise PrivacyError(f"{where} has groups, dilation or padding that cannot be clipped")
-        for parameter in own.values():
-            if parameter in owners:
-                raise PrivacyError(f"{where} shares a parameter with {owners[parameter]}")
-            if parameter.dtype != torch.float32:
-                raise PrivacyError(f"{where} is {parameter.dtype}: norms are exact enough in float32 only")
-            owners[parameter] = where
-
-
 def cheapest_route(layer: nn.Module, positions: Tensor) -> str:
     """Return how norms and sum of a layer's per-sample gradients cost least: `gram` or `stored`.
 
-    positions (n, outputs, t): output gradients. Both unfold the inputs and pay one product of the size of an
-    ordinary gradient; `stored` holds a gradient a sample, `gram` computes t x t products instead.
+    positions (n, outputs, t): output gradients of n units. Both unfold inputs and pay a product as large as
+    an ordinary gradient; `stored` holds a gradient a unit, `gram` computes t x t products instead.
     """
     outputs, inputs = layer.weight.flatten(1).shape
     t = positions.shape[2]
@@ -167,7 +162,7 @@ def cheapest_route(layer: nn.Module, positions: Tensor) -> str:
 
 
 class _Piece(NamedTuple):
-    """A parameter's squared per-sample norms (n,), and its gradients' sum weighted by factors (n,)."""
+    """A parameter's squared norms per unit (n,), and the units' gradients' sum weighted by factors (n,)."""
 
     squares: Tensor
     weighted: Callable[[Tensor], Tensor]
@@ -175,6 +170,11 @@ class _Piece(NamedTuple):
 
 def _stored(samples: Tensor) -> _Piece:
     return _Piece(torch.linalg.vector_norm(samples, dim=1).square(), lambda factors: factors @ samples)
+
+
+def _check_groups(pairs: Tensor, group: int) -> None:
+    if group < 1 or len(pairs) % group:
+        raise ValueError(f"{len(pairs)} samples are not whole units of {group}")
 
 
 def _factors(norms: Tensor, clipping_norm: float) -> Tensor:
@@ -185,27 +185,17 @@ def _scaled(gradients: Tensor, factors: Tensor) -> Tensor:
     return gradients * factors.view(-1, *(1,) * (gradients.dim() - 1))
 
 
-def _plain(layer: nn.Conv2d) -> bool:
-    known_padding = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-    return layer.groups == 1 and layer.dilation == (1, 1) and known_padding
+def _gram(layer: nn.Module, inputs: Tensor, positions: Tensor, centre: Tensor | None, group: int) -> Tensor:
+    """Squared norms (n,) of the units' gradients sum_t g_t a_t', as sum_tu (a_t . a_u) (g_t . g_u).
 
-
-def _weight_gradient(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> Tensor:
-    if type(layer) is nn.Conv2d:
-        return conv2d_weight(inputs, layer.weight.shape, gradients, layer.stride, layer.padding)
-    return gradients.flatten(0, -2).T @ inputs.flatten(0, -2)
-
-
-def _gram(layer: nn.Module, inputs: Tensor, positions: Tensor, centre: Tensor | None) -> Tensor:
-    """Squared norms (n,) of the per-sample gradients sum_t g_t a_t', as sum_tu (a_t . a_u) (g_t . g_u).
-
-    Less a centre c, also - 2 sum_t g_t' c a_t + |c|^2. In float64, because these terms may cancel: in
-    float32 a gradient could pass for smaller than it is. The sum of gradients less c is made in float32, so
-    a distance from c that is lost in its rounding counts as `ROUNDING` of |c|.
+    t runs over the positions of all samples of a unit. Less a centre c, also - 2 sum_t g_t' c a_t + |c|^2. In
+    float64, because these terms may cancel: in float32 a gradient could pass for smaller than it is. The sum
+    of gradients less c is made in float32, so a distance from c that is lost in its rounding counts as
+    `ROUNDING` of |c|.
     """
-    squares = inputs.new_empty(len(inputs))
-    c = None if centre is None else _unfolded_weight(layer, centre).double()
-    for some, unfolded in _unfolded(layer, inputs):
+    squares = inputs.new_empty(len(positions))
+    c = None if centre is None else unfold_weight(layer, centre).double()
+    for some, unfolded in unfold_inputs(layer, inputs, group):
         exact, outputs = unfolded.double(), positions[some].double()
         products = torch.bmm(exact, exact.transpose(1, 2))
         products *= torch.bmm(outputs.transpose(1, 2), outputs)
@@ -215,40 +205,3 @@ def _gram(layer: nn.Module, inputs: Tensor, positions: Tensor, centre: Tensor | 
             found -= 2 * ((exact @ c.T) * outputs.transpose(1, 2)).sum((1, 2))
         squares[some] = found.clamp(min=0).float()
     return squares
-
-
-def _positions(layer: nn.Module, gradients: Tensor) -> Tensor:
-    """Output gradients as (n, outputs, positions)."""
-    if type(layer) is nn.Conv2d:
-        return gradients.flatten(2)
-    return gradients.unsqueeze(1).flatten(1, -2).transpose(1, 2)
-
-
-def _unfolded(layer: nn.Module, inputs: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield what each position sees, (n, positions, inputs of one output), a few samples at a time.
-
-    Of a convolution in the order row, column, channel: three times as fast as `functional.unfold`.
-    """
-    if type(layer) is nn.Linear:
-        yield slice(None), inputs.unsqueeze(1).flatten(1, -2)
-        return
-    (height, width), (down, right), (top, left) = layer.kernel_size, layer.stride, layer.padding
-    step = max(1, UNFOLD_BYTES * down * right // (4 * height * width * inputs.shape[1:].numel()))
-    for start in range(0, len(inputs), step):
-        some = slice(start, start + step)
-        padded = functional.pad(inputs[some], (left, left, top, top)).permute(0, 2, 3, 1).contiguous()
-        windows = padded.unfold(1, height, down).unfold(2, width, right).permute(0, 1, 2, 4, 5, 3)
-        yield some, windows.flatten(3).flatten(1, 2)
-
-
-def _unfolded_weight(layer: nn.Module, weight: Tensor) -> Tensor:
-    """Bring weights into the order of `_unfolded`: (outputs, inputs of one output)."""
-    return (weight.permute(0, 2, 3, 1) if type(layer) is nn.Conv2d else weight).flatten(1)
-
-
-def _folded(layer: nn.Module, weight: Tensor) -> Tensor:
-    """Bring weights in the order of `_unfolded` into the layer's own."""
-    if type(layer) is nn.Linear:
-        return weight.view_as(layer.weight)
-    outputs, inputs, height, width = layer.weight.shape
-    return weight.view(outputs, height, width, inputs).permute(0, 3, 1, 2)

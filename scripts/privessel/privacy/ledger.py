@@ -3,88 +3,27 @@
 One chained file a run, `{identity}.ledger`, in the site's private state beside the master secret. Its first
 line says who and what the run is; the others are attempts and charge blocks. A step counts once an attempt:
 within an attempt it is drawn from the same key, so doing it again after a kill is a replay of the same
-release and costs nothing.
+release and costs nothing. That holds only on the machine that an attempt began on, and from a state that the
+attempt itself has made: else the same noise would cover another gradient, and the two would show it. In all
+other cases a new attempt begins, with noise and charges of its own.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from privessel.checkpoint import lock
 from privessel.errors import PrivacyError
-from privessel.privacy.accounting import Charge
+from privessel.lock import held, lock
+from privessel.privacy.account import Account, Attempt, Point, Run
 from privessel.privacy.chain import Chain, Head, append, read_chain
 from privessel.privacy.keys import MasterSecret
 
 log = logging.getLogger(__name__)
 
 FORMAT = "privessel ledger 1"
-
-
-@dataclass(frozen=True)
-class Run:
-    """Who and what a private run is: its names, its mechanism, and keyed digests of its patients."""
-
-    identity: str  # digest of all that decides its draws (keys.identity_digest)
-    cohort: str
-    architecture: str
-    level: str
-    run: int
-    unit: str  # patch or patient
-    noise_multiplier: float
-    sampling_rate: float
-    patients: tuple[tuple[str, str], ...]  # of each, the keyed digests of its id and its voxels
-
-    @property
-    def name(self) -> str:
-        """The run as a user knows it, such as wgan/noise-1/run-2."""
-        return f"{self.architecture}/{self.level}/run-{self.run}"
-
-    def __post_init__(self) -> None:
-        if self.unit not in ("patch", "patient"):
-            raise ValueError(f"the privacy unit is 'patch' or 'patient', not {self.unit!r}")
-        if not Charge(self.noise_multiplier, self.sampling_rate, 0).protected:
-            raise ValueError(f"{self.name}: a run without noise cannot be paid for, and has no ledger")
-        if not self.patients:
-            raise ValueError(f"{self.name}: a private run has patients")
-        for digests in zip(*self.patients, strict=True):
-            if len(set(digests)) < len(digests):
-                raise PrivacyError(
-                    f"{self.name}: two patients of {self.cohort} have the same id or the same scan"
-                )
-
-
-@dataclass(frozen=True)
-class Account:
-    """A run and the critic steps charged to it: blocks (attempt, first, last), `last` not included."""
-
-    run: Run
-    blocks: tuple[tuple[int, int, int], ...]
-    attempts: int
-    head: Head
-
-    @property
-    def steps(self) -> int:
-        """Steps to pay for: in every attempt each step once."""
-        total, seen = 0, (-1, 0)
-        for attempt, first, last in sorted(self.blocks):
-            reached = seen[1] if seen[0] == attempt else 0
-            total += max(0, last - max(first, reached))
-            seen = (attempt, max(last, reached))
-        return total
-
-    @property
-    def reached(self) -> int:
-        """The step that the run has come to, in whichever attempt."""
-        return max((last for _, _, last in self.blocks), default=0)
-
-    @property
-    def charge(self) -> Charge:
-        """All that the run has spent."""
-        return Charge(self.run.noise_multiplier, self.run.sampling_rate, self.steps)
 
 
 class Ledger:
@@ -94,17 +33,28 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, *, key: bytes, chain: Chain, run: Run, replays: bool, beat: Callable[[], None]
+        self,
+        path: Path,
+        *,
+        key: bytes,
+        chain: Chain,
+        run: Run,
+        point: Point,
+        machine: str | None,
+        beat: Callable[[], None],
     ) -> None:
-        self._path, self._key, self._chain, self._replays = path, key, chain, replays
+        self._path, self._key, self._chain = path, key, chain
         self.beat = beat  # to be called every few minutes, else another machine may take the run over
-        self.account = _account(path, chain) if chain.records else Account(run, (), 0, chain.head)
+        self.account = _account(path, chain) if chain.records else Account(run, (), (), chain.head)
+        # Whether what a checkpoint has not seen is done again as it was, or anew.
+        self.replays = self.account.replays(point, machine)
+        self._machine = machine
         self._charging, self._reached = False, self.account.reached  # where this process stands
 
     @property
     def attempt(self) -> int:
         """The attempt that draws are made under: part of the run's key (keys.run_key)."""
-        return self.account.attempts - 1
+        return len(self.account.attempts) - 1
 
     @property
     def head(self) -> dict[str, object]:
@@ -123,7 +73,7 @@ class Ledger:
         name, reached = self.account.run.name, self._reached
         if first > reached:
             raise ValueError(f"{name}: steps {reached}..{first} were never charged")
-        if self._charging and first < reached and not self._replays:
+        if self._charging and first < reached and self._machine is None:
             raise PrivacyError(
                 f"{name}: steps {first}..{reached} are repeated with the same noise where the same bits are "
                 "not certain; open the ledger anew, so that they get fresh noise and are charged"
@@ -146,30 +96,31 @@ def open_ledger(
     *,
     master: MasterSecret,
     run: Run,
-    replays: bool,
+    point: Point,
+    machine: str | None,
     silent_minutes: float,
-    head: Mapping[str, object] | None,
 ) -> Iterator[Ledger]:
     """Open the ledger of `run` in `folder` for this process alone, and make it when it is new.
 
-    `replays`: whether doing a step again gives the same bits (then the last attempt goes on, else a new one
-    begins, and its steps are charged anew). `head`: where the ledger must at least have stood, from the
-    checkpoint. A line that a crash cut short is removed with a warning: its charge had not returned. Raises
+    `machine` names what gives the same bits when a step is done again, None where nothing does. The last
+    attempt goes on where that repeats it (`Account.replays`); else a new one begins, and its steps are
+    charged anew. A line that a crash cut short is removed with a warning: its charge had not returned. Raises
     PrivacyError when another process holds it, when it was tampered with, or belongs to another run.
     """
     path = _path(folder, run)
     key = master.derive("ledger")
     with lock(path.with_suffix(".lock"), silent_minutes=silent_minutes) as beat:
-        chain = read_chain(path, key=key, head=_head(head))
+        chain = read_chain(path, key=key, head=_head(point.head))
         if chain.torn:
             log.warning("%s: removing %d bytes of a line that a crash cut short", path, chain.torn)
-        ledger = Ledger(path, key=key, chain=chain, run=run, replays=replays, beat=beat)
+        ledger = Ledger(path, key=key, chain=chain, run=run, point=point, machine=machine, beat=beat)
         if not chain.records:
             ledger._write({"kind": "run", "format": FORMAT} | asdict(run))
         if ledger.account.run != run:
             raise PrivacyError(f"{path}: it is the ledger of another run, {ledger.account.run.name}")
-        if not replays or not ledger.account.attempts:
-            ledger._write({"kind": "attempt", "attempt": ledger.account.attempts})
+        if not ledger.replays:
+            began = Attempt(machine, point.step, point.attempt)
+            ledger._write({"kind": "attempt", "attempt": len(ledger.account.attempts)} | asdict(began))
         yield ledger
 
 
@@ -187,6 +138,12 @@ def read_accounts(folder: Path, *, master: MasterSecret) -> list[Account]:
     key = master.derive("ledger")
     chains = [(path, read_chain(path, key=key)) for path in sorted(Path(folder).glob("*.ledger"))]
     return [_account(path, chain) for path, chain in chains if chain.records]
+
+
+def running(folder: Path, *, silent_minutes: float) -> set[str]:
+    """Return the identities of the runs in `folder` that a living process is charging."""
+    locks = Path(folder).glob("*.lock")
+    return {path.stem for path in locks if held(path, silent_minutes=silent_minutes)}
 
 
 def _path(folder: Path, run: Run) -> Path:
@@ -207,7 +164,12 @@ def _account(path: Path, chain: Chain) -> Account:
     fields = {name: value for name, value in header.items() if name not in ("kind", "format", "at")}
     run = Run(**fields | {"patients": tuple((one, other) for one, other in header["patients"])})
     blocks = tuple((r["attempt"], r["first"], r["last"]) for r in rest if r["kind"] == "charge")
-    return Account(run, blocks, sum(record["kind"] == "attempt" for record in rest), chain.head)
+    attempts = tuple(
+        Attempt(record["machine"], record["start"], record["origin"])
+        for record in rest
+        if record["kind"] == "attempt"
+    )
+    return Account(run, blocks, attempts, chain.head)
 
 
 def _covered(blocks: tuple[tuple[int, int, int], ...], *, attempt: int, first: int, last: int) -> bool:

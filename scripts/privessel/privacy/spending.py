@@ -1,14 +1,14 @@
 """What patients have spent over all their private runs, and whether a planned run fits the budget."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from privessel.errors import PrivacyError
+from privessel.privacy.account import Account, Run
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head
 from privessel.privacy.keys import MasterSecret
-from privessel.privacy.ledger import Account, Run
 
 Digests = tuple[str, str]
 
@@ -70,34 +70,49 @@ def check_budget(
     accounts: Sequence[Account],
     *,
     run: Run,
-    steps: int,
     start: int,
     replays: bool,
+    running: Collection[str],
     patients: Mapping[str, Digests],
     epsilon: float,
     delta: float,
 ) -> Spent:
-    """Return what the worst-off patient will have spent after `steps` of `run`; refuse more than `epsilon`.
+    """Return what the worst-off patient will have spent at the end of `run`; refuse more than `epsilon`.
 
-    To be called before the first step. `patients` are those of `run`, `start` is the step that it goes on
-    from (0, or its checkpoint's), `replays` as in `ledger.open_ledger`. What `run` has been charged counts,
-    and the steps it will still be charged for. Raises PrivacyError with the remedy.
+    To be called before the first step, when the run's own ledger is open: runs that are `running` count with
+    all their steps, so that two that start together cannot both take what is left. `patients` are those of
+    `run`, `start` is the step that it goes on from (0, or its checkpoint's), `replays` as in
+    `Ledger.replays`. What any run was charged counts. Raises PrivacyError with the remedy, but not for a run
+    that will be charged nothing more.
     """
-    others = [account for account in accounts if account.run.identity != run.identity]
-    own = next((account for account in accounts if account.run.identity == run.identity), None)
-    charged, reached = (own.steps, own.reached) if own else (0, 0)
-    total = charged + max(0, steps - (max(start, reached) if replays else start))
-    planned = Account(run, ((0, 0, total),), attempts=1, head=Head(0, ""))
-    worst = spent_by_patient([*others, planned], patients=patients, delta=delta)[0]
-    if worst.epsilon > epsilon:
+    planned = []
+    for account in accounts:
+        if account.run.identity == run.identity:
+            continue
+        total = account.steps
+        if account.run.identity in running:
+            total = account.total(start=account.reached, replays=True)
+        planned.append(_settled(account.run, total))
+    own = next(
+        (account for account in accounts if account.run.identity == run.identity),
+        Account(run, (), (), Head(0, "")),
+    )
+    total = own.total(start=start, replays=replays)
+    worst = spent_by_patient([*planned, _settled(run, total)], patients=patients, delta=delta)[0]
+    if worst.epsilon > epsilon and total > own.steps:
         alone = composed_epsilon([Charge(run.noise_multiplier, run.sampling_rate, total)], delta=delta)
         raise PrivacyError(
             f"{run.name}: patient {worst.patient} would have spent eps {worst.epsilon:.4g} of {epsilon:.4g} "
             f"at delta {delta:.3g}: this run alone {alone:.4g}, {len(worst.runs)} with it "
-            f"({', '.join(worst.runs)}). Train with more noise or fewer steps, or raise "
-            "privacy.budget.epsilon if what the patients agreed to covers it"
+            f"({', '.join(worst.runs)}). Nothing was trained or charged. Train with more noise or fewer "
+            "steps, or raise privacy.budget.epsilon if what the patients agreed to covers it"
         )
     return worst
+
+
+def _settled(run: Run, steps: int) -> Account:
+    """Return the account of a run that was charged so many steps, in whichever attempts."""
+    return Account(run, ((0, 0, steps),), (), Head(0, ""))
 
 
 def _same_people(pairs: Sequence[Digests]) -> dict[str, str]:

@@ -1,0 +1,101 @@
+"""The site that answers for its patients: its secret and ledgers, and what a patient may spend there."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from privessel.errors import PrivacyError
+from privessel.privacy.account import Account, Point, Run
+from privessel.privacy.keys import MasterSecret, Stream, create_master, load_master, run_key
+from privessel.privacy.ledger import Ledger, open_ledger, read_accounts, running
+from privessel.privacy.spending import Digests, check_budget, digest_patients
+
+log = logging.getLogger(__name__)
+
+SECRET = "master.key"
+
+
+@dataclass(frozen=True)
+class Site:
+    """The folder of secret and ledgers (`privacy.state`), and the eps, at `delta`, of a patient's budget."""
+
+    state: Path
+    epsilon: float
+    delta: float
+
+    @classmethod
+    def described(cls, privacy: Mapping) -> "Site":
+        """Return the site of a config's `privacy`: its `state` and its `budget`."""
+        return cls(Path(privacy["state"]).expanduser(), **privacy["budget"])
+
+    def found(self) -> Path:
+        """Make the master secret, once for all studies of a site; return its path. It is never replaced.
+
+        Raises PrivacyError where there is one, and where ledgers lie without one: they were made under a
+        secret that is lost, and a new one could not read what patients have spent.
+        """
+        if any(self.state.glob("*.ledger")) and not (self.state / SECRET).exists():
+            raise PrivacyError(
+                f"{self.state} has ledgers but not the master secret they were made under: restore "
+                f"{self.state / SECRET} from a backup. Without it nobody can tell what patients have spent"
+            )
+        create_master(self.state / SECRET)
+        return self.state / SECRET
+
+    def accounts(self) -> list[Account]:
+        """Return what every private run of the site has been charged."""
+        return read_accounts(self.state, master=self._master())
+
+    def digests(self, voxels: Mapping[str, str]) -> dict[str, Digests]:
+        """Return the keyed digests of patients; `voxels` is the digest of each one's scan, by id."""
+        return digest_patients(self._master(), voxels)
+
+    def _master(self) -> MasterSecret:
+        return load_master(self.state / SECRET)
+
+
+@dataclass(frozen=True)
+class PaidRun:
+    """A private run on patients of a site, before it is opened.
+
+    patients: of each, by id, the keyed digests; machine: what computes the same bits again, None: nothing.
+    """
+
+    site: Site
+    run: Run
+    patients: Mapping[str, Digests]
+    machine: str | None
+
+    @contextmanager
+    def open(self, point: Point, *, silent_minutes: float) -> Iterator[tuple[Stream, Ledger]]:
+        """Open the run's ledger where it goes on from `point`; yield its draws and the ledger.
+
+        Raises PrivacyError before any step where the budget does not cover the run, and as `open_ledger`.
+        """
+        site, master = self.site, load_master(self.site.state / SECRET)
+        with open_ledger(
+            site.state,
+            master=master,
+            run=self.run,
+            point=point,
+            machine=self.machine,
+            silent_minutes=silent_minutes,
+        ) as ledger:
+            worst = check_budget(
+                site.accounts(),
+                run=self.run,
+                start=point.step,
+                replays=ledger.replays,
+                running=running(site.state, silent_minutes=silent_minutes),
+                patients=self.patients,
+                epsilon=site.epsilon,
+                delta=site.delta,
+            )
+            log.info(
+                "%s, attempt %d: at its end a patient will have spent at most eps %.4g of %.4g at delta "
+                "%.3g, over %d runs",
+                self.run.name, ledger.attempt, worst.epsilon, site.epsilon, site.delta, len(worst.runs),
+            )  # fmt: skip
+            yield Stream(run_key(master, identity=self.run.identity, attempt=ledger.attempt)), ledger

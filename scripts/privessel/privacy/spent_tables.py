@@ -1,0 +1,71 @@
+"""What a cohort's patients have spent, as tables and as text for a terminal."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from privessel.privacy.account import Account
+from privessel.privacy.accounting import composed_epsilon
+from privessel.privacy.spending import Digests, spent_by_patient
+
+RUN_COLUMNS = [
+    "cohort", "run", "identity", "unit", "noise_multiplier", "sampling_rate", "steps", "planned_steps",
+    "attempts", "epsilon", "delta",
+]  # fmt: skip
+
+
+def tabulate_runs(accounts: Sequence[Account], *, delta: float) -> pd.DataFrame:
+    """Return a row per private run of a site: its mechanism, its steps, and eps at `delta` by itself."""
+    rows = [
+        (
+            account.run.cohort,
+            account.run.name,
+            account.run.identity[:12],
+            account.run.unit,
+            account.run.noise_multiplier,
+            account.run.sampling_rate,
+            account.steps,
+            account.run.steps,
+            len(account.attempts),
+            composed_epsilon([account.charge], delta=delta),
+            delta,
+        )
+        for account in accounts
+    ]
+    return pd.DataFrame(rows, columns=RUN_COLUMNS).sort_values(["cohort", "run"], ignore_index=True)
+
+
+def tabulate_patients(
+    accounts: Sequence[Account], *, patients: Mapping[str, Digests], epsilon: float, delta: float
+) -> pd.DataFrame:
+    """Return a row per patient, the largest eps first: the cost of all its runs, of a budget `epsilon`."""
+    spent = spent_by_patient(accounts, patients=patients, delta=delta)
+    rows = [(one.patient, one.epsilon, epsilon, delta, one.unit or "", " ".join(one.runs)) for one in spent]
+    return pd.DataFrame(rows, columns=["patient", "epsilon", "budget", "delta", "unit", "runs"])
+
+
+def tell_spent(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) -> str:
+    """Return both tables as text: the site's runs, and groups of the cohort's patients who spent the same."""
+    budget, delta = patients["budget"].iloc[0], patients["delta"].iloc[0]
+    lines = [f"Private runs of this site, eps at delta {delta:.3g}:"]
+    heads = ("cohort", "run", "unit", "noise", "rate", "steps", "of", "attempts", "eps alone")
+    lines.append("{:<14}{:<24}{:<9}{:>7}{:>10}{:>10}{:>10}{:>9}{:>11}".format(*heads))
+    lines += [
+        f"{row.cohort:<14}{row.run:<24}{row.unit:<9}{row.noise_multiplier:>7.4g}{row.sampling_rate:>10.3g}"
+        f"{row.steps:>10,}{row.planned_steps:>10,}{row.attempts:>9}{row.epsilon:>11.4g}"
+        for row in runs.itertuples()
+    ] or ["none"]
+    lines += ["", f"Training patients of {cohort}, all their runs composed, of a budget of eps {budget:g}:"]
+    for (spent, names), group in patients.groupby(["epsilon", "runs"], sort=False):
+        told = f"{len(group)} patients: eps {spent:.4g}"
+        if names:
+            told += f" in {len(names.split())} runs ({names})"
+        lines += textwrap.wrap(told, 110, subsequent_indent="    ")
+    if "patch" in set(patients["unit"]):
+        lines += [
+            "",
+            "eps is of one patch; runs on different patches compose as if a patient's patch were the same.",
+            "For a whole patient it is more: the privacy.json of each run says how much.",
+        ]
+    return "\n".join(lines)

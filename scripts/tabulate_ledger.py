@@ -1,0 +1,23 @@
+"""Tabulate what the site's private runs have cost, and each training patient over all of them."""
+
+from pathlib import Path
+
+from privessel.atomic import atomic_path
+from privessel.checked import read_voxels
+from privessel.job import logged
+from privessel.privacy.site import Site
+from privessel.privacy.spent_tables import tabulate_patients, tabulate_runs
+
+with logged(snakemake.log[0]):
+    site = Site.described(snakemake.config["privacy"])
+    patients = site.digests(read_voxels(Path(snakemake.input.patients)))
+    accounts = site.accounts()
+    tables = {
+        snakemake.output.runs: tabulate_runs(accounts, delta=site.delta),
+        snakemake.output.patients: tabulate_patients(
+            accounts, patients=patients, epsilon=site.epsilon, delta=site.delta
+        ),
+    }
+    for path, table in tables.items():
+        with atomic_path(Path(path)) as partial:
+            table.to_csv(partial, index=False)
