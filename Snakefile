@@ -23,7 +23,7 @@ wildcard_constraints:
     cohort="|".join(map(re.escape, COHORTS)),
     patient="[A-Za-z0-9][A-Za-z0-9._-]*",
     arch=config["arch"],
-    level=r"inf|noise-\d+(?:\.\d+)?",
+    level=r"inf|(?:noise|eps)-\d+(?:\.\d+)?",
     run=r"\d+",
     epoch=r"\d+",
     setting="lr-[^/]+",

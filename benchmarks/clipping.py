@@ -1,6 +1,6 @@
 """What privacy costs a critic step: time and memory of every route, as ratios to the step without privacy.
 
-    python benchmarks/clipping.py                  # the table of the README, about ten minutes on two cores
+    python benchmarks/clipping.py                  # the table of the README, about 20 minutes on two cores
     python benchmarks/clipping.py --device cuda
 
 A step samples, bounds the gradients of real patches and fakes, adds noise, moves the optimiser and clips the
@@ -202,7 +202,8 @@ def measure_times(width: int, batch: int, *, device: str, rounds: int) -> dict[s
     for route, step in steps.items():
         step.take(route)
     ratios, seconds = {route: [] for route in ROUTES}, []
-    for _ in range(rounds):
+    for number in range(rounds):
+        print(f"{width}/{batch}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
         spent = {route: timed(step, route) for route, step in steps.items()}
         # Once more at the round's end, so that a machine that drifts shows on both sides.
         reference = (spent[REFERENCE] + timed(steps[REFERENCE], REFERENCE)) / 2
@@ -272,7 +273,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=json.loads, default=SIZES, help="[[width, batch], ...]")
     parser.add_argument("--peak", type=json.loads, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -295,6 +296,7 @@ def main() -> None:
             table[route].append(
                 f"{ratio['ratio']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f}), {memory:.2f}"
             )
+            print(f"{width}/{batch} {route}: {table[route][-1]}", file=sys.stderr, flush=True)
     heads = [f"{width}/{batch}" for width, batch in asked.sizes]
     print("| route, width/batch: time (range), memory | " + " | ".join(heads) + " |")
     print("|---|" + "---|" * len(heads))

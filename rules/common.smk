@@ -111,9 +111,9 @@ CONTROLS = [
 
 
 def planned_mechanism():
-    """What the private levels will do, as `planner.plan_levels` takes it: up to the last kept epoch."""
+    """What the private levels will do, as `planner.plan_levels` takes it: all steps of a run."""
     training, patients = gan_training("noise-1"), len(ids(config["train_cohort"], "train"))
-    steps = max(training["kept_epochs"]) * training["steps_per_epoch"] * training["critic_steps"]
+    steps = training["epochs"] * training["steps_per_epoch"] * training["critic_steps"]
     unit = config["privacy"]["unit"]
     return {
         "sampling_rate": training["batch"] / privacy_units(),

@@ -32,6 +32,7 @@ rule gan:
             "privacy/ledger",
             "privacy/losses",
             "privacy/patient",
+            "privacy/planner",
             "privacy/site",
             "privacy/spending",
         ),
@@ -83,7 +84,7 @@ use rule gan as private_gan with:
         history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
     wildcard_constraints:
-        level=r"noise-\d+(?:\.\d+)?",
+        level=r"(?:noise|eps)-\d+(?:\.\d+)?",
 
 
 rule synthetic:

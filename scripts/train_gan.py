@@ -8,7 +8,6 @@ import torch
 from privessel.device import pick_device
 from privessel.gan_run import GanRun
 from privessel.gans import GanShape
-from privessel.hyperparameters import GanTraining
 from privessel.job import logged
 from privessel.patches import load, rescale
 from privessel.privacy.site import Site
@@ -24,7 +23,7 @@ with logged(snakemake.log[0]):
     run = GanRun(wildcards.arch, wildcards.level, int(wildcards.run), params.cohort)
     patches = load([Path(path) for path in snakemake.input.patches])
     shape = GanShape(patch=params.patch_size, **{key: keys.pop(key) for key in SHAPE})
-    training = GanTraining(noise_multiplier=run.noise_multiplier, **keys, **params.privacy)
+    training = run.training(patches, **keys, **params.privacy)
     setting = {"training": training, "patches": patches}
     code = map(Path, snakemake.input.code)
     identity = run.identity(shape=shape, code=code, device=device, threads=threads, **setting)

@@ -126,9 +126,20 @@ def test_a_delta_that_would_allow_to_publish_a_unit_is_refused_before_training(w
         source(training=replace(TRAINING, **wrong))
 
 
+SETTINGS = {name: value for name, value in vars(TRAINING).items() if name != "noise_multiplier"}
+
+
 @pytest.mark.parametrize(("level", "noise"), [("inf", None), ("noise-0.65", 0.65), ("noise-2", 2.0)])
 def test_the_noise_multiplier_is_in_the_level_s_name(level, noise):
-    assert replace(RUN, level=level).noise_multiplier == noise
+    found = replace(RUN, level=level).training(PATCHES, **SETTINGS)
+    assert found == replace(TRAINING, noise_multiplier=noise)
+
+
+@pytest.mark.parametrize("unit", ["patch", "patient"])
+def test_a_level_may_be_named_by_its_eps_and_gets_the_least_noise_that_keeps_it_to_the_run_s_last_step(unit):
+    found = replace(RUN, level="eps-5").training(PATCHES, **SETTINGS | {"unit": unit, "kept_epochs": (1,)})
+    given = {"sampling_rate": 4 / 40 if unit == "patch" else 4 / 5, "steps": 24, "delta": found.unit_delta}
+    assert 4.9 < epsilon(noise_multiplier=found.noise_multiplier, **given) <= 5
 
 
 def test_an_identity_changes_with_everything_that_decides_the_weights(tmp_path):
@@ -174,10 +185,13 @@ def test_privacy_record_of_the_paper_s_run_has_the_valid_and_the_published_eps()
     json.dumps(record, allow_nan=False)
 
 
-def test_privacy_record_counts_a_step_as_often_as_it_was_charged_and_names_the_ledger_s_head():
-    account = Account(None, ((0, 0, 16), (1, 8, 24)), (None, None), Head(5, "abc"))
+def test_privacy_record_counts_a_step_as_often_as_it_was_charged_and_names_the_ledger_s_head(site, scans):
+    run = source(site=site, scans=scans).run
+    account = Account(run, ((0, 0, 16), (1, 8, 24)), (None, None), Head(5, "abc"))
     record = RUN.record(TRAINING, PATCHES, account)
-    assert record["ledger"] == {"attempts": 2, "lines": 5, "mac": "abc"}
+    assert record["ledger"] == {
+        "identity": run.identity, "attempts": 2, "lines": 5, "mac": "abc",
+    }  # fmt: skip
     assert record["public_key"] is False
     for epoch, steps in (("1", 8), ("3", 32)):
         assert record["epochs"][epoch]["charged_steps"] == steps

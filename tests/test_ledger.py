@@ -468,6 +468,46 @@ def test_all_ledgers_of_a_site_are_read(tmp_path):
     assert read(tmp_path, run_of("never")) is None
 
 
+def test_a_ledger_that_was_removed_is_missed_by_its_run_s_name(tmp_path):
+    for number in (1, 2):
+        with opened(tmp_path, run_of(str(number) * 64, run=number)) as ledger:
+            ledger.charge(0, 5)
+    (tmp_path / f"{'1' * 64}.ledger").unlink()
+    with pytest.raises(
+        PrivacyError, match=r"111\.ledger, the ledger of wgan/noise-1/run-1 on site, is missing"
+    ):
+        read_accounts(tmp_path, master=MASTER)
+
+
+def test_a_run_that_died_before_it_was_registered_is_registered_when_it_goes_on(tmp_path):
+    with opened(tmp_path):
+        pass
+    (tmp_path / "runs.register").unlink()
+    assert len(read_accounts(tmp_path, master=MASTER)) == 1
+    with opened(tmp_path):
+        pass
+    ledger_file(tmp_path).unlink()
+    with pytest.raises(PrivacyError, match="is missing"):
+        read_accounts(tmp_path, master=MASTER)
+
+
+def _open_many(folder, first):
+    for number in range(first, first + 20):
+        with opened(folder, run_of(f"{number:064d}", run=number)):
+            pass
+
+
+def test_runs_that_start_at_the_same_time_are_all_registered(tmp_path):
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_open_many, args=(tmp_path, first)) for first in (1, 101)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert len((tmp_path / "runs.register").read_text().splitlines()) == 40
+    assert len(read_accounts(tmp_path, master=MASTER)) == 40
+
+
 # --- Tables and text -------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from privessel.privacy.account import Account, Run
 from privessel.privacy.accounting import check_delta, epsilon, epsilon_published
 from privessel.privacy.keys import Stream, identity_digest, public_key
 from privessel.privacy.patient import patient_statement
+from privessel.privacy.planner import noise_of
 from privessel.privacy.site import PaidRun, Site
 
 LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")  # named in privacy.json
@@ -22,7 +23,7 @@ LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")  # named 
 
 @dataclass(frozen=True)
 class GanRun:
-    """What names a run: architecture, level (`inf`, `noise-0.65`), number, and the cohort it learns from."""
+    """What names a run: architecture, level (`inf`, `noise-0.65`, `eps-5`), number and training cohort."""
 
     arch: str
     level: str
@@ -34,10 +35,18 @@ class GanRun:
         """The run's folder under gan/."""
         return f"{self.arch}/{self.level}/run-{self.number}"
 
-    @property
-    def noise_multiplier(self) -> float | None:
-        """Noise in units of the clipping norm; None at level `inf`."""
-        return None if self.level == "inf" else float(self.level.removeprefix("noise-"))
+    def training(self, patches: Patches, **settings: object) -> GanTraining:
+        """Return the hyper-parameters at this level: `settings` are all but its noise multiplier.
+
+        Of a level such as eps-5 the noise is calibrated to all steps of the run, also those after the last
+        kept epoch: they are charged too.
+        """
+        private = self.level != "inf"
+        given = GanTraining(noise_multiplier=1.0 if private else None, **settings)
+        steps = given.steps * given.critic_steps
+        rate, delta = _rate(given, patches), given.unit_delta
+        noise = noise_of(self.level, sampling_rate=rate, steps=steps, delta=delta)
+        return replace(given, noise_multiplier=noise)
 
     def identity(
         self,
@@ -148,7 +157,10 @@ class GanRun:
                 "sampling_rate": rate,
                 "fakes": training.fakes,
             }
-        ledger = {"ledger": {"attempts": len(account.attempts), **asdict(account.head)}} if account else {}
+        ledger = {}
+        if account:
+            stood = {"identity": account.run.identity, "attempts": len(account.attempts)}
+            ledger = {"ledger": stood | asdict(account.head)}
         return (
             record
             | ledger

@@ -204,7 +204,7 @@ def _norm(net: nn.Module) -> float:
 def _tell(training: GanTraining, *, step: int, rate: float) -> None:
     left = timedelta(seconds=round((training.steps - step) / rate))
     epoch = (step - 1) // training.steps_per_epoch + 1
-    level = f"noise {training.noise_multiplier:g}" if training.private else "no noise"
+    level = f"noise {training.noise_multiplier:.4g}" if training.private else "no noise"
     log.info(
         "GAN, %s: epoch %d of %d, step %d of %d, %.2f steps/s, %s left",
         level, epoch, training.epochs, step, training.steps, rate, left,

@@ -97,7 +97,7 @@ def format_eps(eps: float) -> str:
 
 def format_noise(noise_multiplier: float) -> str:
     """Return a noise multiplier as printed on axes and in tables, `–` where there is none."""
-    return f"{noise_multiplier:g}" if np.isfinite(noise_multiplier) else "–"
+    return f"{noise_multiplier:.3g}" if np.isfinite(noise_multiplier) else "–"
 
 
 def place_axes(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:

@@ -6,8 +6,11 @@ within an attempt it is drawn from the same key, so doing it again after a kill 
 release and costs nothing. That holds only on the machine that an attempt began on, and from a state that the
 attempt itself has made: else the same noise would cover another gradient, and the two would show it. In all
 other cases a new attempt begins, with noise and charges of its own.
+
+A register, chained too, lists every run that ever had a ledger, so that one that was removed is missed.
 """
 
+import fcntl
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +27,7 @@ from privessel.privacy.keys import MasterSecret
 log = logging.getLogger(__name__)
 
 FORMAT = "privessel ledger 1"
+REGISTER = "runs.register"
 
 
 class Ledger:
@@ -118,6 +122,7 @@ def open_ledger(
             ledger._write({"kind": "run", "format": FORMAT} | asdict(run))
         if ledger.account.run != run:
             raise PrivacyError(f"{path}: it is the ledger of another run, {ledger.account.run.name}")
+        _register(Path(folder), run, key=key)
         if not ledger.replays:
             began = Attempt(machine, point.step, point.attempt)
             ledger._write({"kind": "attempt", "attempt": len(ledger.account.attempts)} | asdict(began))
@@ -134,8 +139,18 @@ def read_account(
 
 
 def read_accounts(folder: Path, *, master: MasterSecret) -> list[Account]:
-    """Read and verify every ledger in `folder`, changing none; PrivacyError names one that is damaged."""
+    """Read and verify every ledger in `folder`, changing none.
+
+    Raises PrivacyError naming one that is damaged, or that the register lists and that is not there.
+    """
     key = master.derive("ledger")
+    for record in read_chain(Path(folder) / REGISTER, key=key).records:
+        path = Path(folder) / f"{record['identity']}.ledger"
+        if not path.exists():
+            raise PrivacyError(
+                f"{path}, the ledger of {record['name']} on {record['cohort']}, is missing: charges were "
+                "removed. Restore the file from a backup"
+            )
     chains = [(path, read_chain(path, key=key)) for path in sorted(Path(folder).glob("*.ledger"))]
     return [_account(path, chain) for path, chain in chains if chain.records]
 
@@ -148,6 +163,17 @@ def running(folder: Path, *, silent_minutes: float) -> set[str]:
 
 def _path(folder: Path, run: Run) -> Path:
     return Path(folder) / f"{run.identity}.ledger"
+
+
+def _register(folder: Path, run: Run, *, key: bytes) -> None:
+    """List a run in the register of its site, once; its ledger is on disk, and nothing charged to it yet."""
+    path = folder / REGISTER
+    with path.with_suffix(".guard").open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # for the moment of one line
+        chain = read_chain(path, key=key)
+        if run.identity not in {record["identity"] for record in chain.records}:
+            record = {"identity": run.identity, "name": run.name, "cohort": run.cohort}
+            append(path, record, key=key, chain=chain)
 
 
 def _head(head: Mapping[str, object] | None) -> Head | None:

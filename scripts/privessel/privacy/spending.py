@@ -104,7 +104,7 @@ def check_budget(
         raise PrivacyError(
             f"{run.name}: patient {worst.patient} would have spent eps {worst.epsilon:.4g} of {epsilon:.4g} "
             f"at delta {delta:.3g}: this run alone {alone:.4g}, {len(worst.runs)} with it "
-            f"({', '.join(worst.runs)}). Nothing was trained or charged. Train with more noise or fewer "
+            f"({', '.join(worst.runs)}). No step was taken. Train with more noise or fewer "
             "steps, or raise privacy.budget.epsilon if what the patients agreed to covers it"
         )
     return worst
