@@ -53,7 +53,7 @@ class Step:
         self.critic = Critic(shape).to(device, memory_format=layout)
         self.optimiser = torch.optim.RMSprop(self.critic.parameters(), lr=5e-5)
         self.batch, self.device, self.number = batch, device, 0
-        self.stream = Stream(bytes(32))
+        self.stream = Stream(bytes(32), threads=torch.get_num_threads())
         self.patches = torch.rand(2 * batch, 2, PATCH, PATCH, device=device)
         self.fakes = torch.rand(batch, 2, PATCH, PATCH, device=device)
         self.mechanism = Mechanism(

@@ -253,6 +253,14 @@ def test_a_draw_of_nothing_is_empty():
     assert Stream(bytes(32)).uniform("noise", 0, 0).shape == (0,)
 
 
+@pytest.mark.parametrize("size", [0, 5, CHUNK, 3 * CHUNK + 7, 8 * CHUNK])
+def test_the_number_of_threads_changes_no_draw(size):
+    streams = [Stream(bytes(range(32)), threads=threads) for threads in (1, 2, 5)]
+    for step in (3, 4, 3):
+        draws = [stream.normal("noise", step, size) for stream in streams]
+        assert all(np.array_equal(one, draws[0]) for one in draws)
+
+
 def test_draws_refuse_impossible_steps_and_keys():
     with pytest.raises(ValueError, match="step"):
         Stream(bytes(32)).normal("noise", -1, 1)

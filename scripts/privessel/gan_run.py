@@ -91,7 +91,7 @@ class GanRun:
         if training.private:
             check_delta(delta=training.unit_delta, units=units, release=False)
         if site is None or not training.private:
-            return Stream(public_key(seed=seed, name=self.name))
+            return Stream(public_key(seed=seed, name=self.name), threads=identity["threads"])
         voxels = read_voxels(scans)
         digests = site.digests({patient: voxels[patient] for patient in patches.patients})
         run = Run(
@@ -106,7 +106,8 @@ class GanRun:
             steps=training.steps * training.critic_steps,
             patients=tuple(digests.values()),
         )
-        return PaidRun(site, run, digests, replaying_machine(str(identity["device"])))
+        machine = replaying_machine(str(identity["device"]))
+        return PaidRun(site, run, digests, machine=machine, threads=identity["threads"])
 
     def record(self, training: GanTraining, patches: Patches, account: Account | None) -> dict:
         """Return what privacy.json says of the finished run: its mechanism, and each kept epoch three ways.

@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,14 +156,17 @@ class Stream:
 
     Every kind of draw and purpose has its own AES key, derived from `key` by HKDF; the step is the high half
     of the counter. Draws of different purposes or steps never overlap, and any can be repeated in any order.
+    Normals are drawn by several `threads`, whose number changes no draw.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, threads: int = 1) -> None:
         if len(key) != SECRET_BYTES:
             raise ValueError(f"a stream's key has {SECRET_BYTES} bytes, not {len(key)}")
         self._key = key
-        self._generators: dict[tuple[str, str], tuple[np.random.Generator, AESCounter, dict]] = {}
+        self._generators: dict[tuple[str, str, int], tuple[np.random.Generator, AESCounter, dict]] = {}
         self._lock = threading.Lock()
+        self._threads = threads
+        self._workers = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __repr__(self) -> str:
         return "Stream(key hidden)"
@@ -171,10 +175,19 @@ class Stream:
         """Draw standard normals, float32 of `shape`, drawn in float64 and rounded once."""
         drawn = np.empty(shape, np.float32)
         flat = drawn.reshape(-1)
+        chunks = -(-flat.size // CHUNK)
+
+        def fill(worker: int) -> None:
+            for chunk in range(worker, chunks, self._threads):
+                part = flat[chunk * CHUNK : (chunk + 1) * CHUNK]
+                part[...] = self._at("normal", purpose, step, chunk, worker).standard_normal(part.size)
+
         with self._lock:
-            for chunk, start in enumerate(range(0, flat.size, CHUNK)):
-                part = flat[start : start + CHUNK]
-                part[...] = self._at("normal", purpose, step, chunk).standard_normal(part.size)
+            if self._workers is None or chunks < 2:
+                for worker in range(self._threads):
+                    fill(worker)
+            else:
+                list(self._workers.map(fill, range(self._threads)))
         return drawn
 
     def uniform(self, purpose: str, step: int, n: int) -> np.ndarray:
@@ -185,17 +198,17 @@ class Stream:
                 self._at("uniform", purpose, step, chunk).random(out=drawn[start : start + CHUNK])
         return drawn
 
-    def _at(self, kind: str, purpose: str, step: int, chunk: int) -> np.random.Generator:
-        """Return the generator of (kind, purpose), set to the start of a step's chunk."""
+    def _at(self, kind: str, purpose: str, step: int, chunk: int, worker: int = 0) -> np.random.Generator:
+        """Return a worker's generator of (kind, purpose), set to the start of a step's chunk."""
         if not 0 <= step < 1 << 64:
             raise ValueError(f"a step is counted from 0, not {step}")
         if chunk >= 1 << _CHUNK_BITS:
             raise ValueError(f"one draw has at most {CHUNK << _CHUNK_BITS} values")
-        if (kind, purpose) not in self._generators:
+        if (kind, purpose, worker) not in self._generators:
             aes = hkdf(self._key, info=_joined("privessel draws", kind, purpose), length=16)
             bits = AESCounter(key=int.from_bytes(aes, "little"))
-            self._generators[kind, purpose] = np.random.Generator(bits), bits, bits.state
-        generator, bits, state = self._generators[kind, purpose]
+            self._generators[kind, purpose, worker] = np.random.Generator(bits), bits, bits.state
+        generator, bits, state = self._generators[kind, purpose, worker]
         # Setting the state costs 5 us, a new generator 55. The buffer holds four blocks: four next counters.
         first = chunk << _BLOCK_BITS
         state["s"]["counter"] = np.array([half for i in range(4) for half in (first + i, step)], np.uint64)

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.grad import conv2d_weight
 
 from privessel.errors import PrivacyError
 
 KNOWN = (nn.Conv2d, nn.Linear)
-UNFOLD_BYTES = 1 << 20  # unfolded inputs held at a time, so that they stay in the cache
+CACHED = 1 << 20  # bytes of unfolded inputs that stay in a core's cache
 
 
 def check_layers(critic: nn.Module) -> None:
@@ -40,13 +39,6 @@ def _plain(layer: nn.Conv2d) -> bool:
     return layer.groups == 1 and layer.dilation == (1, 1) and known_padding
 
 
-def weight_gradient(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> Tensor:
-    """Return the gradient of a layer's weight, summed over all samples."""
-    if type(layer) is nn.Conv2d:
-        return conv2d_weight(inputs, layer.weight.shape, gradients, layer.stride, layer.padding)
-    return gradients.flatten(0, -2).T @ inputs.flatten(0, -2)
-
-
 def output_positions(layer: nn.Module, gradients: Tensor, group: int) -> Tensor:
     """Output gradients as (units, outputs, positions of all samples of a unit)."""
     if type(layer) is nn.Conv2d:
@@ -56,8 +48,10 @@ def output_positions(layer: nn.Module, gradients: Tensor, group: int) -> Tensor:
     return each if group == 1 else each.unflatten(0, (-1, group)).transpose(1, 2).flatten(2)
 
 
-def unfold_inputs(layer: nn.Module, inputs: Tensor, group: int) -> Iterator[tuple[slice, Tensor]]:
-    """Yield what each position sees, (units, positions, inputs of one output), a few units at a time.
+def unfold_inputs(
+    layer: nn.Module, inputs: Tensor, group: int, *, held: int = CACHED
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yield what each position sees, (units, positions, inputs of one output), about `held` bytes at a time.
 
     Of a convolution in the order row, column, channel: three times as fast as `functional.unfold`.
     """
@@ -65,12 +59,12 @@ def unfold_inputs(layer: nn.Module, inputs: Tensor, group: int) -> Iterator[tupl
         yield slice(None), inputs.unsqueeze(1).flatten(1, -2).unflatten(0, (-1, group)).flatten(1, 2)
         return
     (height, width), (down, right), (top, left) = layer.kernel_size, layer.stride, layer.padding
-    held = UNFOLD_BYTES * down * right // (4 * height * width * inputs.shape[1:].numel())
-    step = max(1, held // group)
+    samples = held * down * right // (4 * height * width * inputs.shape[1:].numel())
+    step = max(1, samples // group)
     for start in range(0, len(inputs) // group, step):
         some = slice(start, start + step)
-        samples = inputs[group * start : group * (start + step)]
-        padded = functional.pad(samples, (left, left, top, top)).permute(0, 2, 3, 1).contiguous()
+        part = inputs[group * start : group * (start + step)]
+        padded = functional.pad(part, (left, left, top, top)).permute(0, 2, 3, 1).contiguous()
         windows = padded.unfold(1, height, down).unfold(2, width, right).permute(0, 1, 2, 4, 5, 3)
         yield some, windows.flatten(3).flatten(1, 2).unflatten(0, (-1, group)).flatten(1, 2)
 

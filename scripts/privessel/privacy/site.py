@@ -67,6 +67,7 @@ class PaidRun:
     run: Run
     patients: Mapping[str, Digests]
     machine: str | None
+    threads: int = 1  # that draw noise
 
     @contextmanager
     def open(self, point: Point, *, silent_minutes: float) -> Iterator[tuple[Stream, Ledger]]:
@@ -98,4 +99,5 @@ class PaidRun:
                 "%.3g, over %d runs",
                 self.run.name, ledger.attempt, worst.epsilon, site.epsilon, site.delta, len(worst.runs),
             )  # fmt: skip
-            yield Stream(run_key(master, identity=self.run.identity, attempt=ledger.attempt)), ledger
+            key = run_key(master, identity=self.run.identity, attempt=ledger.attempt)
+            yield Stream(key, threads=self.threads), ledger
