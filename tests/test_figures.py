@@ -40,6 +40,7 @@ def rows(source, kind, dsc, *, validation=0.5, cohorts=COHORTS, noise=np.nan, ru
                 "epoch": 50 if np.isfinite(run) else np.nan,
                 "eps": eps,
                 "eps_published": published,
+                "unit": "patch" if np.isfinite(noise) else "",
                 "setting": "a",
                 "validation_dsc": validation,
                 "cohort": cohort,

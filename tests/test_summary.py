@@ -22,6 +22,7 @@ def rows(source, kind, a, b, *, noise=np.nan, run=np.nan, validation=0.5, empty=
             "epoch": 5,
             "eps": eps,
             "eps_published": published,
+            "unit": "patch" if np.isfinite(noise) else "",
             "validation_dsc": validation,
             "cohort": cohort,
             "patient": f"{cohort}-{k}",
@@ -142,3 +143,10 @@ def test_pictures_are_listed_and_missing_ones_marked(tmp_path):
     assert f"  {drawn}" in lines
     assert f"  {lost} (missing)" in lines
     assert "No figures were drawn." in said(demo())
+
+
+@pytest.mark.parametrize("unit", ["patch", "patient"])
+def test_the_summary_says_whom_the_eps_protects(unit):
+    scores = demo()
+    scores["unit"] = scores["unit"].replace("patch", unit)
+    assert f"valid for one training {unit} (PLD)" in said(scores)

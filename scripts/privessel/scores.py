@@ -47,14 +47,14 @@ def collect(
 
 
 def _eps(record: dict, privacy: dict[tuple[str, int], dict]) -> dict[str, float]:
-    """Valid and published eps at the kept epoch; infinite without noise, absent where there is no GAN."""
+    """Valid and published eps at the kept epoch, and its unit; infinite without noise, none without a GAN."""
     if not record.get("level"):
         return {}
     run = privacy[record["level"], record["run"]]
     if run["noise_multiplier"] is None:
         return {"eps": np.inf, "eps_published": np.inf}
     spent = run["epochs"][str(record["epoch"])]
-    return {"noise_multiplier": run["noise_multiplier"]} | {
+    return {"noise_multiplier": run["noise_multiplier"], "unit": run["unit"]} | {
         "eps": spent["epsilon"],
         "eps_published": spent["epsilon_as_published"],
     }

@@ -13,6 +13,7 @@ from privessel.figures.tally import (
     describe_gaps,
     format_score,
     name_cohorts,
+    name_unit,
     order_levels,
     tally,
 )
@@ -41,7 +42,8 @@ def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str
     lines += _lay_out(_table(shown, rows, cohorts))
     lines += [
         "",
-        "eps: valid for one training patch (PLD); 'published' is what the paper's accounting would print.",
+        f"eps: valid for one training {name_unit(rows)} (PLD); "
+        "'published' is what the paper's accounting would print.",
     ]
     lines += [f"Note: {note}" for note in describe_gaps(shown)]
     lines += ["", "Does the private model beat the eps = 0 rows?", *_verdict(rows, cohorts)]

@@ -13,6 +13,7 @@ from privessel.figures.tally import (
     describe_gaps,
     format_score,
     name_cohorts,
+    name_unit,
     order_levels,
     tally,
 )
@@ -145,10 +146,13 @@ def _rule(page: Axes, y: float, *, linewidth: float) -> None:
     page.plot([0.05, page.get_xlim()[1] - 0.05], [y, y], color="black", linewidth=linewidth)
 
 
+_PROTECTED = {"patch": "one training patch, not a whole patient", "patient": "one whole training patient"}
+
+
 def _notes(data: pd.DataFrame) -> list[str]:
     notes = [
         "Mean ± SD over test patients. Bold: best of the GAN rows.",
-        "ε protects one training patch, not a whole patient; the ε = 0 rows use no training patient.",
+        f"ε protects {_PROTECTED[name_unit(data)]}; the ε = 0 rows use no training patient.",
     ]
     if data["beats_private"].ne("").any():
         notes.append("† At least as good as the best private run, at no cost in privacy.")

@@ -11,10 +11,10 @@ REFERENCES = ("real", *FREE)
 LEVEL_KINDS = ("inf", "private")
 METRICS = ("dsc", "bahd_voxel")
 
-_TEXT = ("source", "kind", "level", "setting", "cohort", "patient")
-# What a source is, the eps of its generator, and what the choice among runs looks at.
+_TEXT = ("source", "kind", "level", "unit", "setting", "cohort", "patient")
+# What a source is, the eps of its generator and whom it protects, and what the choice among runs looks at.
 IDENTITY = ["source", "kind", "level", "noise_multiplier", "run", "epoch", "eps", "eps_published"]
-IDENTITY += ["validation_dsc"]
+IDENTITY += ["unit", "validation_dsc"]
 
 
 def tally(scores: pd.DataFrame) -> pd.DataFrame:
@@ -45,6 +45,11 @@ def tally(scores: pd.DataFrame) -> pd.DataFrame:
     )
     rows[["scored", "empty"]] = rows[["scored", "empty"]].fillna(0).astype(int)
     return rows
+
+
+def name_unit(rows: pd.DataFrame) -> str:
+    """Return whom the study's eps protects: one training `patch`, or one training `patient`."""
+    return next((unit for unit in as_text(rows["unit"]) if unit), "patch")
 
 
 def name_cohorts(rows: pd.DataFrame) -> list[str]:
