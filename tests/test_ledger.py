@@ -530,7 +530,7 @@ def test_tables_show_every_run_of_the_site_and_every_patient_of_the_cohort():
     ]
     told = tell_spent(runs, table, cohort="site")
     assert "budget of eps 8" in told
-    assert f"1 patients: eps {table['epsilon'][0]:.4g} in 2 runs" in told
+    assert f"1 patient: eps {table['epsilon'][0]:.4g} in 2 runs" in told
     assert "the same" in told
     assert "a" * 13 not in told
 

@@ -71,7 +71,7 @@ def tell_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> str:
             "",
             *textwrap.wrap(f"{private['level'].iloc[-1]}: {private['patient_statement'].iloc[-1]}", 110),
         ]
-    lines += ["", "If the unit were the patient, all of them in every step:"]
+    lines += ["", "With the patient as the unit, all of them in every step:"]
     heads = ("patients", "delta", "eps", "noise for all steps", "steps at noise 1/32 on the mean")
     lines.append("{:>8}{:>9}{:>6}{:>21}{:>33}".format(*heads))
     for row in patients.itertuples():

@@ -27,9 +27,8 @@ from privessel.privacy.layers import (
 # on an AVX2 core), the rest for the memory it takes. It chooses a route, never a result.
 STORED = 64
 ROUNDING = 2.0**-16  # 256 float32 roundings
-MULTIPLIED = (
-    1 << 25
-)  # bytes of unfolded inputs in one product, so that adding its result costs little beside it
+# Bytes of unfolded inputs in one product: large, so that adding up the products costs little beside them.
+MULTIPLIED = 1 << 25
 
 Sums = list[Tensor]  # one a parameter of the critic, in their order
 Centre = Sequence[Tensor] | None

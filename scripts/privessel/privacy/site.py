@@ -96,7 +96,7 @@ class PaidRun:
             )
             log.info(
                 "%s, attempt %d: at its end a patient will have spent at most eps %.4g of %.4g at delta "
-                "%.3g, over %d runs",
+                "%.3g (runs: %d)",
                 self.run.name, ledger.attempt, worst.epsilon, site.epsilon, site.delta, len(worst.runs),
             )  # fmt: skip
             key = run_key(master, identity=self.run.identity, attempt=ledger.attempt)

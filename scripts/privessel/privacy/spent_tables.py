@@ -58,9 +58,9 @@ def tell_spent(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) -> st
     ] or ["none"]
     lines += ["", f"Training patients of {cohort}, all their runs composed, of a budget of eps {budget:g}:"]
     for (spent, names), group in patients.groupby(["epsilon", "runs"], sort=False):
-        told = f"{len(group)} patients: eps {spent:.4g}"
+        told = f"{_counted(len(group), 'patient')}: eps {spent:.4g}"
         if names:
-            told += f" in {len(names.split())} runs ({names})"
+            told += f" in {_counted(len(names.split()), 'run')} ({names})"
         lines += textwrap.wrap(told, 110, subsequent_indent="    ")
     if "patch" in set(patients["unit"]):
         lines += [
@@ -69,3 +69,7 @@ def tell_spent(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) -> st
             "For a whole patient it is more: the privacy.json of each run says how much.",
         ]
     return "\n".join(lines)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"

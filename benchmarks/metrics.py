@@ -1,0 +1,171 @@
+"""How fast the measures of quality are against the usual loops, as ratios within one run, and how far apart.
+
+    python benchmarks/metrics.py
+    python benchmarks/metrics.py --images 200 --pairs 200 --features 500 2500 --dimension 512
+
+SSIM and the Wasserstein distance are ours over all pairs, the loops' over `--pairs` of them drawn at random
+and scaled up to all. scikit-image is timed on single precision, its faster one, and compared in double. Its
+loop runs on one thread, so ours does. The Frechet distance by matrix square root is pytorch-fid's formula.
+Times are of the processor, all threads together, since a neighbour's load stretches the wall clock; ratios
+are medians over rounds in which both sides take turns.
+"""
+
+import argparse
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import scipy
+import skimage
+import torch
+from scipy.linalg import sqrtm
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import squareform
+from scipy.stats import wasserstein_distance
+from skimage.metrics import structural_similarity
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+from privessel.quality import frechet_distance, grey_value_distances, pairwise_ssim
+
+SIDE = 96
+WINDOWS = {
+    "uniform": {},
+    "gaussian": {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False},
+}
+Pairs = list[tuple[int, int]]
+
+
+def patches(count: int) -> np.ndarray:
+    """Return smooth random images of 96 x 96 grey values in 0..255."""
+    rng = np.random.default_rng(0)
+    smooth = gaussian_filter(rng.random((count, SIDE, SIDE), dtype=np.float32), (0, 2, 2))
+    return ((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8)
+
+
+def features(count: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return two sets of correlated features, as networks give them, with spreads over three decades."""
+    rng = np.random.default_rng(1)
+    mixing = rng.normal(size=(dimension, dimension)) * np.logspace(0, -3, dimension)[:, None]
+    one, other = (rng.normal(size=(count, dimension)) @ mixing for _ in range(2))
+    return one, 1.1 * other + 0.1
+
+
+def ssim_loop(images: np.ndarray, pairs: Pairs, window: str) -> np.ndarray:
+    """Return SSIM pair by pair."""
+    options = {"data_range": 255, **WINDOWS[window]}
+    return np.array([structural_similarity(images[i], images[j], **options) for i, j in pairs])
+
+
+def wasserstein_loop(images: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Return the Wasserstein distance of grey values pair by pair."""
+    flat = images.reshape(len(images), -1)
+    return np.array([wasserstein_distance(flat[i], flat[j]) for i, j in pairs])
+
+
+def by_matrix_square_root(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the Frechet distance as pytorch-fid writes it, without its stop at imaginary components."""
+    covariances = np.cov(one, rowvar=False), np.cov(other, rowvar=False)
+    apart = one.mean(axis=0) - other.mean(axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a covariance of fewer images than dimensions is singular
+        root = np.trace(sqrtm(covariances[0] @ covariances[1])).real
+    return float(apart @ apart + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * root)
+
+
+def compare(name: str, ours: Callable, loop: Callable, *, scale: float, rounds: int) -> list[str]:
+    """Return the median CPU seconds, the ratio and its range; `scale`: of the whole to the loop's part."""
+    spent = []
+    for number in range(rounds):
+        print(f"{name}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+        start = time.process_time()
+        ours()
+        middle = time.process_time()
+        loop()
+        spent.append((middle - start, (time.process_time() - middle) * scale))
+    ratios = [theirs / mine for mine, theirs in spent]
+    mine, theirs = (statistics.median(each) for each in zip(*spent, strict=True))
+    return [
+        f"{mine:.2f}",
+        f"{theirs:.2f}",
+        f"{statistics.median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f})",
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--pairs", type=int, default=500, help="that the loops take")
+    parser.add_argument("--features", type=int, nargs="+", default=[1000, 10_000], help="rows of each set")
+    parser.add_argument("--dimension", type=int, default=2048, help="of the features; Inception's is 2,048")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+
+    images = patches(asked.images)
+    every = asked.images * (asked.images - 1) // 2
+    rng = np.random.default_rng(2)
+    pairs = [tuple(sorted(rng.choice(asked.images, 2, replace=False).tolist())) for _ in range(asked.pairs)]
+    chosen = tuple(np.array(pairs).T)
+    table = []
+    single, double = images.astype(np.float32), images.astype(np.float64)
+    for window in WINDOWS:
+        name = f"SSIM, {window}, against scikit-image"
+        cells = compare(
+            name,
+            lambda window=window: pairwise_ssim(images, data_range=255, window=window),
+            lambda window=window: ssim_loop(single, pairs, window),
+            scale=every / asked.pairs,
+            rounds=asked.rounds,
+        )
+        found = squareform(pairwise_ssim(images, data_range=255, window=window))[chosen]
+        table.append(
+            (name, f"{every:,} pairs", cells, np.abs(found - ssim_loop(double, pairs, window)).max())
+        )
+
+    name = "Wasserstein, against scipy"
+    cells = compare(
+        name,
+        lambda: grey_value_distances(images),
+        lambda: wasserstein_loop(double, pairs),
+        scale=every / asked.pairs,
+        rounds=asked.rounds,
+    )
+    apart = np.abs(grey_value_distances(images)[chosen] - wasserstein_loop(double, pairs)).max()
+    table.append((name, f"{every:,} pairs", cells, apart))
+
+    for count in asked.features:
+        sets = features(count, asked.dimension)
+        name = "Frechet, against the matrix square root"
+        cells = compare(
+            name,
+            lambda sets=sets: frechet_distance(*sets),
+            lambda sets=sets: by_matrix_square_root(*sets),
+            scale=1,
+            rounds=asked.rounds,
+        )
+        expected = by_matrix_square_root(*sets)
+        apart = abs(frechet_distance(*sets) - expected) / expected
+        table.append((name, f"2 x {count:,} x {asked.dimension:,}", cells, apart))
+
+    print(f"numpy {np.__version__}, scipy {scipy.__version__}, scikit-image {skimage.__version__}, ", end="")
+    print(f"torch {torch.__version__} on one thread, {platform.machine()}; {asked.rounds} rounds")
+    print(
+        f"{asked.images} images of {SIDE} x {SIDE}; loops over {asked.pairs} of {every:,} pairs, scaled up;"
+    )
+    print(
+        "difference: largest over those pairs (SSIM absolute, Wasserstein in grey values), Frechet relative\n"
+    )
+    print("| measure | size | ours, CPU s | theirs, CPU s | times faster (range) | difference |")
+    print("|---|---|---|---|---|---|")
+    for name, size, cells, difference in table:
+        print(f"| {name} | {size} | {' | '.join(cells)} | {difference:.1e} |")
+
+
+if __name__ == "__main__":
+    main()
