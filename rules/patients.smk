@@ -111,9 +111,9 @@ def site_state():
     """The folder of master secret and ledgers; it must not lie where results or scans are shared from."""
     if not config["privacy"]["state"]:
         raise WorkflowError(
-            f"config: privacy.state is not set. Private levels on cohort {config['train_cohort']}, which is not marked "
-            "`public: true`, draw from a secret and charge a ledger there. Remedy: name a folder that is backed up and "
-            "that nobody else can read, and make the secret once with the target `secret`."
+            "config: privacy.state is not set. Private levels on a cohort that is not marked `public: true` draw from a "
+            "secret and charge a ledger there. Remedy: name a folder that is backed up and that nobody else can read, and "
+            "make the secret once with the target `secret`."
         )
     state = Path(config["privacy"]["state"]).expanduser()
     roots = {cohort: layout(cohort)["root"] for cohort in COHORTS}
