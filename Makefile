@@ -20,12 +20,13 @@ lint: .venv/.develop
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
+# --no-compile: Python compiles what is imported when it is; compiling all of torch takes as long as the rest.
 .venv/.installed: envs/requirements.txt envs/lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "privessel needs Python >= 3.11; name one: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/lock.txt
+	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/lock.txt
 	@touch $@
 
 .venv/.develop: .venv/.installed envs/develop.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r envs/develop.txt -c envs/lock.txt
+	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -r envs/develop.txt -c envs/lock.txt
 	@touch $@
