@@ -102,7 +102,7 @@ def check_units():
     if any(is_private(level) for level in config["levels"]) and batch > privacy_units():
         faults.append(f"gan.batch {batch} is more than the {privacy_units()} that a private step samples from ({unit})")
     if config["privacy"]["patient_patches"] > config["patches"]["per_patient"] and unit == "patient":
-        faults.append(f"privacy.patient_patches is more than patches.per_patient")
+        faults.append("privacy.patient_patches is more than patches.per_patient")
     if faults:
         raise WorkflowError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
 

@@ -24,17 +24,19 @@ with logged(snakemake.log[0]):
     patches = load([Path(path) for path in snakemake.input.patches])
     shape = GanShape(patch=params.patch_size, **{key: keys.pop(key) for key in SHAPE})
     training = run.training(patches, **keys, **params.privacy)
-    setting = {"training": training, "patches": patches}
     code = map(Path, snakemake.input.code)
-    identity = run.identity(shape=shape, code=code, device=device, threads=threads, **setting)
+    images, labels, patients = rescale(patches.image, -1, 1), patches.label, patches.patient_index
+    identity = run.identity(
+        shape=shape, training=training, arrays=(images, labels, patients),
+        code=code, device=device, threads=threads,
+    )  # fmt: skip
     # Not a parameter: it decides whether a run starts, and a new budget must not start finished ones again.
     site = None if params.public else Site.described(snakemake.config["privacy"])
     train(
-        images=rescale(patches.image, -1, 1), labels=patches.label,
-        patients=patches.patient_index, validation=None,
-        shape=shape, training=training,
+        images=images, labels=labels, patients=patients, validation=None, shape=shape, training=training,
         source=run.source(
-            seed=params.seed, site=site, identity=identity, scans=Path(snakemake.input.patients), **setting),
+            seed=params.seed, site=site, identity=identity, training=training, patches=patches,
+            scans=Path(snakemake.input.patients)),
         identity=identity,
         folder=Path(snakemake.output.privacy).parent,
         device=device,

@@ -6,11 +6,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from tiny_gan import SHAPE
+from tiny_gan import TRAINING as OPEN
 
 from privessel.errors import PrivacyError
 from privessel.gan_run import GanRun
-from privessel.gans import GanShape
-from privessel.hyperparameters import GanTraining
 from privessel.patches import Patches
 from privessel.privacy.account import Account, Point
 from privessel.privacy.accounting import epsilon
@@ -18,18 +18,7 @@ from privessel.privacy.chain import Head
 from privessel.privacy.site import PaidRun, Site
 
 RUN = GanRun(arch="wgan", level="noise-0.65", number=1, cohort="pegasus")
-SHAPE = GanShape(
-    patch=12, latent=3, generator_width=2, critic_width=2, generator_norm="batch", critic_norm="instance",
-    upsampling="transposed", noise_map=True,
-)  # fmt: skip
-TRAINING = GanTraining(
-    batch=4, generator_batch=4, critic_steps=2, steps_per_epoch=4, epochs=3, kept_epochs=(1, 3),
-    optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-2, critic_learning_rate=1e-2,
-    decay_start=0.5, weight_clip=0.05, ema=0.9,
-    noise_multiplier=0.65, clipping_norm=1.0, clipping="book-keeping", fakes="per-sample", micro_batch=5,
-    label_background=0.0, unit="patch", patient_patches=3, delta=1e-4, patient_delta=1e-2,
-)  # fmt: skip
-OPEN = replace(TRAINING, noise_multiplier=None)
+TRAINING = replace(OPEN, noise_multiplier=0.65, patient_delta=1e-2)
 
 
 def patches(patients=5, each=8, size=12):
@@ -48,8 +37,9 @@ PATCHES = patches()
 
 
 def identity(run=RUN, *, training=TRAINING, data=PATCHES, device="cpu", threads=1, code=()):
+    arrays = (data.image, data.label, data.patient_index)
     return run.identity(
-        shape=SHAPE, training=training, patches=data, code=code, device=device, threads=threads
+        shape=SHAPE, training=training, arrays=arrays, code=code, device=device, threads=threads
     )
 
 
@@ -129,6 +119,11 @@ def test_a_delta_that_would_allow_to_publish_a_unit_is_refused_before_training(w
 SETTINGS = {name: value for name, value in vars(TRAINING).items() if name != "noise_multiplier"}
 
 
+def test_a_budget_s_delta_that_would_allow_to_publish_a_unit_is_refused_before_training(site, scans):
+    with pytest.raises(PrivacyError, match=r"privacy\.budget\.delta to at most 1/40"):
+        source(site=replace(site, delta=0.1), scans=scans)
+
+
 @pytest.mark.parametrize(("level", "noise"), [("inf", None), ("noise-0.65", 0.65), ("noise-2", 2.0)])
 def test_the_noise_multiplier_is_in_the_level_s_name(level, noise):
     found = replace(RUN, level=level).training(PATCHES, **SETTINGS)
@@ -152,6 +147,8 @@ def test_an_identity_changes_with_everything_that_decides_the_weights(tmp_path):
         identity(replace(RUN, arch="other")),
         identity(training=replace(TRAINING, ema=0.8)),
         identity(data=patches(each=9)),
+        identity(data=patches(patients=10, each=4)),
+        identity(data=replace(PATCHES, image=2 * PATCHES.image)),
         identity(device="cuda"),
         identity(threads=2),
         identity(code=[code]),

@@ -13,8 +13,9 @@ import pytest
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import MasterSecret, Stream, run_key
-from privessel.privacy.ledger import open_ledger, read_account, read_accounts, running
+from privessel.privacy.ledger import open_ledger, read_accounts, running
 from privessel.privacy.spending import check_budget, digest_patients, spent_by_patient
 from privessel.privacy.spent_tables import tabulate_patients, tabulate_runs, tell_spent
 
@@ -46,7 +47,12 @@ def opened(folder, run=None, *, machine="here", point=START, master=MASTER):
 
 
 def read(folder, run=None, *, head=None, master=MASTER):
-    return read_account(folder, master=master, run=run or run_of(), head=head)
+    """One run's account; an error where the ledger no longer contains `head`."""
+    identity = (run or run_of()).identity
+    known = head and Head(**head)
+    read_chain(folder / f"{identity}.ledger", key=master.derive("ledger"), head=known)
+    accounts = read_accounts(folder, master=master)
+    return next((one for one in accounts if one.run.identity == identity), None)
 
 
 def ledger_file(folder):

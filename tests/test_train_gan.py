@@ -14,11 +14,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny_gan import SHAPE, TRAINING
 
 from privessel import checkpoint, train_gan
 from privessel.errors import PrivacyError
-from privessel.gans import GanShape
-from privessel.hyperparameters import GanTraining
 from privessel.lock import lock
 from privessel.privacy.account import Run
 from privessel.privacy.accounting import epsilon
@@ -31,17 +30,6 @@ from privessel.wgan import Pairs, Wgan, plain_gradient, shuffled_batch
 
 torch.set_num_threads(1)
 KEY = bytes(range(32))
-SHAPE = GanShape(
-    patch=12, latent=3, generator_width=2, critic_width=2, generator_norm="batch", critic_norm="instance",
-    upsampling="transposed", noise_map=True,
-)  # fmt: skip
-TRAINING = GanTraining(
-    batch=4, generator_batch=4, critic_steps=2, steps_per_epoch=4, epochs=3, kept_epochs=(1, 3),
-    optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-2, critic_learning_rate=1e-2,
-    decay_start=0.5, weight_clip=0.05, ema=0.9,
-    noise_multiplier=None, clipping_norm=1.0, clipping="book-keeping", fakes="per-sample", micro_batch=5,
-    label_background=0.0, unit="patch", patient_patches=3, delta=1e-4, patient_delta=1e-3,
-)  # fmt: skip
 PRIVATE = replace(TRAINING, noise_multiplier=0.8)
 IDENTITY = {
     "architecture": {"name": "wgan"}, "level": "noise-0.8", "run": 1, "training": {"epochs": 3},

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from privessel.checked import read_voxels
 from privessel.device import replaying_machine
 from privessel.gans import GanShape
 from privessel.hyperparameters import GanTraining
-from privessel.patches import Patches
+from privessel.patches import Patches, digest
 from privessel.privacy.account import Account, Run
 from privessel.privacy.accounting import check_delta, epsilon, epsilon_published
 from privessel.privacy.keys import Stream, identity_digest, public_key
@@ -53,18 +55,22 @@ class GanRun:
         *,
         shape: GanShape,
         training: GanTraining,
-        patches: Patches,
+        arrays: Iterable[np.ndarray],
         code: Iterable[Path],
         device: str,
         threads: int,
     ) -> dict[str, object]:
-        """Return everything that decides the run's weights (`PRIVACY.md`, rule 7), as plain JSON."""
+        """Return everything that decides the run's weights (`PRIVACY.md`, rule 7), as plain JSON.
+
+        arrays: images, labels and patients as they are handed to training, so that whatever was done to the
+        patches on their way there shows.
+        """
         return {
             "architecture": {"name": self.arch, **asdict(shape)},
             "level": self.level,
             "run": self.number,
             "training": asdict(training),
-            "patches": _digest_patches(patches),
+            "patches": digest(*arrays),
             "code": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(code)},
             "libraries": {name: version(name) for name in LIBRARIES},
             "device": device,
@@ -92,6 +98,7 @@ class GanRun:
             check_delta(delta=training.unit_delta, units=units, release=False)
         if site is None or not training.private:
             return Stream(public_key(seed=seed, name=self.name), threads=identity["threads"])
+        check_delta(delta=site.delta, units=units, release=False)
         voxels = read_voxels(scans)
         digests = site.digests({patient: voxels[patient] for patient in patches.patients})
         run = Run(
@@ -134,7 +141,7 @@ class GanRun:
                     **spent,
                     unit=training.unit,
                     patients=patients,
-                    patches_per_patient=len(patches.image) // patients,
+                    patches_per_patient=int(np.bincount(patches.patient_index).max()),
                     delta=training.patient_delta,
                 ),
             }
@@ -158,30 +165,18 @@ class GanRun:
                 "sampling_rate": rate,
                 "fakes": training.fakes,
             }
-        ledger = {}
         if account:
             stood = {"identity": account.run.identity, "attempts": len(account.attempts)}
-            ledger = {"ledger": stood | asdict(account.head)}
-        return (
-            record
-            | ledger
-            | {
-                "patients": patients,
-                "patches": len(patches.image),
-                "batch": training.batch,
-                "public_key": account is None,
-                "epochs": epochs,
-                "versions": {name: version(name) for name in LIBRARIES},
-            }
-        )
+            record["ledger"] = stood | asdict(account.head)
+        return record | {
+            "patients": patients,
+            "patches": len(patches.image),
+            "batch": training.batch,
+            "public_key": account is None,
+            "epochs": epochs,
+            "versions": {name: version(name) for name in LIBRARIES},
+        }
 
 
 def _rate(training: GanTraining, patches: Patches) -> float:
     return training.sampling_rate(patches=len(patches.image), patients=len(patches.patients))
-
-
-def _digest_patches(patches: Patches) -> str:
-    digest = hashlib.sha256()
-    for part in (patches.image, patches.label):
-        digest.update(part.tobytes())
-    return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Patches of a scan: how they are cut, how they are stored, and how they become a volume again."""
 
+import hashlib
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -125,6 +126,15 @@ def rescale(images: NDArray, low: float, high: float) -> NDArray[np.float32]:
     scaled *= high - low
     scaled += low
     return scaled
+
+
+def digest(*arrays: NDArray) -> str:
+    """Return a SHA-256 of arrays: of their types, shapes and values."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array))
+    return found.hexdigest()
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> Box:

@@ -17,7 +17,7 @@ from privessel import augmentation, checkpoint, patches, unet
 from privessel.atomic import atomic_path
 from privessel.augmentation import random_maps, warp
 from privessel.device import pick_device
-from privessel.patches import rescale
+from privessel.patches import digest, rescale
 from privessel.unet import TrainedUNet, UNet, UNetShape, soft_dice_loss
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def train(
         "threads": threads,
         "torch": str(torch.__version__),
         "code": _digest_code(),
-        "patches": _digest_patches(images, labels),
+        "patches": digest(images, labels),
     }
     mean, sd = input_statistics(images)
     network = UNet(shape, generator=_generator(seed, START, 0, torch.device("cpu")))
@@ -220,14 +220,6 @@ def _digest_code() -> str:
     """Return a SHA-256 of the modules that decide a step."""
     files = (augmentation.__file__, patches.__file__, unet.__file__, __file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
-
-
-def _digest_patches(images: np.ndarray, labels: np.ndarray) -> str:
-    """Return a SHA-256 of the training set."""
-    digest = hashlib.sha256(f"{images.dtype}{images.shape}".encode())
-    digest.update(np.ascontiguousarray(images))
-    digest.update(np.packbits(labels))
-    return digest.hexdigest()
 
 
 def _check(

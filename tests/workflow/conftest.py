@@ -60,6 +60,16 @@ class Workflow:
             stderr=subprocess.STDOUT,
         )
 
+    def start(self, *arguments):
+        """Start snakemake in a session of its own, so that all its processes can be stopped together."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def tiny(self, *arguments, **keywords):
         return self.run("--configfile", "tests/config.yaml", "--cores", 2, *arguments, **keywords)
 

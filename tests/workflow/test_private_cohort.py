@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from hashlib import sha256
 
@@ -192,13 +191,7 @@ def test_killed_five_times_at_random_it_ends_with_the_same_bits_and_a_ledger_nev
     folder = hospital.folder / GAN
     while kills < 5:
         before = hospital.charged()
-        run = subprocess.Popen(
-            hospital.command(*hospital.arguments, TARGET),
-            cwd=hospital.folder,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        run = hospital.start(*hospital.arguments, TARGET)
         deadline = time.monotonic() + 120
         while hospital.charged() == before:
             assert run.poll() is None, "it ended before it could be killed"

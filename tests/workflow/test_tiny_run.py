@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from hashlib import sha256
 
@@ -128,13 +127,7 @@ def test_training_stopped_by_ctrl_c_ends_as_if_it_had_never_been(finished, tmp_p
     assert result.returncode == 0, result.stdout[-3000:]
 
     folder = (stopped.folder / target).parent
-    run = subprocess.Popen(
-        stopped.command(*stopped.arguments, target),
-        cwd=stopped.folder,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    run = stopped.start(*stopped.arguments, target)
     deadline = time.monotonic() + 240
     while not (folder / ".resume/checkpoint.pt").exists():
         assert run.poll() is None, "training ended before it could be stopped"

@@ -193,7 +193,7 @@ def check_delta(*, delta: float, units: int, release: bool) -> None:
     if delta > 1 / units * (1 + 1e-9):
         raise PrivacyError(
             f"delta {delta:.3g} allows one of {units:,} units to be published whole: set privacy.delta (of "
-            "patches) or privacy.patient_delta (of patients) to at most "
+            "patches), privacy.patient_delta (of patients) or privacy.budget.delta to at most "
             f"1/{units:,} = {1 / units:.3g}, for a release below a tenth of it"
         )
 

@@ -129,15 +129,6 @@ def open_ledger(
         yield ledger
 
 
-def read_account(
-    folder: Path, *, master: MasterSecret, run: Run, head: Mapping[str, object] | None
-) -> Account | None:
-    """Read and verify one run's ledger without changing it; None when nothing was ever written."""
-    path = _path(folder, run)
-    chain = read_chain(path, key=master.derive("ledger"), head=_head(head))
-    return _account(path, chain) if chain.records else None
-
-
 def read_accounts(folder: Path, *, master: MasterSecret) -> list[Account]:
     """Read and verify every ledger in `folder`, changing none.
 

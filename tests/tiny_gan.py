@@ -1,0 +1,16 @@
+"""The smallest GAN that still trains, for tests of runs."""
+
+from privessel.gans import GanShape
+from privessel.hyperparameters import GanTraining
+
+SHAPE = GanShape(
+    patch=12, latent=3, generator_width=2, critic_width=2, generator_norm="batch", critic_norm="instance",
+    upsampling="transposed", noise_map=True,
+)  # fmt: skip
+TRAINING = GanTraining(
+    batch=4, generator_batch=4, critic_steps=2, steps_per_epoch=4, epochs=3, kept_epochs=(1, 3),
+    optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-2, critic_learning_rate=1e-2,
+    decay_start=0.5, weight_clip=0.05, ema=0.9,
+    noise_multiplier=None, clipping_norm=1.0, clipping="book-keeping", fakes="per-sample", micro_batch=5,
+    label_background=0.0, unit="patch", patient_patches=3, delta=1e-4, patient_delta=1e-3,
+)  # fmt: skip
