@@ -1,6 +1,6 @@
 """privessel: from a private cohort of TOF-MRA scans to synthetic patches, and what they are worth at every level.
 
-The rules follow the data from left to right: cohort, gan, segment, report; privacy is the plan for it. README.md says
+The rules follow the data from left to right: cohort, gan, segment, transfer, quality, report; privacy is the plan for it. README.md says
 how to use them.
 """
 
@@ -17,12 +17,13 @@ validate(config, "schemas/config.schema.yaml")
 
 include: "rules/common.smk"
 include: "rules/patients.smk"
+include: "rules/checks.smk"
 
 
 wildcard_constraints:
     cohort="|".join(map(re.escape, COHORTS)),
     patient="[A-Za-z0-9][A-Za-z0-9._-]*",
-    arch=config["arch"],
+    arch=one_of({config["arch"], *config["compared"]}),
     level=r"inf|(?:noise|eps)-\d+(?:\.\d+)?",
     run=r"\d+",
     epoch=r"\d+",
@@ -30,10 +31,14 @@ wildcard_constraints:
     source=r"real|[a-z]+-[a-z]+|[a-z-]+/[a-z0-9.-]+/run-\d+/epoch-\d+(?:-shuffled)?",
     baseline="threshold|frangi",
     split="train|validation|test",
+    start=one_of(["scratch", *TRANSFER_STARTS]),
+    k=r"\d+",
+    draw=r"\d+",
 
 
 localrules:
     all,
+    export,
     ledger,
     secret,
 
@@ -42,7 +47,16 @@ include: "rules/cohort.smk"
 include: "rules/privacy.smk"
 include: "rules/gan.smk"
 include: "rules/segment.smk"
+
+
+if TRANSFER:
+
+    include: "rules/transfer.smk"
+
+
+include: "rules/quality.smk"
 include: "rules/report.smk"
+include: "rules/export.smk"
 
 
 rule all:
@@ -50,5 +64,6 @@ rule all:
     input:
         [f"{RESULTS}/figures/{figure}.pdf" for figure in FIGURES],
         f"{RESULTS}/summary.txt",
+        f"{RESULTS}/report.html",
         [f"{RESULTS}/synthetic/{pairs}.png" for pairs in PAIRS],
         CHECKED,

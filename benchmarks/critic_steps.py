@@ -8,6 +8,8 @@ import torch
 from torch.func import functional_call, grad, vmap
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+from privessel.gan_losses import plain_gradient
+from privessel.gan_steps import shuffled_batch
 from privessel.gans import Critic, GanShape
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import (
@@ -17,7 +19,6 @@ from privessel.privacy.mechanism import (
     poisson_sample,
     private_gradient,
 )
-from privessel.wgan import plain_gradient, shuffled_batch
 
 POPULATION = 41_000
 PATCH = 96
@@ -58,7 +59,9 @@ class Step:
         if route == REFERENCE:
             shuffled_batch(self.stream, step=self.number, population=POPULATION, batch=self.batch)
             real = self.patches[: self.batch]
-            gradient, _ = plain_gradient(self.critic, real, self.fakes, micro_batch=4 * self.batch)
+            gradient, _ = plain_gradient(
+                self.critic, real, self.fakes, loss="wasserstein", micro_batch=4 * self.batch
+            )
         elif route in OURS:
             if "engine" not in self.engines:
                 self.engines["engine"] = CLIPPING["book-keeping"](self.critic)

@@ -11,10 +11,11 @@ from snakemake.exceptions import WorkflowError
 LIBRARY = Path(workflow.basedir, "scripts", "privessel")
 sys.path.append(str(LIBRARY.parent))
 
+from privessel.seeds import derive, draw
+
 RESULTS = f"results/{config['study']}"
 DATA = f"data/{config['study']}"
 LOGS = f"logs/{config['study']}"
-FIGURES = ["fig2", "fig3", "fig4", "fig5", "fig7", "table1"]
 CPU_ENV = "../envs/images.yaml"
 TORCH_ENV = "../envs/torch.yaml"
 # Scans are checked and cut before anything is trained, so that bad input shows before hours of training. No input() here
@@ -50,64 +51,56 @@ def runs(level):
     return list(numbers) if is_private(level) else [1]
 
 
-def gan_training(level):
-    """The GAN's keys at this level: those under `gan.private` replace the others where there is noise."""
-    common = {key: value for key, value in config["gan"].items() if key != "private"}
-    return common | (config["gan"]["private"] if is_private(level) else {})
+def gan_training(level, arch=config["arch"]):
+    """The GAN's keys: an architecture's own replace the common ones, and those under `gan.private` both, where there is noise."""
+    keys = {key: value for key, value in config["gan"].items() if key not in ("private", "architectures")}
+    keys |= config["gan"]["architectures"][arch]
+    return keys | (config["gan"]["private"] if is_private(level) else {})
 
 
-def gan_epochs(level):
+def kept_epochs(level):
+    """Epochs whose generators are evaluated in full, the same for every architecture."""
     return gan_training(level)["kept_epochs"]
 
 
-def check_config():
-    """What a schema can't say: keys that must fit each other."""
-    size, halvings = config["patches"]["size"], len(config["unet"]["filters"]) - 1
-    faults = [
-        f"gan.kept_epochs has {epoch}, but level {level} trains {gan_training(level)['epochs']} epochs"
-        for level in config["levels"]
-        for epoch in gan_epochs(level)
-        if epoch > gan_training(level)["epochs"]
-    ]
-    faults += [
-        f"shuffled has level {level}, which is not in levels"
-        for level in config["shuffled"]
-        if level not in config["levels"]
-    ]
-    if size % 2**halvings:
-        faults.append(f"patches.size {size} can't be halved {halvings} times, once a level of unet.filters")
-    if config["prediction"]["stride"] > size:
-        faults.append(
-            f"prediction.stride {config['prediction']['stride']} leaves gaps between patches of {size} pixels"
-        )
-    if set(config["rivals"]) & {config["train_cohort"], *config["test_cohorts"]}:
-        faults.append("rivals has a cohort of the study itself: an eps = 0 rival must not know its patients")
-    private_rivals = [
-        rival for rival in config["rivals"] if not config["cohorts"].get(rival, {"public": True})["public"]
-    ]
-    if private_rivals:
-        faults.append(f"rivals has {', '.join(private_rivals)}, not marked `public: true`: such a U-Net would cost eps")
-    if faults:
-        raise WorkflowError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
+def studied_epochs(level):
+    """Epochs whose generators are saved of a run that is in the epoch study."""
+    return sorted({*kept_epochs(level), *config["epoch_study"]["epochs"]})
 
 
-check_config()
+def saved_epochs(arch, level, run):
+    return studied_epochs(level) if f"{arch}/{level}/run-{run}" in STUDIED_GANS else kept_epochs(level)
+
+
+def one_of(names):
+    """A pattern of these names; of no name one that nothing matches."""
+    return "|".join(re.escape(str(name)) for name in names) or "(?!)"
+
+
+def setting_name(learning_rate, dropout, augment):
+    return f"lr-{learning_rate:g}_dropout-{dropout:g}_augment-{'on' if augment else 'off'}"
+
 
 # --- GANs -------------------------------------------------------------------------------------------------------------
 
-GANS = [f"{config['arch']}/{level}/run-{run}" for level in config["levels"] for run in runs(level)]
+STUDIED_LEVELS = config["epoch_study"]["levels"] if config["epoch_study"]["epochs"] else []
+STUDIED_GANS = [
+    f"{config['arch']}/{level}/run-{run}" for level in STUDIED_LEVELS for run in config["epoch_study"]["runs"]
+]
 PAIRS = [
     f"{config['arch']}/{level}/run-{run}/epoch-{epoch}"
     for level in config["levels"]
     for run in runs(level)
-    for epoch in gan_epochs(level)
+    for epoch in kept_epochs(level)
 ]
+COMPARED = [f"{arch}/inf/run-1/epoch-{kept_epochs('inf')[-1]}" for arch in config["compared"] if arch != config["arch"]]
+GANS = list(dict.fromkeys(pairs.rpartition("/")[0] for pairs in [*PAIRS, *COMPARED]))
 PRIVATE_PAIRS = [pairs for pairs in PAIRS if not pairs.startswith(f"{config['arch']}/inf/")]
 CONTROLS = [
-    f"{config['arch']}/{level}/run-{runs(level)[0]}/epoch-{gan_epochs(level)[-1]}-shuffled"
+    f"{config['arch']}/{level}/run-{runs(level)[0]}/epoch-{kept_epochs(level)[-1]}-shuffled"
     for level in config["shuffled"]
-    if level in config["levels"]
 ]
+EPOCH_STUDY = [f"{gan}/epoch-{epoch}" for gan in STUDIED_GANS for epoch in studied_epochs(gan.split("/")[1])]
 
 
 def planned_mechanism():
@@ -128,7 +121,7 @@ def planned_mechanism():
 
 def gan_memory(wildcards):
     """MB: patches once as float32, the nets with optimiser states and gradients, activations of one batch."""
-    training, size = gan_training(wildcards.level), config["patches"]["size"]
+    training, size = gan_training(wildcards.level, wildcards.arch), config["patches"]["size"]
     patches_mb = 9 * size**2 * config["patches"]["per_patient"] * len(ids(config["train_cohort"], "train")) / 1e6
     widths = training["generator_width"], training["critic_width"]
     samples = max(training["micro_batch"], training["generator_batch"])
@@ -140,21 +133,17 @@ def gan_memory(wildcards):
 # --- U-Nets -----------------------------------------------------------------------------------------------------------
 
 SETTINGS = {
-    f"lr-{rate:g}_dropout-{dropout:g}_augment-{'on' if augment else 'off'}": {
-        "learning_rate": rate,
-        "dropout": dropout,
-        "augment": augment,
-    }
-    for rate, dropout, augment in product(
-        *(config["unet"]["grid"][key] for key in ("learning_rate", "dropout", "augment"))
-    )
+    setting_name(*values): dict(zip(("learning_rate", "dropout", "augment"), values))
+    for values in product(*(config["unet"]["grid"][key] for key in ("learning_rate", "dropout", "augment")))
 }
-SOURCES = ["real", *config["rivals"], *PAIRS, *CONTROLS]
+STUDY_SETTING = setting_name(**config["epoch_study"]["setting"])
+KNOWN_SETTINGS = SETTINGS | {STUDY_SETTING: config["epoch_study"]["setting"]}
+SOURCES = ["real", *config["rivals"], *PAIRS, *COMPARED, *CONTROLS]
 BASELINES = ["threshold", "frangi"]
 
 
 def pairs_of(source):
-    """The files a U-Net of this source is trained on: patches of patients or phantoms, or one set of synthetic pairs."""
+    """The labelled images of a source: patches of patients or phantoms, or one set of synthetic pairs."""
     if source == "real":
         return patches(config["train_cohort"])
     if source in config["rivals"]:
@@ -162,12 +151,19 @@ def pairs_of(source):
     return [f"{RESULTS}/synthetic/{source.removesuffix('-shuffled')}.npz"]
 
 
-def unet_memory(wildcards):
-    """MB: the pairs once, and the activations of one batch forward and backward."""
+def unet_memory(pair_bytes):
+    """MB: the pairs once, from their bytes a pixel together, and the activations of one batch forward and backward."""
     size, unet = config["patches"]["size"], config["unet"]
-    pairs_mb = 5 * size**2 * config["synthesis"]["pairs"] / 1e6
     batch_mb = 4 * 30 * size**2 * unet["filters"][0] * unet["batch"] / 1e6
-    return int(1500 + 2 * pairs_mb + batch_mb)
+    return int(1500 + pair_bytes * size**2 / 1e6 + batch_mb)
+
+
+def source_bytes(source):
+    """Bytes a pixel of all labelled images of a source: float32 and bool of patches, uint8 and bool of pairs."""
+    cohort = config["train_cohort"] if source == "real" else source
+    if cohort in COHORTS:
+        return 5 * config["patches"]["per_patient"] * len(ids(cohort, "train"))
+    return 2 * config["synthesis"]["pairs"]
 
 
 def metric_files(source, setting, cohort, split):
@@ -179,9 +175,10 @@ def prediction_files(source, cohort):
 
 
 def gan_record(pairs):
-    """Level, run and epoch of a GAN's pairs or of their control."""
-    _, level, run, epoch = pairs.removesuffix("-shuffled").split("/")
-    return {"level": level, "run": int(run.removeprefix("run-")), "epoch": int(epoch.removeprefix("epoch-"))}
+    """Architecture, level, run and epoch of a GAN's pairs or of their control."""
+    arch, level, run, epoch = pairs.removesuffix("-shuffled").split("/")
+    run, epoch = int(run.removeprefix("run-")), int(epoch.removeprefix("epoch-"))
+    return {"arch": arch, "level": level, "run": run, "epoch": epoch}
 
 
 TESTED = [*SOURCES, *BASELINES]
@@ -192,11 +189,160 @@ SOURCE_RECORDS = (
         pairs: {"kind": "private" if is_private(gan_record(pairs)["level"]) else "inf"} | gan_record(pairs)
         for pairs in PAIRS
     }
+    | {pairs: {"kind": "compared"} | gan_record(pairs) for pairs in COMPARED}
     | {control: {"kind": "control"} | gan_record(control) for control in CONTROLS}
     | {baseline: {"kind": "baseline"} for baseline in BASELINES}
 )
 
+# --- Image quality ----------------------------------------------------------------------------------------------------
+
+IMAGE_SETS = ["real", *config["rivals"], *PAIRS, *COMPARED]
+EMBEDDED = ["real", *config["rivals"], *PAIRS]
+
+
+def quality_memory():
+    """MB: one generator's images while they are read, those drawn, SSIM's maps, features of five sets, a network."""
+    quality, pixels = config["quality"], config["patches"]["size"] ** 2
+    read = 4 * config["synthesis"]["pairs"] * pixels
+    drawn = quality["frechet_images"] * (pixels + 5 * 4 * 2048) + 28 * quality["ssim_images"] * pixels
+    return 1500 + (read + drawn) // 10**6
+
+
+def embedding_memory():
+    """MB: one generator's images while they are read, the grey values of all that are shown, and their distances."""
+    pixels, shown = config["patches"]["size"] ** 2, config["quality"]["tsne_images"] * (3 + len(config["rivals"]))
+    read = 4 * config["synthesis"]["pairs"] * pixels
+    return 1000 + (read + shown * (9 * pixels + 20 * shown)) // 10**6
+
+
+# --- Export -----------------------------------------------------------------------------------------------------------
+
+
+def export_memory():
+    """MB: the pairs as written and as read back."""
+    return 500 + 4 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 // 10**6
+
+
+def dataset_id(pairs):
+    """nnU-Net's number of a set: no two of a study share one, as far as three digits go. Up to 500 are its own."""
+    return 501 + [*PAIRS, *COMPARED, *EPOCH_STUDY].index(pairs) % 499
+
+
+SECOND_COHORT = config["test_cohorts"][1] if len(config["test_cohorts"]) > 1 else None
+
+# --- Transfer learning ------------------------------------------------------------------------------------------------
+
+TRANSFER_STARTS = [
+    f"{source}/run-{runs(level)[0]}/epoch-{kept_epochs(level)[-1]}"
+    for source in config["transfer"]["sources"]
+    for level in [source.split("/")[1]]
+]
+TRANSFER = [
+    f"transfer/{start}/patients-{k}/draw-{number}"
+    for start in ["scratch", *TRANSFER_STARTS]
+    for k in config["transfer"]["patients"]
+    for number in range(1, config["transfer"]["draws"] + 1)
+]
+
+
+def drawn_patients(wildcards):
+    """The patients of one draw, the same for every start."""
+    seed = derive(config["seed"], "transfer", SECOND_COHORT, wildcards.k, wildcards.draw)
+    return draw(ids(SECOND_COHORT, "train"), int(wildcards.k), seed=seed)
+
+
+# --- Figures and tables -----------------------------------------------------------------------------------------------
+
+# Those that are drawn from a table by one function; what else they need is in report.smk.
+TABLE_OF = {
+    "fig3": "scores",
+    "fig5": "scores",
+    "fig6": "quality",
+    "fig8": "quality",
+    "table1": "scores",
+    "statistics": "scores",
+    "gan_comparison": "scores",
+    "transfer": "transfer",
+    "epochs": "epochs",
+}
+PICTURES = ["fig2", "fig4", "fig7", "fig9", "figS2"]  # with pixels, so their data are .npz
+FIGURES = ["fig2", "fig3", "fig4", "fig5", "fig6"]
+FIGURES += ["fig7"] if PRIVATE_PAIRS else []
+FIGURES += ["fig8", "fig9", "figS1"]
+FIGURES += ["figS2"] if SECOND_COHORT and PRIVATE_PAIRS else []
+FIGURES += ["table1", "comparison", "statistics"]
+FIGURES += ["gan_comparison"] if COMPARED else []
+FIGURES += ["transfer"] if TRANSFER else []
+FIGURES += ["epochs"] if EPOCH_STUDY else []
+
 
 def figure_data(figure):
-    """What is drawn: a CSV of numbers, or an npz where pixels are shown."""
-    return f"{RESULTS}/figures/{figure}.{'npz' if figure in ('fig2', 'fig4', 'fig7') else 'csv'}"
+    """What is drawn: a CSV of numbers, or an npz where pixels are shown. S1 shows figure 9's images."""
+    figure = "fig9" if figure == "figS1" else figure
+    return f"{RESULTS}/figures/{figure}.{'npz' if figure in PICTURES else 'csv'}"
+
+
+# --- Report -----------------------------------------------------------------------------------------------------------
+
+TITLES = {
+    "table1": "Table 1: scores in one view",
+    "comparison": "Published and found",
+    "fig3": "Figure 3: segmentation against the privacy level",
+    "fig5": "Figure 5: the second cohort",
+    "statistics": "Paired tests between levels",
+    "fig2": "Figure 2: labelled pairs",
+    "fig4": "Figure 4: error maps per level",
+    "fig7": "Figure 7: errors of the best private model",
+    "figS2": "Figure S2: the levels of lowest eps on the second cohort",
+    "fig6": "Figure 6: distance to real images",
+    "fig8": "Figure 8: similarity of images",
+    "fig9": "Figure 9: t-SNE, points",
+    "figS1": "Figure S1: t-SNE, images",
+    "epochs": "Which epoch is best",
+    "gan_comparison": "Four GANs (2021)",
+    "transfer": "Transfer learning (2021)",
+}
+REPORTED = [figure for figure in TITLES if figure in FIGURES]
+TABLES = {
+    "Scores of every test patient": f"{RESULTS}/tables/scores.csv",
+    "Image quality": f"{RESULTS}/tables/quality.csv",
+    "Paired tests, and mean and SD over runs": f"{RESULTS}/figures/statistics.csv",
+}
+TABLES |= {"Transfer learning, every test patient": f"{RESULTS}/tables/transfer.csv"} if TRANSFER else {}
+TABLES |= {"Epoch study": f"{RESULTS}/tables/epochs.csv"} if EPOCH_STUDY else {}
+MEASURED = [
+    *(f"{LOGS}/gan/{gan}.tsv" for gan in GANS),
+    *(f"{LOGS}/unet/{source}/{setting}.tsv" for source in SOURCES for setting in SETTINGS),
+    *(f"{LOGS}/unet/{tuned}.tsv" for tuned in TRANSFER),
+]
+
+
+def study_overview():
+    """What the study was, in the report's first section."""
+    roles = {config["train_cohort"]: "trains, chooses and tests"}
+    roles |= {cohort: "tests" for cohort in config["test_cohorts"] if cohort not in roles}
+    roles |= {rival: "rival at eps = 0" for rival in config["rivals"]}
+    splits = ("train", "validation", "test")
+    return {
+        "public": all(is_public(cohort) for cohort in roles),
+        "scale": "" if config["study"] == "paper" else "A study of its own size, not the paper's.",
+        "cohorts": [
+            {"name": cohort, "role": role} | {split: len(ids(cohort, split)) for split in splits}
+            for cohort, role in roles.items()
+        ],
+        "facts": {
+            "GAN": ", ".join([config["arch"], *config["compared"]]),
+            "levels": ", ".join(config["levels"]),
+            "runs of a private level": len(runs("noise-1")),
+            "privacy unit": config["privacy"]["unit"],
+            "patches a patient": config["patches"]["per_patient"],
+            "pixels of a patch": f"{config['patches']['size']} x {config['patches']['size']}",
+            "synthetic pairs of a generator": config["synthesis"]["pairs"],
+            "settings of a U-Net": len(SETTINGS),
+        },
+    }
+
+
+def shown_config():
+    """The config as used; where the site keeps its secret is nobody's business."""
+    return dict(config) | {"privacy": {key: value for key, value in config["privacy"].items() if key != "state"}}

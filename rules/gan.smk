@@ -8,6 +8,8 @@ rule gan:
         # What decides a step, and so is part of a run's identity.
         code=lib(
             "device",
+            "gan_losses",
+            "gan_steps",
             "gans",
             "hyperparameters",
             "patches",
@@ -16,9 +18,9 @@ rule gan:
             "privacy/layers",
             "privacy/mechanism",
             "train_gan",
-            "wgan",
         ),
         bookkeeping_code=lib(
+            "architectures",
             "checked",
             "checkpoint",
             "cohort",
@@ -38,7 +40,7 @@ rule gan:
         ),
     output:
         generators=[
-            f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt" for epoch in gan_epochs("inf")
+            f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt" for epoch in kept_epochs("inf")
         ],
         history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
@@ -57,7 +59,7 @@ rule gan:
         runtime=2880,
         gpu=1,
     params:
-        training=lambda w: gan_training(w.level),
+        training=lambda w: gan_training(w.level, w.arch) | {"kept_epochs": saved_epochs(w.arch, w.level, w.run)},
         privacy={key: config["privacy"][key] for key in ("unit", "patient_patches", "delta", "patient_delta")},
         patch_size=config["patches"]["size"],
         seed=config["seed"],
@@ -79,12 +81,45 @@ use rule gan as private_gan with:
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
-            for epoch in gan_epochs("noise-1")
+            for epoch in kept_epochs("noise-1")
         ],
         history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
     wildcard_constraints:
         level=r"(?:noise|eps)-\d+(?:\.\d+)?",
+
+
+# Runs of the epoch study keep more generators; a rule's outputs can't depend on its wildcards.
+use rule gan as studied_gan with:
+    output:
+        generators=[
+            f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
+            for epoch in studied_epochs("inf")
+        ],
+        history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
+        privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
+    wildcard_constraints:
+        arch=config["arch"],
+        level=one_of({"inf"}.intersection(STUDIED_LEVELS)),
+        run=one_of(config["epoch_study"]["runs"]),
+
+
+use rule private_gan as studied_private_gan with:
+    output:
+        generators=[
+            f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
+            for epoch in studied_epochs("noise-1")
+        ],
+        history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
+        privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
+    wildcard_constraints:
+        arch=config["arch"],
+        level=one_of(filter(is_private, STUDIED_LEVELS)),
+        run=one_of(config["epoch_study"]["runs"]),
+
+
+ruleorder: studied_gan > gan
+ruleorder: studied_private_gan > private_gan
 
 
 rule synthetic:

@@ -28,14 +28,41 @@ rule scores:
         "../scripts/collect_scores.py"
 
 
-for figure in ("fig3", "fig5", "table1"):
+if EPOCH_STUDY:
+
+    rule epochs_table:
+        input:
+            metrics=[
+                path
+                for pairs in EPOCH_STUDY
+                for path in metric_files(pairs, STUDY_SETTING, config["train_cohort"], "validation")
+            ],
+            privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in STUDIED_GANS],
+            code=lib("epochs", "figures/tally", "scores"),
+        output:
+            f"{RESULTS}/tables/epochs.csv",
+        log:
+            f"{LOGS}/epochs.log",
+        conda:
+            CPU_ENV
+        resources:
+            mem_mb=500,
+            runtime=5,
+        params:
+            sources={pairs: gan_record(pairs) for pairs in EPOCH_STUDY},
+            kept=PAIRS,
+        script:
+            "../scripts/collect_epochs.py"
+
+
+for figure in [figure for figure in TABLE_OF if figure in FIGURES]:
 
     rule:
         name:
             f"{figure}_data"
         input:
-            scores=f"{RESULTS}/tables/scores.csv",
-            code=lib("figures"),
+            table=f"{RESULTS}/tables/{TABLE_OF[figure]}.csv",
+            code=lib("figures", "significance"),
         output:
             f"{RESULTS}/figures/{figure}.csv",
         log:
@@ -47,9 +74,29 @@ for figure in ("fig3", "fig5", "table1"):
             runtime=5,
         params:
             figure=figure,
-            test_cohorts=config["test_cohorts"],
+            seed=config["seed"],
         script:
             "../scripts/tabulate_figure.py"
+
+
+rule comparison_data:
+    input:
+        published="report/published.csv",
+        scores=f"{RESULTS}/tables/scores.csv",
+        quality=f"{RESULTS}/tables/quality.csv",
+        transfer=f"{RESULTS}/tables/transfer.csv" if TRANSFER else [],
+        code=lib("figures", "transfer"),
+    output:
+        f"{RESULTS}/figures/comparison.csv",
+    log:
+        f"{LOGS}/figures/comparison_data.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=500,
+        runtime=5,
+    script:
+        "../scripts/tabulate_comparison.py"
 
 
 rule fig2_data:
@@ -73,29 +120,38 @@ rule fig2_data:
         "../scripts/collect_pairs.py"
 
 
-rule fig4_data:
-    input:
-        scores=f"{RESULTS}/tables/scores.csv",
-        scans=scans(config["test_cohorts"][0], "test"),
-        predictions=[
-            path for source in ["real", *PAIRS] for path in prediction_files(source, config["test_cohorts"][0])
-        ],
-        code=lib("cohort", "figures", "nifti", "scan"),
-    output:
-        f"{RESULTS}/figures/fig4.npz",
-    log:
-        f"{LOGS}/figures/fig4_data.log",
-    conda:
-        CPU_ENV
-    resources:
-        mem_mb=3000,
-        runtime=10,
-    params:
-        cohort=config["test_cohorts"][0],
-        patients={record["id"]: record for record in patient_records(config["test_cohorts"][0], "test")},
-        patch_size=config["patches"]["size"],
-    script:
-        "../scripts/collect_errors.py"
+# Figure 4 shows every level on the study's own test patients, S2 the three of lowest eps on the second cohort.
+for figure, cohort, lowest in (("fig4", config["test_cohorts"][0], None), ("figS2", SECOND_COHORT, 3)):
+    if figure in FIGURES:
+
+        rule:
+            name:
+                f"{figure}_data"
+            input:
+                scores=f"{RESULTS}/tables/scores.csv",
+                scans=scans(cohort, "test"),
+                predictions=[
+                    path
+                    for source in ["real", *config["rivals"], *BASELINES, *PAIRS]
+                    for path in prediction_files(source, cohort)
+                ],
+                code=lib("cohort", "figures", "nifti", "scan"),
+            output:
+                f"{RESULTS}/figures/{figure}.npz",
+            log:
+                f"{LOGS}/figures/{figure}_data.log",
+            conda:
+                CPU_ENV
+            resources:
+                mem_mb=3000,
+                runtime=10,
+            params:
+                cohort=cohort,
+                lowest=lowest,
+                patients={record["id"]: record for record in patient_records(cohort, "test")},
+                patch_size=config["patches"]["size"],
+            script:
+                "../scripts/collect_errors.py"
 
 
 rule fig7_data:
@@ -128,7 +184,7 @@ for figure in FIGURES:
             figure
         input:
             data=figure_data(figure),
-            code=lib("figures"),
+            code=lib("figures", "significance"),
         output:
             pdf=f"{RESULTS}/figures/{figure}.pdf",
             png=report(
@@ -169,3 +225,36 @@ rule summary:
         study=config["study"],
     script:
         "../scripts/summarise.py"
+
+
+rule report:
+    input:
+        figures=[f"{RESULTS}/figures/{figure}.png" for figure in REPORTED],
+        captions=[f"report/{figure}.rst" for figure in REPORTED],
+        tables=list(TABLES.values()),
+        plan=f"{RESULTS}/privacy/plan.csv",
+        summary=f"{RESULTS}/summary.txt",
+        benchmarks=MEASURED,
+        template="scripts/privessel/report.html.j2",
+        code=lib("figures/tally", "provenance", "report_page"),
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{LOGS}/report.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        study=config["study"],
+        source=os.path.relpath(workflow.basedir),
+        packages=["snakemake", "torch", "opacus", "dp-accounting", "randomgen", "numpy", "scipy", "pandas", "nibabel"],
+        config=shown_config(),
+        logs=LOGS,
+        names=REPORTED,
+        titles=[TITLES[figure] for figure in REPORTED],
+        table_titles=list(TABLES),
+        overview=study_overview(),
+    script:
+        "../scripts/write_report.py"

@@ -16,12 +16,12 @@ rule unet:
         TORCH_ENV
     threads: config["unet"]["threads"]
     resources:
-        mem_mb=unet_memory,
+        mem_mb=lambda w: unet_memory(source_bytes(w.source)),
         runtime=720,
         gpu=1,
     params:
         training={key: config["unet"][key] for key in config["unet"] if key != "grid"},
-        setting=lambda w: SETTINGS[w.setting],
+        setting=lambda w: KNOWN_SETTINGS[w.setting],
         shuffled=lambda w: w.source.endswith("-shuffled"),
         seed=config["seed"],
     script:

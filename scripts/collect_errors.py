@@ -1,4 +1,4 @@
-"""Gather a typical test patient's predictions by every level's best run (by validation), for figure 4."""
+"""Gather a typical test patient's predictions by each level's best run, for figures 4 and S2."""
 
 from pathlib import Path
 
@@ -6,27 +6,26 @@ import numpy as np
 import pandas as pd
 from privessel.atomic import atomic_path
 from privessel.cohort import Patient
-from privessel.figures.choice import choose_levels, choose_patient, find_dsc
+from privessel.figures import choice
 from privessel.figures.errors import fig4_data
+from privessel.figures.tally import read_table
 from privessel.job import logged
 from privessel.nifti import load_mask
 from privessel.scan import load_scan
 
 with logged(snakemake.log[0]):
-    params, scores = snakemake.params, pd.read_csv(snakemake.input.scores)
-    patient = choose_patient(scores, cohort=params.cohort)
-    shown = pd.concat([pd.DataFrame([{"source": "real", "level": "real"}]), choose_levels(scores)])
-    endings = [f"/{source}/{params.cohort}/{patient}.nii.gz" for source in shown["source"]]
+    params, scores = snakemake.params, read_table(snakemake.input.scores)
+    patient = choice.choose_patient(scores, cohort=params.cohort)
+    levels = choice.choose_lowest(scores, params.lowest) if params.lowest else choice.choose_levels(scores)
+    shown = pd.concat([choice.choose_references(scores), levels], ignore_index=True)
+    endings = [f"/prediction/{source}/{params.cohort}/{patient}.nii.gz" for source in shown["source"]]
     files = [next(path for path in snakemake.input.predictions if path.endswith(end)) for end in endings]
     scan = load_scan(Patient(**params.patients[patient]), patch_size=params.patch_size)
     data = fig4_data(
         image=scan.image,
         truth=scan.vessels,
         predictions=[load_mask(Path(path)) for path in files],
-        level=shown["level"].tolist(),
-        eps=shown["eps"].tolist(),
-        eps_published=shown["eps_published"].tolist(),
-        dsc=[find_dsc(scores, source=source, patient=patient) for source in shown["source"]],
+        columns=choice.add_scores(shown, scores, cohort=params.cohort, patient=patient),
     )
     with atomic_path(Path(snakemake.output[0])) as partial:
         np.savez_compressed(partial, **data)

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from privessel.atomic import atomic_path
 from privessel.figures.choice import choose_levels
+from privessel.figures.tally import read_table
 from privessel.job import logged
 from privessel.patches import load, rescale
 
 SHOWN = 6
 
 with logged(snakemake.log[0]):
-    scores = pd.read_csv(snakemake.input.scores)
+    scores = read_table(snakemake.input.scores)
     levels = choose_levels(scores)
     files = dict(zip(snakemake.params.pairs, snakemake.input.pairs, strict=True))
     sets = [np.load(files[source]) for source in levels["source"]]

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from privessel.atomic import atomic_path
 from privessel.cohort import Patient
-from privessel.figures.choice import choose_best_private, choose_patient, find_dsc
+from privessel.figures.choice import add_scores, choose_best_private, choose_patient
 from privessel.figures.errors import fig7_data
+from privessel.figures.tally import read_table
 from privessel.job import logged
 from privessel.nifti import load_mask
 from privessel.scan import load_scan
 
 with logged(snakemake.log[0]):
-    params, scores = snakemake.params, pd.read_csv(snakemake.input.scores)
+    params, scores = snakemake.params, read_table(snakemake.input.scores)
     patient = choose_patient(scores, cohort=params.cohort)
-    best = choose_best_private(scores).iloc[0]
+    best = add_scores(choose_best_private(scores), scores, cohort=params.cohort, patient=patient).iloc[0]
     ending = f"/{best['source']}/{params.cohort}/{patient}.nii.gz"
     scan = load_scan(Patient(**params.patients[patient]), patch_size=params.patch_size)
     data = fig7_data(
@@ -29,7 +29,7 @@ with logged(snakemake.log[0]):
         level=best["level"],
         eps=best["eps"],
         eps_published=best["eps_published"],
-        dsc=find_dsc(scores, source=best["source"], patient=patient),
+        dsc=best["dsc"],
     )
     with atomic_path(Path(snakemake.output[0])) as partial:
         np.savez_compressed(partial, **data)

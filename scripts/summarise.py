@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
 from privessel.atomic import atomic_path
+from privessel.figures.tally import read_table
 from privessel.job import logged
 from privessel.summary import summary
 
 with logged(snakemake.log[0]):
-    scores = pd.read_csv(snakemake.input.scores)
+    scores = read_table(snakemake.input.scores)
     pictures = [Path(path) for path in [*snakemake.input.figures, *snakemake.input.sheets]]
     with atomic_path(Path(snakemake.output[0])) as partial:
         partial.write_text(summary(scores, figures=pictures, study=snakemake.params.study) + "\n")

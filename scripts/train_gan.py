@@ -9,7 +9,7 @@ from privessel.device import pick_device
 from privessel.gan_run import GanRun
 from privessel.gans import GanShape
 from privessel.job import logged
-from privessel.patches import load, rescale
+from privessel.patches import load
 from privessel.privacy.site import Site
 from privessel.train_gan import train
 
@@ -21,11 +21,11 @@ with logged(snakemake.log[0]):
     torch.set_num_threads(threads)
     checkpoint_seconds = keys.pop("checkpoint_seconds")
     run = GanRun(wildcards.arch, wildcards.level, int(wildcards.run), params.cohort)
-    patches = load([Path(path) for path in snakemake.input.patches])
+    patches = load([Path(path) for path in snakemake.input.patches], scale=(-1, 1))
     shape = GanShape(patch=params.patch_size, **{key: keys.pop(key) for key in SHAPE})
     training = run.training(patches, **keys, **params.privacy)
     code = map(Path, snakemake.input.code)
-    images, labels, patients = rescale(patches.image, -1, 1), patches.label, patches.patient_index
+    images, labels, patients = patches.image, patches.label, patches.patient_index
     identity = run.identity(
         shape=shape, training=training, arrays=(images, labels, patients),
         code=code, device=device, threads=threads,

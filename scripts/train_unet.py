@@ -21,6 +21,7 @@ with logged(snakemake.log[0]):
         labels,
         shape=UNetShape(filters=keys.pop("filters"), dropout=setting.pop("dropout")),
         seed=seed,
+        start=None,
         resume=weights.parent / ".resume",
         **setting,
         **keys,

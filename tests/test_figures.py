@@ -3,6 +3,7 @@
 import io
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,15 +12,20 @@ from matplotlib.axis import Tick
 from matplotlib.collections import LineCollection
 from matplotlib.text import Annotation, Text
 
+from privessel.figures import scores, table
 from privessel.figures.errors import fig4, fig4_data, fig7, fig7_data
 from privessel.figures.maps import COLOURS, big_and_small_slice, classify, fullest_slice, overlay, project
 from privessel.figures.marks import spread
 from privessel.figures.pairs import contact_sheet, fig2
-from privessel.figures.scores import fig3, fig3_data, fig5, fig5_data
+from privessel.figures.scores import fig3, fig5
 from privessel.figures.style import format_eps, save, style, styled
-from privessel.figures.table import table1, table1_data
+from privessel.figures.table import table1
 from privessel.figures.tally import choose_private, format_score, tally
 
+SEED = 3
+fig3_data = partial(scores.fig3_data, seed=SEED)
+fig5_data = partial(scores.fig5_data, seed=SEED)
+table1_data = partial(table.table1_data, seed=SEED)
 LEVELS = {0.65: (6.24, 10.18), 0.8: (3.53, 5.72), 2.0: (0.82, 1.31)}
 COHORTS = ("phantom-a", "phantom-b")
 
@@ -247,6 +253,49 @@ def test_scores_read_back_from_csv_with_the_level_inf_alone_still_count():
     pd.testing.assert_frame_equal(fig3_data(as_read_back(frame)), fig3_data(frame), check_dtype=False)
 
 
+def three_patients():
+    """Return a level of one run and the free rows, all with three patients."""
+    parts = [rows(name, "baseline", [0.55, 0.65, 0.6]) for name in ("threshold", "frangi")]
+    parts.append(rows("real", "real", [0.7, 0.8, 0.9]))
+    parts.append(rows("wgan/noise-2/run-1/epoch-50", "private", [0.3, 0.5, 0.1], noise=2.0, run=1))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_interval_of_three_patients_spans_them_and_is_a_bar_beside_the_arm():
+    # The mean of 3 draws of 3 is the smallest value once in 27 times, more than 2.5 % of the resamples.
+    data = fig3_data(three_patients())
+    best = data[(data["panel"] == "B") & (data["shows"] == "best")].iloc[0]
+    assert (best["low"], best["high"]) == (pytest.approx(0.1), pytest.approx(0.5))
+    axes = fig3(data).axes[1]
+    bars = [
+        lines.get_segments()[0] for lines in axes.findobj(LineCollection) if lines.get_linewidth()[0] == 3
+    ]
+    assert len(bars) == 1
+    (x, low), (_, high) = bars[0]
+    assert x > 0
+    assert (low, high) == (pytest.approx(0.1), pytest.approx(0.5))
+
+
+def test_only_means_that_are_drawn_with_an_arm_have_an_interval():
+    data = fig3_data(three_patients())
+    assert data[data["shows"] != "best"][["low", "high"]].isna().all(axis=None)
+    assert data[data["shows"] == "best"][["low", "high"]].notna().all(axis=None)
+
+
+def test_two_patients_have_no_interval_and_figure_and_table_say_so():
+    for prepare, draw in ((fig3_data, fig3), (table1_data, table1)):
+        shown = " ".join(texts(draw(prepare(study())))).replace("\n", " ")
+        assert "phantom-a: too few patients for a 95 % interval, which needs 3." in shown
+
+
+def test_table_1_prints_the_interval_below_its_mean():
+    shown = texts(table1(table1_data(three_patients())))
+    assert "0.10 to 0.50" in shown
+    assert "0.30 ± 0.20" in shown
+    assert any("95 % bootstrap interval" in text for text in shown)
+    assert not any(" to " in text for text in texts(table1(table1_data(demo()))))
+
+
 # Bad cases: drawn, with a word about it
 
 
@@ -314,7 +363,9 @@ def test_no_two_texts_of_figure_3_overlap():
     close = [rows(name, "baseline", [0.6, 0.61 + k / 1000]) for k, name in enumerate(("threshold", "frangi"))]
     frame = pd.concat([*free_rows()[:3], *close, *full])
     assert not overlaps(fig3(fig3_data(frame)))
+    assert not overlaps(fig3(fig3_data(three_patients())))
     assert not overlaps(table1(table1_data(study())))
+    assert not overlaps(table1(table1_data(three_patients())))
 
 
 def overlaps(figure):
@@ -322,6 +373,11 @@ def overlaps(figure):
     with style():
         figure.draw_without_rendering()
         hidden = {label for axes in figure.axes if not axes.axison for label in axes.findobj(Tick)}
+        # Labels beyond the end of an axis have a place, but are not drawn.
+        for axes in figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                low, high = sorted(axis.get_view_interval())
+                hidden |= {tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
         hidden = {text for tick in hidden for text in tick.findobj(Text)}
         shown = [text for text in figure.findobj(Text) if text.get_text().strip() and text not in hidden]
         # An annotation's own extent would include what it points at.
@@ -526,39 +582,52 @@ def test_projection_shows_the_nearest_voxel_and_darkens_with_depth():
     assert np.count_nonzero(below.any(axis=2)) == 3
 
 
-def test_figure_4_shows_the_fullest_slice_with_eps_above_and_dsc_below():
+def columns(level, eps, dsc):
+    """Return the table of figure 4's columns: the published eps is 1.6 times the valid one."""
+    frame = pd.DataFrame({"level": level, "eps": eps, "dsc": dsc})
+    return frame.assign(eps_published=1.6 * frame["eps"], bahd_voxel=10 * (1 - frame["dsc"]))
+
+
+def test_figure_4_shows_the_fullest_slice_with_eps_above_and_scores_below():
     image, truth, prediction = phantom()
     blind = np.zeros_like(truth)
     data = fig4_data(
         image=image,
         truth=truth,
         predictions=[truth, prediction, blind],
-        level=["real", "inf", "noise-2"],
-        eps=[np.nan, np.inf, 0.82],
-        eps_published=[np.nan, np.inf, 1.31],
-        dsc=[1.0, 0.61, 0.0],
+        columns=columns(["real", "inf", "noise-2"], [np.nan, np.inf, 0.82], [1.0, 0.61, 0.0]),
     )
     np.testing.assert_array_equal(data["truth"], truth[:, :, 2])
     shown = texts(fig4(data))
-    assert {"real", "ε = ∞", "ε = 0.82", "(1.31)", "DSC 0.61", "DSC 0.00, slice empty"} <= set(shown)
+    assert {"real", "ε = ∞", "ε = 0.82", "(1.31)"} <= set(shown)
+    assert {"DSC 0.61\nbAHD 3.90", "DSC 0.00, slice empty\nbAHD 10.0"} <= set(shown)
     assert {"true positive", "false positive", "false negative"} <= set(shown)
 
 
-@pytest.mark.parametrize("count", [1, 5, 6, 9])
+def test_figure_4_keeps_of_each_tree_a_picture_from_below_and_no_volume():
+    image, truth, prediction = phantom()
+    image[:5] = truth[:5] = prediction[:5] = 0  # so that there is something to crop
+    about = columns(["real", "inf"], [np.nan, np.inf], [1.0, 0.61])
+    data = fig4_data(image=image, truth=truth, predictions=[truth, prediction], columns=about)
+    assert data["image"].shape == (19, 30)
+    assert data["tree"].shape == (2, 30, 19, 3)
+    np.testing.assert_array_equal(data["tree"][1], project(classify(truth, prediction)[5:], axis=2))
+    assert max(entry.ndim for name, entry in data.items() if name != "tree") == 3
+    figure = fig4(data)
+    np.testing.assert_array_equal(figure.axes[3].get_images()[0].get_array(), data["tree"][1])
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 9, 10])
 def test_figure_4_places_any_number_of_columns_without_overlap(count):
     image, truth, prediction = phantom()
-    data = fig4_data(
-        image=image,
-        truth=truth,
-        predictions=[prediction] * count,
-        level=["real"] + ["noise-2"] * (count - 1),
-        eps=[np.nan] + [0.82] * (count - 1),
-        eps_published=[np.nan] + [1.31] * (count - 1),
-        dsc=[0.5] * count,
-    )
+    level = ["real", "phantom-random (ε = 0)"] + ["noise-2"] * (count - 2)
+    eps = [np.nan, np.nan] + [0.82] * (count - 2)
+    about = columns(level[:count], eps[:count], [0.5] * count)
+    data = fig4_data(image=image, truth=truth, predictions=[prediction] * count, columns=about)
     figure = fig4(data)
-    assert len(figure.axes) == count
+    assert len(figure.axes) == 2 * count
     assert not overlaps(figure)
+    assert ("No private level in this study." in texts(figure)) == (count == 1)
 
 
 @pytest.mark.parametrize("case", ["usual", "empty prediction", "empty truth"])

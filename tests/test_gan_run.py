@@ -138,7 +138,7 @@ def test_a_level_may_be_named_by_its_eps_and_gets_the_least_noise_that_keeps_it_
 
 
 def test_an_identity_changes_with_everything_that_decides_the_weights(tmp_path):
-    code = tmp_path / "wgan.py"
+    code = tmp_path / "gan_steps.py"
     code.write_text("one")
     given = [
         identity(),

@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -343,3 +344,31 @@ def test_a_bounding_box_just_holds_the_mask():
     assert bounding_box(mask) == ((2, 6), (1, 4), (4, 7))
     with pytest.raises(ValueError, match="empty"):
         bounding_box(mask & False)
+
+
+# Memory: 41,000 patches of 96 x 96 pixels are 1.9 GB
+
+
+@pytest.mark.parametrize("scale", [None, (-1, 1)])
+def test_beside_the_set_only_one_patients_patches_are_in_memory(tmp_path, patches, scale):
+    large = replace(
+        patches,
+        image=np.random.default_rng(0).random((60, 64, 64), np.float32),
+        label=np.zeros((60, 64, 64), bool),
+    )
+    paths = [tmp_path / f"{number}.npz" for number in range(12)]
+    for path in paths:
+        save(path, large)
+    tracemalloc.start()
+    loaded = load(paths, scale=scale)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    one = large.image.nbytes + large.label.nbytes
+    assert loaded.image.nbytes + loaded.label.nbytes == 12 * one
+    assert peak < 12 * one + 3 * one  # a patient's, as read, unpacked and scaled
+
+
+def test_patches_come_scaled_as_if_they_had_been_scaled_afterwards(tmp_path, patches):
+    save(tmp_path / "017.npz", patches)
+    path = tmp_path / "017.npz"
+    assert np.array_equal(load([path], scale=(-1, 1)).image, rescale(load([path]).image, -1, 1))

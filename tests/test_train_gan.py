@@ -14,10 +14,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_gan import SHAPE, TRAINING
+from tiny_gan import COMPARED, SHAPE, TRAINING
 
 from privessel import checkpoint, train_gan
 from privessel.errors import PrivacyError
+from privessel.gan_losses import plain_gradient
+from privessel.gan_steps import Gan, Pairs, shuffled_batch
 from privessel.lock import lock
 from privessel.privacy.account import Run
 from privessel.privacy.accounting import epsilon
@@ -26,7 +28,6 @@ from privessel.privacy.ledger import Ledger
 from privessel.privacy.mechanism import private_gradient
 from privessel.privacy.site import PaidRun, Site
 from privessel.train_gan import train
-from privessel.wgan import Pairs, Wgan, plain_gradient, shuffled_batch
 
 torch.set_num_threads(1)
 KEY = bytes(range(32))
@@ -107,6 +108,9 @@ def finished(tmp_path_factory):
     for name, (training, source) in runs.items():
         folders[name] = tmp_path_factory.mktemp("finished") / name
         run(folders[name], training, source=source)
+    for name, (shape, training) in COMPARED.items():
+        folders[name] = tmp_path_factory.mktemp("finished") / name
+        run(folders[name], training, shape=shape)
     return folders
 
 
@@ -146,8 +150,9 @@ def test_log_of_a_private_run_holds_no_number_but_progress(tmp_path, caplog, mon
     assert all(re.fullmatch(pattern, message) for message in caplog.messages)
 
 
-def test_history_without_privacy_has_the_critic_s_loss_and_no_eps(finished):
-    found = rows(finished["inf"])
+@pytest.mark.parametrize("level", ["inf", *COMPARED])
+def test_history_without_privacy_has_the_critic_s_loss_and_no_eps(finished, level):
+    found = rows(finished[level])
     assert all(row["epsilon"] == "" and float(row["loss_critic"]) for row in found)
 
 
@@ -160,7 +165,7 @@ def test_a_gan_learns_where_its_patches_are_bright_and_how_much_of_them_is_vesse
         micro_batch=64,
     )  # fmt: skip
     run(tmp_path, learning, images=images, labels=labels, shape=form)
-    one = Wgan(form, learning, stream=Stream(KEY), device="cpu")
+    one = Gan(form, learning, stream=Stream(KEY), device="cpu")
     one.kept.load_state_dict(weights(tmp_path, 1))
     with torch.no_grad():
         made = one.kept.eval()(one.latents("a test's own", 0, 200)).numpy()
@@ -186,11 +191,11 @@ def stop_at_charge(monkeypatch, *numbers):
     return blocks
 
 
-@pytest.mark.parametrize("level", ["inf", "public", "paid"])
+@pytest.mark.parametrize("level", ["inf", "public", "paid", *COMPARED])
 def test_a_run_stopped_again_and_again_ends_with_the_same_bits(tmp_path, finished, level, monkeypatch):
-    training = TRAINING if level == "inf" else PRIVATE
+    shape, training = COMPARED.get(level, (SHAPE, TRAINING if level == "inf" else PRIVATE))
     source = paid(tmp_path / "state") if level == "paid" else Stream(KEY)
-    advance, taken, folder = Wgan.advance, [], tmp_path / "run"
+    advance, taken, folder = Gan.advance, [], tmp_path / "run"
 
     def stopping(gan, data):
         taken.append(gan.step)
@@ -198,12 +203,12 @@ def test_a_run_stopped_again_and_again_ends_with_the_same_bits(tmp_path, finishe
             raise KeyboardInterrupt
         advance(gan, data)
 
-    monkeypatch.setattr(Wgan, "advance", stopping)
+    monkeypatch.setattr(Gan, "advance", stopping)
     for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
-            run(folder, training, source=source, checkpoint_seconds=0)
+            run(folder, training, shape=shape, source=source, checkpoint_seconds=0)
         assert not list(folder.glob("*.pt"))
-    run(folder, training, source=source, checkpoint_seconds=0)
+    run(folder, training, shape=shape, source=source, checkpoint_seconds=0)
     assert taken == [0, 1, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8, 9, 9, 10, 11]
     for epoch in (1, 3):
         assert equal(weights(folder, epoch), weights(finished[level], epoch))
@@ -388,7 +393,7 @@ def never(*_):
 
 def test_a_finished_private_run_is_brought_back_and_not_trained_again(bought, monkeypatch):
     folder, state, before = bought
-    monkeypatch.setattr(Wgan, "advance", never)
+    monkeypatch.setattr(Gan, "advance", never)
     for _ in range(2):
         run(folder, PRIVATE, source=paid(state))
         assert contents(folder) == before
@@ -401,7 +406,7 @@ def test_a_finished_private_run_stands_when_only_the_version_or_machine_has_chan
 ):
     folder, state, before = bought
     now = IDENTITY | {part: "other"}
-    monkeypatch.setattr(Wgan, "advance", never)
+    monkeypatch.setattr(Gan, "advance", never)
     run(folder, PRIVATE, source=paid(state, identity=now), identity=now)
     assert contents(folder) == before
     assert f"was trained under another {part}" in caplog.text
@@ -416,7 +421,7 @@ def test_a_finished_private_run_stands_when_only_the_version_or_machine_has_chan
 def test_a_finished_private_run_is_refused_for_other_settings_and_kept(bought, part, now, told, monkeypatch):
     folder, state, before = bought
     identity = IDENTITY | {part: now}
-    monkeypatch.setattr(Wgan, "advance", never)
+    monkeypatch.setattr(Gan, "advance", never)
     with pytest.raises(
         PrivacyError, match=rf"wgan/noise-0.8/run-1 is finished and paid for.*{told}.*Remedy.*runs"
     ):
@@ -433,7 +438,7 @@ def test_a_run_stopped_between_its_last_charge_and_its_last_file_is_finished_wit
     monkeypatch.setattr(train_gan, "save_checkpoint", interrupting(train_gan.save_checkpoint, 3))
     with pytest.raises(KeyboardInterrupt):
         run(folder, PRIVATE, source=paid(state))
-    monkeypatch.setattr(Wgan, "advance", never)
+    monkeypatch.setattr(Gan, "advance", never)
     run(folder, PRIVATE, source=paid(state, epsilon=1e-3))  # a budget cut since then takes nothing away
     assert equal(weights(folder), weights(finished["paid"]))
 
@@ -446,7 +451,7 @@ def pairs(n=40, background=0.0):
 
 
 def gan(training=PRIVATE, **form):
-    return Wgan(replace(SHAPE, **form), training, stream=Stream(KEY), device="cpu")
+    return Gan(replace(SHAPE, **form), training, stream=Stream(KEY), device="cpu")
 
 
 @pytest.mark.parametrize("clipping", ["book-keeping", "opacus"])
@@ -495,7 +500,7 @@ def test_with_endless_clipping_norm_and_no_noise_the_private_gradient_is_the_pla
     real, fake = pairs().take(np.arange(4)), torch.rand(4, 2, 12, 12)
     mechanism = replace(PRIVATE, clipping_norm=1e6, noise_multiplier=1e-15).mechanism()
     private = private_gradient(one.clipping, real, fake, stream=Stream(KEY), step=0, mechanism=mechanism)
-    plain, loss = plain_gradient(one.critic, real, fake, micro_batch=3)
+    plain, loss = plain_gradient(one.critic, real, fake, loss="wasserstein", micro_batch=3)
     for mine, theirs in zip(private, plain, strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-4)
     expected = one.critic(fake).mean() - one.critic(real).mean()
@@ -594,7 +599,7 @@ def test_where_the_unit_is_the_patient_a_step_sees_so_many_patches_of_each_patie
         {"clipping": "none"},
         {"ema": 1.0},
         {"epochs": 0},
-        {"weight_clip": 0.0},
+        {"critic_learning_rate": 0.0},
         {"label_background": 1.0},
         {"label_background": -1.5},
         {"noise_multiplier": 0.0},

@@ -34,6 +34,7 @@ def run(tmp_path, images=None, labels=None, **changes):
         "seed": 0,
         "device": "cpu",
         "threads": 1,
+        "start": None,
         "resume": tmp_path / ".resume",
         "checkpoint_seconds": 1e9,
     }
@@ -274,3 +275,33 @@ def test_settings_that_cannot_work_are_refused(tmp_path, change, message):
 def test_patches_that_cannot_work_are_refused(tmp_path, images, labels, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, images, labels)
+
+
+def test_a_start_is_gone_on_from_with_its_own_scale_of_grey_values(tmp_path):
+    first, _ = run(tmp_path)
+    images, labels = discs(9, 8, seed=5)
+    settings = {"epochs": 1, "learning_rate": 1e-9, "augment": False, "shape": UNetShape((2, 3), 0.0)}
+    second, _ = run(tmp_path, images, labels, start=first, **settings)
+    assert (second.mean, second.sd) == (first.mean, first.sd)
+    assert all(torch.allclose(second.weights[name], first.weights[name], atol=1e-7) for name in first.weights)
+    alone, _ = run(tmp_path, images, labels, **settings)
+    assert (alone.mean, alone.sd) == input_statistics(images)
+
+
+def test_a_checkpoint_from_another_start_is_not_gone_on_from(tmp_path, monkeypatch, caplog):
+    (one, _), (other, _) = run(tmp_path), run(tmp_path, seed=1)
+    whole = run(tmp_path, start=one)
+    with monkeypatch.context() as patched:
+        crash_at(patched, 4)
+        with pytest.raises(Crash):
+            run(tmp_path, start=other, checkpoint_seconds=0)
+    with caplog.at_level(logging.WARNING):
+        assert same(run(tmp_path, start=one), whole)
+    assert "start" in caplog.text
+
+
+@pytest.mark.parametrize("shape", [UNetShape((2, 4), 0.2), UNetShape((2, 3, 4), 0.2)])
+def test_a_start_of_another_form_is_refused(tmp_path, shape):
+    first, _ = run(tmp_path)
+    with pytest.raises(ValueError, match="cannot be the start"):
+        run(tmp_path, start=first, shape=shape)

@@ -24,6 +24,7 @@ regions as labels or `dataset` key, all legal there. To train, its five-fold spl
 
 import csv
 import json
+import logging
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from privessel.atomic import sync_folder
+
+log = logging.getLogger(__name__)
 
 Pairs = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
@@ -116,6 +119,13 @@ def read_png_pairs(folder: Path) -> Pairs:
     if not paths:
         raise _broken(table, "lists no pairs")
     return _stack(table.parent, (_read_pair(image, label, [0, 255]) for image, label in paths))
+
+
+def require_same(written: Pairs, read: Pairs, *, folder: Path) -> None:
+    """Raise ValueError where pairs that were read back from `folder` are not those that were written."""
+    if not all(np.array_equal(one, other) for one, other in zip(written, read, strict=True)):
+        raise _broken(folder, "does not hold the pairs that were written")
+    log.info("%s: %d pairs, read back and the same", folder, len(read[0]))
 
 
 def _cases(folder: Path) -> Iterator[Pairs]:

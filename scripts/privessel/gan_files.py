@@ -18,7 +18,7 @@ from privessel.errors import PrivacyError
 from privessel.hyperparameters import GanTraining
 from privessel.privacy.account import Point
 from privessel.privacy.ledger import Ledger
-from privessel.wgan import Wgan
+from privessel.gan_steps import Gan
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def ledger_point(saved: dict | None, training: GanTraining) -> Point:
 
 
 def save_checkpoint(
-    resume: Path, gan: Wgan, *, digest: str, history: list[dict], ledger: Ledger | None
+    resume: Path, gan: Gan, *, digest: str, history: list[dict], ledger: Ledger | None
 ) -> None:
     """Write all that the run needs to go on, and where its ledger stands; the history beside it."""
     with atomic_path(resume / "history.csv") as partial, partial.open("w", newline="") as file:
@@ -68,7 +68,7 @@ def save_checkpoint(
     checkpoint.save(resume / CHECKPOINT, state)
 
 
-def keep_generator(resume: Path, gan: Wgan, epoch: int) -> None:
+def keep_generator(resume: Path, gan: Gan, epoch: int) -> None:
     """Write the generator of an epoch: weights and shape."""
     weights = {name: value.detach().cpu() for name, value in gan.kept.state_dict().items()}
     checkpoint.save(

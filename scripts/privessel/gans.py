@@ -6,8 +6,8 @@ of 96, batch norm in the generator and instance norm in the critic. Smaller patc
     patch 96, 48, 24     base 3, with 5, 4, 3 stages
     patch 128, 64, 32    base 4, with 5, 4, 3 stages
 
-No layer has a bias but the hidden ones of a critic without norms: a norm would remove it, in the
-critic's last layer it cancels between real and fake, and the generator's norms have their own.
+No layer has a bias but the critic's hidden ones without a norm: a norm would remove it, in the critic's last
+layer the Wasserstein loss would, and the generator's norms and batch norm have their own.
 
 A noise map is not the paper's: white noise of its own for every pixel, as Karras et al. 2019 (StyleGAN,
 section 3.2) give their generator. A scan's noise is then made from noise, and the latent vector is left
@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 BASES = (3, 4)
 
@@ -33,7 +35,7 @@ class GanShape:
     generator_width: int  # channels of the generator's last hidden stage, doubled with every earlier one
     critic_width: int  # channels of the critic's first stage, doubled with every later one
     generator_norm: str  # batch (the paper) | group (what Opacus' converter made of it)
-    critic_norm: str  # instance (the paper; without affine parameters) | none
+    critic_norm: str  # instance (the paper; no affine parameters) | none | batch (but in the first stage)
     upsampling: (
         str  # nearest (doubling, then a 5 x 5 convolution) | transposed (convolution, kernel 4, stride 2)
     )
@@ -50,7 +52,7 @@ class GanShape:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name, known in (
             ("generator_norm", ("batch", "group")),
-            ("critic_norm", ("instance", "none")),
+            ("critic_norm", ("instance", "none", "batch")),
             ("upsampling", ("nearest", "transposed")),
         ):
             if getattr(self, name) not in known:
@@ -117,17 +119,20 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Pairs (n, 2, s, s) to scores (n,); no layer mixes samples, so every sample has its own gradient."""
+    """Pairs (n, 2, s, s) to scores (n,); but for batch norm a sample's score and gradient are its own.
+
+    Batch norm takes the statistics of the batch it is given and keeps none, in evaluation too, so that real
+    patches and fakes are to come apart, and no pass changes what another finds.
+    """
 
     def __init__(self, shape: GanShape):
         super().__init__()
         widths = [2, *(shape.critic_width * 2**stage for stage in range(shape.stages))]
-        bare = shape.critic_norm == "none"
         layers = []
         for before, after in zip(widths, widths[1:], strict=False):
-            layers.append(nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1, bias=bare))
-            layers += [] if bare else [nn.InstanceNorm2d(after)]
-            layers.append(nn.LeakyReLU(0.2))
+            norm = _critic_norm(shape.critic_norm, after, first=not layers)
+            layers.append(nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1, bias=not norm))
+            layers += [*norm, nn.LeakyReLU(0.2)]
         padding = 4 - shape.base  # one output pixel from a base of 3 or 4
         layers.append(nn.Conv2d(widths[-1], 1, kernel_size=4, stride=2, padding=padding, bias=False))
         self.layers = nn.Sequential(*layers)
@@ -163,11 +168,33 @@ class DoubledConv2d(nn.Module):
         return functional.pixel_shuffle(x, len(self.taps))
 
 
+def normalise_spectra(critic: Critic) -> None:
+    """Have every layer divide its weight by the largest singular value (Miyato et al. 2018, equation 8).
+
+    A convolution's weight is taken as a matrix with a row an output channel. The singular vectors are
+    buffers that `initialise` draws and `refine_spectra` alone changes: no pass through the critic does.
+    """
+    for layer in critic.layers:
+        if isinstance(layer, nn.Conv2d):
+            spectral_norm(layer).parametrizations.eval()
+
+
+@torch.no_grad()
+def refine_spectra(net: nn.Module, *, iterations: int) -> None:
+    """Take power iterations towards the largest singular values that `normalise_spectra` divides by."""
+    for layer in filter(is_parametrized, net.modules()):
+        layer.parametrizations.train()
+        for _ in range(iterations):
+            layer.parametrizations.weight()
+        layer.parametrizations.eval()
+
+
 def initialise(net: nn.Module, generator: torch.Generator, *, largest: float) -> None:
     """Draw all weights anew, uniform within 1/sqrt(fan-in) as PyTorch does by default; biases are 0.
 
     Weights that will be clipped start uniform within `largest` where that is less. (The published code
     clips the default draw at the first step, which puts most of the critic's weights on the bounds.)
+    Singular vectors are drawn too, and refined as often as PyTorch does at their start.
     """
     for parameter in net.parameters():
         if parameter.dim() > 1:
@@ -177,10 +204,26 @@ def initialise(net: nn.Module, generator: torch.Generator, *, largest: float) ->
     for layer in net.modules():
         if getattr(layer, "bias", None) is not None:
             nn.init.zeros_(layer.bias)
+    for layer in filter(is_parametrized, net.modules()):
+        for vector in layer.parametrizations.buffers():
+            vector.normal_(generator=generator)
+    refine_spectra(net, iterations=15)
 
 
 def _transposed(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1, bias=False)
+
+
+def _critic_norm(name: str, channels: int, *, first: bool) -> list[nn.Module]:
+    """Return the critic's norm after a layer, if there is one; batch norm not on what is put in.
+
+    Radford et al. 2016 (section 3): batch norm in every layer makes a critic unstable.
+    """
+    if name == "instance":
+        return [nn.InstanceNorm2d(channels)]
+    if name == "batch" and not first:
+        return [nn.BatchNorm2d(channels, track_running_stats=False)]
+    return []
 
 
 def _norm(name: str, channels: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from privessel.gan_losses import LOSSES
 from privessel.privacy.mechanism import CLIPPING, Mechanism
 
 UNITS = ("patch", "patient")
@@ -22,7 +23,10 @@ class GanTraining:
     generator_learning_rate: float
     critic_learning_rate: float
     decay_start: float  # share of the steps after which both learning rates fall linearly to 0; 1 = never
-    weight_clip: float  # the critic's weights are held in [-weight_clip, weight_clip]
+    loss: str  # wasserstein (the paper) | cross-entropy (of logits; Radford et al. 2016)
+    weight_clip: float  # the critic's weights are held in [-weight_clip, weight_clip]; 0 = off
+    gradient_penalty: float  # weight of the penalty of Gulrajani et al. 2017 (eq. 3); 0 = off
+    spectral_norm: bool  # the critic's weights are divided by their spectral norm (Miyato et al. 2018)
     ema: float  # decay of the generator's running average, which is kept in its place; 0 = off
     noise_multiplier: float | None  # None: no noise, no clipping, no privacy (level `inf`)
     clipping_norm: float
@@ -47,9 +51,17 @@ class GanTraining:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("generator_learning_rate", "critic_learning_rate", "weight_clip"):
+        for name in ("generator_learning_rate", "critic_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("weight_clip", "gradient_penalty"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if self.gradient_penalty and not self.private and self.batch != self.generator_batch:
+            raise ValueError(
+                f"gradient_penalty mixes every real patch with a fake: batch ({self.batch}) and "
+                f"generator_batch ({self.generator_batch}) must be equal"
+            )
         if not self.kept_epochs or not set(self.kept_epochs) <= set(range(1, self.epochs + 1)):
             raise ValueError(f"kept_epochs {self.kept_epochs} must name some of the {self.epochs} epochs")
         if not -1 <= self.label_background < 1:
@@ -58,10 +70,21 @@ class GanTraining:
             raise ValueError(f"decay_start must be between 0 and 1, not {self.decay_start}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be at least 0 and below 1, not {self.ema}")
-        choices = {"optimiser": ("rmsprop", "adam"), "clipping": tuple(CLIPPING), "unit": UNITS}
+        choices = {
+            "optimiser": ("rmsprop", "adam"),
+            "loss": tuple(LOSSES),
+            "clipping": tuple(CLIPPING),
+            "unit": UNITS,
+        }
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        bounds = (self.weight_clip, self.gradient_penalty, self.spectral_norm)
+        if self.loss == "wasserstein" and not any(bounds):
+            raise ValueError(
+                "nothing bounds the critic and so its wasserstein loss: set weight_clip, gradient_penalty "
+                "or spectral_norm"
+            )
         if self.private:
             self.mechanism()
 

@@ -83,8 +83,13 @@ def distances(
     """Give each source voxel's distance to the nearest target voxel, in units of `spacing`."""
     if not sources.any():
         return np.zeros(0)
-    tree = KDTree(np.argwhere(targets) * np.asarray(spacing))
-    return tree.query(np.argwhere(sources) * np.asarray(spacing))[0]
+    tree = KDTree(_positions(targets) * np.asarray(spacing))
+    return tree.query(_positions(sources) * np.asarray(spacing))[0]
+
+
+def _positions(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Give what `np.argwhere` gives, several times as fast for a mask of few voxels."""
+    return np.column_stack(np.unravel_index(np.flatnonzero(mask), mask.shape))
 
 
 def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:

@@ -3,7 +3,8 @@
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,27 +66,23 @@ def save(path: Path, patches: Patches) -> None:
         )
 
 
-def load(paths: Sequence[Path]) -> Patches:
+def load(paths: Sequence[Path], *, scale: tuple[float, float] | None = None) -> Patches:
     """Read the patches of several patients, in the order of `paths`, into one set.
 
-    Raises CohortError naming the file if one is missing, damaged, of another version or another patch size.
+    With `scale` every image comes as `rescale` gives it for that range, else raw. Beside the set no more than
+    one patient's patches are in memory. Raises CohortError naming the file if one is missing, damaged, of
+    another version or another patch size.
     """
-    parts = [_read(Path(path), ("image", "label", "centre", "patient", "seed", "version")) for path in paths]
+    parts = [_read(path, ("centre", "patient", "seed", "version")) for path in paths]
     for part, path in zip(parts, paths, strict=True):
         if part["version"] != VERSION:
             raise CohortError(f"patches {path} have version {part['version']}, expected {VERSION}. {REMEDY}")
-    sizes = {part["image"].shape[1:]: path for part, path in zip(parts, paths, strict=True)}
-    if len(sizes) > 1:
-        found = ", ".join(f"{shape} in {path}" for shape, path in sizes.items())
-        raise CohortError(
-            f"patches of different sizes: {found}. Remedy: delete the older files and run again."
-        )
-    counts = [len(part["image"]) for part in parts]
+    image, label = _stack(paths, scale=scale)
     return Patches(
-        image=np.concatenate([part["image"] for part in parts]),
-        label=np.concatenate([part["label"] for part in parts]),
+        image=image,
+        label=label,
         centre=np.concatenate([part["centre"] for part in parts]),
-        patient_index=np.repeat(np.arange(len(parts)), counts),
+        patient_index=np.repeat(np.arange(len(parts)), [len(part["centre"]) for part in parts]),
         patients=tuple(str(part["patient"]) for part in parts),
         seeds=tuple(int(part["seed"]) for part in parts),
     )
@@ -94,17 +91,52 @@ def load(paths: Sequence[Path]) -> Patches:
 def load_pairs(paths: Sequence[Path]) -> tuple[NDArray, NDArray[np.bool_]]:
     """Read images and labels (n, s, s) of patients' patches, or of a synthetic set, one after the other.
 
-    Raises CohortError naming the file if one is missing or damaged.
+    Beside them no more than one file's are in memory. Raises CohortError naming the file if one is missing,
+    damaged or of another patch size.
     """
-    parts = [_read(Path(path), ("image", "label")) for path in paths]
-    return tuple(np.concatenate([part[name] for part in parts]) for name in ("image", "label"))
+    return _stack(paths, scale=None)
+
+
+def _stack(paths: Sequence[Path], *, scale: tuple[float, float] | None) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Fill arrays of the final size file by file: concatenating would hold every patch twice."""
+    heads = [_head(path) for path in paths]
+    sizes = {shape[1:]: path for (shape, _), path in zip(heads, paths, strict=True)}
+    if len(sizes) > 1:
+        found = ", ".join(f"{shape} in {path}" for shape, path in sizes.items())
+        raise CohortError(
+            f"patches of different sizes: {found}. Remedy: delete the older files and run again."
+        )
+    whole = (sum(shape[0] for shape, _ in heads), *next(iter(sizes)))
+    images, labels = np.empty(whole, np.float32 if scale else heads[0][1]), np.empty(whole, bool)
+    start = 0
+    for path in paths:
+        part = _read(path, ("image", "label"))
+        stop = start + len(part["image"])
+        images[start:stop] = rescale(part["image"], *scale) if scale else part["image"]
+        labels[start:stop] = part["label"]
+        start = stop
+    return images, labels
+
+
+def _head(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+    """Read shape and type of a file's images, and nothing of the images."""
+    with _named(path), zipfile.ZipFile(path) as archive, archive.open("image.npy") as array:
+        np.lib.format.read_magic(array)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(array)
+        return shape, dtype
 
 
 def _read(path: Path, names: Sequence[str]) -> dict[str, NDArray]:
     """Read arrays of an `.npz` fully; their checksums are verified on the way."""
+    with _named(path), np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in names}
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file in whatever goes wrong with it."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names}
+        yield
     except (
         OSError,
         EOFError,

@@ -1,5 +1,6 @@
 """The study's long table: one row per source, test cohort and patient, with its generator's eps."""
 
+from collections.abc import Iterable
 from pathlib import PurePath
 
 import numpy as np
@@ -22,35 +23,57 @@ def origin(path: PurePath) -> dict[str, str]:
     return {"source": "/".join(source), "cohort": parts[-2]}
 
 
+def by_run(records: Iterable[dict]) -> dict[tuple[str, str, int], dict]:
+    """Return the privacy records of runs (their privacy.json) by architecture, level and run."""
+    return {(record["arch"], record["level"], record["run"]): record for record in records}
+
+
+def describe(
+    *,
+    sources: dict[str, dict],
+    selections: dict[str, dict],
+    privacy: dict[tuple[str, str, int], dict],
+) -> pd.DataFrame:
+    """Return one row per source: the columns of `IDENTITY`, and the setting that validation chose.
+
+    `sources` gives kind and, for GANs, arch, level, run and epoch; `selections` setting and mean validation
+    DSC; `privacy` the privacy record of each run, as `by_run`. The eps of a source is that of the very epoch
+    its generator was kept at; of a control, that of its pairs.
+    """
+    described = []
+    for source, record in sources.items():
+        chosen = selections[source]
+        named = {"source": source, "level": "", **record, **find_eps(record, privacy)}
+        named |= {"setting": chosen.get("setting", ""), "validation_dsc": chosen["validation_dsc"]}
+        described.append(named)
+    return pd.DataFrame(described).reindex(columns=[*IDENTITY, "setting"])
+
+
 def collect(
     metrics: pd.DataFrame,
     *,
     sources: dict[str, dict],
     selections: dict[str, dict],
-    privacy: dict[tuple[str, int], dict],
+    privacy: dict[tuple[str, str, int], dict],
 ) -> pd.DataFrame:
-    """Join test metrics with what their source is, its setting chosen by validation, and the eps spent.
+    """Join test metrics with what `describe` says of their sources.
 
-    `metrics` has the columns of a metrics file plus `source` and `cohort`; `sources` gives kind and, for
-    GANs, level, run and epoch; `selections` setting and mean validation DSC; `privacy` is the privacy record
-    of each (level, run). The eps of a source is that of the very epoch its generator was kept at; of a
-    control, that of its pairs.
+    `metrics` has the columns of a metrics file plus `source` and `cohort`.
     """
-    described = []
-    for source, record in sources.items():
-        chosen = selections[source]
-        named = {"source": source, "level": "", **record, **_eps(record, privacy)}
-        named |= {"setting": chosen.get("setting", ""), "validation_dsc": chosen["validation_dsc"]}
-        described.append(named)
-    table = pd.DataFrame(described).merge(metrics, on="source", how="inner", validate="one_to_many")
+    described = describe(sources=sources, selections=selections, privacy=privacy)
+    table = described.merge(metrics, on="source", how="inner", validate="one_to_many")
     return table.reindex(columns=COLUMNS)
 
 
-def _eps(record: dict, privacy: dict[tuple[str, int], dict]) -> dict[str, float]:
-    """Valid and published eps at the kept epoch, and its unit; infinite without noise, none without a GAN."""
+def find_eps(record: dict, privacy: dict[tuple[str, str, int], dict]) -> dict[str, float]:
+    """Return eps and eps_published at a source's kept epoch, its noise multiplier and unit.
+
+    `record` has the source's arch, level, run and epoch. Without noise both eps are infinite and the others
+    absent; of a source without a GAN all are absent.
+    """
     if not record.get("level"):
         return {}
-    run = privacy[record["level"], record["run"]]
+    run = privacy[record["arch"], record["level"], record["run"]]
     if run["noise_multiplier"] is None:
         return {"eps": np.inf, "eps_published": np.inf}
     spent = run["epochs"][str(record["epoch"])]

@@ -22,7 +22,7 @@ from privessel.privacy.accounting import epsilon
 from privessel.privacy.keys import Stream, identity_digest
 from privessel.privacy.ledger import Ledger
 from privessel.privacy.site import PaidRun
-from privessel.wgan import Pairs, Wgan
+from privessel.gan_steps import Gan, Pairs, check_critic
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def train(
             held_out = (
                 Pairs(*validation, patients=np.zeros(len(validation[0]), int), **on) if validation else None
             )
-            gan = Wgan(shape, training, stream=stream, device=device)
+            gan = Gan(shape, training, stream=stream, device=device)
             history = _restore(gan, saved)
             _advance(
                 gan, data, held_out,
@@ -89,7 +89,7 @@ def train(
 
 
 def _advance(
-    gan: Wgan,
+    gan: Gan,
     data: Pairs,
     held_out: Pairs | None,
     *,
@@ -130,7 +130,8 @@ def _advance(
 def _check(
     images: np.ndarray, labels: np.ndarray, patients: np.ndarray, *, shape: GanShape, training: GanTraining
 ) -> None:
-    """Raise ValueError for patches that cannot be trained on."""
+    """Raise ValueError for patches that cannot be trained on, and what `check_critic` raises."""
+    check_critic(shape, training)
     wanted = (len(images), shape.patch, shape.patch)
     if images.shape != wanted or labels.shape != wanted:
         raise ValueError(f"images {images.shape} and labels {labels.shape} must both be {wanted}")
@@ -148,7 +149,7 @@ def _check(
         )
 
 
-def _restore(gan: Wgan, saved: dict | None) -> list[dict]:
+def _restore(gan: Gan, saved: dict | None) -> list[dict]:
     """Bring `gan` to its checkpoint, if there is one, and return the history up to there."""
     if saved is None:
         return []
@@ -158,7 +159,7 @@ def _restore(gan: Wgan, saved: dict | None) -> list[dict]:
 
 
 @torch.no_grad()
-def _row(gan: Wgan, epoch: int, *, data: Pairs, held_out: Pairs | None, ledger: Ledger | None) -> dict:
+def _row(gan: Gan, epoch: int, *, data: Pairs, held_out: Pairs | None, ledger: Ledger | None) -> dict:
     """Return an epoch's history; of a private run only what follows from released gradients."""
     training, steps = gan.training, gan.step * gan.training.critic_steps
     charged = ledger.account.charged_before(steps) if ledger else steps

@@ -40,6 +40,7 @@ def train(
     seed: int,
     device: str,
     threads: int,
+    start: TrainedUNet | None,
     resume: Path,
     checkpoint_seconds: float,
 ) -> tuple[TrainedUNet, list[dict[str, float]]]:
@@ -50,6 +51,10 @@ def train(
     by mean and SD over all of them. History: epoch, and the means over its steps of loss and of dsc (at 0.5,
     with augmentation and dropout).
 
+    With a `start` the weights go on from that U-Net's, whose filters and patch size must be the same, and its
+    mean and SD are kept: its first layer knows grey values in no other scale (Kossen et al. 2021, transfer
+    learning).
+
     Every `checkpoint_seconds` the state goes to the folder `resume`; a later call with the same arguments
     goes on from there, and the result is the same, bit by bit on a CPU, as without the interruption. A
     state left by other arguments is dropped with a warning. `save_run` removes the folder. Raises
@@ -57,6 +62,7 @@ def train(
     """
     steps_per_epoch = factor_train_samples * len(images) // batch
     _check(images, labels, shape=shape, batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch)
+    _check_start(start, images, shape=shape)
     torch.set_num_threads(threads)
     place = pick_device(device)
     identity = {
@@ -73,8 +79,12 @@ def train(
         "code": _digest_code(),
         "patches": digest(images, labels),
     }
-    mean, sd = input_statistics(images)
+    mean, sd = (start.mean, start.sd) if start else input_statistics(images)
     network = UNet(shape, generator=_generator(seed, START, 0, torch.device("cpu")))
+    if start:
+        weights = start.weights
+        identity["start"] = digest(np.array([mean, sd]), *(weights[name].numpy() for name in sorted(weights)))
+        network.load_state_dict(weights)
     network.to(place, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
     state = _State(resume / "unet.pt", identity=identity, network=network, optimiser=optimiser)
@@ -220,6 +230,15 @@ def _digest_code() -> str:
     """Return a SHA-256 of the modules that decide a step."""
     files = (augmentation.__file__, patches.__file__, unet.__file__, __file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+
+
+def _check_start(start: TrainedUNet | None, images: np.ndarray, *, shape: UNetShape) -> None:
+    """Raise ValueError where the U-Net to go on from is not of this form."""
+    if start and (start.shape.filters, start.patch_size) != (shape.filters, images.shape[-1]):
+        raise ValueError(
+            f"a U-Net of filters {start.shape.filters} for patches of {start.patch_size} pixels cannot be "
+            f"the start of one of filters {shape.filters} for {images.shape[-1]}"
+        )
 
 
 def _check(

@@ -111,7 +111,7 @@ def test_a_private_run_is_charged_shown_kept_and_never_trained_again(hospital):
     assert "2 patients: eps" in told
     assert "wgan/noise-1/run-1" in told
 
-    code = hospital.folder / "scripts/privessel/wgan.py"
+    code = hospital.folder / "scripts/privessel/gan_steps.py"
     code.write_text(code.read_text() + "\n# edited\n")
     assert "Nothing to be done" in hospital.study(TARGET).stdout
 

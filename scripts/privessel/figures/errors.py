@@ -1,9 +1,10 @@
-"""Figures 4 and 7: where a segmentation is right and where it is wrong."""
+"""Figures 4, 7 and S2: where a segmentation is right and where it is wrong."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -17,7 +18,17 @@ from privessel.figures.maps import (
     overlay,
     project,
 )
-from privessel.figures.style import SMALL, format_eps, head_column, head_row, place_axes, show, styled
+from privessel.figures.style import (
+    SMALL,
+    format_eps,
+    head_column,
+    head_row,
+    place_axes,
+    show,
+    styled,
+    write_notes,
+)
+from privessel.figures.tally import format_score
 
 _PAGE = 6.9  # inches of pictures across figure 7
 
@@ -27,55 +38,63 @@ def fig4_data(
     image: np.ndarray,
     truth: np.ndarray,
     predictions: Sequence[np.ndarray],
-    level: Sequence[str],
-    eps: Sequence[float],
-    eps_published: Sequence[float],
-    dsc: Sequence[float],
+    columns: pd.DataFrame,
 ) -> dict[str, np.ndarray]:
-    """Cut figure 4 from volumes (x, y, z) of one patient: the axial slice with the most vessel voxels.
+    """Cut figures 4 and S2 from volumes (x, y, z) of one patient, a column a prediction.
 
-    predictions, level, eps, eps_published and dsc (of the whole volume): an entry a column, `real` first.
+    Kept are the axial slice with the most vessel voxels, and every prediction's whole tree as a picture: its
+    errors seen from below, the nearest voxel shown (`tree`, uint8 RGB on screen rows). Both are cropped to
+    the box in x and y of what is not zero. columns: `level`, `eps`, `eps_published`, and the whole volume's
+    `dsc` and `bahd_voxel`, a row a prediction; sets that are not a GAN's have no eps and are named by level.
     """
     z = fullest_slice(truth)
+    masks = [np.any(mask, axis=2) for mask in (image != 0, truth, *predictions)]
+    box = content_box(*masks)
     return {
-        "image": np.asarray(image[:, :, z], np.float32),
-        "truth": np.asarray(truth[:, :, z], bool),
-        "prediction": np.stack([np.asarray(prediction[:, :, z], bool) for prediction in predictions]),
-        "level": np.array(level, str),
-        "eps": np.array(eps, float),
-        "eps_published": np.array(eps_published, float),
-        "dsc": np.array(dsc, float),
+        "image": np.asarray(image[:, :, z][box], np.float32),
+        "truth": np.asarray(truth[:, :, z][box], bool),
+        "prediction": np.stack([np.asarray(prediction[:, :, z][box], bool) for prediction in predictions]),
+        "tree": np.stack(
+            [project(classify(truth[box], prediction[box]), axis=2) for prediction in predictions]
+        ),
+        "level": columns["level"].to_numpy(str),
+        **{name: columns[name].to_numpy(float) for name in ("eps", "eps_published", "dsc", "bahd_voxel")},
     }
 
 
 @styled
 def fig4(data: Mapping[str, np.ndarray]) -> Figure:
-    """Draw the error maps of one slice for the real patches and for each level, whole-volume DSC below.
+    """Draw error maps of one slice, the whole tree below each, and below that the whole volume's scores.
 
-    data: the entries of `fig4_data`; the slice is cropped to what is not zero.
-    Source: Kossen et al. 2022, figure 4.
+    data: the entries of `fig4_data`. Source: Kossen et al. 2022, figure 4 and supplementary figure 2.
     """
-    box = content_box(data["image"] != 0, data["truth"], *data["prediction"])
-    image, truth = data["image"][box], data["truth"][box]
+    image, truth = data["image"], data["truth"]
     count = len(data["prediction"])
     rows = -(-count // 5)
     across = -(-count // rows)
     width = 1.38
     height = width * image.shape[1] / image.shape[0]
-    left, gap, head, foot, legend = 0.55, 0.06, 0.36, 0.24, 0.24
-    figure = Figure(figsize=(left + across * (width + gap), rows * (height + head + foot) + legend))
+    left, gap, head, foot, legend = 0.55, 0.06, 0.36, 0.36, 0.24
+    block = head + 2 * height + gap + foot
+    notes = [] if np.isfinite(data["eps"]).any() else ["No private level in this study."]
+    bottom = legend + 0.15 * len(notes)
+    figure = Figure(figsize=(left + max(across, 2) * (width + gap), rows * block + bottom))
     for k, prediction in enumerate(data["prediction"]):
         row, column = divmod(k, across)
-        top = row * (height + head + foot) + head
-        axes = place_axes(figure, left=left + column * (width + gap), top=top, width=width, height=height)
-        show(axes, overlay(image, classify(truth, prediction[box])))
+        place = {"left": left + column * (width + gap), "width": width, "height": height}
+        axes = place_axes(figure, top=row * block + head, **place)
+        show(axes, overlay(image, classify(truth, prediction)))
         eps, published = float(data["eps"][k]), float(data["eps_published"][k])
         head_column(axes, level=str(data["level"][k]), eps=eps, eps_published=published)
-        text = f"DSC {_number(data['dsc'][k])}{'' if prediction.any() else ', slice empty'}"
-        axes.text(0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top")
         if column == 0:
             head_row(axes)
-    _mark_right(figure.axes[0])
+            _mark_right(axes)
+        tree = place_axes(figure, top=row * block + head + height + gap, **place)
+        show(tree, data["tree"][k])
+        text = f"DSC {_number(data['dsc'][k])}{'' if prediction.any() else ', slice empty'}"
+        text += f"\nbAHD {format_score(float(data['bahd_voxel'][k]), np.nan)}"
+        tree.text(0.5, -0.03, text, transform=tree.transAxes, ha="center", va="top")
+    write_notes(figure, notes, left=0.12, bottom=legend)
     _key(figure)
     return figure
 

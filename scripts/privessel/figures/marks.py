@@ -1,6 +1,8 @@
 """Points, boxes, reference lines and tick labels of figures that show scores against the privacy level."""
 
 from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,17 +23,18 @@ _LINES = {
 }
 _POINT = {"inf": PALETTE["green"], "private": PALETTE["blue"]}
 _BOX_FROM = 3  # runs; two have no quartiles worth a box
+_BAR = 0.2  # how far right of its point the bar of a confidence interval stands
 _LINE_HEIGHT = 0.125  # inches between the names of two reference lines
 
 
 def set_scale(axes: Axes, part: pd.DataFrame, *, log: bool) -> None:
-    """Set the y axis: 0 to 1, or logarithmic around the columns `value` and `sd` of `part`."""
+    """Set the y axis: 0 to 1, or logarithmic around the columns value, sd, low and high."""
     if not log:
         axes.set_ylim(-0.02, 1.0)
         axes.set_yticks(np.arange(0, 1.01, 0.2))
         return
     sd = part["sd"].fillna(0)
-    ends = pd.concat([part["value"], part["value"] + sd, part["value"] - sd])
+    ends = pd.concat([part["value"], part["value"] + sd, part["value"] - sd, part["low"], part["high"]])
     smallest = part["value"][part["value"] > 0].min()
     # An arm that comes near zero, or passes it, may run out of the picture instead of stretching it.
     ends = ends[ends > 0.3 * smallest] if np.isfinite(smallest) else pd.Series([1.0])
@@ -57,13 +60,16 @@ def draw_runs(axes: Axes, position: int, points: pd.DataFrame) -> None:
 
 
 def draw_best(axes: Axes, position: int, row: pd.Series) -> None:
-    """Draw one level's best run as a point with an arm of one SD to either side, where there is one."""
+    """Draw one level's best run: a point, an arm of one SD to either side, beside it a bar, its interval."""
     colour, bottom = _POINT[row["kind"]], axes.get_ylim()[0]
     if np.isfinite(row["sd"]):
         low, high = row["value"] - row["sd"], row["value"] + row["sd"]
         axes.vlines(position, max(low, bottom), high, color=colour, linewidth=1.0, zorder=2)
         ends = [end for end in (low, high) if end > bottom]
         axes.hlines(ends, position - 0.1, position + 0.1, color=colour, linewidth=1.0, zorder=2)
+    if np.isfinite(row["low"]):
+        low, high = (max(end, bottom) for end in (row["low"], row["high"]))
+        axes.vlines(position + _BAR, low, high, color=colour, linewidth=3.0, zorder=2)
     hollow = row["empty"] == row["scored"]
     _draw_point(axes, position, row["value"], colour=colour, hollow=hollow, size=4.5)
 
@@ -136,3 +142,52 @@ def _draw_point(axes: Axes, x: float, y: float, *, colour: str, hollow: bool, si
     look = {"markeredgecolor": colour, "markeredgewidth": 0.9, "zorder": 3, "clip_on": False}
     face = "white" if hollow else colour
     axes.plot([x], [max(y, axes.get_ylim()[0])], "o", markersize=size, markerfacecolor=face, **look)
+
+
+# Colour and marker; `real` and the rivals in the colours of their lines.
+_OWN_LOOKS = {
+    "real": (PALETTE["black"], "o"),
+    "scratch": (PALETTE["grey"], "X"),
+    "inf": (PALETTE["green"], "s"),
+    "phantom-random": (PALETTE["vermillion"], "D"),
+    "phantom-one": (PALETTE["purple"], "v"),
+}
+_SPARE_LOOKS = [
+    (PALETTE[colour], marker)
+    for colour, marker in (("blue", "^"), ("sky", "P"), ("orange", "p"), ("grey", "<"), ("black", "*"))
+]
+
+
+def draw_named_lines(
+    axes: Axes, references: pd.DataFrame, *, names: Sequence[str], dashes: Sequence[Any]
+) -> None:
+    """Draw `draw_lines` with an own name and dashes a line, so that one source may have several."""
+    bottom = axes.get_ylim()[0]
+    to_axes = axes.transData + axes.transAxes.inverted()
+    values = [max(value, bottom) for value in references["value"]]
+    heights = [float(to_axes.transform((0, value))[1]) for value in values]
+    inches = axes.figure.dpi_scale_trans + ScaledTranslation(1, 0, axes.transAxes)
+    margin = blended_transform_factory(inches, axes.transAxes)
+    apart = _LINE_HEIGHT / (axes.get_position().height * axes.figure.get_size_inches()[1])
+    for row, name, dash, height, place in zip(
+        references.itertuples(), names, dashes, heights, spread(heights, apart=apart), strict=True
+    ):
+        colour = _LINES[row.source][1]
+        axes.axhline(row.value, color=colour, linestyle=dash, linewidth=1.0, zorder=1)
+        leader = ([0.03, 0.08, 0.18, 0.23], [height, height, place, place])
+        axes.add_line(Line2D(*leader, transform=margin, color=colour, linewidth=0.8, clip_on=False))
+        text = f"{name}  {format_score(row.value, np.nan)}"
+        axes.text(0.26, place, text, transform=margin, va="center", fontsize=SMALL)
+
+
+def assign_looks(names: Sequence[str], eps: Sequence[float]) -> list[tuple[str, str]]:
+    """Return a colour and a marker for each set of images or each start, told apart by either alone.
+
+    names: `real`, `scratch` and the rivals keep theirs in every figure; so does the first of infinite eps.
+    """
+    spare, looks = cycle(_SPARE_LOOKS), []
+    for name, spent in zip(names, eps, strict=True):
+        key = "inf" if np.isinf(spent) else name
+        look = _OWN_LOOKS.get(key)
+        looks.append(next(spare) if look is None or look in looks else look)
+    return looks

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.figures.marks import draw_best, draw_lines, draw_runs, label_levels, set_scale, write_inside
+from privessel.figures.significance import add_intervals, describe_intervals
 from privessel.figures.style import place_axes, styled, wrap_notes, write_notes
 from privessel.figures.tally import (
     IDENTITY,
@@ -27,6 +28,8 @@ _COLUMNS = [
     *IDENTITY,
     "value",
     "sd",
+    "low",
+    "high",
     "patients",
     "scored",
     "empty",
@@ -35,23 +38,27 @@ _COLUMNS = [
 _FIG3 = (("A", "dsc", "runs"), ("B", "dsc", "best"), ("C", "bahd_voxel", "best"))
 _FIG5 = (("A", "dsc", "best"), ("B", "bahd_voxel", "best"))
 _LABELS = {"dsc": "DSC", "bahd_voxel": "bAHD (voxels, log scale)"}
-_TITLES = {"runs": "all runs, mean over patients", "best": "best run by validation DSC, mean ± SD"}
+_TITLES = {
+    "runs": "all runs, mean over patients",
+    "best": "best run by validation DSC, mean ± SD",
+}
 # Inches. The right margin holds the names of the lines, the bottom one the rows of tick labels.
 _LEFT, _RIGHT, _TOP, _BOTTOM, _PANEL, _BETWEEN = 0.95, 1.75, 0.28, 0.62, 1.75, 0.36
 
 
-def fig3_data(scores: pd.DataFrame) -> pd.DataFrame:
+def fig3_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Return what figure 3 plots, from the first cohort of the scores table: one row per point or line.
 
     Panels: A, mean DSC over patients of every run (`shows` runs); B, C, mean and SD over patients of DSC and
-    bAHD (voxels) of each level's best run by validation DSC (`shows` best). `shows` reference: a line.
+    bAHD (voxels) of each level's best run by validation DSC (`shows` best), with `low` and `high`, the 95 %
+    interval of the mean, drawn with `seed`. `shows` reference: a line.
     """
-    return _panels(scores, cohort=0, panels=_FIG3)
+    return _panels(scores, cohort=0, panels=_FIG3, seed=seed)
 
 
-def fig5_data(scores: pd.DataFrame) -> pd.DataFrame:
+def fig5_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Return what figure 5 plots: panels B and C of figure 3 for the second cohort; no rows without one."""
-    return _panels(scores, cohort=1, panels=_FIG5)
+    return _panels(scores, cohort=1, panels=_FIG5, seed=seed)
 
 
 @styled
@@ -66,12 +73,14 @@ def fig5(data: pd.DataFrame) -> Figure:
     return _draw(data, panels=_FIG5)
 
 
-def _panels(scores: pd.DataFrame, *, cohort: int, panels: Sequence[tuple[str, str, str]]) -> pd.DataFrame:
+def _panels(
+    scores: pd.DataFrame, *, cohort: int, panels: Sequence[tuple[str, str, str]], seed: int
+) -> pd.DataFrame:
     rows = tally(scores)
     names = name_cohorts(rows)
     if cohort >= len(names):
         return pd.DataFrame(columns=_COLUMNS)
-    rows = rows[rows["cohort"] == names[cohort]]
+    rows = add_intervals(rows[rows["cohort"] == names[cohort]], scores, seed=seed)
     references = rows[rows["source"].isin(REFERENCES)].assign(shows="reference")
     references = references.sort_values("source", key=lambda names: names.map(REFERENCES.index))
     levels = order_levels(rows)
@@ -80,7 +89,8 @@ def _panels(scores: pd.DataFrame, *, cohort: int, panels: Sequence[tuple[str, st
         drawn = (levels if shows == "runs" else levels[levels["best"]]).assign(shows=shows)
         part = pd.concat([drawn, references]).assign(panel=panel, metric=metric)
         part["value"] = part[f"{metric}_mean"]
-        part["sd"] = part[f"{metric}_sd"].where(part["shows"] == "best")
+        for column in ("sd", "low", "high"):
+            part[column] = part[f"{metric}_{column}"].where(part["shows"] == "best")
         parts.append(part[_COLUMNS])
     return pd.concat(parts, ignore_index=True)
 
@@ -130,7 +140,9 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, levels: pd.DataFrame, metric:
 def _notes(data: pd.DataFrame) -> list[str]:
     if data.empty:
         return ["No scores: the study has no such test cohort."]
-    notes = describe_gaps(data)
+    notes = describe_gaps(data) + describe_intervals(data)
+    if data["low"].notna().any():
+        notes.append("Bar beside the arm: 95 % bootstrap interval of the mean.")
     levels = data[data["shows"] != "reference"]
     if ((levels["scored"] > 0) & (levels["empty"] == levels["scored"])).any():
         notes.append("Hollow: every prediction empty (DSC 0, distance = diagonal of the brain's box).")

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from privessel.figures.significance import add_intervals, describe_intervals
 from privessel.figures.style import PALETTE, SMALL, format_eps, styled, wrap_notes, write_notes
 from privessel.figures.tally import (
     FREE,
@@ -11,6 +12,7 @@ from privessel.figures.tally import (
     as_text,
     choose_private,
     describe_gaps,
+    format_interval,
     format_score,
     name_cohorts,
     name_unit,
@@ -24,7 +26,7 @@ _METRICS = (
 )  # column, heading, whether more is better
 _COLUMNS = [
     *("row", *IDENTITY, "cohort", "patients", "scored", "empty"),
-    *(f"{metric}_{what}" for metric, _, _ in _METRICS for what in ("mean", "sd")),
+    *(f"{metric}_{what}" for metric, _, _ in _METRICS for what in ("mean", "sd", "low", "high")),
     *("best_synthetic", "beats_private"),
 ]
 _FREE_NAMES = {
@@ -39,22 +41,24 @@ _EPS, _PUBLISHED, _FIRST_SCORE, _SCORE = (
     3.35,
     1.0,
 )  # inches from the left; width of a score column
+_BELOW = {"fontsize": SMALL - 0.5, "color": PALETTE["grey"]}
 _HEAD, _LOW, _TALL = (
     0.47,
     0.21,
     0.33,
-)  # heights of the head, of a row, and of a row with the source's name below
+)  # heights of the head, of a row, and of a row with a name or an interval below
 
 
-def table1_data(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return table 1, one line per row and cohort: means and sample SDs over test patients.
+def table1_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Return table 1, one line per row and cohort: means, SDs and 95 % intervals over test patients.
 
     Rows: real patches; the best run without privacy and the best private run, both by validation DSC; the
-    controls with shuffled labels; the eps = 0 rows. `best_synthetic` names the metrics in which the row is
-    the best of the GAN rows (bold), `beats_private` those in which an eps = 0 row is at least as good as
-    the best private run (dagger).
+    controls with shuffled labels; the eps = 0 rows. `{metric}_low` and `_high` are the interval of the mean,
+    drawn with `seed`; NaN with fewer than three patients. `best_synthetic` names the metrics in which the
+    row is the best of the GAN rows (bold), `beats_private` those in which an eps = 0 row is at least as good
+    as the best private run (dagger).
     """
-    rows = tally(scores)
+    rows = add_intervals(tally(scores), scores, seed=seed)
     private = choose_private(rows)
     levels = order_levels(rows)
     groups = [
@@ -85,7 +89,8 @@ def table1(data: pd.DataFrame) -> Figure:
     data = data.assign(**{mark: as_text(data[mark]) for mark in ("best_synthetic", "beats_private")})
     cohorts = name_cohorts(data)
     rows = data.drop_duplicates(["row", "source"])
-    depths = [_LOW if pd.isna(row.run) else _TALL for row in rows.itertuples()]
+    with_intervals = data["dsc_low"].notna().any()
+    depths = [_LOW if pd.isna(row.run) and not with_intervals else _TALL for row in rows.itertuples()]
     width = _FIRST_SCORE + 2 * len(cohorts) * _SCORE + 0.05
     notes = wrap_notes(_notes(data), width=width - 0.2)
     height = _HEAD + sum(depths) + 0.2 + 0.13 * len(notes)
@@ -102,8 +107,8 @@ def table1(data: pd.DataFrame) -> Figure:
         previous = row.source
         line = y + 0.15
         page.text(0.1, line, row.row)
-        if depth == _TALL:
-            page.text(0.1, line + 0.12, row.source, fontsize=SMALL - 0.5, color=PALETTE["grey"])
+        if pd.notna(row.run):
+            page.text(0.1, line + 0.12, row.source, **_BELOW)
         page.text(_EPS, line, "0" if row.source in FREE else format_eps(row.eps), ha="center")
         page.text(_PUBLISHED, line, format_eps(row.eps_published), ha="center")
         for k, cohort in enumerate(cohorts):
@@ -112,13 +117,16 @@ def table1(data: pd.DataFrame) -> Figure:
             ].iloc[0]
             for m, (metric, _, _) in enumerate(_METRICS):
                 dagger = " †" if metric in cell["beats_private"].split() else ""
+                middle = _FIRST_SCORE + (2 * k + m + 0.5) * _SCORE
                 page.text(
-                    _FIRST_SCORE + (2 * k + m + 0.5) * _SCORE,
+                    middle,
                     line,
                     format_score(cell[f"{metric}_mean"], cell[f"{metric}_sd"]) + dagger,
                     ha="center",
                     fontweight="bold" if metric in cell["best_synthetic"].split() else "normal",
                 )
+                interval = format_interval(cell[f"{metric}_low"], cell[f"{metric}_high"])
+                page.text(middle, line + 0.12, interval, ha="center", **_BELOW)
         y += depth
     _rule(page, y, linewidth=1.0)
     write_notes(figure, notes, left=0.1, bottom=0.06)
@@ -152,10 +160,11 @@ _PROTECTED = {"patch": "one training patch, not a whole patient", "patient": "on
 def _notes(data: pd.DataFrame) -> list[str]:
     notes = [
         "Mean ± SD over test patients. Bold: best of the GAN rows.",
+        *(["Below: 95 % bootstrap interval of the mean."] if data["dsc_low"].notna().any() else []),
         f"ε protects {_PROTECTED[name_unit(data)]}; the ε = 0 rows use no training patient.",
     ]
     if data["beats_private"].ne("").any():
         notes.append("† At least as good as the best private run, at no cost in privacy.")
     if not data["kind"].eq("private").any():
         notes.append("No private GAN in this table.")
-    return notes + describe_gaps(data)
+    return notes + describe_gaps(data) + describe_intervals(data)

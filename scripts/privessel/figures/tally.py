@@ -1,6 +1,7 @@
 """The scores table, one row per source, cohort and patient, boiled down to one row per source and cohort."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,11 @@ _TEXT = ("source", "kind", "level", "unit", "setting", "cohort", "patient")
 # What a source is, the eps of its generator and whom it protects, and what the choice among runs looks at.
 IDENTITY = ["source", "kind", "level", "noise_multiplier", "run", "epoch", "eps", "eps_published"]
 IDENTITY += ["unit", "validation_dsc"]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table of scores: patient 007 stays a text and is not patient 7."""
+    return pd.read_csv(path, dtype={"patient": str})
 
 
 def tally(scores: pd.DataFrame) -> pd.DataFrame:
@@ -86,6 +92,11 @@ def format_score(mean: float, sd: float, *, sign: str = "±") -> str:
         return "missing"
     decimals = 2 if abs(mean) < 9.995 else 1 if abs(mean) < 99.95 else 0
     return f"{mean:.{decimals}f}" if np.isnan(sd) else f"{mean:.{decimals}f} {sign} {sd:.{decimals}f}"
+
+
+def format_interval(low: float, high: float) -> str:
+    """Return `low to high` with the digits of `format_score`; nothing where there is no interval."""
+    return "" if np.isnan(low) else f"{format_score(low, np.nan)} to {format_score(high, np.nan)}"
 
 
 def describe_gaps(rows: pd.DataFrame) -> list[str]:

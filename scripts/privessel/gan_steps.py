@@ -1,6 +1,7 @@
-"""A Wasserstein GAN in training: the nets, their optimisers and one step of both (Kossen et al. 2022).
+"""A GAN in training: the nets, their optimisers and one step of both.
 
-The critic alone meets patients. All else, from weight clipping to the generator and what it makes, is
+With privacy it is the Wasserstein GAN of Kossen et al. 2022; without, also the three GANs of Kossen et al.
+2021. The critic alone meets patients. All else, from weight clipping to the generator and what it makes, is
 computed from the critic's released gradients and costs no privacy.
 """
 
@@ -11,16 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from privessel.gans import Critic, GanShape, Generator, initialise
+from privessel.architectures import private_obstacles
+from privessel.errors import PrivacyError
+from privessel.gan_losses import LOSSES, added, penalty_gradient, plain_gradient
+from privessel.gans import (
+    Critic,
+    GanShape,
+    Generator,
+    initialise,
+    normalise_spectra,
+    refine_spectra,
+)
 from privessel.hyperparameters import GanTraining
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import (
-    CLIPPING,
-    mean_gradient,
-    poisson_patients,
-    poisson_sample,
-    private_gradient,
-)
+from privessel.privacy.mechanism import CLIPPING, poisson_patients, poisson_sample, private_gradient
 
 
 class Pairs:
@@ -53,19 +58,25 @@ class Pairs:
         return torch.stack([self.images[chosen], labels], dim=1)
 
 
-class Wgan:
-    """Nets, optimisers and all else that the next step depends on; purpose and step fix every draw."""
+class Gan:
+    """Nets, optimisers and all else that the next step depends on; purpose and step fix every draw.
+
+    ValueError or PrivacyError for a critic that cannot be trained in this way (`check_critic`).
+    """
 
     def __init__(self, shape: GanShape, training: GanTraining, *, stream: Stream, device: str) -> None:
+        check_critic(shape, training)
         self.shape, self.training, self.stream, self.device = shape, training, stream, device
         self.step = 0  # generator steps done
         self.generator, self.critic = Generator(shape), Critic(shape)
+        if training.spectral_norm:
+            normalise_spectra(self.critic)
         seed = int(stream.uniform("weights", 0, 1)[0] * 2**53)
         weights = torch.Generator().manual_seed(seed)
         for net in (self.generator, self.critic):
-            initialise(net, weights, largest=training.weight_clip if net is self.critic else math.inf)
-            # Channels last: up to 30 % faster on a CPU with narrow nets, even with wide ones.
-            net.to(device, memory_format=torch.channels_last if device == "cpu" else torch.preserve_format)
+            clipped = net is self.critic and training.weight_clip
+            initialise(net, weights, largest=training.weight_clip if clipped else math.inf)
+            net.to(device, memory_format=_layout(net, shape, training, device))
         self.kept = copy.deepcopy(self.generator) if training.ema else self.generator
         self.optimisers = {
             "generator": _optimiser(self.generator, training, training.generator_learning_rate),
@@ -84,11 +95,9 @@ class Wgan:
                 fake = self.generator(self.latents("critic latents", step, self.training.generator_batch))
             gradient = self._private(data, fake, step) if self.clipping else self._plain(data, fake, step)
             _descend(self.optimisers["critic"], self.critic, gradient)
-            with torch.no_grad():
-                torch._foreach_clamp_min_(list(self.critic.parameters()), -self.training.weight_clip)
-                torch._foreach_clamp_max_(list(self.critic.parameters()), self.training.weight_clip)
+            self._hold_weights()
         fake = self.generator(self.latents("generator latents", self.step, self.training.generator_batch))
-        loss = -self.critic(fake).mean()
+        loss = LOSSES[self.training.loss].real(self.critic(fake)).mean()
         # The generator's gradients alone are asked for, so nothing of this pass stays in the critic.
         gradient = torch.autograd.grad(loss, list(self.generator.parameters()))
         _descend(self.optimisers["generator"], self.generator, gradient)
@@ -127,6 +136,13 @@ class Wgan:
             for group in optimiser.param_groups:
                 group["lr"] = factor * getattr(self.training, f"{name}_learning_rate")
 
+    @torch.no_grad()
+    def _hold_weights(self) -> None:
+        if self.training.weight_clip:
+            torch._foreach_clamp_min_(list(self.critic.parameters()), -self.training.weight_clip)
+            torch._foreach_clamp_max_(list(self.critic.parameters()), self.training.weight_clip)
+        refine_spectra(self.critic, iterations=1)
+
     def _private(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
         mechanism = self.training.mechanism()
         rate = self.training.sampling_rate(patches=len(data), patients=len(data.of_patient))
@@ -139,9 +155,18 @@ class Wgan:
         return private_gradient(self.clipping, real, fake, stream=self.stream, step=step, mechanism=mechanism)
 
     def _plain(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
-        batch, micro_batch = self.training.batch, self.training.micro_batch
-        sample = shuffled_batch(self.stream, step=step, population=len(data), batch=batch)
-        gradient, loss = plain_gradient(self.critic, data.take(sample), fake, micro_batch=micro_batch)
+        training = self.training
+        sample = shuffled_batch(self.stream, step=step, population=len(data), batch=training.batch)
+        real = data.take(sample)
+        # Batch norm takes its statistics of all real patches and of all fakes (Radford et al. 2016).
+        whole = max(training.batch, training.generator_batch)
+        size = whole if self.shape.critic_norm == "batch" else training.micro_batch
+        found = plain_gradient(self.critic, real, fake, loss=training.loss, micro_batch=size)
+        if training.gradient_penalty:
+            shares = self.stream.uniform("interpolation", step, len(real)).astype(np.float32)
+            mixed = {"shares": torch.from_numpy(shares).to(self.device), "weight": training.gradient_penalty}
+            found = added(found, penalty_gradient(self.critic, real, fake, **mixed, micro_batch=size))
+        gradient, loss = found
         self.loss += loss
         return gradient
 
@@ -164,13 +189,36 @@ def shuffled_batch(stream: Stream, *, step: int, population: int, batch: int) ->
     return order[place * batch : (place + 1) * batch]
 
 
-def plain_gradient(
-    critic: nn.Module, real: Tensor, fake: Tensor, *, micro_batch: int
-) -> tuple[list[Tensor], Tensor]:
-    """Return the gradient of mean critic(fake) - mean critic(real), and that loss."""
-    fakes, fake_score = mean_gradient(critic, fake, micro_batch=micro_batch)
-    reals, real_score = mean_gradient(critic, real, micro_batch=micro_batch)
-    return [mine - other for mine, other in zip(fakes, reals, strict=True)], fake_score - real_score
+def check_critic(shape: GanShape, training: GanTraining) -> None:
+    """Raise for a critic that cannot be trained as asked.
+
+    PrivacyError, with all reasons, where its gradient cannot be bounded sample by sample but must be.
+    ValueError for batch norm with a gradient penalty, which is a penalty on every pair by itself (Gulrajani
+    et al. 2017, section 4).
+    """
+    if training.private:
+        obstacles = private_obstacles(
+            critic_norm=shape.critic_norm,
+            spectral_norm=training.spectral_norm,
+            loss=training.loss,
+            gradient_penalty=training.gradient_penalty,
+        )
+        if obstacles:
+            raise PrivacyError(f"this critic cannot be trained with privacy: {'. '.join(obstacles)}")
+    if shape.critic_norm == "batch" and training.gradient_penalty:
+        raise ValueError(
+            "gradient_penalty is on every pair by itself, and critic_norm: batch mixes pairs; use instance "
+            "or none"
+        )
+
+
+def _layout(net: nn.Module, shape: GanShape, training: GanTraining, device: str) -> torch.memory_format:
+    """Return how a net's weights lie in memory: a question of speed."""
+    # Of a pair in a pass by itself, second derivatives through instance norm are wrong with channels last
+    # (torch 2.13, CPU), and a gradient penalty needs them.
+    wrong = isinstance(net, Critic) and shape.critic_norm == "instance" and training.gradient_penalty
+    # Channels last: up to 30 % faster on a CPU with narrow nets, even with wide ones.
+    return torch.channels_last if device == "cpu" and not wrong else torch.preserve_format
 
 
 def _optimiser(net: nn.Module, training: GanTraining, learning_rate: float) -> torch.optim.Optimizer:

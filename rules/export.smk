@@ -1,0 +1,43 @@
+# Synthetic sets as files for tools that others train with. An export is as private as its pairs, and no more.
+
+
+rule nnunet:
+    input:
+        pairs=f"{RESULTS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.npz",
+        code=lib("export", "patches"),
+    output:
+        directory(f"{RESULTS}/export/nnunet/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}"),
+    log:
+        f"{LOGS}/export/nnunet/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=export_memory(),
+        runtime=60,
+    params:
+        dataset_id=lambda w: dataset_id(f"{w.arch}/{w.level}/run-{w.run}/epoch-{w.epoch}"),
+        name=lambda w: f"{w.arch}-{w.level}-run-{w.run}-epoch-{w.epoch}".replace(".", "p"),
+    script:
+        "../scripts/export_nnunet.py"
+
+
+rule png:
+    input:
+        pairs=f"{RESULTS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.npz",
+        code=lib("export", "patches"),
+    output:
+        directory(f"{RESULTS}/export/png/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}"),
+    log:
+        f"{LOGS}/export/png/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=export_memory(),
+        runtime=60,
+    script:
+        "../scripts/export_png.py"
+
+
+rule export:
+    input:
+        [f"{RESULTS}/export/{form}/{pairs}" for form in ("nnunet", "png") for pairs in config["export"]],

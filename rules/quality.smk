@@ -1,0 +1,103 @@
+# How close images come to real ones (Frechet), how alike they are (SSIM), and all of them in one t-SNE. A control's images
+# are those of the pairs it shuffles, so it has no row.
+
+
+rule features:
+    input:
+        train=patches(config["train_cohort"]),
+        test=patches(config["test_cohorts"][0], split="test"),
+        weights=config["quality"]["inception_weights"] or [],
+        code=lib("device", "features", "images", "patches", "quality"),
+    output:
+        f"{RESULTS}/quality/features.npz",
+    log:
+        f"{LOGS}/quality/features.log",
+    benchmark:
+        f"{LOGS}/quality/features.tsv"
+    conda:
+        TORCH_ENV
+    threads: config["quality"]["threads"]
+    resources:
+        mem_mb=quality_memory(),
+        runtime=720,
+    params:
+        images=config["quality"]["frechet_images"],
+        threads=config["quality"]["threads"],
+        device=config["quality"]["device"],
+        seed=config["seed"],
+    script:
+        "../scripts/extract_features.py"
+
+
+rule quality:
+    input:
+        images=lambda w: pairs_of(w.source),
+        real=f"{RESULTS}/quality/features.npz",
+        weights=config["quality"]["inception_weights"] or [],
+        code=lib("device", "features", "images", "patches", "quality"),
+    output:
+        f"{RESULTS}/quality/{{source}}.csv",
+    log:
+        f"{LOGS}/quality/{{source}}.log",
+    benchmark:
+        f"{LOGS}/quality/{{source}}.tsv"
+    conda:
+        TORCH_ENV
+    threads: config["quality"]["threads"]
+    resources:
+        mem_mb=quality_memory(),
+        runtime=240,
+    params:
+        frechet_images=config["quality"]["frechet_images"],
+        ssim_images=config["quality"]["ssim_images"],
+        threads=config["quality"]["threads"],
+        device=config["quality"]["device"],
+        seed=config["seed"],
+    script:
+        "../scripts/measure_quality.py"
+
+
+rule quality_table:
+    input:
+        quality=[f"{RESULTS}/quality/{source}.csv" for source in IMAGE_SETS],
+        selections=[f"{RESULTS}/selection/{source}.json" for source in IMAGE_SETS],
+        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
+        code=lib("figures/tally", "scores"),
+    output:
+        f"{RESULTS}/tables/quality.csv",
+    log:
+        f"{LOGS}/quality/table.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        sources={source: SOURCE_RECORDS[source] for source in IMAGE_SETS},
+    script:
+        "../scripts/collect_quality.py"
+
+
+rule fig9_data:
+    input:
+        scores=f"{RESULTS}/tables/scores.csv",
+        images=[path for source in EMBEDDED for path in pairs_of(source)],
+        code=lib("embedding", "figures/choice", "figures/tally", "images", "patches", "quality"),
+    output:
+        f"{RESULTS}/figures/fig9.npz",
+    log:
+        f"{LOGS}/figures/fig9_data.log",
+    benchmark:
+        f"{LOGS}/figures/fig9_data.tsv"
+    conda:
+        TORCH_ENV
+    resources:
+        mem_mb=embedding_memory(),
+        runtime=60,
+    params:
+        files={source: pairs_of(source) for source in EMBEDDED},
+        images=config["quality"]["tsne_images"],
+        perplexity=config["quality"]["perplexity"],
+        seed=config["seed"],
+    script:
+        "../scripts/collect_embedding.py"

@@ -1,0 +1,83 @@
+# Kossen et al. 2021: U-Nets on few patients of the second cohort, from scratch and from a source's chosen U-Net.
+
+
+rule transfer_unet:
+    input:
+        pairs=lambda w: [f"{RESULTS}/patches/{SECOND_COHORT}/{patient}.npz" for patient in drawn_patients(w)],
+        selection=lambda w: [] if w.start == "scratch" else f"{RESULTS}/selection/{w.start}.json",
+        starts=lambda w: (
+            [] if w.start == "scratch" else [f"{RESULTS}/unet/{w.start}/{setting}/weights.pt" for setting in SETTINGS]
+        ),
+        code=lib("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
+    output:
+        weights=f"{RESULTS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}/weights.pt",
+        history=f"{RESULTS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}/history.csv",
+    log:
+        f"{LOGS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}.log",
+    benchmark:
+        f"{LOGS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}.tsv"
+    conda:
+        TORCH_ENV
+    threads: config["unet"]["threads"]
+    resources:
+        mem_mb=lambda w: unet_memory(5 * int(w.k) * config["patches"]["per_patient"]),
+        runtime=240,
+        gpu=1,
+    params:
+        training={
+            **{key: config["unet"][key] for key in config["unet"] if key != "grid"},
+            **{key: config["transfer"][key] for key in ("epochs", "learning_rate", "dropout", "augment")},
+        },
+        seed=config["seed"],
+    script:
+        "../scripts/train_transfer.py"
+
+
+rule test_transfer:
+    input:
+        weights=f"{RESULTS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}/weights.pt",
+        scans=scans(SECOND_COHORT, "test"),
+        code=lib(
+            "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
+        ),
+    output:
+        metrics=metric_files("transfer/{start}/patients-{k}", "draw-{draw}", SECOND_COHORT, "test"),
+    log:
+        f"{LOGS}/test/transfer/{{start}}/patients-{{k}}/draw-{{draw}}.log",
+    benchmark:
+        f"{LOGS}/test/transfer/{{start}}/patients-{{k}}/draw-{{draw}}.tsv"
+    conda:
+        TORCH_ENV
+    threads: config["unet"]["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        patients=patient_records(SECOND_COHORT, "test"),
+        prediction=config["prediction"],
+        patch_size=config["patches"]["size"],
+        threads=config["unet"]["threads"],
+        device=config["unet"]["device"],
+    script:
+        "../scripts/evaluate_unet.py"
+
+
+rule transfer_table:
+    input:
+        metrics=[path for tuned in TRANSFER for path in metric_files(*tuned.rsplit("/", 1), SECOND_COHORT, "test")],
+        scores=f"{RESULTS}/tables/scores.csv",
+        code=lib("figures/tally", "transfer"),
+    output:
+        f"{RESULTS}/tables/transfer.csv",
+    log:
+        f"{LOGS}/transfer.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        starts=TRANSFER_STARTS,
+        cohort=SECOND_COHORT,
+    script:
+        "../scripts/collect_transfer.py"

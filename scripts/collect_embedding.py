@@ -1,0 +1,31 @@
+"""Place real images, the best runs' (by validation) and the phantoms' in one t-SNE, for figures 9 and S1."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from privessel.atomic import atomic_path
+from privessel.embedding import choose_sets, embed
+from privessel.images import draw
+from privessel.job import logged
+from privessel.seeds import derive
+
+with logged(snakemake.log[0]):
+    params = snakemake.params
+    shown = choose_sets(pd.read_csv(snakemake.input.scores))
+    images = [
+        draw(params.files[source], n=params.images, seed=derive(params.seed, "t-SNE", source))
+        for source in shown["source"]
+    ]
+    position = embed(np.concatenate(images), perplexity=params.perplexity, seed=derive(params.seed, "t-SNE"))
+    data = {
+        "image": np.concatenate(images),
+        "position": position,
+        "set": np.repeat(np.arange(len(shown)), params.images),
+        "names": shown["set"].to_numpy(str),
+        "level": shown["level"].to_numpy(str),
+        "eps": shown["eps"].to_numpy(),
+        "eps_published": shown["eps_published"].to_numpy(),
+    }
+    with atomic_path(Path(snakemake.output[0])) as partial:
+        np.savez_compressed(partial, **data)

@@ -1,0 +1,20 @@
+"""Gather the metrics of transfer learning, and of its starts as they were, in one long table."""
+
+from pathlib import Path
+
+import pandas as pd
+from privessel.atomic import atomic_path
+from privessel.figures.tally import read_table
+from privessel.job import logged
+from privessel.transfer import collect, origin
+
+with logged(snakemake.log[0]):
+    files = [Path(path) for path in snakemake.input.metrics]
+    table = collect(
+        pd.concat([read_table(path).assign(**origin(path)) for path in files]),
+        read_table(snakemake.input.scores),
+        starts=snakemake.params.starts,
+        cohort=snakemake.params.cohort,
+    )
+    with atomic_path(Path(snakemake.output[0])) as partial:
+        table.to_csv(partial, index=False)

@@ -1,0 +1,13 @@
+"""Write one set of synthetic pairs as an nnU-Net v2 raw dataset, and read it back."""
+
+from pathlib import Path
+
+from privessel.export import read_nnunet, require_same, write_nnunet
+from privessel.job import logged
+from privessel.patches import load_pairs
+
+with logged(snakemake.log[0]):
+    pairs = load_pairs([Path(snakemake.input.pairs)])
+    params, folder = snakemake.params, Path(snakemake.output[0])
+    dataset = write_nnunet(*pairs, folder, dataset_id=params.dataset_id, name=params.name)
+    require_same(pairs, read_nnunet(dataset), folder=dataset)

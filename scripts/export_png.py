@@ -1,0 +1,13 @@
+"""Write one set of synthetic pairs as plain PNG files, and read them back."""
+
+from pathlib import Path
+
+from privessel.export import read_png_pairs, require_same, write_png_pairs
+from privessel.job import logged
+from privessel.patches import load_pairs
+
+with logged(snakemake.log[0]):
+    pairs = load_pairs([Path(snakemake.input.pairs)])
+    folder = Path(snakemake.output[0])
+    write_png_pairs(*pairs, folder)
+    require_same(pairs, read_png_pairs(folder), folder=folder)

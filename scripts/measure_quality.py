@@ -1,0 +1,35 @@
+"""Measure one set of images: Frechet distances to real patches, and SSIM over all of its pairs."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from privessel.atomic import atomic_path
+from privessel.device import pick_device
+from privessel.features import choose_extractor, distances_of_real, distances_to_real, extract
+from privessel.images import draw
+from privessel.job import logged
+from privessel.quality import similarity_of_pairs
+from privessel.seeds import derive
+
+with logged(snakemake.log[0]):
+    params, given, source = snakemake.params, snakemake.input, snakemake.wildcards.source
+    torch.set_num_threads(params.threads)
+    files, real = [Path(path) for path in given.images], dict(np.load(given.real))
+    seed = partial(derive, params.seed, "quality", source)
+    if source == "real":
+        found = distances_of_real(real)
+    else:
+        extractor = choose_extractor(Path(given.weights) if given.get("weights") else None)
+        images = draw(files, n=params.frechet_images, seed=seed("frechet"))
+        features = extract(images, extractor=extractor, device=pick_device(params.device))
+        found = distances_to_real(features, real)
+    images = draw(files, n=params.ssim_images, seed=seed("ssim"))
+    mean, sd = similarity_of_pairs(images, data_range=255)
+    row = {"source": source, **found, "ssim_mean": mean, "ssim_sd": sd}
+    row |= {"images_frechet": params.frechet_images, "images_ssim": params.ssim_images}
+    row["extractor"] = str(real["extractor"])
+    with atomic_path(Path(snakemake.output[0])) as written:
+        pd.DataFrame([row]).to_csv(written, index=False)

@@ -1,0 +1,181 @@
+"""Transfer learning: how many patients of another cohort a pre-trained U-Net spares."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from privessel.figures.marks import assign_looks, write_inside
+from privessel.figures.style import (
+    SMALL,
+    format_eps,
+    format_noise,
+    place_axes,
+    styled,
+    wrap_notes,
+    write_notes,
+)
+from privessel.figures.tally import as_text, format_score, name_unit
+
+_METRICS = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
+_IDENTITY = ["start", "kind", "level", "noise_multiplier", "eps", "eps_published", "unit"]
+_COLUMNS = ["panel", "metric", "shows", *_IDENTITY, "cohort", "patients", "draw"]
+_COLUMNS += ["value", "sd", "draws", "tested", "scored", "empty"]
+_LEFT, _PANEL, _RIGHT, _TOP, _HEIGHT, _BETWEEN = 0.6, 2.85, 0.1, 0.28, 2.1, 0.65  # inches
+_NAMES, _KINDS, _CELL, _LINE = 2.15, 0.65, 0.75, 0.16  # inches: of the table below
+
+
+def transfer_data(transfer: pd.DataFrame) -> pd.DataFrame:
+    """Return what the figure of transfer learning plots: DSC (panel A) and HD95 in mm (B) by start and k.
+
+    `patients` is k, how many of the second cohort the U-Net was tuned on; 0, as it was. `shows` draw: the
+    mean over `scored` of `tested` test patients for one draw of k patients; `shows` mean: mean and sample SD
+    over `draws` (those with a value; no SD for one). Raises ValueError for more than one test cohort.
+    """
+    frame = transfer.copy()
+    for column in ("start", "kind", "level", "unit", "cohort", "patient"):
+        frame[column] = as_text(frame[column])
+    cohorts = list(dict.fromkeys(frame["cohort"]))
+    if len(cohorts) > 1:
+        raise ValueError(f"transfer learning is shown for one test cohort, not for {', '.join(cohorts)}")
+    identity = frame.drop_duplicates("start")[_IDENTITY]
+    parts = []
+    for panel, metric in zip("AB", _METRICS, strict=True):
+        cells = frame.groupby(["start", "patients", "draw"], sort=False)
+        draws = cells.agg(
+            value=(metric, "mean"), scored=(metric, "count"), empty=("empty", "sum")
+        ).reset_index()
+        groups = draws.groupby(["start", "patients"], sort=False)["value"]
+        means = groups.agg(value="mean", sd="std", draws="count").reset_index()
+        part = pd.concat([draws.assign(shows="draw"), means.assign(shows="mean")], ignore_index=True)
+        parts.append(part.assign(panel=panel, metric=metric))
+    data = pd.concat(parts, ignore_index=True).merge(identity, on="start", how="left")
+    data = data.assign(cohort=cohorts[0] if cohorts else "", tested=frame["patient"].nunique())
+    order = {start: k for k, start in enumerate(identity["start"])}
+    data["_place"] = data["start"].map(order)
+    data = data.sort_values(
+        ["panel", "_place", "patients", "shows", "draw"], kind="stable", ignore_index=True
+    )
+    return data[_COLUMNS]
+
+
+def transfer_table(data: pd.DataFrame) -> pd.DataFrame:
+    """Return `mean ± SD` over draws as text from `transfer_data`: a row a start and metric, a column a k."""
+    means = data[data["shows"] == "mean"]
+    texts = means.assign(text=[format_score(row.value, row.sd) for row in means.itertuples()])
+    table = texts.pivot(index=["start", "metric"], columns="patients", values="text")
+    starts = dict.fromkeys(means["start"])
+    return table.reindex([(start, metric) for start in starts for metric in _METRICS]).fillna("–")
+
+
+@styled
+def transfer(data: pd.DataFrame) -> Figure:
+    """Draw `transfer_data` with its table below. Source: Kossen et al. 2021, transfer learning."""
+    sizes = sorted(set(data["patients"]))
+    table = transfer_table(data)
+    width = max(_LEFT + 2 * _PANEL + _BETWEEN + _RIGHT, _NAMES + _KINDS + _CELL * len(sizes) + 0.1)
+    starts = data.drop_duplicates("start")
+    notes = wrap_notes(_notes(data), width=width - 0.2)
+    key, rows = _TOP + _HEIGHT + 0.42, _LINE * (len(table) + 1)
+    below = key + 0.15 * -(-len(starts) // 2) + 0.2
+    height = below + rows + 0.13 * len(notes) + 0.12
+    figure = Figure(figsize=(width, height))
+    looks = assign_looks(starts["start"], starts["eps"])
+    for k, metric in enumerate(_METRICS):
+        panel_width = (width - _LEFT - _BETWEEN - _RIGHT) / 2
+        left = _LEFT + k * (panel_width + _BETWEEN)
+        axes = place_axes(figure, left=left, top=_TOP, width=panel_width, height=_HEIGHT)
+        axes.set_title(f"{'AB'[k]}   {_METRICS[metric]}", loc="left", pad=4)
+        _draw_panel(axes, data[data["metric"] == metric], sizes=sizes, looks=looks)
+        axes.set_xlabel(f"patients of {data['cohort'].iloc[0]} trained on" if len(data) else "patients")
+    if len(data):
+        names = [_name_start(row) for row in starts.itertuples()]
+        handles = [Line2D([], [], color=colour, marker=marker, markersize=4) for colour, marker in looks]
+        look = {"ncols": 2, "frameon": False, "loc": "upper left", "borderaxespad": 0, "fontsize": SMALL}
+        figure.legend(handles, names, bbox_to_anchor=(0.1 / width, 1 - key / height), **look)
+        _write_table(figure, table, names=dict(zip(starts["start"], names, strict=True)), top=below)
+    write_notes(figure, notes, left=0.1, bottom=0.06)
+    return figure
+
+
+def _draw_panel(axes: Axes, part: pd.DataFrame, *, sizes: list[int], looks: list[tuple[str, str]]) -> None:
+    """Draw a line a start through its means, with arms of one SD over draws, and the draws as points."""
+    axes.set_xticks(range(len(sizes)), [f"{size:g}" for size in sizes])
+    axes.set_xlim(-0.5, max(len(sizes), 1) - 0.5)
+    if part["value"].isna().all():
+        write_inside(axes, 0.5, "no results", xdata=False)
+        axes.set_yticks([])
+        return
+    starts = list(dict.fromkeys(part["start"]))
+    for k, (start, (colour, marker)) in enumerate(zip(starts, looks, strict=True)):
+        shift = (k - (len(starts) - 1) / 2) * 0.5 / len(starts)
+        own = part[part["start"] == start]
+        own = own.assign(x=own["patients"].map(sizes.index) + shift)
+        draws, means = own[own["shows"] == "draw"], own[own["shows"] == "mean"]
+        spots = {"markersize": 2.0, "markerfacecolor": "none", "markeredgewidth": 0.5, "alpha": 0.8}
+        axes.plot(draws["x"], draws["value"], marker, color=colour, ls="", zorder=2, **spots)
+        axes.plot(
+            means["x"], means["value"], marker=marker, color=colour, markersize=4, label=start, zorder=3
+        )
+        spread = means[means["sd"].notna()]
+        axes.vlines(
+            spread["x"], spread["value"] - spread["sd"], spread["value"] + spread["sd"], color=colour, lw=0.9
+        )
+    axes.set_ylim(0, 1 if part["metric"].iloc[0] == "dsc" else 1.08 * max(part["value"].max(), 1e-9))
+
+
+def _write_table(figure: Figure, table: pd.DataFrame, *, names: dict[str, str], top: float) -> None:
+    """Write mean ± SD per start, metric (rows) and k (columns) below `top` inches from the upper edge."""
+    width, height = figure.get_size_inches()
+    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    page.set_axis_off()
+    texts = [(0.1, 0, "U-Net pre-trained on", "left")]
+    columns = _NAMES + _KINDS + _CELL * np.arange(len(table.columns)) + _CELL / 2
+    texts += [(x, 0, f"k = {size:g}", "center") for x, size in zip(columns, table.columns, strict=True)]
+    for k, ((start, metric), row) in enumerate(table.iterrows(), start=1):
+        if metric == next(iter(_METRICS)):
+            texts.append((0.1, k, names[start], "left"))
+        texts.append((_NAMES, k, _METRICS[metric], "left"))
+        texts += [(x, k, text, "center") for x, text in zip(columns, row, strict=True)]
+    for x, line, text, side in texts:
+        page.text(x, top + line * _LINE, text, ha=side, va="center", fontsize=SMALL)
+    page.plot([0.1, width - 0.1], [top + _LINE / 2] * 2, color="black", linewidth=0.5)
+
+
+def _name_start(row: Any) -> str:
+    if row.start == "scratch":
+        return "nothing (from scratch)"
+    if row.start == "real":
+        return "real patches"
+    if np.isnan(row.eps):
+        return f"{row.start} (ε = 0)"
+    if np.isinf(row.eps):
+        return f"{row.start.split('/')[0]}, ε = ∞"
+    published, noise = format_eps(row.eps_published), format_noise(row.noise_multiplier)
+    return f"ε = {format_eps(row.eps)} (published {published}), noise {noise}"
+
+
+def _notes(data: pd.DataFrame) -> list[str]:
+    if data.empty:
+        return ["No results of transfer learning in this table."]
+    draws, means = data[data["shows"] == "draw"], data[data["shows"] == "mean"]
+    tested = data["tested"].iloc[0]
+    who = f"{tested} test patient{'s' if tested > 1 else ''}"
+    notes = [
+        f"Points: draws of patients, mean over {who}; arms and ±: SD over draws. ε protects one training "
+        f"{name_unit(data)} of the first cohort, none of the second."
+    ]
+    if not data["kind"].eq("private").any():
+        notes.append("No private start in this table.")
+    if "scratch" not in set(data["start"]):
+        notes.append("No U-Net from scratch in this table.")
+    if means["draws"][means["patients"] > 0].le(1).any():
+        notes.append("Some cells have one draw, or none, and so no SD.")
+    if draws["scored"].lt(draws["tested"]).any():
+        notes.append("Some means are over fewer test patients; missing: no result.")
+    if draws["empty"].gt(0).any():
+        notes.append("An empty prediction counts as DSC 0 and the diagonal of the brain's box.")
+    return notes

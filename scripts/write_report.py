@@ -1,0 +1,31 @@
+"""Write the study's report: one HTML page with figures, tables and provenance."""
+
+from pathlib import Path
+
+import privessel
+import yaml
+from privessel.atomic import atomic_path
+from privessel.job import logged
+from privessel.provenance import digest_files, find_commit, list_versions, sum_durations
+from privessel.report_page import render
+
+with logged(snakemake.log[0]):
+    files, params = snakemake.input, snakemake.params
+    provenance = {
+        "software": f"privessel {privessel.__version__}",
+        "commit": find_commit(Path(params.source)),
+        "packages": list_versions(params.packages),
+        "config": yaml.safe_dump(dict(params.config), sort_keys=False, allow_unicode=True),
+        "digests": digest_files([*files.tables, *files.figures]),
+        "durations": sum_durations(files.benchmarks, root=Path(params.logs)),
+    }
+    page = render(
+        study=params.study,
+        overview=dict(params.overview) | {"summary": Path(files.summary).read_text()},
+        figures=list(zip(params.names, params.titles, files.figures, files.captions, strict=True)),
+        tables=list(zip(params.table_titles, files.tables, strict=True)),
+        plan=Path(files.plan),
+        provenance=provenance,
+    )
+    with atomic_path(Path(snakemake.output[0])) as partial:
+        partial.write_text(page, encoding="utf-8")
