@@ -431,6 +431,15 @@ def test_a_finished_private_run_is_refused_for_other_settings_and_kept(bought, p
     assert contents(folder) == before
 
 
+def test_a_finished_private_run_stands_when_a_later_version_has_more_settings(bought, monkeypatch):
+    folder, state, before = bought
+    identity = IDENTITY | {"training": IDENTITY["training"] | {"added_later": 1.0}}
+    monkeypatch.setattr(Gan, "advance", never)
+    run(folder, PRIVATE, source=paid(state, identity=identity), identity=identity)
+    assert contents(folder) == before
+    assert charged(state).steps == 24
+
+
 def test_a_run_stopped_between_its_last_charge_and_its_last_file_is_finished_without_another_step(
     tmp_path, finished, monkeypatch
 ):

@@ -48,7 +48,7 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bo
     if not kept.exists():
         return False
     before = json.loads((kept / IDENTITY).read_text())
-    changed = [part for part in identity if _plain(identity[part]) != before.get(part)]
+    changed = [part for part in identity if not _agrees(before.get(part), _plain(identity[part]))]
     if set(changed) - VERSIONS:
         told = "; ".join(_difference(part, before.get(part), _plain(identity[part])) for part in changed)
         raise PrivacyError(
@@ -87,10 +87,17 @@ def _plain(part: object) -> object:
     return json.loads(json.dumps(part))
 
 
+def _agrees(before: object, now: object) -> bool:
+    """Say whether a part is as it was; a key that a later version added could not be asked for before."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return before == {key: now.get(key) for key in before}
+    return before == now
+
+
 def _difference(part: str, before: object, now: object) -> str:
     if part in VERSIONS or part == "patches":  # digests and such tell nobody anything
         return f"other {part}"
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = [key for key in now if now[key] != before.get(key)]
-        return ", ".join(f"{key} was {before.get(key)}, is {now[key]}" for key in keys) or part
+        keys = [key for key in before if now.get(key) != before[key]]
+        return ", ".join(f"{key} was {before[key]}, is {now.get(key)}" for key in keys) or part
     return f"{part} was {before}, is {now}"

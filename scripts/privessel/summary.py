@@ -34,6 +34,7 @@ def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str
         [
             rows[rows["source"] == "real"],
             levels[levels["best"]].iloc[::-1],
+            rows[rows["kind"] == "compared"],
             rows[rows["kind"] == "control"],
             *(rows[rows["source"] == source] for source in FREE),
         ]

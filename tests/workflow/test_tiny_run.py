@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from hashlib import sha256
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -14,8 +15,14 @@ import pytest
 import yaml
 from conftest import Workflow
 
+from privessel.export import read_nnunet, read_png_pairs
+
 # Logs name times and benchmarks durations; all else that a study makes is decided by its config.
 RESULTS = "results/tiny"
+FIGURES = [
+    *("fig2", "fig3", "fig4", "fig5", "fig6", "fig7", "fig8", "fig9", "figS1", "figS2", "table1"),
+    *("comparison", "statistics", "gan_comparison", "transfer", "epochs"),
+]
 
 
 def digests(folder):
@@ -27,7 +34,11 @@ def test_every_source_has_scores_on_every_test_patient(finished):
     scores = pd.read_csv(finished.folder / RESULTS / "tables/scores.csv")
     sources = ["real", "phantom-one", "phantom-random", "threshold", "frangi", "wgan/inf/run-1/epoch-1"]
     sources += ["wgan/inf/run-1/epoch-2", "wgan/noise-1/run-1/epoch-2", "wgan/noise-1/run-2/epoch-2"]
-    sources += ["wgan/noise-1/run-1/epoch-2-shuffled"]
+    sources += [
+        "wgan/noise-1/run-1/epoch-2-shuffled",
+        "dcgan/inf/run-1/epoch-2",
+        "wgan-gp-sn/inf/run-1/epoch-2",
+    ]
     assert set(scores["source"]) == set(sources)
     assert (scores.groupby("source")["patient"].nunique() == 3).all()
     assert scores["dsc"].between(0, 1).all()
@@ -42,11 +53,55 @@ def test_private_rows_carry_the_eps_of_their_generator(finished):
 
 
 def test_figures_captions_and_summary_are_there(finished):
-    for figure in ("fig2", "fig3", "fig4", "fig5", "fig7", "table1"):
+    for figure in FIGURES:
         assert (finished.folder / RESULTS / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
         assert (finished.folder / RESULTS / f"figures/{figure}.png").stat().st_size > 5000
         assert (finished.folder / f"report/{figure}.rst").read_text().strip()
     assert "phantom-b" in (finished.folder / RESULTS / "summary.txt").read_text()
+
+
+def test_every_set_of_images_has_its_quality_and_the_eps_of_its_generator(finished):
+    quality = pd.read_csv(finished.folder / RESULTS / "tables/quality.csv").set_index("source")
+    scores = pd.read_csv(finished.folder / RESULTS / "tables/scores.csv").drop_duplicates("source")
+    scores = scores[~scores["kind"].isin(["baseline", "control"])].set_index("source")
+    assert set(quality.index) == set(scores.index)
+    assert quality["eps"].equals(scores.loc[quality.index, "eps"])
+    assert (quality[["frechet_train", "frechet_test"]] >= 0).all(axis=None)
+    assert quality["ssim_mean"].between(-1, 1).all()
+    assert (quality["extractor"] == "Frechet distance (EfficientNet-Lite0)").all()
+
+
+def test_transfer_patients_are_of_the_train_split_and_no_test_patient_is_among_them(finished):
+    table = pd.read_csv(finished.folder / RESULTS / "tables/transfer.csv")
+    assert set(table["start"]) == {"scratch", "wgan/noise-1/run-1/epoch-2", "wgan-gp-sn/inf/run-1/epoch-2"}
+    assert set(table["patient"]) == {"b002"}
+    assert [path.stem for path in (finished.folder / RESULTS / "patches/phantom-b").iterdir()] == ["b001"]
+
+
+def test_the_epoch_study_has_each_generator_of_its_run_with_the_eps_of_its_epoch(finished):
+    table = pd.read_csv(finished.folder / RESULTS / "tables/epochs.csv")
+    record = json.loads((finished.folder / RESULTS / "gan/wgan/noise-1/run-2/privacy.json").read_text())
+    assert table["epoch"].tolist() == [1, 2]
+    assert table["eps"].tolist() == [record["epochs"][epoch]["epsilon"] for epoch in ("1", "2")]
+    assert table["kept"].tolist() == [False, True]
+
+
+def test_exports_hold_the_pairs(finished):
+    assert finished.tiny("export").returncode == 0
+    pairs = np.load(finished.folder / RESULTS / "synthetic/wgan/noise-1/run-1/epoch-2.npz")
+    (dataset,) = (finished.folder / RESULTS / "export/nnunet/wgan/noise-1/run-1/epoch-2").glob("Dataset*")
+    for images, labels in (
+        read_nnunet(dataset),
+        read_png_pairs(finished.folder / RESULTS / "export/png/wgan/noise-1/run-1/epoch-2"),
+    ):
+        assert np.array_equal(images, pairs["image"])
+        assert np.array_equal(labels, pairs["label"])
+
+
+def test_the_report_names_every_figure_and_no_place_of_the_secret(finished):
+    page = (finished.folder / RESULTS / "report.html").read_text()
+    assert page.count("data:image/png;base64") == len(FIGURES)
+    assert "state:" not in page
 
 
 def test_predictions_lie_in_the_frame_of_the_image(finished):
@@ -75,17 +130,35 @@ def test_touching_the_library_reruns_nothing(finished):
     assert finished.jobs("--configfile", "tests/config.yaml", "--cores", 1) == {}
 
 
-def test_reviewer_redraws_a_figure_from_its_csv_without_patients(finished, tmp_path):
-    figure = finished.folder / RESULTS / "figures/fig3.png"
-    before = figure.read_bytes()
-    figure.unlink()
-    (finished.folder / "data").rename(tmp_path / "hidden")
-    try:
-        result = finished.tiny("fig3", "--allowed-rules", "fig3")
-    finally:
-        (tmp_path / "hidden").rename(finished.folder / "data")
+@pytest.fixture(params=["simulated", "a hospital's"])
+def reviewer(finished, tmp_path, request):
+    """A checkout with the CSVs of the figures, and nothing else: no scans, no other results."""
+    other = Workflow.install(tmp_path / "checkout")
+    figures = other.folder / RESULTS / "figures"
+    figures.mkdir(parents=True)
+    for table in (finished.folder / RESULTS / "figures").glob("*.csv"):
+        shutil.copy2(table, figures)
+    changes = {}
+    if request.param == "a hospital's":
+        absent = {"public": False, "root": "/not/here", "image": "{session}/{patient}.nii"}
+        changes = {
+            "cohorts": {"pegasus": absent},
+            "train_cohort": "pegasus",
+            "test_cohorts": ["pegasus", "phantom-b"],
+        }
+    (other.folder / "mine.yaml").write_text(yaml.safe_dump(changes))
+    return other
+
+
+def test_reviewer_redraws_figures_from_their_csvs_without_patients(finished, reviewer):
+    names = ["fig3", "fig5", "fig6", "fig8", "table1", "comparison", "statistics"]
+    configs = ["--configfile", "tests/config.yaml", "mine.yaml"]
+    result = reviewer.run(*configs, "--cores", 2, "--allowed-rules", *names, "--", *names)
     assert result.returncode == 0, result.stdout
-    assert figure.read_bytes() == before
+    for name in names:
+        drawn = Path(RESULTS, "figures", f"{name}.png")
+        assert (reviewer.folder / drawn).read_bytes() == (finished.folder / drawn).read_bytes()
+    assert not (reviewer.folder / "data").exists()
 
 
 def test_editing_the_metrics_reruns_metrics_and_no_training(finished):

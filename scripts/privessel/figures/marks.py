@@ -112,6 +112,11 @@ def label_levels(axes: Axes, levels: pd.DataFrame) -> None:
             axes.annotate(text, (x, 0), (0, below), xycoords=axes.get_xaxis_transform(), ha="center", **look)
 
 
+def depth_of_labels(levels: pd.DataFrame) -> float:
+    """Return how many inches `label_levels` takes below the axis."""
+    return 0.62 + (10.5 / 72 if levels["epoch"].nunique() > 1 else 0)
+
+
 def write_inside(axes: Axes, x: float, text: str, *, xdata: bool) -> None:
     """Write half-way up the panel: upright at a position of the x axis, or level at a share of the width."""
     transform = axes.get_xaxis_transform() if xdata else axes.transAxes

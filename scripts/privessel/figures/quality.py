@@ -10,7 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from privessel.figures.marks import draw_lines, draw_named_lines, label_levels, write_inside
+from privessel.figures.marks import (
+    depth_of_labels,
+    draw_lines,
+    draw_named_lines,
+    label_levels,
+    write_inside,
+)
 from privessel.figures.style import PALETTE, SMALL, place_axes, styled, wrap_notes, write_notes
 from privessel.figures.tally import IDENTITY, LEVEL_KINDS, as_text, order_levels
 
@@ -24,7 +30,7 @@ _MEASURES = {
 }
 _DASHES = {"train": "-", "test": (0, (4, 2)), "test - train": "-"}
 _REAL = {"train": "real: half to half", "test": "real: training to test", "test - train": "real patches"}
-_LEFT, _RIGHT, _TOP, _BOTTOM, _PANEL, _BETWEEN = 0.95, 2.3, 0.45, 0.62, 1.75, 0.16
+_LEFT, _RIGHT, _TOP, _PANEL, _BETWEEN = 0.95, 2.3, 0.45, 1.75, 0.16
 
 
 def fig6_data(quality: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +131,7 @@ def _lay_out(data: pd.DataFrame, *, titles: Sequence[str]) -> tuple[Figure, pd.D
     levels = runs.drop_duplicates("model").reset_index(drop=True)
     width = _LEFT + max(2.3, 0.55 * len(levels)) + _RIGHT
     notes = wrap_notes(_notes(data), width=width - 0.24)
-    foot = _BOTTOM + 0.13 * len(notes)
+    foot = depth_of_labels(levels) + 0.13 * len(notes)
     figure = Figure(figsize=(width, len(titles) * (_TOP + _PANEL) + (len(titles) - 1) * _BETWEEN + foot))
     for k, title in enumerate(titles):
         top = _TOP + k * (_TOP + _PANEL + _BETWEEN)

@@ -6,7 +6,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from privessel.figures.marks import draw_best, draw_lines, draw_runs, label_levels, set_scale, write_inside
+from privessel.figures.marks import (
+    depth_of_labels,
+    draw_best,
+    draw_lines,
+    draw_runs,
+    label_levels,
+    set_scale,
+    write_inside,
+)
 from privessel.figures.significance import add_intervals, describe_intervals
 from privessel.figures.style import place_axes, styled, wrap_notes, write_notes
 from privessel.figures.tally import (
@@ -43,7 +51,7 @@ _TITLES = {
     "best": "best run by validation DSC, mean ± SD",
 }
 # Inches. The right margin holds the names of the lines, the bottom one the rows of tick labels.
-_LEFT, _RIGHT, _TOP, _BOTTOM, _PANEL, _BETWEEN = 0.95, 1.75, 0.28, 0.62, 1.75, 0.36
+_LEFT, _RIGHT, _TOP, _PANEL, _BETWEEN = 0.95, 1.75, 0.28, 1.75, 0.36
 
 
 def fig3_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -99,7 +107,7 @@ def _draw(data: pd.DataFrame, *, panels: Sequence[tuple[str, str, str]]) -> Figu
     levels = data[data["kind"].isin(LEVEL_KINDS)].drop_duplicates("model").reset_index(drop=True)
     width = _LEFT + max(2.3, 0.55 * len(levels)) + _RIGHT
     notes = wrap_notes(_notes(data), width=width - 0.24)
-    foot = _BOTTOM + 0.13 * len(notes)
+    foot = depth_of_labels(levels) + 0.13 * len(notes)
     height = _TOP + len(panels) * _PANEL + (len(panels) - 1) * _BETWEEN + foot
     figure = Figure(figsize=(width, height))
     for k, (panel, metric, shows) in enumerate(panels):
