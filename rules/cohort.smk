@@ -11,6 +11,8 @@ rule phantom_patient:
         brain=f"{DATA}/{{cohort}}/derivatives/brain/sub-{{patient}}/anat/sub-{{patient}}_acq-TOF_desc-brain_mask.nii.gz",
     log:
         f"{LOGS}/phantom/{{cohort}}/{{patient}}.log",
+    benchmark:
+        f"{LOGS}/phantom/{{cohort}}/{{patient}}.tsv"
     priority: FIRST
     conda:
         CPU_ENV
@@ -58,6 +60,8 @@ rule intake:
         f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     log:
         f"{LOGS}/intake/{{cohort}}/{{patient}}.log",
+    benchmark:
+        f"{LOGS}/intake/{{cohort}}/{{patient}}.tsv"
     priority: FIRST
     conda:
         CPU_ENV
@@ -104,6 +108,8 @@ rule patches:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:
         f"{LOGS}/patches/{{cohort}}/{{patient}}.log",
+    benchmark:
+        f"{LOGS}/patches/{{cohort}}/{{patient}}.tsv"
     priority: FIRST
     conda:
         CPU_ENV

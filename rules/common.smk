@@ -310,11 +310,6 @@ TABLES = {
 }
 TABLES |= {"Transfer learning, every test patient": f"{RESULTS}/tables/transfer.csv"} if TRANSFER else {}
 TABLES |= {"Epoch study": f"{RESULTS}/tables/epochs.csv"} if EPOCH_STUDY else {}
-MEASURED = [
-    *(f"{LOGS}/gan/{gan}.tsv" for gan in GANS),
-    *(f"{LOGS}/unet/{source}/{setting}.tsv" for source in SOURCES for setting in SETTINGS),
-    *(f"{LOGS}/unet/{tuned}.tsv" for tuned in TRANSFER),
-]
 
 
 def study_overview():

@@ -137,6 +137,8 @@ rule synthetic:
         ),
     log:
         f"{LOGS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.log",
+    benchmark:
+        f"{LOGS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.tsv"
     priority: 10
     conda:
         TORCH_ENV

@@ -38,6 +38,7 @@ if EPOCH_STUDY:
                 for path in metric_files(pairs, STUDY_SETTING, config["train_cohort"], "validation")
             ],
             privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in STUDIED_GANS],
+            selections=[f"{RESULTS}/selection/{source}.json" for source in [*config["rivals"], *BASELINES]],
             code=lib("epochs", "figures/tally", "scores"),
         output:
             f"{RESULTS}/tables/epochs.csv",
@@ -49,8 +50,12 @@ if EPOCH_STUDY:
             mem_mb=500,
             runtime=5,
         params:
-            sources={pairs: gan_record(pairs) for pairs in EPOCH_STUDY},
+            sources={
+                pairs: {"kind": "private" if is_private(gan_record(pairs)["level"]) else "inf"} | gan_record(pairs)
+                for pairs in EPOCH_STUDY
+            },
             kept=PAIRS,
+            free={source: SOURCE_RECORDS[source] for source in [*config["rivals"], *BASELINES]},
         script:
             "../scripts/collect_epochs.py"
 
@@ -234,7 +239,6 @@ rule report:
         tables=list(TABLES.values()),
         plan=f"{RESULTS}/privacy/plan.csv",
         summary=f"{RESULTS}/summary.txt",
-        benchmarks=MEASURED,
         template="scripts/privessel/report.html.j2",
         code=lib("figures/tally", "provenance", "report_page"),
     output:

@@ -42,6 +42,8 @@ rule validate:
         ],
     log:
         f"{LOGS}/validate/{{source}}/{{setting}}.log",
+    benchmark:
+        f"{LOGS}/validate/{{source}}/{{setting}}.tsv"
     conda:
         TORCH_ENV
     threads: config["unet"]["threads"]
@@ -88,6 +90,8 @@ rule baseline:
         f"{RESULTS}/selection/{{baseline}}.json",
     log:
         f"{LOGS}/baseline/{{baseline}}.log",
+    benchmark:
+        f"{LOGS}/baseline/{{baseline}}.tsv"
     conda:
         CPU_ENV
     resources:
@@ -129,6 +133,8 @@ for cohort in config["test_cohorts"]:
             predictions=prediction_files("{source}", cohort),
         log:
             f"{LOGS}/test/{{source}}/{cohort}.log",
+        benchmark:
+            f"{LOGS}/test/{{source}}/{cohort}.tsv"
         conda:
             TORCH_ENV
         threads: config["unet"]["threads"]
@@ -156,6 +162,8 @@ for cohort in config["test_cohorts"]:
             predictions=prediction_files("{baseline}", cohort),
         log:
             f"{LOGS}/test/{{baseline}}/{cohort}.log",
+        benchmark:
+            f"{LOGS}/test/{{baseline}}/{cohort}.tsv"
         conda:
             CPU_ENV
         resources:

@@ -1,4 +1,4 @@
-"""Gather the validation scores of the epoch study's generators, each with the eps of its epoch."""
+"""Gather the validation scores of the epoch study's generators, each with its eps, and of what needs none."""
 
 import json
 from pathlib import Path
@@ -15,5 +15,8 @@ with logged(snakemake.log[0]):
     metrics = [read_table(path).assign(**origin(Path(path))) for path in snakemake.input.metrics]
     privacy = by_run(json.loads(Path(path).read_text()) for path in snakemake.input.privacy)
     sources = {source: record | find_eps(record, privacy) for source, record in params.sources.items()}
+    chosen = [json.loads(Path(path).read_text()) for path in snakemake.input.selections]
+    free = {name: record | found for (name, record), found in zip(params.free.items(), chosen, strict=True)}
     with atomic_path(Path(snakemake.output[0])) as partial:
-        collect(pd.concat(metrics), sources=sources, kept=params.kept).to_csv(partial, index=False)
+        table = collect(pd.concat(metrics), sources=sources, kept=params.kept, free=free)
+        table.to_csv(partial, index=False)

@@ -1,5 +1,6 @@
 """Figures of image quality, embeddings, architectures, transfer learning and epochs, on hand-made tables."""
 
+import functools
 import io
 import itertools
 import re
@@ -18,6 +19,7 @@ from privessel.figures.gans import gan_comparison, gan_comparison_data
 from privessel.figures.marks import assign_looks
 from privessel.figures.quality import fig6, fig6_data, fig8, fig8_data
 from privessel.figures.style import PALETTE, style
+from privessel.figures.tally import FREE
 from privessel.figures.transfer import transfer, transfer_data, transfer_table
 
 EPS = {2.0: (0.82, 1.31), 1.0: (2.4, 3.9), 0.65: (6.24, 10.18)}
@@ -67,6 +69,11 @@ def points(axes, marker):
     """Return the heights of all points drawn with a marker."""
     lines = [line for line in axes.get_lines() if line.get_marker() == marker]
     return sorted(np.concatenate([line.get_ydata() for line in lines]))
+
+
+def levels(axes):
+    """Return the heights of all lines from edge to edge."""
+    return sorted(line.get_ydata()[0] for line in axes.get_lines() if list(line.get_xdata()) == [0, 1])
 
 
 # Figures 6 and 8
@@ -335,6 +342,9 @@ def test_architecture_that_was_not_evaluated_is_a_row_of_its_own():
 # Transfer learning
 
 
+GP_SN = "wgan-gp-sn/inf/run-1/epoch-50"
+
+
 def tuned(start, kind, values, *, noise=None, run=np.nan):
     """Return the rows of one start: `values[k][draw]` is the mean DSC of two test patients 0.1 apart."""
     about = {"start": start} | identity(start, kind, noise, run)
@@ -358,8 +368,7 @@ def transferred():
     return pd.concat(
         [
             tuned("scratch", "scratch", {1: [0.2, 0.4], 5: [0.6, 0.7]}),
-            tuned("real", "real", {0: [0.7], 1: [0.75, 0.77], 5: [0.8, 0.82]}),
-            tuned("phantom-random", "phantom", {0: [0.6], 1: [0.65, 0.66], 5: [0.7, 0.75]}),
+            tuned(GP_SN, "compared", {0: [0.7], 1: [0.75, 0.77], 5: [0.8, 0.82]}, run=1),
             tuned(
                 "wgan/noise-0.65/run-2/epoch-50",
                 "private",
@@ -367,6 +376,10 @@ def transferred():
                 noise=0.65,
                 run=2,
             ),
+            tuned("frangi", "baseline", {0: [0.64]}),
+            tuned("phantom-random", "phantom", {0: [0.6]}),
+            tuned("phantom-one", "phantom", {0: [0.25]}),
+            tuned("threshold", "baseline", {0: [0.62]}),
         ],
         ignore_index=True,
     )
@@ -384,7 +397,7 @@ def test_transfer_averages_test_patients_first_and_takes_the_spread_over_draws()
 
 def test_transfer_as_it_was_and_single_draws_have_no_spread_and_scratch_no_start():
     table = transfer_table(transfer_data(transferred()))
-    assert table.loc[("real", "dsc")].tolist() == ["0.70", "0.76 ± 0.01", "0.81 ± 0.01"]
+    assert table.loc[(GP_SN, "dsc")].tolist() == ["0.70", "0.76 ± 0.01", "0.81 ± 0.01"]
     assert table.loc[("scratch", "dsc"), 0] == "–"
     assert table.loc[("wgan/noise-0.65/run-2/epoch-50", "dsc"), 1] == "0.60"
     assert table.loc[("scratch", "hd95_mm"), 1] == "24.0 ± 2.8"
@@ -395,11 +408,44 @@ def test_transfer_draws_a_line_a_start_and_names_its_eps():
     starts = {
         line.get_label(): line.get_ydata() for line in figure.axes[0].get_lines() if len(line.get_ydata()) > 1
     }
-    np.testing.assert_allclose(starts["phantom-random"], [0.6, 0.655, 0.725])
+    np.testing.assert_allclose(starts[GP_SN], [0.7, 0.76, 0.81])
     shown = texts(figure)
-    assert {"nothing (from scratch)", "phantom-random (ε = 0)", "real patches"} <= set(shown)
+    assert {"nothing (from scratch)", "wgan-gp-sn, ε = ∞"} <= set(shown)
     assert "ε = 6.24 (published 10.2), noise 0.65" in shown
     assert "patients of phantom-b trained on" in shown
+
+
+def test_transfer_has_a_line_and_a_row_for_each_of_what_costs_no_eps():
+    data = transfer_data(transferred())
+    free = data[data["shows"] == "reference"]
+    assert set(free["start"]) == set(FREE)
+    assert set(free["patients"]) == {0}
+    table = transfer_table(data)
+    assert table.loc[("phantom-random", "dsc")].tolist() == ["0.60", "–", "–"]
+    assert table.index[-1][0] in FREE
+    figure = transfer(data)
+    for axes, dsc in ((figure.axes[0], lambda value: value), (figure.axes[1], lambda value: 30 - 20 * value)):
+        np.testing.assert_allclose(levels(axes), sorted(dsc(value) for value in (0.25, 0.6, 0.62, 0.64)))
+        assert axes.get_xticks().tolist() == [0, 1, 2]
+    shown = texts(figure)
+    assert {"Frangi filter (ε = 0)  0.64", "Frangi filter (ε = 0)  17.2"} <= set(shown)
+    assert "trained on no patient of either cohort (ε = 0)" in shown
+    assert any("validation patients of the first cohort" in text.replace("\n", " ") for text in shown)
+
+
+def test_transfer_of_a_study_with_a_rival_of_its_own_name_lists_it_and_says_what_is_absent():
+    table = transferred().replace({"start": {"phantom-one": "phantom-mine"}})
+    shown = texts(transfer(as_read_back(transfer_data(table))))
+    assert "phantom-mine (ε = 0)" in shown
+    assert any("Not in this table: phantom-one." in text for text in shown)
+
+
+def test_transfer_whose_training_failed_keeps_the_lines():
+    table = transferred()
+    table.loc[~table["start"].isin(FREE), ["dsc", "hd95_mm"]] = np.nan
+    figure = transfer(as_read_back(transfer_data(table)))
+    assert texts(figure).count("no results") == 2
+    assert levels(figure.axes[0]) == pytest.approx([0.25, 0.6, 0.62, 0.64])
 
 
 def test_transfer_of_several_cohorts_is_refused_by_name():
@@ -411,9 +457,9 @@ def test_transfer_of_several_cohorts_is_refused_by_name():
 
 def test_transfer_shows_a_cell_without_results_as_missing():
     table = transferred()
-    table.loc[(table["start"] == "real") & (table["patients"] == 1), ["dsc", "hd95_mm"]] = np.nan
+    table.loc[(table["start"] == GP_SN) & (table["patients"] == 1), ["dsc", "hd95_mm"]] = np.nan
     data = as_read_back(transfer_data(table))
-    assert transfer_table(data).loc[("real", "dsc"), 1] == "missing"
+    assert transfer_table(data).loc[(GP_SN, "dsc"), 1] == "missing"
     assert any("fewer test patients" in text for text in texts(transfer(data)))
 
 
@@ -425,6 +471,8 @@ def trained(level, values, *, noise=np.nan, eps=np.inf, arch="wgan"):
     return pd.DataFrame(
         [
             {
+                "source": f"{arch}/{level}/run-{run}/epoch-{epoch}",
+                "kind": "private" if np.isfinite(noise) else "inf",
                 "arch": arch,
                 "level": level,
                 "noise_multiplier": noise,
@@ -444,9 +492,18 @@ def trained(level, values, *, noise=np.nan, eps=np.inf, arch="wgan"):
     )
 
 
+def curves(axes):
+    """Return the lines through the three epochs of a level."""
+    lines = [line for line in axes.get_lines() if line.get_marker() in ("None", "")]
+    return [line for line in lines if len(line.get_xdata()) == 3]
+
+
 def epoch_study():
     private = trained("noise-0.65", {10: [0.4, 0.5], 29: [0.7, 0.6], 50: [0.5, 0.7]}, noise=0.65, eps=6.24)
-    return pd.concat([private, trained("inf", {10: [0.6], 29: [0.7], 50: [0.8]})], ignore_index=True)
+    free = {"phantom-random": 0.9, "phantom-one": 0.25, "threshold": 0.55, "frangi": 0.58}
+    rivals = pd.DataFrame([{"source": name, "dsc_mean": dsc, "kept": True} for name, dsc in free.items()])
+    rivals["kind"] = ["phantom", "phantom", "baseline", "baseline"]
+    return pd.concat([private, trained("inf", {10: [0.6], 29: [0.7], 50: [0.8]}), rivals], ignore_index=True)
 
 
 def test_best_epoch_has_the_highest_mean_over_runs_and_the_eps_spent_by_then():
@@ -467,11 +524,40 @@ def test_best_epoch_among_equals_is_the_one_that_spent_less():
 
 def test_epochs_against_eps_leave_out_what_has_no_privacy():
     axes = epochs(epochs_data(epoch_study())).axes
-    drawn = [line for line in axes[1].get_lines() if line.get_marker() in ("None", "")]
+    drawn = curves(axes[1])
     np.testing.assert_allclose(drawn[0].get_xdata(), 6.24 * np.sqrt(np.array([10, 29, 50]) / 50))
     np.testing.assert_allclose(drawn[0].get_ydata(), [0.45, 0.65, 0.6])
     assert len(drawn) == 1
-    assert len([line for line in axes[0].get_lines() if line.get_marker() in ("None", "")]) == 2
+    assert len(curves(axes[0])) == 2
+
+
+def test_epochs_have_named_lines_in_both_panels_for_what_costs_no_eps():
+    data = epochs_data(epoch_study())
+    assert data["shows"].tolist()[-4:] == ["reference"] * 4
+    figure = epochs(data)
+    for axes in figure.axes[:2]:
+        assert levels(axes) == [0.25, 0.55, 0.58, 0.9]
+        assert axes.get_ylim()[0] < 0 < 0.9 < axes.get_ylim()[1]
+    shown = texts(figure)
+    assert shown.count("Frangi filter (ε = 0)  0.58") == shown.count("phantom-random (ε = 0)  0.90") == 2
+    assert any("these same validation patients" in text.replace("\n", " ") for text in shown)
+
+
+def test_lines_are_no_levels_whose_best_epoch_is_sought():
+    with_lines = epochs_data(epoch_study())
+    alone = epochs_data(epoch_study()[lambda table: table["epoch"].notna()])
+    pd.testing.assert_frame_equal(with_lines[with_lines["shows"] != "reference"], alone, check_dtype=False)
+
+
+def test_epochs_without_results_keep_the_lines_and_missing_lines_are_named():
+    table = epoch_study()
+    table.loc[table["epoch"].notna() | table["source"].eq("threshold"), "dsc_mean"] = np.nan
+    figure = epochs(as_read_back(epochs_data(table[table["source"] != "frangi"])))
+    assert texts(figure).count("no results") == 2
+    assert levels(figure.axes[1]) == [0.25, 0.9]
+    notes = " ".join(texts(figure))
+    assert "Not in this table: frangi." in notes
+    assert "No result for: threshold." in notes
 
 
 def test_epoch_of_a_failed_run_is_the_mean_of_the_others_and_counted():
@@ -484,7 +570,8 @@ def test_epoch_of_a_failed_run_is_the_mean_of_the_others_and_counted():
 
 def test_epochs_of_two_architectures_are_lines_of_their_own():
     both = pd.concat([epoch_study(), trained("inf", {10: [0.5]}, arch="dcgan")], ignore_index=True)
-    assert set(epochs_data(both)["model"]) == {"wgan inf", "wgan noise-0.65", "dcgan inf"}
+    data = epochs_data(both)
+    assert set(data[data["shows"] != "reference"]["model"]) == {"wgan inf", "wgan noise-0.65", "dcgan inf"}
 
 
 # All of them
@@ -506,11 +593,17 @@ CASES = {
 }
 
 
+@functools.cache
+def draw_once(name):
+    """Return the figure of a full table."""
+    prepare, draw, table = CASES[name]
+    return draw(prepare(table()))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_redrawn_from_its_csv_the_figure_has_the_same_pixels(name):
     prepare, draw, table = CASES[name]
-    data = prepare(table())
-    assert pixels(draw(data)) == pixels(draw(as_read_back(data)))
+    assert pixels(draw_once(name)) == pixels(draw(as_read_back(prepare(table()))))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -521,8 +614,7 @@ def test_data_of_a_table_read_back_from_csv_are_the_same(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_no_two_texts_overlap(name):
-    prepare, draw, table = CASES[name]
-    assert not overlaps(draw(prepare(table())))
+    assert not overlaps(draw_once(name))
 
 
 @pytest.mark.parametrize("draw", [fig9, figS1])

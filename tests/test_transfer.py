@@ -11,6 +11,7 @@ from privessel.transfer import COLUMNS, collect, origin
 
 NAMES = [f"b{number:03d}" for number in range(15)]
 START = "wgan/noise-1/run-1/epoch-2"
+FREE = {"phantom-one": "phantom", "threshold": "baseline"}
 
 
 def test_a_draw_has_k_different_patients_of_the_list_in_its_order():
@@ -54,13 +55,28 @@ def table():
         for source in (START, "wgan/inf/run-1/epoch-2")
         for cohort in ("a", "b")
     ]
+    scores += [
+        metrics(f"{cohort}001", dsc) | {"source": source, "kind": kind, "cohort": cohort}
+        for source, kind in ({"real": "real"} | FREE).items()
+        for cohort, dsc in (("a", 0.9), ("b", 0.3))
+    ]
     return collect(pd.DataFrame(tuned), pd.DataFrame(scores), starts=[START], cohort="b")
 
 
 def test_the_start_as_it_was_stands_as_k_0_and_scratch_has_no_such_row(table):
     assert list(table.columns) == COLUMNS
-    first = table[table["patients"] == 0]
+    first = table[(table["patients"] == 0) & ~table["start"].isin(FREE)]
     assert first[["start", "cohort", "draw", "dsc"]].to_numpy().tolist() == [[START, "b", 0, 0.1]]
+
+
+def test_what_costs_no_eps_stands_below_with_its_score_on_the_second_cohort_and_no_patient_of_it(table):
+    free = table[table["start"].isin(FREE)]
+    assert free[["start", "kind", "patients", "draw", "cohort", "dsc"]].to_numpy().tolist() == [
+        [source, kind, 0, 0, "b", 0.3] for source, kind in FREE.items()
+    ]
+    assert free["eps"].isna().all()
+    assert table["start"].tolist()[-2:] == list(FREE)
+    assert "real" not in set(table["start"])
 
 
 def test_every_row_of_a_start_carries_its_eps_and_scratch_has_none(table):
@@ -74,5 +90,6 @@ def test_every_row_of_a_start_carries_its_eps_and_scratch_has_none(table):
 def test_rows_are_ordered_by_start_patients_and_draw(table):
     keys = table[["start", "patients", "draw"]].to_numpy().tolist()
     grid = [[k, d] for k in (2, 10) for d in (1, 2)]
-    assert keys == [["scratch", *each] for each in grid] + [[START, 0, 0]] + [[START, *each] for each in grid]
+    tuned = [["scratch", *each] for each in grid] + [[START, 0, 0]] + [[START, *each] for each in grid]
+    assert keys == tuned + [[source, 0, 0] for source in FREE]
     assert np.isfinite(table["hd95_mm"]).all()

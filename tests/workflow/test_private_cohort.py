@@ -26,6 +26,7 @@ class Hospital(Workflow):
             "cohorts": {"patients": {"root": str(self.scans), "public": False}},
             "train_cohort": "patients",
             "test_cohorts": ["patients"],
+            "transfer": {"patients": []},
             "privacy": {"state": str(self.state), "budget": {"epsilon": 20.0, "delta": 1e-3}},
         }
         for section, keys in changes.items():

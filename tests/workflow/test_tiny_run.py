@@ -73,7 +73,8 @@ def test_every_set_of_images_has_its_quality_and_the_eps_of_its_generator(finish
 
 def test_transfer_patients_are_of_the_train_split_and_no_test_patient_is_among_them(finished):
     table = pd.read_csv(finished.folder / RESULTS / "tables/transfer.csv")
-    assert set(table["start"]) == {"scratch", "wgan/noise-1/run-1/epoch-2", "wgan-gp-sn/inf/run-1/epoch-2"}
+    starts = {"scratch", "wgan/noise-1/run-1/epoch-2", "wgan-gp-sn/inf/run-1/epoch-2"}
+    assert set(table["start"]) == starts | {"phantom-one", "phantom-random", "threshold", "frangi"}
     assert set(table["patient"]) == {"b002"}
     assert [path.stem for path in (finished.folder / RESULTS / "patches/phantom-b").iterdir()] == ["b001"]
 
@@ -81,6 +82,11 @@ def test_transfer_patients_are_of_the_train_split_and_no_test_patient_is_among_t
 def test_the_epoch_study_has_each_generator_of_its_run_with_the_eps_of_its_epoch(finished):
     table = pd.read_csv(finished.folder / RESULTS / "tables/epochs.csv")
     record = json.loads((finished.folder / RESULTS / "gan/wgan/noise-1/run-2/privacy.json").read_text())
+    free = table[table["epoch"].isna()].set_index("source")["dsc_mean"]
+    for source in ("phantom-one", "phantom-random", "threshold", "frangi"):
+        chosen = json.loads((finished.folder / RESULTS / f"selection/{source}.json").read_text())
+        assert free[source] == chosen["validation_dsc"]
+    table = table[table["epoch"].notna()]
     assert table["epoch"].tolist() == [1, 2]
     assert table["eps"].tolist() == [record["epochs"][epoch]["epsilon"] for epoch in ("1", "2")]
     assert table["kept"].tolist() == [False, True]

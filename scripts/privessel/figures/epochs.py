@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from privessel.figures.marks import write_inside
+from privessel.figures.marks import draw_lines, set_scale, write_inside
 from privessel.figures.style import (
     SMALL,
     format_eps,
@@ -19,12 +19,13 @@ from privessel.figures.style import (
     wrap_notes,
     write_notes,
 )
-from privessel.figures.tally import as_text, format_score, name_unit
+from privessel.figures.tally import FREE, as_text, format_score, name_unit
 
 _IDENTITY = ["arch", "level", "noise_multiplier", "epoch", "eps", "eps_published", "unit"]
 _COLUMNS = ["shows", "model", *_IDENTITY, "run", "value", "sd", "runs", "patients", "kept", "best"]
 _MARKERS = "osD^vPXp<>"
-_LEFT, _PANEL, _BETWEEN, _TOP, _HEIGHT, _LINE = 0.6, 2.85, 0.6, 0.28, 2.3, 0.16  # inches
+# Inches; the right margin holds the names of the lines.
+_LEFT, _PANEL, _RIGHT, _TOP, _HEIGHT, _BETWEEN, _LINE = 0.6, 4.7, 1.75, 0.28, 1.9, 0.65, 0.16
 
 
 def epochs_data(epochs: pd.DataFrame) -> pd.DataFrame:
@@ -32,10 +33,13 @@ def epochs_data(epochs: pd.DataFrame) -> pd.DataFrame:
 
     `shows` run: the mean over validation patients of one run; `shows` mean: mean and sample SD over the
     level's runs with a value. `best` marks each level's epoch of the highest mean, the first where equal.
-    Levels by falling eps of their last epoch.
+    Levels by falling eps of their last epoch. `shows` reference: a line, a source at eps = 0 (`model`).
     """
-    frame = epochs.assign(**{column: as_text(epochs[column]) for column in ("arch", "level", "unit")})
-    frame = frame.assign(value=frame["dsc_mean"], kept=frame["kept"].astype(bool))
+    frame = epochs.assign(**{name: as_text(epochs[name]) for name in ("source", "arch", "level", "unit")})
+    frame = frame.assign(value=frame["dsc_mean"], kept=frame["kept"].astype(bool), best=False)
+    trained = frame["epoch"].notna()  # the epochs of a GAN; what costs no eps has none
+    free = frame[~trained].assign(shows="reference", model=lambda rows: rows["source"])
+    frame = frame[trained]
     frame["model"] = frame["level"] if frame["arch"].nunique() < 2 else frame["arch"] + " " + frame["level"]
     cells = frame.groupby(["model", "epoch"], sort=False)
     # Runs of one level spend the same eps; were one to have spent more, that is the one to tell.
@@ -45,32 +49,36 @@ def epochs_data(epochs: pd.DataFrame) -> pd.DataFrame:
     means = means.reset_index().assign(shows="mean", best=False)
     known = means.dropna(subset="value").sort_values("epoch", kind="stable")
     means.loc[known.groupby("model")["value"].idxmax(), "best"] = True
-    data = pd.concat([frame.assign(shows="run", best=False), means], ignore_index=True)
+    data = pd.concat([frame.assign(shows="run"), means], ignore_index=True)
     last = data["eps"].fillna(np.inf).groupby(data["model"]).max()
     data = data.assign(_last=data["model"].map(last)).sort_values(
         ["_last", "model", "epoch", "shows", "run"], ascending=[False, True, True, True, True], kind="stable"
     )
-    return data[_COLUMNS].reset_index(drop=True)
+    return pd.concat([data, free], ignore_index=True)[_COLUMNS]
 
 
 @styled
 def epochs(data: pd.DataFrame) -> Figure:
     """Draw `epochs_data`: A against the epoch, B against the valid eps by then; each level's best epoch."""
     data = data.astype({"epoch": float, "eps": float, "value": float})  # a table without rows has no types
+    notes = wrap_notes(_notes(data), width=_LEFT + _PANEL + _RIGHT - 0.2)
+    lines = data[(data["shows"] == "reference") & data["model"].isin(FREE) & data["value"].notna()]
+    data = data[data["shows"] != "reference"]
     models = list(dict.fromkeys(data["model"]))
     looks = dict(zip(models, _choose_looks(data.drop_duplicates("model")), strict=True))
-    width = _LEFT + 2 * _PANEL + _BETWEEN + 0.1
-    notes = wrap_notes(_notes(data), width=width - 0.2)
-    below = _TOP + _HEIGHT + 0.62
-    figure = Figure(figsize=(width, below + _LINE * (len(models) + 1) + 0.13 * len(notes) + 0.1))
+    below = _TOP + 2 * _HEIGHT + _BETWEEN + 0.62
+    height = below + _LINE * (len(models) + 1) + 0.13 * len(notes) + 0.1
+    figure = Figure(figsize=(_LEFT + _PANEL + _RIGHT, height))
     panels = (("A", "epoch", "epoch"), ("B", "eps", f"valid ε by that epoch, of one {name_unit(data)}"))
     for k, (panel, column, label) in enumerate(panels):
-        left = _LEFT + k * (_PANEL + _BETWEEN)
-        axes = place_axes(figure, left=left, top=_TOP, width=_PANEL, height=_HEIGHT)
+        top = _TOP + k * (_HEIGHT + _BETWEEN)
+        axes = place_axes(figure, left=_LEFT, top=top, width=_PANEL, height=_HEIGHT)
         axes.set_title(panel, loc="left", fontweight="bold", fontsize=9)
         axes.set_xlabel(label)
         axes.set_ylabel("DSC of validation patients")
+        set_scale(axes, data, log=False)
         _draw_panel(axes, data[np.isfinite(data[column])], column=column, looks=looks)
+        draw_lines(axes, lines.assign(source=lines["model"]))
     if models:
         _write_best(figure, data, looks=looks, top=below)
     write_notes(figure, notes, left=0.1, bottom=0.06)
@@ -88,8 +96,9 @@ def _choose_looks(levels: pd.DataFrame) -> list[tuple[tuple[float, ...] | str, s
 def _draw_panel(axes: Axes, part: pd.DataFrame, *, column: str, looks: dict) -> None:
     """Draw the means as lines, the best epoch of each ringed, and runs as small points where several."""
     if part["value"].isna().all():
-        write_inside(axes, 0.5, "no private level" if column == "eps" else "no results", xdata=False)
-        axes.set(xticks=[], yticks=[])
+        none = "no private level" if column == "eps" and part.empty else "no results"
+        write_inside(axes, 0.5, none, xdata=False)
+        axes.set_xticks([])
         return
     for model, own in part.groupby("model", sort=False):
         colour, marker = looks[model]
@@ -102,7 +111,6 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, column: str, looks: dict) -> 
             axes.plot(some[column], some["value"], marker, color=colour, mfc=face, markersize=3.8, zorder=3)
         best = means[means["best"]]
         axes.plot(best[column], best["value"], "o", color=colour, mfc="none", markersize=9, zorder=4)
-    axes.set_ylim(0, max(1.12 * part["value"].max(), 0.1))
     if column == "eps":
         axes.set_xscale("log")
         low, high = part["eps"].min() / 1.25, part["eps"].max() * 1.25
@@ -144,6 +152,7 @@ def _write_best(figure: Figure, data: pd.DataFrame, *, looks: dict, top: float) 
 def _notes(data: pd.DataFrame) -> list[str]:
     if data.empty:
         return ["No epochs in this table."]
+    free, data = data[data["shows"] == "reference"], data[data["shows"] != "reference"]
     means = data[data["shows"] == "mean"]
     patients = int(means["patients"].max()) if means["patients"].notna().any() else 0
     who = f"{patients} validation patient{'s' if patients != 1 else ''}"
@@ -157,4 +166,20 @@ def _notes(data: pd.DataFrame) -> list[str]:
     lost = data[(data["shows"] == "run") & data["value"].isna()]
     if len(lost):
         notes.append(f"No result for {len(lost)} of {int((data['shows'] == 'run').sum())} runs and epochs.")
+    return notes + _describe_free(free)
+
+
+def _describe_free(free: pd.DataFrame) -> list[str]:
+    """Return sentences on the lines: whose choice they are, and which are missing."""
+    known, notes = set(free["model"][free["value"].notna()]), []
+    if known.intersection(FREE):
+        notes.append(
+            "Lines: ε = 0, no epoch. Their settings were chosen on these same validation patients; "
+            "the epochs share one setting, fixed beforehand."
+        )
+    for what, names in (
+        ("Not in this table", [source for source in FREE if source not in set(free["model"])]),
+        ("No result for", [source for source in free["model"] if source not in known]),
+    ):
+        notes += [f"{what}: {', '.join(names)}."] if names else []
     return notes

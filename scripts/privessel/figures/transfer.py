@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from privessel.figures.marks import assign_looks, write_inside
+from privessel.figures.marks import assign_looks, draw_lines, set_scale, write_inside
 from privessel.figures.style import (
     SMALL,
     format_eps,
@@ -18,14 +18,16 @@ from privessel.figures.style import (
     wrap_notes,
     write_notes,
 )
-from privessel.figures.tally import as_text, format_score, name_unit
+from privessel.figures.tally import FREE, as_text, format_score, name_unit
 
 _METRICS = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
 _IDENTITY = ["start", "kind", "level", "noise_multiplier", "eps", "eps_published", "unit"]
 _COLUMNS = ["panel", "metric", "shows", *_IDENTITY, "cohort", "patients", "draw"]
 _COLUMNS += ["value", "sd", "draws", "tested", "scored", "empty"]
-_LEFT, _PANEL, _RIGHT, _TOP, _HEIGHT, _BETWEEN = 0.6, 2.85, 0.1, 0.28, 2.1, 0.65  # inches
+# Inches; the right margin holds the names of the lines.
+_LEFT, _PANEL, _RIGHT, _TOP, _HEIGHT, _BETWEEN = 0.6, 4.7, 1.75, 0.28, 1.9, 0.65
 _NAMES, _KINDS, _CELL, _LINE = 2.15, 0.65, 0.75, 0.16  # inches: of the table below
+_UNTRAINED = "trained on no patient of either cohort (ε = 0)"
 
 
 def transfer_data(transfer: pd.DataFrame) -> pd.DataFrame:
@@ -33,7 +35,8 @@ def transfer_data(transfer: pd.DataFrame) -> pd.DataFrame:
 
     `patients` is k, how many of the second cohort the U-Net was tuned on; 0, as it was. `shows` draw: the
     mean over `scored` of `tested` test patients for one draw of k patients; `shows` mean: mean and sample SD
-    over `draws` (those with a value; no SD for one). Raises ValueError for more than one test cohort.
+    over `draws` (those with a value; no SD for one); `shows` reference: a line, the mean over test patients
+    of a source at eps = 0, never tuned; these stand last. Raises ValueError for more than one test cohort.
     """
     frame = transfer.copy()
     for column in ("start", "kind", "level", "unit", "cohort", "patient"):
@@ -42,6 +45,7 @@ def transfer_data(transfer: pd.DataFrame) -> pd.DataFrame:
     if len(cohorts) > 1:
         raise ValueError(f"transfer learning is shown for one test cohort, not for {', '.join(cohorts)}")
     identity = frame.drop_duplicates("start")[_IDENTITY]
+    free = set(identity["start"][identity["eps"].isna() & (identity["start"] != "scratch")])
     parts = []
     for panel, metric in zip("AB", _METRICS, strict=True):
         cells = frame.groupby(["start", "patients", "draw"], sort=False)
@@ -50,11 +54,12 @@ def transfer_data(transfer: pd.DataFrame) -> pd.DataFrame:
         ).reset_index()
         groups = draws.groupby(["start", "patients"], sort=False)["value"]
         means = groups.agg(value="mean", sd="std", draws="count").reset_index()
-        part = pd.concat([draws.assign(shows="draw"), means.assign(shows="mean")], ignore_index=True)
-        parts.append(part.assign(panel=panel, metric=metric))
+        draws["shows"] = np.where(draws["start"].isin(free), "reference", "draw")
+        means = means[~means["start"].isin(free)].assign(shows="mean")
+        parts.append(pd.concat([draws, means], ignore_index=True).assign(panel=panel, metric=metric))
     data = pd.concat(parts, ignore_index=True).merge(identity, on="start", how="left")
     data = data.assign(cohort=cohorts[0] if cohorts else "", tested=frame["patient"].nunique())
-    order = {start: k for k, start in enumerate(identity["start"])}
+    order = {start: k for k, start in enumerate(sorted(identity["start"], key=free.__contains__))}
     data["_place"] = data["start"].map(order)
     data = data.sort_values(
         ["panel", "_place", "patients", "shows", "draw"], kind="stable", ignore_index=True
@@ -64,7 +69,7 @@ def transfer_data(transfer: pd.DataFrame) -> pd.DataFrame:
 
 def transfer_table(data: pd.DataFrame) -> pd.DataFrame:
     """Return `mean ± SD` over draws as text from `transfer_data`: a row a start and metric, a column a k."""
-    means = data[data["shows"] == "mean"]
+    means = data[data["shows"] != "draw"]
     texts = means.assign(text=[format_score(row.value, row.sd) for row in means.itertuples()])
     table = texts.pivot(index=["start", "metric"], columns="patients", values="text")
     starts = dict.fromkeys(means["start"])
@@ -74,45 +79,53 @@ def transfer_table(data: pd.DataFrame) -> pd.DataFrame:
 @styled
 def transfer(data: pd.DataFrame) -> Figure:
     """Draw `transfer_data` with its table below. Source: Kossen et al. 2021, transfer learning."""
-    sizes = sorted(set(data["patients"]))
     table = transfer_table(data)
-    width = max(_LEFT + 2 * _PANEL + _BETWEEN + _RIGHT, _NAMES + _KINDS + _CELL * len(sizes) + 0.1)
-    starts = data.drop_duplicates("start")
+    width = max(_LEFT + _PANEL + _RIGHT, _NAMES + _KINDS + _CELL * len(table.columns) + 0.1)
+    starts = data[data["shows"] != "reference"].drop_duplicates("start")
     notes = wrap_notes(_notes(data), width=width - 0.2)
-    key, rows = _TOP + _HEIGHT + 0.42, _LINE * (len(table) + 1)
+    key, rows = _TOP + 2 * _HEIGHT + _BETWEEN + 0.42, _LINE * (len(table) + 2)
     below = key + 0.15 * -(-len(starts) // 2) + 0.2
     height = below + rows + 0.13 * len(notes) + 0.12
     figure = Figure(figsize=(width, height))
     looks = assign_looks(starts["start"], starts["eps"])
     for k, metric in enumerate(_METRICS):
-        panel_width = (width - _LEFT - _BETWEEN - _RIGHT) / 2
-        left = _LEFT + k * (panel_width + _BETWEEN)
-        axes = place_axes(figure, left=left, top=_TOP, width=panel_width, height=_HEIGHT)
+        top = _TOP + k * (_HEIGHT + _BETWEEN)
+        axes = place_axes(figure, left=_LEFT, top=top, width=width - _LEFT - _RIGHT, height=_HEIGHT)
         axes.set_title(f"{'AB'[k]}   {_METRICS[metric]}", loc="left", pad=4)
-        _draw_panel(axes, data[data["metric"] == metric], sizes=sizes, looks=looks)
+        _draw_panel(axes, data[data["metric"] == metric], looks=looks)
         axes.set_xlabel(f"patients of {data['cohort'].iloc[0]} trained on" if len(data) else "patients")
-    if len(data):
+    if len(starts):
         names = [_name_start(row) for row in starts.itertuples()]
         handles = [Line2D([], [], color=colour, marker=marker, markersize=4) for colour, marker in looks]
         look = {"ncols": 2, "frameon": False, "loc": "upper left", "borderaxespad": 0, "fontsize": SMALL}
         figure.legend(handles, names, bbox_to_anchor=(0.1 / width, 1 - key / height), **look)
-        _write_table(figure, table, names=dict(zip(starts["start"], names, strict=True)), top=below)
+    if len(data):
+        names = {row.start: _name_start(row) for row in data.drop_duplicates("start").itertuples()}
+        _write_table(figure, table, names=names, trained=set(starts["start"]), top=below)
     write_notes(figure, notes, left=0.1, bottom=0.06)
     return figure
 
 
-def _draw_panel(axes: Axes, part: pd.DataFrame, *, sizes: list[int], looks: list[tuple[str, str]]) -> None:
-    """Draw a line a start through its means, with arms of one SD over draws, and the draws as points."""
+def _draw_panel(axes: Axes, part: pd.DataFrame, *, looks: list[tuple[str, str]]) -> None:
+    """Draw each start over k: means with arms of one SD over draws, draws as points; and lines at eps = 0."""
+    lines = part[part["start"].isin(FREE) & part["value"].notna()]
+    trained = part[part["shows"] != "reference"]
+    sizes = sorted(set(trained["patients"]))
     axes.set_xticks(range(len(sizes)), [f"{size:g}" for size in sizes])
     axes.set_xlim(-0.5, max(len(sizes), 1) - 0.5)
-    if part["value"].isna().all():
+    if trained["value"].isna().all():
         write_inside(axes, 0.5, "no results", xdata=False)
+    if part["value"].isna().all():
         axes.set_yticks([])
         return
-    starts = list(dict.fromkeys(part["start"]))
+    if part["metric"].iloc[0] == "dsc":
+        set_scale(axes, part, log=False)
+    else:
+        axes.set_ylim(0, 1.08 * max((part["value"] + part["sd"].fillna(0)).max(), 1e-9))
+    starts = list(dict.fromkeys(trained["start"]))
     for k, (start, (colour, marker)) in enumerate(zip(starts, looks, strict=True)):
         shift = (k - (len(starts) - 1) / 2) * 0.5 / len(starts)
-        own = part[part["start"] == start]
+        own = trained[trained["start"] == start]
         own = own.assign(x=own["patients"].map(sizes.index) + shift)
         draws, means = own[own["shows"] == "draw"], own[own["shows"] == "mean"]
         spots = {"markersize": 2.0, "markerfacecolor": "none", "markeredgewidth": 0.5, "alpha": 0.8}
@@ -124,32 +137,40 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, sizes: list[int], looks: list
         axes.vlines(
             spread["x"], spread["value"] - spread["sd"], spread["value"] + spread["sd"], color=colour, lw=0.9
         )
-    axes.set_ylim(0, 1 if part["metric"].iloc[0] == "dsc" else 1.08 * max(part["value"].max(), 1e-9))
+    draw_lines(axes, lines.assign(source=lines["start"]))
 
 
-def _write_table(figure: Figure, table: pd.DataFrame, *, names: dict[str, str], top: float) -> None:
-    """Write mean ± SD per start, metric (rows) and k (columns) below `top` inches from the upper edge."""
+def _write_table(
+    figure: Figure, table: pd.DataFrame, *, names: dict[str, str], trained: set[str], top: float
+) -> None:
+    """Write mean ± SD per start, metric (rows) and k (columns) below `top` inches from the upper edge.
+
+    Under a head of their own, what is not in `trained`: it saw no patient of either cohort in training.
+    """
     width, height = figure.get_size_inches()
     page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     page.set_axis_off()
-    texts = [(0.1, 0, "U-Net pre-trained on", "left")]
     columns = _NAMES + _KINDS + _CELL * np.arange(len(table.columns)) + _CELL / 2
+    heads = [(0, "U-Net pre-trained on")] if trained else []
+    if set(names) - trained:
+        heads.append(((len(_METRICS) * len(trained) + 1) * len(heads), _UNTRAINED))
+    texts = [(0.1, line, head, "left") for line, head in heads]
     texts += [(x, 0, f"k = {size:g}", "center") for x, size in zip(columns, table.columns, strict=True)]
-    for k, ((start, metric), row) in enumerate(table.iterrows(), start=1):
+    lines = [line for line in range(len(table) + len(heads)) if line not in dict(heads)]
+    for line, ((start, metric), row) in zip(lines, table.iterrows(), strict=True):
         if metric == next(iter(_METRICS)):
-            texts.append((0.1, k, names[start], "left"))
-        texts.append((_NAMES, k, _METRICS[metric], "left"))
-        texts += [(x, k, text, "center") for x, text in zip(columns, row, strict=True)]
+            texts.append((0.1, line, names[start], "left"))
+        texts.append((_NAMES, line, _METRICS[metric], "left"))
+        texts += [(x, line, text, "center") for x, text in zip(columns, row, strict=True)]
     for x, line, text, side in texts:
         page.text(x, top + line * _LINE, text, ha=side, va="center", fontsize=SMALL)
-    page.plot([0.1, width - 0.1], [top + _LINE / 2] * 2, color="black", linewidth=0.5)
+    for line, _ in heads:
+        page.plot([0.1, width - 0.1], [top + (line + 0.5) * _LINE] * 2, color="black", linewidth=0.5)
 
 
 def _name_start(row: Any) -> str:
     if row.start == "scratch":
         return "nothing (from scratch)"
-    if row.start == "real":
-        return "real patches"
     if np.isnan(row.eps):
         return f"{row.start} (ε = 0)"
     if np.isinf(row.eps):
@@ -161,13 +182,21 @@ def _name_start(row: Any) -> str:
 def _notes(data: pd.DataFrame) -> list[str]:
     if data.empty:
         return ["No results of transfer learning in this table."]
-    draws, means = data[data["shows"] == "draw"], data[data["shows"] == "mean"]
+    draws, means = data[data["shows"] != "mean"], data[data["shows"] == "mean"]
     tested = data["tested"].iloc[0]
     who = f"{tested} test patient{'s' if tested > 1 else ''}"
     notes = [
         f"Points: draws of patients, mean over {who}; arms and ±: SD over draws. ε protects one training "
         f"{name_unit(data)} of the first cohort, none of the second."
     ]
+    if data["shows"].eq("reference").any():
+        notes.append(
+            "Lines (ε = 0): trained on no patient of either cohort, whatever k. Threshold, Frangi filter and "
+            "settings of U-Nets were chosen on validation patients of the first cohort."
+        )
+    absent = [source for source in FREE if source not in set(data["start"])]
+    if absent:
+        notes.append(f"Not in this table: {', '.join(absent)}.")
     if not data["kind"].eq("private").any():
         notes.append("No private start in this table.")
     if "scratch" not in set(data["start"]):
