@@ -2,7 +2,7 @@
 
 
 class CohortError(ValueError):
-    """A cohort's table or files cannot be used as they are."""
+    """A cohort's table or files, or another file that a user brings, cannot be used as they are."""
 
 
 class PrivacyError(RuntimeError):

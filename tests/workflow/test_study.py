@@ -11,6 +11,7 @@ def write_config(workflow, **changes):
     return ["--configfile", "mine.yaml", "--cores", 1]
 
 
+TINY = ["--configfile", "tests/config.yaml", "--cores", 1]
 FIGURES = [
     *("fig2", "fig3", "fig4", "fig5", "fig6", "fig7", "fig8", "fig9", "figS1", "figS2", "table1"),
     *("comparison", "statistics", "gan_comparison", "transfer", "epochs"),
@@ -42,13 +43,13 @@ def test_profiles_dry_run(workflow, profile, gans):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_each_figure_is_a_target(workflow, figure):
-    jobs = workflow.jobs("--cores", 1, figure)
+    jobs = workflow.jobs(*TINY, figure)
     assert jobs[figure] == jobs["fig9_data" if figure == "figS1" else f"{figure}_data"] == 1
 
 
 @pytest.mark.parametrize("target", ["report", "export", "plan"])
 def test_each_other_product_is_a_target(workflow, target):
-    assert workflow.jobs("--cores", 1, target)[target] == 1
+    assert workflow.jobs(*TINY, target)[target] == 1
 
 
 @pytest.mark.parametrize(
