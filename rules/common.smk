@@ -120,14 +120,19 @@ def planned_mechanism():
 
 
 def gan_memory(wildcards):
-    """MB: patches once as float32, the nets with optimiser states and gradients, activations of one batch."""
+    """MB: patches once, weights six times (gradients, optimiser, average, checkpoint), activations of one micro-batch.
+
+    Coarsest stages hold nearly all weights: with c filters there 42 c^2 of the generator and 11 c^2 of the critic. 25 numbers
+    a pixel and filter are twice what the demo's private level takes.
+    """
     training, size = gan_training(wildcards.level, wildcards.arch), config["patches"]["size"]
-    patches_mb = 9 * size**2 * config["patches"]["per_patient"] * len(ids(config["train_cohort"], "train")) / 1e6
-    widths = training["generator_width"], training["critic_width"]
-    samples = max(training["micro_batch"], training["generator_batch"])
-    nets_mb = 4 * 4 * 900 * sum(width**2 for width in widths) / 1e6
-    batch_mb = 4 * 60 * size**2 * sum(widths) * samples / 1e6
-    return int(1500 + 2 * patches_mb + nets_mb + batch_mb)
+    patches_mb = 5 * size**2 * config["patches"]["per_patient"] * len(ids(config["train_cohort"], "train")) / 1e6
+    coarsest = size // 6 if size % 3 == 0 else size // 8  # x width: halved down to 3 or 4 pixels
+    generator, critic = (coarsest * training[f"{net}_width"] for net in ("generator", "critic"))
+    nets_mb = 4 * 6 * (42 * generator**2 + 11 * critic**2) / 1e6
+    samples = min(training["micro_batch"], training["batch"] + training["generator_batch"])
+    widths = training["generator_width"] + training["critic_width"]
+    return int(1000 + patches_mb + nets_mb + 4 * 25 * size**2 * widths * samples / 1e6)
 
 
 # --- U-Nets -----------------------------------------------------------------------------------------------------------
