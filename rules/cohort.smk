@@ -2,8 +2,6 @@
 
 
 rule phantom_patient:
-    input:
-        code=lib("phantom"),
     output:
         image=f"{DATA}/{{cohort}}/sub-{{patient}}/anat/sub-{{patient}}_acq-TOF_angio.nii.gz",
         sidecar=f"{DATA}/{{cohort}}/sub-{{patient}}/anat/sub-{{patient}}_acq-TOF_angio.json",
@@ -20,6 +18,7 @@ rule phantom_patient:
         mem_mb=2000,
         runtime=10,
     params:
+        code=lib_digest("phantom"),
         root=lambda w: f"{DATA}/{w.cohort}",
         phantom=lambda w: {
             key: config["cohorts"][w.cohort]["phantom"][key] for key in ("parameters", "shape", "spacing")
@@ -30,8 +29,6 @@ rule phantom_patient:
 
 
 rule phantom_table:
-    input:
-        code=lib("phantom"),
     output:
         participants=f"{DATA}/{{cohort}}/participants.tsv",
         descriptions=[
@@ -46,6 +43,7 @@ rule phantom_table:
         mem_mb=500,
         runtime=5,
     params:
+        code=lib_digest("phantom"),
         root=lambda w: f"{DATA}/{w.cohort}",
         splits=lambda w: phantom_splits(w.cohort),
     script:
@@ -55,7 +53,6 @@ rule phantom_table:
 rule intake:
     input:
         scan=lambda w: scan_files(w.cohort, w.patient),
-        code=lib("cohort", "nifti", "scan"),
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     log:
@@ -69,6 +66,7 @@ rule intake:
         mem_mb=2000,
         runtime=10,
     params:
+        code=lib_digest("cohort", "nifti", "scan"),
         patient=lambda w: vars(PATIENTS[w.cohort, w.patient]),
         patch_size=config["patches"]["size"],
     script:
@@ -82,7 +80,6 @@ rule checked:
         reports=lambda w: [f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in ids(w.cohort, w.split)],
         # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
         table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if is_phantom(w.cohort) else [],
-        code=lib("checked", "cohort"),
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{split}}.csv",
     log:
@@ -94,6 +91,7 @@ rule checked:
         mem_mb=500,
         runtime=5,
     params:
+        code=lib_digest("checked", "cohort"),
         patients=lambda w: patient_records(w.cohort, w.split),
     script:
         "../scripts/list_patients.py"
@@ -103,7 +101,6 @@ rule patches:
     input:
         scan=lambda w: scan_files(w.cohort, w.patient),
         checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
-        code=lib("cohort", "nifti", "patches", "sampling", "scan"),
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:
@@ -117,6 +114,7 @@ rule patches:
         mem_mb=2000,
         runtime=10,
     params:
+        code=lib_digest("cohort", "nifti", "patches", "sampling", "scan"),
         patient=lambda w: vars(PATIENTS[w.cohort, w.patient]),
         size=config["patches"]["size"],
         n=config["patches"]["per_patient"],

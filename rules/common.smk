@@ -1,8 +1,10 @@
 """What the rules share: levels, GANs and U-Nets of the study, and which file comes from where."""
 
+import hashlib
 import os
 import re
 import sys
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -24,12 +26,26 @@ FIRST = 20
 
 
 def lib(*modules):
-    """The library files that decide a rule's result, declared as its input: an edit reruns it and no other rule."""
+    """The library files that decide a rule's result."""
     files = []
     for module in modules:
         path = LIBRARY / f"{module}.py"
         files += [path] if path.exists() else sorted((LIBRARY / module).glob("*.py"))
     return [os.path.relpath(path) for path in files]
+
+
+@cache
+def file_digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def lib_digest(*modules):
+    """A digest of the library files that decide a rule's result, for its params: an edit reruns it, a touch does not.
+
+    As inputs of every job they made most of the graph's files, and half the time of a dry run.
+    """
+    files = lib(*modules)
+    return hashlib.sha256("".join(f"{file} {file_digest(file)} " for file in files).encode()).hexdigest()[:16]
 
 
 def settled(files):
@@ -248,6 +264,11 @@ TRANSFER = [
     for k in config["transfer"]["patients"]
     for number in range(1, config["transfer"]["draws"] + 1)
 ]
+
+
+def tuned_metric_files(tuned):
+    start, _, number = tuned.rpartition("/")
+    return metric_files(start, number, SECOND_COHORT, "test")
 
 
 def drawn_patients(wildcards):

@@ -4,7 +4,6 @@
 rule nnunet:
     input:
         pairs=f"{RESULTS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.npz",
-        code=lib("export", "patches"),
     output:
         directory(f"{RESULTS}/export/nnunet/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}"),
     log:
@@ -15,6 +14,7 @@ rule nnunet:
         mem_mb=export_memory(),
         runtime=60,
     params:
+        code=lib_digest("export", "patches"),
         dataset_id=lambda w: dataset_id(f"{w.arch}/{w.level}/run-{w.run}/epoch-{w.epoch}"),
         name=lambda w: f"{w.arch}-{w.level}-run-{w.run}-epoch-{w.epoch}".replace(".", "p"),
     script:
@@ -24,7 +24,6 @@ rule nnunet:
 rule png:
     input:
         pairs=f"{RESULTS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.npz",
-        code=lib("export", "patches"),
     output:
         directory(f"{RESULTS}/export/png/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}"),
     log:
@@ -34,6 +33,8 @@ rule png:
     resources:
         mem_mb=export_memory(),
         runtime=60,
+    params:
+        code=lib_digest("export", "patches"),
     script:
         "../scripts/export_png.py"
 

@@ -126,7 +126,6 @@ rule synthetic:
     input:
         generator=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{{epoch}}.pt",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
-        code=lib("checkpoint", "device", "figures/pairs", "figures/style", "gans", "patches", "synthesis"),
     output:
         pairs=f"{RESULTS}/synthetic/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.npz",
         sheet=report(
@@ -147,6 +146,7 @@ rule synthetic:
         mem_mb=lambda w: 1500 + 4 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 // 10**6,
         runtime=60,
     params:
+        code=lib_digest("checkpoint", "device", "figures/pairs", "figures/style", "gans", "patches", "synthesis"),
         synthesis=config["synthesis"],
         seed=config["seed"],
         threads=config["gan"]["threads"],

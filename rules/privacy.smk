@@ -3,8 +3,6 @@
 
 
 rule plan_data:
-    input:
-        code=lib("privacy/accounting", "privacy/losses", "privacy/patient", "privacy/planner"),
     output:
         levels=f"{RESULTS}/privacy/plan.csv",
         patients=f"{RESULTS}/privacy/plan-patients.csv",
@@ -16,6 +14,7 @@ rule plan_data:
         mem_mb=2000,
         runtime=15,
     params:
+        code=lib_digest("privacy/accounting", "privacy/losses", "privacy/patient", "privacy/planner"),
         levels=config["levels"],
         mechanism=planned_mechanism(),
         patient_delta=config["privacy"]["patient_delta"],
@@ -30,7 +29,6 @@ rule plan:
     input:
         levels=f"{RESULTS}/privacy/plan.csv",
         patients=f"{RESULTS}/privacy/plan-patients.csv",
-        code=lib("figures/plan", "figures/style"),
     output:
         pdf=f"{RESULTS}/privacy/plan.pdf",
         png=report(
@@ -46,6 +44,8 @@ rule plan:
     resources:
         mem_mb=1000,
         runtime=5,
+    params:
+        code=lib_digest("figures/plan", "figures/style"),
     script:
         "../scripts/draw_plan.py"
 
@@ -68,7 +68,18 @@ rule ledger_data:
     input:
         patients=scans(config["train_cohort"], "train"),
         ledgers=ledger_files,
-        code=lib(
+    output:
+        patients=f"{RESULTS}/privacy/ledger.csv",
+        runs=f"{RESULTS}/privacy/ledger-runs.csv",
+    log:
+        f"{LOGS}/privacy/ledger_data.log",
+    conda:
+        TORCH_ENV
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        code=lib_digest(
             "checked",
             "cohort",
             "lock",
@@ -82,17 +93,6 @@ rule ledger_data:
             "privacy/spending",
             "privacy/spent_tables",
         ),
-    output:
-        patients=f"{RESULTS}/privacy/ledger.csv",
-        runs=f"{RESULTS}/privacy/ledger-runs.csv",
-    log:
-        f"{LOGS}/privacy/ledger_data.log",
-    conda:
-        TORCH_ENV
-    resources:
-        mem_mb=2000,
-        runtime=15,
-    params:
         budget=config["privacy"]["budget"],
     script:
         "../scripts/tabulate_ledger.py"

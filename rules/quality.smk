@@ -7,7 +7,6 @@ rule features:
         train=patches(config["train_cohort"]),
         test=patches(config["test_cohorts"][0], split="test"),
         weights=config["quality"]["inception_weights"] or [],
-        code=lib("device", "features", "images", "patches", "quality"),
     output:
         f"{RESULTS}/quality/features.npz",
     log:
@@ -21,6 +20,7 @@ rule features:
         mem_mb=quality_memory(),
         runtime=720,
     params:
+        code=lib_digest("device", "features", "images", "patches", "quality"),
         images=config["quality"]["frechet_images"],
         threads=config["quality"]["threads"],
         device=config["quality"]["device"],
@@ -34,7 +34,6 @@ rule quality:
         images=lambda w: pairs_of(w.source),
         real=f"{RESULTS}/quality/features.npz",
         weights=config["quality"]["inception_weights"] or [],
-        code=lib("device", "features", "images", "patches", "quality"),
     output:
         f"{RESULTS}/quality/{{source}}.csv",
     log:
@@ -48,6 +47,7 @@ rule quality:
         mem_mb=quality_memory(),
         runtime=240,
     params:
+        code=lib_digest("device", "features", "images", "patches", "quality"),
         frechet_images=config["quality"]["frechet_images"],
         ssim_images=config["quality"]["ssim_images"],
         threads=config["quality"]["threads"],
@@ -62,7 +62,6 @@ rule quality_table:
         quality=[f"{RESULTS}/quality/{source}.csv" for source in IMAGE_SETS],
         selections=[f"{RESULTS}/selection/{source}.json" for source in IMAGE_SETS],
         privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
-        code=lib("figures/tally", "scores"),
     output:
         f"{RESULTS}/tables/quality.csv",
     log:
@@ -73,6 +72,7 @@ rule quality_table:
         mem_mb=500,
         runtime=5,
     params:
+        code=lib_digest("figures/tally", "scores"),
         sources={source: SOURCE_RECORDS[source] for source in IMAGE_SETS},
     script:
         "../scripts/collect_quality.py"
@@ -82,7 +82,6 @@ rule fig9_data:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
         images=[path for source in EMBEDDED for path in pairs_of(source)],
-        code=lib("embedding", "figures/choice", "figures/tally", "images", "patches", "quality"),
     output:
         f"{RESULTS}/figures/fig9.npz",
     log:
@@ -95,6 +94,7 @@ rule fig9_data:
         mem_mb=embedding_memory(),
         runtime=60,
     params:
+        code=lib_digest("embedding", "figures/choice", "figures/tally", "images", "patches", "quality"),
         files={source: pairs_of(source) for source in EMBEDDED},
         images=config["quality"]["tsne_images"],
         perplexity=config["quality"]["perplexity"],

@@ -12,7 +12,6 @@ rule scores:
         ],
         selections=[f"{RESULTS}/selection/{source}.json" for source in TESTED],
         privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
-        code=lib("figures/tally", "scores"),
     output:
         f"{RESULTS}/tables/scores.csv",
     log:
@@ -23,6 +22,7 @@ rule scores:
         mem_mb=1000,
         runtime=10,
     params:
+        code=lib_digest("figures/tally", "scores"),
         sources=SOURCE_RECORDS,
     script:
         "../scripts/collect_scores.py"
@@ -39,7 +39,6 @@ if EPOCH_STUDY:
             ],
             privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in STUDIED_GANS],
             selections=[f"{RESULTS}/selection/{source}.json" for source in [*config["rivals"], *BASELINES]],
-            code=lib("epochs", "figures/tally", "scores"),
         output:
             f"{RESULTS}/tables/epochs.csv",
         log:
@@ -50,6 +49,7 @@ if EPOCH_STUDY:
             mem_mb=500,
             runtime=5,
         params:
+            code=lib_digest("epochs", "figures/tally", "scores"),
             sources={
                 pairs: {"kind": "private" if is_private(gan_record(pairs)["level"]) else "inf"} | gan_record(pairs)
                 for pairs in EPOCH_STUDY
@@ -67,7 +67,6 @@ for figure in [figure for figure in TABLE_OF if figure in FIGURES]:
             f"{figure}_data"
         input:
             table=f"{RESULTS}/tables/{TABLE_OF[figure]}.csv",
-            code=lib("figures", "significance"),
         output:
             f"{RESULTS}/figures/{figure}.csv",
         log:
@@ -78,6 +77,7 @@ for figure in [figure for figure in TABLE_OF if figure in FIGURES]:
             mem_mb=500,
             runtime=5,
         params:
+            code=lib_digest("figures", "significance"),
             figure=figure,
             seed=config["seed"],
         script:
@@ -90,7 +90,6 @@ rule comparison_data:
         scores=f"{RESULTS}/tables/scores.csv",
         quality=f"{RESULTS}/tables/quality.csv",
         transfer=f"{RESULTS}/tables/transfer.csv" if TRANSFER else [],
-        code=lib("figures", "transfer"),
     output:
         f"{RESULTS}/figures/comparison.csv",
     log:
@@ -100,6 +99,8 @@ rule comparison_data:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        code=lib_digest("figures", "transfer"),
     script:
         "../scripts/tabulate_comparison.py"
 
@@ -109,7 +110,6 @@ rule fig2_data:
         scores=f"{RESULTS}/tables/scores.csv",
         real=patches(config["train_cohort"])[0],
         pairs=[f"{RESULTS}/synthetic/{pairs}.npz" for pairs in PAIRS],
-        code=lib("figures", "patches"),
     output:
         f"{RESULTS}/figures/fig2.npz",
     log:
@@ -120,6 +120,7 @@ rule fig2_data:
         mem_mb=lambda w: 1500 + 2 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 // 10**6,
         runtime=30,
     params:
+        code=lib_digest("figures", "patches"),
         pairs=PAIRS,
     script:
         "../scripts/collect_pairs.py"
@@ -140,7 +141,6 @@ for figure, cohort, lowest in (("fig4", config["test_cohorts"][0], None), ("figS
                     for source in ["real", *config["rivals"], *BASELINES, *PAIRS]
                     for path in prediction_files(source, cohort)
                 ],
-                code=lib("cohort", "figures", "nifti", "scan"),
             output:
                 f"{RESULTS}/figures/{figure}.npz",
             log:
@@ -151,6 +151,7 @@ for figure, cohort, lowest in (("fig4", config["test_cohorts"][0], None), ("figS
                 mem_mb=3000,
                 runtime=10,
             params:
+                code=lib_digest("cohort", "figures", "nifti", "scan"),
                 cohort=cohort,
                 lowest=lowest,
                 patients={record["id"]: record for record in patient_records(cohort, "test")},
@@ -164,7 +165,6 @@ rule fig7_data:
         scores=f"{RESULTS}/tables/scores.csv",
         scans=scans(config["test_cohorts"][0], "test"),
         predictions=[path for source in PRIVATE_PAIRS for path in prediction_files(source, config["test_cohorts"][0])],
-        code=lib("cohort", "figures", "nifti", "scan"),
     output:
         f"{RESULTS}/figures/fig7.npz",
     log:
@@ -175,6 +175,7 @@ rule fig7_data:
         mem_mb=3000,
         runtime=10,
     params:
+        code=lib_digest("cohort", "figures", "nifti", "scan"),
         cohort=config["test_cohorts"][0],
         patients={record["id"]: record for record in patient_records(config["test_cohorts"][0], "test")},
         patch_size=config["patches"]["size"],
@@ -189,7 +190,6 @@ for figure in FIGURES:
             figure
         input:
             data=figure_data(figure),
-            code=lib("figures", "significance"),
         output:
             pdf=f"{RESULTS}/figures/{figure}.pdf",
             png=report(
@@ -206,6 +206,7 @@ for figure in FIGURES:
             mem_mb=1500,
             runtime=5,
         params:
+            code=lib_digest("figures", "significance"),
             figure=figure,
         script:
             "../scripts/draw_figure.py"
@@ -216,7 +217,6 @@ rule summary:
         scores=f"{RESULTS}/tables/scores.csv",
         figures=[f"{RESULTS}/figures/{figure}.png" for figure in FIGURES],
         sheets=[f"{RESULTS}/synthetic/{pairs}.png" for pairs in PAIRS],
-        code=lib("figures/tally", "summary"),
     output:
         f"{RESULTS}/summary.txt",
     log:
@@ -227,6 +227,7 @@ rule summary:
         mem_mb=500,
         runtime=5,
     params:
+        code=lib_digest("figures/tally", "summary"),
         study=config["study"],
     script:
         "../scripts/summarise.py"
@@ -240,7 +241,6 @@ rule report:
         plan=f"{RESULTS}/privacy/plan.csv",
         summary=f"{RESULTS}/summary.txt",
         template="scripts/privessel/report.html.j2",
-        code=lib("figures/tally", "provenance", "report_page"),
     output:
         f"{RESULTS}/report.html",
     log:
@@ -251,6 +251,7 @@ rule report:
         mem_mb=2000,
         runtime=15,
     params:
+        code=lib_digest("figures/tally", "provenance", "report_page"),
         study=config["study"],
         source=os.path.relpath(workflow.basedir),
         packages=["snakemake", "torch", "opacus", "dp-accounting", "randomgen", "numpy", "scipy", "pandas", "nibabel"],

@@ -4,7 +4,6 @@
 rule unet:
     input:
         pairs=lambda w: pairs_of(w.source),
-        code=lib("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
     output:
         weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
         history=f"{RESULTS}/unet/{{source}}/{{setting}}/history.csv",
@@ -20,6 +19,7 @@ rule unet:
         runtime=720,
         gpu=1,
     params:
+        code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
         training={key: config["unet"][key] for key in config["unet"] if key != "grid"},
         setting=lambda w: KNOWN_SETTINGS[w.setting],
         shuffled=lambda w: w.source.endswith("-shuffled"),
@@ -32,9 +32,6 @@ rule validate:
     input:
         weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
         scans=scans(config["train_cohort"], "validation"),
-        code=lib(
-            "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
-        ),
     output:
         metrics=[
             f"{RESULTS}/metrics/{{source}}/{{setting}}/{config['train_cohort']}/{patient}.csv"
@@ -51,6 +48,9 @@ rule validate:
         mem_mb=4000,
         runtime=60,
     params:
+        code=lib_digest(
+            "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
+        ),
         patients=patient_records(config["train_cohort"], "validation"),
         prediction=config["prediction"],
         patch_size=config["patches"]["size"],
@@ -85,7 +85,6 @@ rule select:
 rule baseline:
     input:
         scans=scans(config["train_cohort"], "validation"),
-        code=lib("baselines", "cohort", "nifti", "scan"),
     output:
         f"{RESULTS}/selection/{{baseline}}.json",
     log:
@@ -98,6 +97,7 @@ rule baseline:
         mem_mb=6000,
         runtime=60,
     params:
+        code=lib_digest("baselines", "cohort", "nifti", "scan"),
         patients=patient_records(config["train_cohort"], "validation"),
         patch_size=config["patches"]["size"],
         frangi_sigmas=config["baselines"]["frangi_sigmas"],
@@ -116,18 +116,6 @@ for cohort in config["test_cohorts"]:
             selection=f"{RESULTS}/selection/{{source}}.json",
             weights=[f"{RESULTS}/unet/{{source}}/{setting}/weights.pt" for setting in SETTINGS],
             scans=scans(cohort, "test"),
-            code=lib(
-                "checkpoint",
-                "cohort",
-                "device",
-                "evaluation",
-                "metrics",
-                "nifti",
-                "patches",
-                "prediction",
-                "scan",
-                "unet",
-            ),
         output:
             metrics=metric_files("{source}", "selected", cohort, "test"),
             predictions=prediction_files("{source}", cohort),
@@ -142,6 +130,18 @@ for cohort in config["test_cohorts"]:
             mem_mb=4000,
             runtime=240,
         params:
+            code=lib_digest(
+                "checkpoint",
+                "cohort",
+                "device",
+                "evaluation",
+                "metrics",
+                "nifti",
+                "patches",
+                "prediction",
+                "scan",
+                "unet",
+            ),
             patients=patient_records(cohort, "test"),
             prediction=config["prediction"],
             patch_size=config["patches"]["size"],
@@ -156,7 +156,6 @@ for cohort in config["test_cohorts"]:
         input:
             selection=f"{RESULTS}/selection/{{baseline}}.json",
             scans=scans(cohort, "test"),
-            code=lib("baselines", "cohort", "evaluation", "metrics", "nifti", "scan"),
         output:
             metrics=metric_files("{baseline}", "selected", cohort, "test"),
             predictions=prediction_files("{baseline}", cohort),
@@ -170,6 +169,7 @@ for cohort in config["test_cohorts"]:
             mem_mb=6000,
             runtime=240,
         params:
+            code=lib_digest("baselines", "cohort", "evaluation", "metrics", "nifti", "scan"),
             patients=patient_records(cohort, "test"),
             patch_size=config["patches"]["size"],
         script:

@@ -8,7 +8,6 @@ rule transfer_unet:
         starts=lambda w: (
             [] if w.start == "scratch" else [f"{RESULTS}/unet/{w.start}/{setting}/weights.pt" for setting in SETTINGS]
         ),
-        code=lib("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
     output:
         weights=f"{RESULTS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}/weights.pt",
         history=f"{RESULTS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}/history.csv",
@@ -24,6 +23,7 @@ rule transfer_unet:
         runtime=240,
         gpu=1,
     params:
+        code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
         training={
             **{key: config["unet"][key] for key in config["unet"] if key != "grid"},
             **{key: config["transfer"][key] for key in ("epochs", "learning_rate", "dropout", "augment")},
@@ -37,9 +37,6 @@ rule test_transfer:
     input:
         weights=f"{RESULTS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}/weights.pt",
         scans=scans(SECOND_COHORT, "test"),
-        code=lib(
-            "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
-        ),
     output:
         metrics=metric_files("transfer/{start}/patients-{k}", "draw-{draw}", SECOND_COHORT, "test"),
     log:
@@ -53,6 +50,9 @@ rule test_transfer:
         mem_mb=4000,
         runtime=240,
     params:
+        code=lib_digest(
+            "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
+        ),
         patients=patient_records(SECOND_COHORT, "test"),
         prediction=config["prediction"],
         patch_size=config["patches"]["size"],
@@ -64,9 +64,8 @@ rule test_transfer:
 
 rule transfer_table:
     input:
-        metrics=[path for tuned in TRANSFER for path in metric_files(*tuned.rsplit("/", 1), SECOND_COHORT, "test")],
+        metrics=[path for tuned in TRANSFER for path in tuned_metric_files(tuned)],
         scores=f"{RESULTS}/tables/scores.csv",
-        code=lib("figures/tally", "transfer"),
     output:
         f"{RESULTS}/tables/transfer.csv",
     log:
@@ -77,6 +76,7 @@ rule transfer_table:
         mem_mb=1000,
         runtime=10,
     params:
+        code=lib_digest("figures/tally", "transfer"),
         starts=TRANSFER_STARTS,
         cohort=SECOND_COHORT,
     script:

@@ -46,7 +46,7 @@ def rules():
         for block in re.split(r"\n\s*rule[ \w]*:\n", file.read_text())[1:]:
             if "output:" not in block:
                 continue
-            declared = re.findall(r'"([\w/]+)"', " ".join(re.findall(r"code=lib\(([^)]*)\)", block)))
+            declared = re.findall(r'"([\w/]+)"', " ".join(re.findall(r"code=lib\w*\(([^)]*)\)", block)))
             for script in re.findall(r'"\.\./scripts/(\w+\.py)"', block):
                 yield pytest.param(script, declared, id=script)
 
