@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts load when they are used: drawing a figure needs none of them
 
 LEAST_PATIENTS = 3  # fewer have no interval
 _CONFIDENCE = 0.95
@@ -20,7 +20,7 @@ def bootstrap_mean(values: Sequence[float], *, seed: int) -> tuple[float, float]
     values = np.sort(_measured(values))
     if len(values) < LEAST_PATIENTS:
         return np.nan, np.nan
-    interval = stats.bootstrap(
+    interval = scipy.stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=_RESAMPLES,
@@ -42,7 +42,7 @@ def signed_rank_p(differences: Sequence[float]) -> float:
         return np.nan
     if not differences.any():
         return 1.0
-    return float(stats.wilcoxon(differences, zero_method="wilcox", alternative="two-sided").pvalue)
+    return float(scipy.stats.wilcoxon(differences, zero_method="wilcox", alternative="two-sided").pvalue)
 
 
 def smallest_p(patients: int) -> float:
