@@ -109,6 +109,7 @@ rule fig2_data:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
         real=patches(config["train_cohort"])[0],
+        rivals=[patches(rival)[0] for rival in config["rivals"]],
         pairs=[f"{RESULTS}/synthetic/{pairs}.npz" for pairs in PAIRS],
     output:
         f"{RESULTS}/figures/fig2.npz",
@@ -122,6 +123,7 @@ rule fig2_data:
     params:
         code=lib_digest("figures", "patches"),
         pairs=PAIRS,
+        rivals=config["rivals"],
     script:
         "../scripts/collect_pairs.py"
 

@@ -1,4 +1,4 @@
-"""Take the first pairs of every level's best run by validation, and some of a patient's, for figure 2."""
+"""Take pairs of every level's best run by validation, of a patient and of public phantoms, for figure 2."""
 
 from pathlib import Path
 
@@ -7,25 +7,30 @@ from privessel.atomic import atomic_path
 from privessel.figures.choice import choose_levels
 from privessel.figures.tally import read_table
 from privessel.job import logged
-from privessel.patches import load, rescale
+from privessel.patches import load_pairs, rescale
 
 SHOWN = 6
 
 with logged(snakemake.log[0]):
-    scores = read_table(snakemake.input.scores)
-    levels = choose_levels(scores)
-    files = dict(zip(snakemake.params.pairs, snakemake.input.pairs, strict=True))
-    sets = [np.load(files[source]) for source in levels["source"]]
-    real = load([Path(snakemake.input.real)])
-    some = np.linspace(0, len(real.image) - 1, SHOWN).astype(int)  # vessel-centred ones lie before the others
+    params, given = snakemake.params, snakemake.input
+    levels = choose_levels(read_table(given.scores))
+    files = dict(zip(params.pairs, given.pairs, strict=True))
+    sets = [load_pairs([Path(files[source])]) for source in levels["source"]]
+    cut = [load_pairs([Path(path)]) for path in (given.real, *given.rivals)]
+    # Vessel-centred patches lie before the others.
+    some = [np.linspace(0, len(labels) - 1, SHOWN).astype(int) for _, labels in cut]
+    shown = zip(cut, some, strict=True)
+    cut = [
+        (rescale(images[chosen], 0, 255).astype(np.uint8), labels[chosen])
+        for (images, labels), chosen in shown
+    ]
+    free = len(params.rivals)
     data = {
-        "image": np.stack(
-            [rescale(real.image[some], 0, 255).astype(np.uint8), *(s["image"][:SHOWN] for s in sets)]
-        ),
-        "label": np.stack([real.label[some], *(s["label"][:SHOWN] for s in sets)]),
-        "level": np.array(["real", *levels["level"]]),
-        "eps": np.array([np.nan, *levels["eps"]]),
-        "eps_published": np.array([np.nan, *levels["eps_published"]]),
+        "image": np.stack([images[:SHOWN] for images, _ in cut + sets]),
+        "label": np.stack([labels[:SHOWN] for _, labels in cut + sets]),
+        "level": np.array(["real", *params.rivals, *levels["level"]]),
+        "eps": np.array([np.nan, *[0.0] * free, *levels["eps"]]),
+        "eps_published": np.array([np.nan, *[np.nan] * free, *levels["eps_published"]]),
     }
     with atomic_path(Path(snakemake.output[0])) as partial:
         np.savez_compressed(partial, **data)

@@ -17,7 +17,8 @@ def fig2(data: Mapping[str, np.ndarray]) -> Figure:
     """Draw labelled pairs per privacy level: real patches first, then by falling eps; label below image.
 
     data: `image` (levels, k, s, s) uint8 0..255, `label` (levels, k, s, s) bool, `level` (levels,) names, the
-    real patches called `real`; `eps` and `eps_published` (levels,), inf without privacy, NaN for `real`.
+    real patches called `real`; `eps` and `eps_published` (levels,), inf without privacy, NaN for `real`; a
+    public phantom has eps 0.
     Source: Kossen et al. 2022, figure 2.
     """
     eps = np.asarray(data["eps"], float)

@@ -107,8 +107,12 @@ def place_axes(figure: Figure, *, left: float, top: float, width: float, height:
 
 
 def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> None:
-    """Write above a picture its valid eps, below that the published one; for real patches, their name."""
-    texts = [level] if np.isnan(eps) else [f"ε = {format_eps(eps)}", f"({format_eps(eps_published)})"]
+    """Write above a picture its valid eps, below that the published one; for real patches, their name.
+
+    What costs no eps has no published one, and its name in that place.
+    """
+    below = f"({format_eps(eps_published)})" if eps else level.removeprefix("phantom-")
+    texts = [level] if np.isnan(eps) else [f"ε = {format_eps(eps)}", below]
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
     for text, above in zip(texts, _HEAD_LINES, strict=False):
         axes.annotate(text, (0.5, 1), (0, above), fontsize=7.5, **look)
