@@ -77,12 +77,6 @@ def check_epoch_study():
         f"epoch_study.levels has {level}, which is not in levels" for level in study["levels"] if level not in LEVELS
     ]
     faults += [
-        f"epoch_study.runs has {run}, which level {level} does not have"
-        for level in study["levels"]
-        for run in study["runs"]
-        if run not in runs(level)
-    ]
-    faults += [
         f"epoch_study.epochs has {epoch}, but level {level} trains {gan_training(level)['epochs']} epochs"
         for level in study["levels"]
         for epoch in study["epochs"]
@@ -134,14 +128,6 @@ def check_transfer():
     ]
 
 
-def check_export():
-    return [
-        f"export has {pairs}, which is no set of this study, such as {PAIRS[-1]}"
-        for pairs in config["export"]
-        if pairs not in [*PAIRS, *COMPARED]
-    ]
-
-
 LEVELS = config["levels"]
 FAULTS = [
     fault
@@ -154,7 +140,6 @@ FAULTS = [
         check_epoch_study,
         check_quality,
         check_transfer,
-        check_export,
     )
     for fault in check()
 ]

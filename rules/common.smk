@@ -100,8 +100,9 @@ def setting_name(learning_rate, dropout, augment):
 # --- GANs -------------------------------------------------------------------------------------------------------------
 
 STUDIED_LEVELS = config["epoch_study"]["levels"] if config["epoch_study"]["epochs"] else []
+STUDIED_RUNS = [run for run in config["epoch_study"]["runs"] if run in runs("noise-1")]
 STUDIED_GANS = [
-    f"{config['arch']}/{level}/run-{run}" for level in STUDIED_LEVELS for run in config["epoch_study"]["runs"]
+    f"{config['arch']}/{level}/run-{run}" for level in STUDIED_LEVELS for run in STUDIED_RUNS if run in runs(level)
 ]
 PAIRS = [
     f"{config['arch']}/{level}/run-{run}/epoch-{epoch}"
@@ -242,6 +243,15 @@ def embedding_memory():
 def export_memory():
     """MB: the pairs as written and as read back."""
     return 500 + 4 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 // 10**6
+
+
+def exported_sets(wildcards):
+    unknown = [pairs for pairs in config["export"] if pairs not in [*PAIRS, *COMPARED]]
+    if unknown:
+        raise WorkflowError(
+            f"config: export has {', '.join(unknown)}, not in this study. Remedy: name sets such as {PAIRS[-1]}."
+        )
+    return [f"{RESULTS}/export/{form}/{pairs}" for form in ("nnunet", "png") for pairs in config["export"]]
 
 
 def dataset_id(pairs):

@@ -41,4 +41,4 @@ rule png:
 
 rule export:
     input:
-        [f"{RESULTS}/export/{form}/{pairs}" for form in ("nnunet", "png") for pairs in config["export"]],
+        exported_sets,

@@ -101,7 +101,7 @@ use rule gan as studied_gan with:
     wildcard_constraints:
         arch=config["arch"],
         level=one_of({"inf"}.intersection(STUDIED_LEVELS)),
-        run=one_of(config["epoch_study"]["runs"]),
+        run=one_of(STUDIED_RUNS),
 
 
 use rule private_gan as studied_private_gan with:
@@ -115,7 +115,7 @@ use rule private_gan as studied_private_gan with:
     wildcard_constraints:
         arch=config["arch"],
         level=one_of(filter(is_private, STUDIED_LEVELS)),
-        run=one_of(config["epoch_study"]["runs"]),
+        run=one_of(STUDIED_RUNS),
 
 
 ruleorder: studied_gan > gan

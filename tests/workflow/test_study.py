@@ -76,12 +76,10 @@ def test_each_other_product_is_a_target(workflow, target):
         ({"gan": {"architectures": {"dcgan": {"kept_epochs": [3]}}}}, ["kept_epochs"]),
         ({"compared": ["biggan"]}, ["biggan"]),
         ({"epoch_study": {"epochs": [51]}}, ["epoch_study", "51"]),
-        ({"epoch_study": {"runs": [9]}}, ["epoch_study", "9"]),
         ({"transfer": {"patients": [16]}}, ["16", "phantom-b", "15 train patients"]),
         ({"transfer": {"sources": ["dcgan/noise-1"]}}, ["dcgan/noise-1"]),
         ({"test_cohorts": ["phantom-a"]}, ["second test cohort", "transfer"]),
         ({"quality": {"frechet_images": 20000}}, ["frechet_images", "14000"]),
-        ({"export": ["wgan/noise-0.65/run-1/epoch-49"]}, ["export", "epoch-49"]),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
@@ -90,6 +88,20 @@ def test_wrong_config_is_refused_before_any_job(workflow, changes, words):
     assert result.returncode != 0
     for word in words:
         assert word in result.stdout
+
+
+def test_an_export_of_a_set_that_the_study_does_not_make_is_refused(workflow):
+    changed = write_config(workflow, export=["wgan/noise-0.65/run-1/epoch-49"])
+    result = workflow.run("-n", *changed, "export")
+    assert result.returncode != 0
+    assert "epoch-49, not in this study" in result.stdout
+
+
+def test_other_runs_need_no_other_keys(workflow):
+    """The remedy for a run that is paid for and not wanted: another number."""
+    jobs = workflow.jobs(*write_config(workflow, runs=[6]))
+    assert jobs["private_gan"] == 7
+    assert "epochs" not in jobs
 
 
 def test_architectures_without_privacy_may_be_the_studys_own(workflow):
