@@ -103,6 +103,6 @@ def workflow(tmp_path):
 def finished(tmp_path_factory):
     """The tiny study, run to its end once for all tests of a module."""
     workflow = Workflow.install(tmp_path_factory.mktemp("tiny") / "study")
-    result = workflow.tiny()
+    result = workflow.tiny(timeout=1800)  # minutes, and many of them on a slow machine
     assert result.returncode == 0, result.stdout[-5000:]
     return workflow
