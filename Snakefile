@@ -20,6 +20,8 @@ validate(config, "schemas/config.schema.yaml")
 
 include: "rules/common.smk"
 include: "rules/patients.smk"
+include: "rules/memory.smk"
+include: "rules/products.smk"
 include: "rules/checks.smk"
 
 
@@ -55,6 +57,11 @@ include: "rules/segment.smk"
 if TRANSFER:
 
     include: "rules/transfer.smk"
+
+
+if EPOCH_STUDY:
+
+    include: "rules/epochs.smk"
 
 
 include: "rules/quality.smk"

@@ -136,22 +136,6 @@ def planned_mechanism():
     }
 
 
-def gan_memory(wildcards):
-    """MB: patches once, weights six times (gradients, optimiser, average, checkpoint), activations of one micro-batch.
-
-    Coarsest stages hold nearly all weights: with c filters there 42 c^2 of the generator and 11 c^2 of the critic. 25 numbers
-    a pixel and filter are twice what the demo's private level takes.
-    """
-    training, size = gan_training(wildcards.level, wildcards.arch), config["patches"]["size"]
-    patches_mb = 5 * size**2 * config["patches"]["per_patient"] * len(ids(config["train_cohort"], "train")) / 1e6
-    coarsest = size // 6 if size % 3 == 0 else size // 8  # x width: halved down to 3 or 4 pixels
-    generator, critic = (coarsest * training[f"{net}_width"] for net in ("generator", "critic"))
-    nets_mb = 4 * 6 * (42 * generator**2 + 11 * critic**2) / 1e6
-    samples = min(training["micro_batch"], training["batch"] + training["generator_batch"])
-    widths = training["generator_width"] + training["critic_width"]
-    return int(1000 + patches_mb + nets_mb + 4 * 25 * size**2 * widths * samples / 1e6)
-
-
 # --- U-Nets -----------------------------------------------------------------------------------------------------------
 
 SETTINGS = {
@@ -171,21 +155,6 @@ def pairs_of(source):
     if source in config["rivals"]:
         return patches(source)
     return [f"{RESULTS}/synthetic/{source.removesuffix('-shuffled')}.npz"]
-
-
-def unet_memory(pair_bytes):
-    """MB: the pairs once, from their bytes a pixel together, and the activations of one batch forward and backward."""
-    size, unet = config["patches"]["size"], config["unet"]
-    batch_mb = 4 * 30 * size**2 * unet["filters"][0] * unet["batch"] / 1e6
-    return int(1500 + pair_bytes * size**2 / 1e6 + batch_mb)
-
-
-def source_bytes(source):
-    """Bytes a pixel of all labelled images of a source: float32 and bool of patches, uint8 and bool of pairs."""
-    cohort = config["train_cohort"] if source == "real" else source
-    if cohort in COHORTS:
-        return 5 * config["patches"]["per_patient"] * len(ids(cohort, "train"))
-    return 2 * config["synthesis"]["pairs"]
 
 
 def metric_files(source, setting, cohort, split):
@@ -222,27 +191,7 @@ IMAGE_SETS = ["real", *config["rivals"], *PAIRS, *COMPARED]
 EMBEDDED = ["real", *config["rivals"], *PAIRS]
 
 
-def quality_memory():
-    """MB: one generator's images while they are read, those drawn, SSIM's maps, features of five sets, a network."""
-    quality, pixels = config["quality"], config["patches"]["size"] ** 2
-    read = 4 * config["synthesis"]["pairs"] * pixels
-    drawn = quality["frechet_images"] * (pixels + 5 * 4 * 2048) + 28 * quality["ssim_images"] * pixels
-    return 1500 + (read + drawn) // 10**6
-
-
-def embedding_memory():
-    """MB: one generator's images while they are read, the grey values of all that are shown, and their distances."""
-    pixels, shown = config["patches"]["size"] ** 2, config["quality"]["tsne_images"] * (3 + len(config["rivals"]))
-    read = 4 * config["synthesis"]["pairs"] * pixels
-    return 1000 + (read + shown * (9 * pixels + 20 * shown)) // 10**6
-
-
 # --- Export -----------------------------------------------------------------------------------------------------------
-
-
-def export_memory():
-    """MB: the pairs as written and as read back."""
-    return 500 + 4 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 // 10**6
 
 
 def exported_sets(wildcards):
@@ -285,95 +234,3 @@ def drawn_patients(wildcards):
     """The patients of one draw, the same for every start."""
     seed = derive(config["seed"], "transfer", SECOND_COHORT, wildcards.k, wildcards.draw)
     return draw(ids(SECOND_COHORT, "train"), int(wildcards.k), seed=seed)
-
-
-# --- Figures and tables -----------------------------------------------------------------------------------------------
-
-# Those that are drawn from a table by one function; what else they need is in report.smk.
-TABLE_OF = {
-    "fig3": "scores",
-    "fig5": "scores",
-    "fig6": "quality",
-    "fig8": "quality",
-    "table1": "scores",
-    "statistics": "scores",
-    "gan_comparison": "scores",
-    "transfer": "transfer",
-    "epochs": "epochs",
-}
-PICTURES = ["fig2", "fig4", "fig7", "fig9", "figS2"]  # with pixels, so their data are .npz
-FIGURES = ["fig2", "fig3", "fig4", "fig5", "fig6"]
-FIGURES += ["fig7"] if PRIVATE_PAIRS else []
-FIGURES += ["fig8", "fig9", "figS1"]
-FIGURES += ["figS2"] if SECOND_COHORT and PRIVATE_PAIRS else []
-FIGURES += ["table1", "comparison", "statistics"]
-FIGURES += ["gan_comparison"] if COMPARED else []
-FIGURES += ["transfer"] if TRANSFER else []
-FIGURES += ["epochs"] if EPOCH_STUDY else []
-
-
-def figure_data(figure):
-    """What is drawn: a CSV of numbers, or an npz where pixels are shown. S1 shows figure 9's images."""
-    figure = "fig9" if figure == "figS1" else figure
-    return f"{RESULTS}/figures/{figure}.{'npz' if figure in PICTURES else 'csv'}"
-
-
-# --- Report -----------------------------------------------------------------------------------------------------------
-
-TITLES = {
-    "table1": "Table 1: scores in one view",
-    "comparison": "Published and found",
-    "fig3": "Figure 3: segmentation against the privacy level",
-    "fig5": "Figure 5: the second cohort",
-    "statistics": "Paired tests between levels",
-    "fig2": "Figure 2: labelled pairs",
-    "fig4": "Figure 4: error maps per level",
-    "fig7": "Figure 7: errors of the best private model",
-    "figS2": "Figure S2: the levels of lowest eps on the second cohort",
-    "fig6": "Figure 6: distance to real images",
-    "fig8": "Figure 8: similarity of images",
-    "fig9": "Figure 9: t-SNE, points",
-    "figS1": "Figure S1: t-SNE, images",
-    "epochs": "Which epoch is best",
-    "gan_comparison": "Four GANs (2021)",
-    "transfer": "Transfer learning (2021)",
-}
-REPORTED = [figure for figure in TITLES if figure in FIGURES]
-TABLES = {
-    "Scores of every test patient": f"{RESULTS}/tables/scores.csv",
-    "Image quality": f"{RESULTS}/tables/quality.csv",
-    "Paired tests, and mean and SD over runs": f"{RESULTS}/figures/statistics.csv",
-}
-TABLES |= {"Transfer learning, every test patient": f"{RESULTS}/tables/transfer.csv"} if TRANSFER else {}
-TABLES |= {"Epoch study": f"{RESULTS}/tables/epochs.csv"} if EPOCH_STUDY else {}
-
-
-def study_overview():
-    """What the study was, in the report's first section."""
-    roles = {config["train_cohort"]: "trains, chooses and tests"}
-    roles |= {cohort: "tests" for cohort in config["test_cohorts"] if cohort not in roles}
-    roles |= {rival: "rival at eps = 0" for rival in config["rivals"]}
-    splits = ("train", "validation", "test")
-    return {
-        "public": all(is_public(cohort) for cohort in roles),
-        "scale": "" if config["study"] == "paper" else "A study of its own size, not the paper's.",
-        "cohorts": [
-            {"name": cohort, "role": role} | {split: len(ids(cohort, split)) for split in splits}
-            for cohort, role in roles.items()
-        ],
-        "facts": {
-            "GAN": ", ".join([config["arch"], *config["compared"]]),
-            "levels": ", ".join(config["levels"]),
-            "runs of a private level": len(runs("noise-1")),
-            "privacy unit": config["privacy"]["unit"],
-            "patches a patient": config["patches"]["per_patient"],
-            "pixels of a patch": f"{config['patches']['size']} x {config['patches']['size']}",
-            "synthetic pairs of a generator": config["synthesis"]["pairs"],
-            "settings of a U-Net": len(SETTINGS),
-        },
-    }
-
-
-def shown_config():
-    """The config as used; where the site keeps its secret is nobody's business."""
-    return dict(config) | {"privacy": {key: value for key, value in config["privacy"].items() if key != "state"}}
