@@ -62,7 +62,8 @@ def train(
     """
     steps_per_epoch = factor_train_samples * len(images) // batch
     _check(images, labels, shape=shape, batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch)
-    _check_start(start, images, shape=shape)
+    if start:
+        start.check_form(shape, patch_size=images.shape[-1])
     torch.set_num_threads(threads)
     place = pick_device(device)
     identity = {
@@ -230,15 +231,6 @@ def _digest_code() -> str:
     """Return a SHA-256 of the modules that decide a step."""
     files = (augmentation.__file__, patches.__file__, unet.__file__, __file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
-
-
-def _check_start(start: TrainedUNet | None, images: np.ndarray, *, shape: UNetShape) -> None:
-    """Raise ValueError where the U-Net to go on from is not of this form."""
-    if start and (start.shape.filters, start.patch_size) != (shape.filters, images.shape[-1]):
-        raise ValueError(
-            f"a U-Net of filters {start.shape.filters} for patches of {start.patch_size} pixels cannot be "
-            f"the start of one of filters {shape.filters} for {images.shape[-1]}"
-        )
 
 
 def _check(

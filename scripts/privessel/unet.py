@@ -128,6 +128,14 @@ class TrainedUNet:
         network.load_state_dict(self.weights)
         return network.to(device, memory_format=torch.channels_last)
 
+    def check_form(self, shape: UNetShape, *, patch_size: int) -> None:
+        """Raise ValueError where training of this form, on patches of this size, cannot go on from here."""
+        if (self.shape.filters, self.patch_size) != (shape.filters, patch_size):
+            raise ValueError(
+                f"a U-Net of filters {self.shape.filters} for patches of {self.patch_size} pixels cannot be "
+                f"the start of one of filters {shape.filters} for {patch_size}"
+            )
+
     def save(self, path: Path) -> None:
         """Write the network to `path`, whole or not at all."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
