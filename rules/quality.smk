@@ -13,6 +13,8 @@ rule features:
         f"{LOGS}/quality/features.log",
     benchmark:
         f"{LOGS}/quality/features.tsv"
+    # Before any training: it finds out whether the weights are the right ones.
+    priority: FIRST
     conda:
         TORCH_ENV
     threads: config["quality"]["threads"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from privessel.export import read_nnunet, require_same, write_nnunet
+from privessel.export import read_nnunet, require_same, warn_of_level, write_nnunet
 from privessel.job import logged
 from privessel.patches import load_pairs
 
@@ -10,4 +10,5 @@ with logged(snakemake.log[0]):
     pairs = load_pairs([Path(snakemake.input.pairs)])
     params, folder = snakemake.params, Path(snakemake.output[0])
     dataset = write_nnunet(*pairs, folder, dataset_id=params.dataset_id, name=params.name)
+    warn_of_level(snakemake.wildcards.level, folder=folder)
     require_same(pairs, read_nnunet(dataset), folder=dataset)

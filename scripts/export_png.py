@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from privessel.export import read_png_pairs, require_same, write_png_pairs
+from privessel.export import read_png_pairs, require_same, warn_of_level, write_png_pairs
 from privessel.job import logged
 from privessel.patches import load_pairs
 
@@ -10,4 +10,5 @@ with logged(snakemake.log[0]):
     pairs = load_pairs([Path(snakemake.input.pairs)])
     folder = Path(snakemake.output[0])
     write_png_pairs(*pairs, folder)
+    warn_of_level(snakemake.wildcards.level, folder=folder)
     require_same(pairs, read_png_pairs(folder), folder=folder)

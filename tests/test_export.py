@@ -16,7 +16,15 @@ from PIL import Image
 from skimage import io
 
 from privessel import export
-from privessel.export import check_nnunet, read_nnunet, read_png_pairs, write_nnunet, write_png_pairs
+from privessel.export import (
+    check_nnunet,
+    read_nnunet,
+    read_png_pairs,
+    require_same,
+    warn_of_level,
+    write_nnunet,
+    write_png_pairs,
+)
 
 SIZE, COUNT = 24, 6
 NAME = "Dataset123_Synthetic"
@@ -397,3 +405,19 @@ def test_what_is_no_synthetic_set_is_refused(writer, change, told, pairs, tmp_pa
     with pytest.raises(ValueError, match=told):
         WRITERS[writer](change(*pairs), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("level", "warned"), [("inf", True), ("noise-0.65", False), ("eps-5", False)])
+def test_files_of_pairs_without_privacy_come_with_a_warning(tmp_path, caplog, level, warned):
+    warn_of_level(level, folder=tmp_path)
+    assert ("must not leave" in caplog.text) == warned
+
+
+def test_an_export_that_reads_back_otherwise_is_refused(pairs, tmp_path):
+    images, labels = pairs
+    require_same(pairs, (images.copy(), labels.copy()), folder=tmp_path)
+    for changed in (images.copy(), labels), (images, labels.copy()):
+        array = changed[0] if changed[0] is not images else changed[1]
+        array[0, 0, 0] ^= 1
+        with pytest.raises(ValueError, match="does not hold the pairs that were written"):
+            require_same(pairs, changed, folder=tmp_path)

@@ -121,6 +121,12 @@ def read_png_pairs(folder: Path) -> Pairs:
     return _stack(table.parent, (_read_pair(image, label, [0, 255]) for image, label in paths))
 
 
+def warn_of_level(level: str, *, folder: Path) -> None:
+    """Log a warning where the pairs of this level carry no privacy: files are easily handed on."""
+    if level == "inf":
+        log.warning("%s: made without privacy from training patients; these files must not leave", folder)
+
+
 def require_same(written: Pairs, read: Pairs, *, folder: Path) -> None:
     """Raise ValueError where pairs that were read back from `folder` are not those that were written."""
     if not all(np.array_equal(one, other) for one, other in zip(written, read, strict=True)):
