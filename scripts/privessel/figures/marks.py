@@ -76,18 +76,29 @@ def draw_best(axes: Axes, position: int, row: pd.Series) -> None:
 
 def draw_lines(axes: Axes, references: pd.DataFrame) -> None:
     """Draw the references as horizontal lines with names at the right, moved apart where they would touch."""
+    looks = [_LINES[source] for source in references["source"]]
+    draw_named_lines(
+        axes, references, names=[name for name, _, _ in looks], dashes=[dashes for _, _, dashes in looks]
+    )
+
+
+def draw_named_lines(
+    axes: Axes, references: pd.DataFrame, *, names: Sequence[str], dashes: Sequence[Any]
+) -> None:
+    """Draw references as `draw_lines`, with a name and dashes each, so that a source may have several."""
     bottom = axes.get_ylim()[0]
     to_axes = axes.transData + axes.transAxes.inverted()
-    heights = [float(to_axes.transform((0, max(value, bottom)))[1]) for value in references["value"]]
+    values = [max(value, bottom) for value in references["value"]]
+    heights = [float(to_axes.transform((0, value))[1]) for value in values]
     # In the margin x counts inches from the right edge of the panel, y the share of its height.
     inches = axes.figure.dpi_scale_trans + ScaledTranslation(1, 0, axes.transAxes)
     margin = blended_transform_factory(inches, axes.transAxes)
     apart = _LINE_HEIGHT / (axes.get_position().height * axes.figure.get_size_inches()[1])
-    for row, height, place in zip(
-        references.itertuples(), heights, spread(heights, apart=apart), strict=True
+    for row, name, dash, height, place in zip(
+        references.itertuples(), names, dashes, heights, spread(heights, apart=apart), strict=True
     ):
-        name, colour, dashes = _LINES[row.source]
-        axes.axhline(row.value, color=colour, linestyle=dashes, linewidth=1.0, zorder=1)
+        colour = _LINES[row.source][1]
+        axes.axhline(row.value, color=colour, linestyle=dash, linewidth=1.0, zorder=1)
         leader = ([0.03, 0.08, 0.18, 0.23], [height, height, place, place])
         axes.add_line(Line2D(*leader, transform=margin, color=colour, linewidth=0.8, clip_on=False))
         text = f"{name}  {format_score(row.value, np.nan)}"
@@ -161,28 +172,6 @@ _SPARE_LOOKS = [
     (PALETTE[colour], marker)
     for colour, marker in (("blue", "^"), ("sky", "P"), ("orange", "p"), ("grey", "<"), ("black", "*"))
 ]
-
-
-def draw_named_lines(
-    axes: Axes, references: pd.DataFrame, *, names: Sequence[str], dashes: Sequence[Any]
-) -> None:
-    """Draw `draw_lines` with an own name and dashes a line, so that one source may have several."""
-    bottom = axes.get_ylim()[0]
-    to_axes = axes.transData + axes.transAxes.inverted()
-    values = [max(value, bottom) for value in references["value"]]
-    heights = [float(to_axes.transform((0, value))[1]) for value in values]
-    inches = axes.figure.dpi_scale_trans + ScaledTranslation(1, 0, axes.transAxes)
-    margin = blended_transform_factory(inches, axes.transAxes)
-    apart = _LINE_HEIGHT / (axes.get_position().height * axes.figure.get_size_inches()[1])
-    for row, name, dash, height, place in zip(
-        references.itertuples(), names, dashes, heights, spread(heights, apart=apart), strict=True
-    ):
-        colour = _LINES[row.source][1]
-        axes.axhline(row.value, color=colour, linestyle=dash, linewidth=1.0, zorder=1)
-        leader = ([0.03, 0.08, 0.18, 0.23], [height, height, place, place])
-        axes.add_line(Line2D(*leader, transform=margin, color=colour, linewidth=0.8, clip_on=False))
-        text = f"{name}  {format_score(row.value, np.nan)}"
-        axes.text(0.26, place, text, transform=margin, va="center", fontsize=SMALL)
 
 
 def assign_looks(names: Sequence[str], eps: Sequence[float]) -> list[tuple[str, str]]:
