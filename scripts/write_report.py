@@ -6,7 +6,7 @@ import privessel
 import yaml
 from privessel.atomic import atomic_path
 from privessel.job import logged
-from privessel.provenance import digest_files, find_commit, list_versions, sum_durations
+from privessel.provenance import digest_files, find_commit, list_trained_with, list_versions, sum_durations
 from privessel.report_page import render
 
 with logged(snakemake.log[0]):
@@ -16,7 +16,8 @@ with logged(snakemake.log[0]):
     provenance = {
         "software": f"privessel {privessel.__version__}",
         "commit": find_commit(Path(params.source)),
-        "packages": list_versions(params.packages),
+        "packages": list_versions(params.packages)
+        | {f"{name}, of the GANs": found for name, found in list_trained_with(files.privacy).items()},
         "config": yaml.safe_dump(dict(params.config), sort_keys=False, allow_unicode=True),
         "digests": digest_files([*files.tables, *files.figures]),
         "durations": sum_durations(measured, root=Path(params.logs)),

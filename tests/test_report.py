@@ -1,5 +1,6 @@
 """The report: one page that needs nothing beside it, hides nothing and can be read, sorted and printed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -17,7 +18,14 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from privessel.provenance import DURATIONS, digest_files, find_commit, list_versions, sum_durations
+from privessel.provenance import (
+    DURATIONS,
+    digest_files,
+    find_commit,
+    list_trained_with,
+    list_versions,
+    sum_durations,
+)
 from privessel.report_page import lay_out, render, render_caption
 
 CAPTIONS = Path(__file__).parents[1] / "report"
@@ -261,6 +269,14 @@ def test_versions_of_what_is_installed_and_of_what_is_not():
         "numpy": np.__version__,
         "no-such-package": "not installed here",
     }
+
+
+def test_versions_of_all_gans_are_named(tmp_path):
+    for run, torch in enumerate(("2.13.0", "2.14.0", "2.13.0")):
+        record = {"versions": {"torch": torch, "opacus": "1.6.0"}}
+        (tmp_path / f"{run}.json").write_text(json.dumps(record))
+    found = list_trained_with(sorted(tmp_path.iterdir()))
+    assert found == {"torch": "2.13.0, 2.14.0", "opacus": "1.6.0"}
 
 
 def test_commit_is_named_with_local_changes_and_absent_outside_git(tmp_path):

@@ -1,6 +1,7 @@
 """What a result was made with: versions, the state of the code, digests of files, durations of steps."""
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,18 @@ DURATIONS = ["step", "jobs", "seconds", "longest", "memory_mb"]
 def list_versions(packages: Sequence[str]) -> dict[str, str]:
     """Return the installed version of each package, `not installed here` where there is none."""
     return {package: _version(package) for package in packages}
+
+
+def list_trained_with(records: Sequence[Path]) -> dict[str, str]:
+    """Return, by package, the versions that GANs were trained with, as their `privacy.json` files say.
+
+    Reports are written in another environment, where these packages need not be.
+    """
+    found: dict[str, set[str]] = {}
+    for path in records:
+        for package, number in json.loads(Path(path).read_text())["versions"].items():
+            found.setdefault(package, set()).add(number)
+    return {package: ", ".join(sorted(numbers)) for package, numbers in found.items()}
 
 
 def find_commit(folder: Path) -> str | None:

@@ -1,35 +1,34 @@
-"""The pins: conda environments, requirements and lock name the same versions."""
+"""Pins and recipe of the environments: one version of each package everywhere, and none missing.
+
+That an environment is complete is proved by installing it: python -m pytest tests/envs.
+"""
 
 import re
-from pathlib import Path
+import subprocess
+import tomllib
 
 import pytest
-import yaml
+from environments import (
+    ENVIRONMENTS,
+    ENVS,
+    LOCK,
+    REQUIREMENTS,
+    conda_pins,
+    distributions,
+    needs,
+    pins,
+    rules,
+    scripts,
+)
+from imports import LIBRARY, ROOT, closure, imports, own_files
+from recipe import FOLDER, KNOWN, RECIPE, copies, header, sections
 
-ENVS = Path(__file__).parents[2] / "envs"
-
-
-def pins(text):
-    """Package -> version of every exact pin in a text; names in pip's canonical form."""
-    found = re.findall(r"^([A-Za-z0-9][\w.-]*)==(\S+)", text, re.MULTILINE)
-    return {re.sub("[-_.]+", "-", name).lower(): version for name, version in found}
-
-
-def conda_pins(path):
-    """The same of a conda environment, its pip part included; python apart."""
-    parts = yaml.safe_load(path.read_text())["dependencies"]
-    lines = [part.replace("=", "==", 1) for part in parts if isinstance(part, str) and "=" in part]
-    lines += [line for part in parts if isinstance(part, dict) for line in part["pip"]]
-    return {name: version for name, version in pins("\n".join(lines)).items() if name != "python"}
-
-
-REQUIREMENTS = pins((ENVS / "requirements.txt").read_text())
-LOCK = pins((ENVS / "lock.txt").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-@pytest.mark.parametrize("name", ["images.yaml", "torch.yaml"])
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_conda_environments_pin_what_requirements_pin(name):
-    found = conda_pins(ENVS / name)
+    found = conda_pins(name)
     assert found
     assert found == {package: REQUIREMENTS[package] for package in found}
 
@@ -43,5 +42,76 @@ def test_every_requirement_is_exact_and_in_the_lock(name):
 
 
 def test_every_requirement_is_in_an_environment_or_runs_the_workflow():
-    packages = {*conda_pins(ENVS / "images.yaml"), *conda_pins(ENVS / "torch.yaml")}
+    packages = {package for name in ENVIRONMENTS for package in conda_pins(name)}
     assert set(REQUIREMENTS) - packages == {"snakemake", "snakemake-executor-plugin-slurm"}
+
+
+def test_every_rule_with_a_script_runs_in_an_environment():
+    found = list(rules())
+    assert [bool(environment) for environment, _ in found] == [bool(script) for _, script in found]
+    assert {environment for environment, _ in found if environment} == set(ENVIRONMENTS)
+    text = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
+    assert sum(bool(script) for _, script in found) == text.count("script:\n")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_an_environment_pins_what_its_scripts_import_and_nothing_else(name):
+    """Lazy imports count, those that can be done without do not; no script of a rule is overlooked."""
+    assert scripts(name)
+    assert set(conda_pins(name)) == needs(name)
+
+
+def test_an_installed_library_has_what_it_imports_in_the_same_versions():
+    found = pins("\n".join(PROJECT["dependencies"]))
+    assert len(found) == len(PROJECT["dependencies"])
+    assert found == {package: REQUIREMENTS[package] for package in distributions(LIBRARY.rglob("*.py"))}
+
+
+def test_reading_the_workflow_needs_snakemake_alone():
+    """With conda or a container, Snakemake runs in an environment of its own."""
+    text = "\n".join(file.read_text() for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")])
+    imported = re.findall(r"^(?:from|import) (privessel[\w.]*)(?: import (\w+))?", text, re.MULTILINE)
+    assert imported
+    files = {file for names in imported for file in own_files(".".join(filter(None, names)))}
+    assert not distributions(closure(*files))
+
+
+def test_imports_inside_functions_are_seen_and_optional_ones_are_not(tmp_path):
+    path = tmp_path / "lazy.py"
+    path.write_text(
+        "import a.b\n"
+        "def one():\n    from c import d\n"
+        "try:\n    import e\nexcept ImportError:\n    import f\n"
+        "try:\n    import g\nexcept ValueError:\n    pass\n"
+    )
+    assert imports(path) == {"a.b", "c", "c.d", "f", "g"}
+
+
+def test_the_recipe_has_sections_that_apptainer_knows():
+    found = sections()
+    assert {"files", "post", "environment", "runscript", "test", "labels", "help"} <= set(found) <= KNOWN
+    assert all(text.strip() for text in found.values())
+    assert len(found) == RECIPE.read_text().count("\n%")
+    assert list(header()) == ["Bootstrap", "From"]
+    labels = dict(line.split(maxsplit=1) for line in found["labels"].splitlines() if line.strip())
+    assert labels["Version"] == PROJECT["version"]
+
+
+def test_the_recipe_installs_from_the_pins_and_nothing_else():
+    assert {source.relative_to(ROOT).as_posix() for source, _ in copies()} == {
+        "envs/requirements.txt",
+        "envs/lock.txt",
+    }
+    for source, target in copies():
+        assert source.is_file()
+        assert target.startswith(f"{FOLDER}/")
+        assert target in sections()["post"]
+        assert target in sections()["test"]
+
+
+@pytest.mark.parametrize("name", ["post", "environment", "runscript", "test"])
+def test_the_recipes_scripts_are_shell(name):
+    checked = subprocess.run(
+        ["sh", "-n"], input=sections()[name], text=True, capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
