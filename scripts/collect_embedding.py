@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from privessel.atomic import atomic_path
 from privessel.embedding import choose_sets, embed
+from privessel.figures.tally import read_table
 from privessel.images import draw
 from privessel.job import logged
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):
     params = snakemake.params
-    shown = choose_sets(pd.read_csv(snakemake.input.scores))
+    shown = choose_sets(read_table(snakemake.input.scores))
     images = [
         draw(params.files[source], n=params.images, seed=derive(params.seed, "t-SNE", source))
         for source in shown["source"]

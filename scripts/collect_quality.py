@@ -1,23 +1,24 @@
 """Gather every source's image quality and its eps in one table."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 from privessel import scores
-from privessel.atomic import atomic_path
-from privessel.figures.tally import IDENTITY
+from privessel.atomic import atomic_path, read_json
+from privessel.figures.tally import IDENTITY, read_table
 from privessel.job import logged
 
 with logged(snakemake.log[0]):
     sources = snakemake.params.sources
-    chosen = [json.loads(Path(path).read_text()) for path in snakemake.input.selections]
+    chosen = [read_json(path, keys=["validation_dsc"]) for path in snakemake.input.selections]
     described = scores.describe(
         sources=sources,
         selections=dict(zip(sources, chosen, strict=True)),
-        privacy=scores.by_run(json.loads(Path(path).read_text()) for path in snakemake.input.privacy),
+        privacy=scores.by_run(
+            read_json(path, keys=["arch", "level", "run", "epochs"]) for path in snakemake.input.privacy
+        ),
     )
-    quality = pd.concat([pd.read_csv(path) for path in snakemake.input.quality])
+    quality = pd.concat([read_table(path, columns=["source"]) for path in snakemake.input.quality])
     table = described[IDENTITY].merge(quality, on="source", validate="one_to_one")
     with atomic_path(Path(snakemake.output[0])) as partial:
         table.to_csv(partial, index=False)

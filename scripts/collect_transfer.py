@@ -11,7 +11,7 @@ from privessel.transfer import collect, origin
 with logged(snakemake.log[0]):
     files = [Path(path) for path in snakemake.input.metrics]
     table = collect(
-        pd.concat([read_table(path).assign(**origin(path)) for path in files]),
+        pd.concat([read_table(path, columns=["patient", "dsc"]).assign(**origin(path)) for path in files]),
         read_table(snakemake.input.scores),
         starts=snakemake.params.starts,
         cohort=snakemake.params.cohort,

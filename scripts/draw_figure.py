@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
+from privessel.atomic import read_arrays
 from privessel.figures.embedding import fig9, figS1
 from privessel.figures.epochs import epochs
 from privessel.figures.errors import fig4, fig7
@@ -25,5 +25,5 @@ DRAW |= {"gan_comparison": gan_comparison, "transfer": transfer, "epochs": epoch
 
 with logged(snakemake.log[0]):
     path, draw = Path(snakemake.input.data), DRAW[snakemake.params.figure]
-    data = read_table(path) if path.suffix == ".csv" else dict(np.load(path))
+    data = read_table(path) if path.suffix == ".csv" else read_arrays(path)
     save(draw(data), Path(snakemake.output.pdf), Path(snakemake.output.png))

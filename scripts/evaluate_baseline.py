@@ -1,16 +1,16 @@
 """Segment whole volumes with a tuned baseline and score every patient."""
 
-import json
 from functools import partial
 from pathlib import Path
 
+from privessel.atomic import read_json
 from privessel.baselines import apply
 from privessel.cohort import Patient
 from privessel.evaluation import evaluate_patients
 from privessel.job import logged
 
 with logged(snakemake.log[0]):
-    parameters = json.loads(Path(snakemake.input.selection).read_text())["parameters"]
+    parameters = read_json(snakemake.input.selection, keys=["parameters"])["parameters"]
     evaluate_patients(
         [Patient(**record) for record in snakemake.params.patients],
         partial(apply, parameters),

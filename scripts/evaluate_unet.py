@@ -1,10 +1,10 @@
 """Segment whole volumes with one U-Net, the chosen setting's where there is a choice, and score them."""
 
-import json
 from functools import partial
 from pathlib import Path
 
 import torch
+from privessel.atomic import read_json
 from privessel.cohort import Patient
 from privessel.evaluation import evaluate_patients
 from privessel.job import logged
@@ -15,7 +15,7 @@ with logged(snakemake.log[0]):
     params, weights = snakemake.params, snakemake.input.weights
     torch.set_num_threads(params.threads)
     if snakemake.input.get("selection"):
-        setting = json.loads(Path(snakemake.input.selection).read_text())["setting"]
+        setting = read_json(snakemake.input.selection, keys=["setting"])["setting"]
         weights = next(path for path in weights if Path(path).parent.name == setting)
     predict = partial(
         predict_volume, TrainedUNet.load(Path(weights)), device=params.device, **params.prediction

@@ -1,10 +1,9 @@
 """List a split's checked patients with what their checks found, warnings and digests included."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path
+from privessel.atomic import atomic_path, read_json
 from privessel.checked import check_listed
 from privessel.cohort import Patient
 from privessel.job import logged
@@ -13,6 +12,6 @@ with logged(snakemake.log[0]):
     if snakemake.input.get("table"):
         for record in snakemake.params.patients:
             check_listed(Patient(**record), Path(snakemake.input.table))
-    reports = [json.loads(Path(path).read_text()) for path in snakemake.input.reports]
+    reports = [read_json(path, keys=["patient", "voxels"]) for path in snakemake.input.reports]
     with atomic_path(Path(snakemake.output[0])) as partial:
         pd.json_normalize(reports).to_csv(partial, index=False)

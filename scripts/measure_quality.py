@@ -3,10 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from privessel.atomic import atomic_path
+from privessel.atomic import atomic_path, read_arrays
 from privessel.device import pick_device
 from privessel.features import choose_extractor, distances_of_real, distances_to_real, extract
 from privessel.images import draw
@@ -17,7 +16,7 @@ from privessel.seeds import derive
 with logged(snakemake.log[0]):
     params, given, source = snakemake.params, snakemake.input, snakemake.wildcards.source
     torch.set_num_threads(params.threads)
-    files, real = [Path(path) for path in given.images], dict(np.load(given.real))
+    files, real = [Path(path) for path in given.images], read_arrays(given.real)
     seed = partial(derive, params.seed, "quality", source)
     if source == "real":
         found = distances_of_real(real)

@@ -1,11 +1,10 @@
 """Draw labelled pairs from one generator, and a sheet of the first of them."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
-from privessel.atomic import atomic_path
+from privessel.atomic import atomic_path, read_json
 from privessel.device import pick_device
 from privessel.figures.pairs import contact_sheet
 from privessel.figures.style import format_eps, save
@@ -26,7 +25,7 @@ with logged(snakemake.log[0]):
         batch=params.synthesis["batch"],
         device=pick_device(params.device).type,
     )
-    record = json.loads(Path(snakemake.input.privacy).read_text())
+    record = read_json(snakemake.input.privacy, keys=["epochs"])
     eps = record["epochs"][named.epoch]["epsilon"]
     shown = "no privacy" if eps is None else f"valid ε {format_eps(eps)} a patch"
     title = f"{named.arch}, {named.level}, run {named.run}, epoch {named.epoch}: {shown}"

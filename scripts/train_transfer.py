@@ -1,22 +1,24 @@
 """Train one U-Net on few patients of another cohort, from scratch or from the chosen U-Net of a source."""
 
-import json
 from pathlib import Path
 
+from privessel.atomic import read_json
 from privessel.job import logged
+from privessel.lock import SILENT_MINUTES, lock
 from privessel.patches import load_pairs
 from privessel.seeds import derive
 from privessel.train_unet import save_run, train
 from privessel.unet import TrainedUNet, UNetShape
 
-with logged(snakemake.log[0]):
+weights = Path(snakemake.output.weights)
+
+with logged(snakemake.log[0]), lock(weights.parent / ".lock", silent_minutes=SILENT_MINUTES) as beat:
     params, training, start = snakemake.params, dict(snakemake.params.training), None
     if snakemake.input.get("selection"):
-        setting = json.loads(Path(snakemake.input.selection).read_text())["setting"]
+        setting = read_json(snakemake.input.selection, keys=["setting"])["setting"]
         start = next(path for path in snakemake.input.starts if Path(path).parent.name == setting)
         start = TrainedUNet.load(Path(start))
     images, labels = load_pairs([Path(path) for path in snakemake.input.pairs])
-    weights = Path(snakemake.output.weights)
     trained, history = train(
         images,
         labels,
@@ -24,6 +26,7 @@ with logged(snakemake.log[0]):
         seed=derive(params.seed, "transfer", *map(str, snakemake.wildcards)),
         start=start,
         resume=weights.parent / ".resume",
+        beat=beat,
         **training,
     )
     history_csv = Path(snakemake.output.history)

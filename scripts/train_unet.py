@@ -4,18 +4,20 @@ from pathlib import Path
 
 import numpy as np
 from privessel.job import logged
+from privessel.lock import SILENT_MINUTES, lock
 from privessel.patches import load_pairs
 from privessel.seeds import derive
 from privessel.train_unet import save_run, train
 from privessel.unet import UNetShape
 
-with logged(snakemake.log[0]):
+weights = Path(snakemake.output.weights)
+
+with logged(snakemake.log[0]), lock(weights.parent / ".lock", silent_minutes=SILENT_MINUTES) as beat:
     params, keys, setting = snakemake.params, dict(snakemake.params.training), dict(snakemake.params.setting)
     seed = derive(params.seed, "unet", snakemake.wildcards.source, snakemake.wildcards.setting)
     images, labels = load_pairs([Path(path) for path in snakemake.input.pairs])
     if params.shuffled:
         labels = np.random.default_rng(seed).permutation(labels)
-    weights = Path(snakemake.output.weights)
     trained, history = train(
         images,
         labels,
@@ -23,6 +25,7 @@ with logged(snakemake.log[0]):
         seed=seed,
         start=None,
         resume=weights.parent / ".resume",
+        beat=beat,
         **setting,
         **keys,
     )

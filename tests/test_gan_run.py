@@ -47,7 +47,7 @@ def identity(run=RUN, *, training=TRAINING, data=PATCHES, device="cpu", threads=
 def scans(tmp_path):
     table = tmp_path / "train.csv"
     lines = [f"{patient},scan of {patient}" for patient in (*PATCHES.patients, "another")]
-    table.write_text("\n".join(["patient,voxels", *lines]))
+    table.write_text("\n".join(["patient,voxels", *lines, ""]))
     return table
 
 

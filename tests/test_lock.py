@@ -2,11 +2,20 @@
 
 import os
 import socket
+import threading
+import time
 
 import pytest
 
-from privessel.errors import PrivacyError
+from privessel.errors import BusyError
 from privessel.lock import held, lock
+
+SOON = 0.5 / 60  # minutes
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr("privessel.lock.PATIENCE_SECONDS", 0.3)
 
 
 def test_a_second_holder_stands_back_until_the_first_is_done(tmp_path):
@@ -14,7 +23,7 @@ def test_a_second_holder_stands_back_until_the_first_is_done(tmp_path):
     with lock(path, silent_minutes=1) as beat:
         beat()
         with (
-            pytest.raises(PrivacyError, match=f"{socket.gethostname()} {os.getpid()}"),
+            pytest.raises(BusyError, match=f"{socket.gethostname()} {os.getpid()}"),
             lock(path, silent_minutes=1),
         ):
             pass
@@ -32,16 +41,62 @@ def test_a_lock_is_given_back_after_an_error(tmp_path):
     assert (tmp_path / ".lock").read_text() == ""
 
 
-def test_another_machine_s_lock_is_respected_while_its_heart_beats_and_taken_over_after(tmp_path):
+@pytest.fixture
+def another_machine(tmp_path):
+    """The lock of a process elsewhere, whose heart beats until it is told to stop."""
     path = tmp_path / ".lock"
     path.write_text("other-machine 12")
-    with pytest.raises(PrivacyError, match="other-machine 12"), lock(path, silent_minutes=1):
+    stop = threading.Event()
+
+    def beat():
+        while not stop.wait(0.05):
+            os.utime(path)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    yield path, stop
+    stop.set()
+    thread.join()
+
+
+def test_another_machine_s_lock_is_respected_while_its_heart_beats_and_taken_over_after(another_machine):
+    path, stop = another_machine
+    with pytest.raises(BusyError, match="other-machine 12"), lock(path, silent_minutes=SOON):
         pass
-    long_ago = path.stat().st_mtime - 61
-    os.utime(path, (long_ago, long_ago))
-    with lock(path, silent_minutes=1) as beat:
+    stop.set()
+    with lock(path, silent_minutes=SOON) as beat:
         beat()
-        assert path.stat().st_mtime > long_ago + 60
+        assert held(path, silent_minutes=SOON)
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_clock_that_jumped_makes_no_living_holder_dead_and_no_dead_one_alive(tmp_path, hours):
+    path = tmp_path / ".lock"
+    path.write_text("other-machine 12")
+    os.utime(path, (time.time() + 3600 * hours,) * 2)
+    started = time.monotonic()
+    with lock(path, silent_minutes=SOON):
+        assert time.monotonic() - started >= 60 * SOON
+
+
+def test_a_process_that_is_about_to_end_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("privessel.lock.PATIENCE_SECONDS", 20)
+    path = tmp_path / ".lock"
+    entered, leave = threading.Event(), threading.Event()
+
+    def first():
+        with lock(path, silent_minutes=1):
+            entered.set()
+            leave.wait()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    entered.wait()
+    threading.Timer(0.3, leave.set).start()
+    with lock(path, silent_minutes=1) as beat:
+        assert leave.is_set()
+        beat()
+    thread.join()
 
 
 def test_this_machine_s_dead_holder_is_taken_over_at_once(tmp_path):
@@ -55,7 +110,7 @@ def test_a_holder_that_was_taken_over_learns_it_at_its_next_heartbeat(tmp_path):
     path = tmp_path / ".lock"
     with lock(path, silent_minutes=1) as beat:
         path.write_text("other-machine 12")
-        with pytest.raises(PrivacyError, match="other-machine 12 took over"):
+        with pytest.raises(BusyError, match="other-machine 12 took over"):
             beat()
     assert path.read_text() == "other-machine 12"
 

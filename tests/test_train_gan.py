@@ -17,7 +17,7 @@ import torch
 from tiny_gan import COMPARED, SHAPE, TRAINING
 
 from privessel import checkpoint, train_gan
-from privessel.errors import PrivacyError
+from privessel.errors import BusyError, PrivacyError
 from privessel.gan_losses import plain_gradient
 from privessel.gan_steps import Gan, Pairs, shuffled_batch
 from privessel.lock import lock
@@ -351,8 +351,9 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
         run(tmp_path)
 
 
-def test_a_second_process_on_the_same_run_stands_back(tmp_path):
-    with lock(tmp_path / ".lock", silent_minutes=1), pytest.raises(PrivacyError, match="another process"):
+def test_a_second_process_on_the_same_run_stands_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("privessel.lock.PATIENCE_SECONDS", 0.2)
+    with lock(tmp_path / ".lock", silent_minutes=1), pytest.raises(BusyError, match="another process"):
         run(tmp_path)
 
 
@@ -366,6 +367,20 @@ def test_a_run_whose_kept_generator_was_taken_away_starts_anew_at_no_cost(tmp_pa
     assert blocks[2] == (0, 8)
     assert charged(state).steps == 24
     assert equal(weights(folder), weights(finished["paid"]))
+
+
+def test_where_no_bits_repeat_a_missing_kept_generator_is_never_charged_for_again_unasked(
+    tmp_path, monkeypatch
+):
+    folder, state = tmp_path / "run", tmp_path / "state"
+    stop_at_charge(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, PRIVATE, source=paid(state, machine=None))
+    before = charged(state).steps
+    (folder / ".resume" / "generator-epoch-1.pt").unlink()
+    with pytest.raises(PrivacyError, match="kept epoch is missing.*charges all steps again"):
+        run(folder, PRIVATE, source=paid(state, machine=None))
+    assert charged(state).steps == before
 
 
 # --- A run that is finished and paid for ----------------------------------------------------------------

@@ -37,6 +37,7 @@ def run(tmp_path, images=None, labels=None, **changes):
         "start": None,
         "resume": tmp_path / ".resume",
         "checkpoint_seconds": 1e9,
+        "beat": lambda: None,
     }
     return train(images, labels, **{**settings, **changes})
 

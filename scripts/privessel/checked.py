@@ -3,14 +3,19 @@
 import csv
 from pathlib import Path
 
+from privessel.atomic import read_text, reading
 from privessel.cohort import Patient
 from privessel.errors import CohortError
 
 
 def read_voxels(table: Path) -> dict[str, str]:
-    """Return, by id, the digest of each listed patient's voxels."""
-    with table.open(newline="", encoding="utf-8") as lines:
-        return {row["patient"]: row["voxels"] for row in csv.DictReader(lines)}
+    """Return, by id, the digest of each listed patient's voxels. Raises DamagedError where one lacks it."""
+    with reading(table):
+        rows = csv.DictReader(read_text(table).splitlines())
+        voxels = {row["patient"]: row["voxels"] for row in rows}
+        if not voxels or not all(voxels.values()):
+            raise ValueError("it lists no patient, or one without a digest")
+    return voxels
 
 
 def check_listed(patient: Patient, participants: Path) -> None:

@@ -7,3 +7,11 @@ class CohortError(ValueError):
 
 class PrivacyError(RuntimeError):
     """Going on would break, or leave unaccounted, a privacy promise."""
+
+
+class BusyError(RuntimeError):
+    """Another process works on the same run."""
+
+
+class DamagedError(ValueError):
+    """A file that the workflow has made cannot be read, or does not hold what it should."""

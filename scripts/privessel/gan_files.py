@@ -14,10 +14,11 @@ from pathlib import Path
 
 from privessel import checkpoint, finished
 from privessel.atomic import atomic_path
-from privessel.errors import PrivacyError
+from privessel.errors import DamagedError, PrivacyError
 from privessel.hyperparameters import GanTraining
 from privessel.privacy.account import Point
 from privessel.privacy.ledger import Ledger
+from privessel.privacy.site import PaidRun
 from privessel.gan_steps import Gan
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,25 @@ log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 
 
-def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: bool) -> dict | None:
-    """Return the last checkpoint, None where the run starts from its first step."""
+def load_checkpoint(
+    resume: Path, training: GanTraining, *, digest: str, paid: PaidRun | None
+) -> dict | None:
+    """Return the last checkpoint, None where the run starts from its first step.
+
+    Raises PrivacyError where a run that is paid for could not go on without being charged again.
+    """
     path = resume / CHECKPOINT
     if not path.exists():
         return None
-    state = checkpoint.load(path)
+    try:
+        state = checkpoint.load(path)
+    except DamagedError as problem:
+        if not paid:
+            raise
+        raise PrivacyError(
+            f"{path} cannot be gone on from: {problem}. Before you remove it: a run that starts anew on the "
+            "CPU that it began on repeats its steps at no cost; anywhere else all of them are charged again"
+        ) from problem
     if state.get("identity") != digest:
         if paid:
             raise PrivacyError(
@@ -43,6 +57,11 @@ def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: b
         return None
     kept = [epoch for epoch in training.kept_epochs if epoch <= len(state["history"])]
     if not all(_generator_file(resume, epoch).exists() for epoch in kept):
+        if paid and not paid.machine:
+            raise PrivacyError(
+                f"{resume}: the generator of a kept epoch is missing. Remedy: bring it back; or remove {resume} "
+                "to start anew, which charges all steps again"
+            )
         log.warning("%s: a kept generator is missing; starting anew", resume)
         return None
     return state

@@ -4,54 +4,53 @@ import fcntl
 import logging
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from privessel.errors import PrivacyError
+from privessel.errors import BusyError
 
 log = logging.getLogger(__name__)
+
+# A cluster that starts a job again gives its first instance some seconds to end.
+PATIENCE_SECONDS = 90.0
+SILENT_MINUTES = 5.0  # another machine's run that shows no heartbeat for so long is dead
 
 
 @contextmanager
 def lock(path: Path, *, silent_minutes: float) -> Iterator[Callable[[], None]]:
-    """Hold the file `path` for this process; yield a heartbeat to call every few seconds.
+    """Hold the file `path` for this process; yield a heartbeat to call at least twice a minute.
 
-    A second process stands back with PrivacyError. The system's own lock (flock) decides on one machine and
-    on file systems that share it; elsewhere the holder's heartbeat does: a lock of another machine counts as
-    dead, and is taken over, after `silent_minutes` without one. The file stays behind, empty.
+    The system's own lock (flock) decides on one machine and on file systems that share it; elsewhere the
+    holder's heartbeat does: it counts as dead, and is taken over, when none was seen for `silent_minutes` of
+    watching, however the clocks stand. Where the holder lives, this waits PATIENCE_SECONDS for it to end,
+    then stands back with BusyError. The file stays behind, empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    host = socket.gethostname()
-    here = f"{host} {os.getpid()}"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if not _locked(descriptor):
-            raise PrivacyError(_stand_back(path, _holder(descriptor)))
-        holder, silent = _holder(descriptor), time.time() - os.fstat(descriptor).st_mtime
-        if holder and holder.split()[0] != host:
-            if silent < 60 * silent_minutes:
-                raise PrivacyError(_stand_back(path, holder))
-            log.warning("%s: taken over from %s, silent for %.0f minutes", path, holder, silent / 60)
-        _sign(descriptor, here)
+        _wait_for(path, descriptor, silent=60 * silent_minutes)
+        here = f"{socket.gethostname()} {os.getpid()}"
+        _sign(path, descriptor, here)
 
         def beat() -> None:
             if _holder(descriptor) != here:
-                raise PrivacyError(f"{path}: {_holder(descriptor)} took over while this process was silent")
+                raise BusyError(f"{path}: {_holder(descriptor)} took over while this process was silent")
             os.utime(descriptor)
 
         try:
             yield beat
         finally:
             if _holder(descriptor) == here:
-                _sign(descriptor, "")
+                _sign(path, descriptor, "")
     finally:
         os.close(descriptor)
 
 
 def held(path: Path, *, silent_minutes: float) -> bool:
-    """Tell whether a living process holds the file `path`; on another machine its heartbeat decides."""
+    """Tell whether a living process holds the file `path`; on another machine its last heartbeat decides."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -61,11 +60,45 @@ def held(path: Path, *, silent_minutes: float) -> bool:
     except BlockingIOError:
         return True
     else:
-        holder = _holder(descriptor)
-        silent = time.time() - os.fstat(descriptor).st_mtime
-        return bool(holder) and holder.split()[0] != socket.gethostname() and silent < 60 * silent_minutes
+        if _of_this_machine(_holder(descriptor)):
+            return False
+        # By the clock of the file system, which stamped the heartbeat too.
+        with tempfile.TemporaryFile(dir=path.parent) as now:
+            silent = os.fstat(now.fileno()).st_mtime - os.fstat(descriptor).st_mtime
+        return silent < 60 * silent_minutes
     finally:
         os.close(descriptor)
+
+
+def _wait_for(path: Path, descriptor: int, *, silent: float) -> None:
+    """Return when this process may sign the file; BusyError where its holder lives on."""
+    started = seen = time.monotonic()
+    stamp = os.fstat(descriptor).st_mtime_ns
+    lives, told = False, False
+    while True:
+        locked, holder = _locked(descriptor), _holder(descriptor)
+        if locked and _of_this_machine(holder):
+            return
+        now = time.monotonic()
+        if not locked or os.fstat(descriptor).st_mtime_ns != stamp:
+            lives, seen, stamp = True, now, os.fstat(descriptor).st_mtime_ns
+        elif now - seen >= silent:
+            log.warning("%s: taken over from %s, silent for %.1f minutes", path, holder, (now - seen) / 60)
+            return
+        if lives and now - started >= PATIENCE_SECONDS:
+            raise BusyError(
+                f"{path}: another process ({holder or 'just starting'}) works on this run. Remedy: wait for "
+                f"it or end it, then start again; if its machine is gone for good, remove {path}"
+            )
+        if not told:
+            log.info("%s: %s was here first; waiting to see whether it ends", path, holder or "a process")
+            told = True
+        time.sleep(min(1.0, PATIENCE_SECONDS / 10, silent / 10))
+
+
+def _of_this_machine(holder: str) -> bool:
+    """Whether a holder must be dead if this process has the system's lock: nobody, or one of this machine."""
+    return not holder or holder.split()[0] == socket.gethostname()
 
 
 def _locked(descriptor: int) -> bool:
@@ -83,14 +116,11 @@ def _holder(descriptor: int) -> str:
     return os.pread(descriptor, 256, 0).decode(errors="replace")
 
 
-def _sign(descriptor: int, holder: str) -> None:
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, holder.encode(), 0)
-    os.fsync(descriptor)
-
-
-def _stand_back(path: Path, holder: str) -> str:
-    return (
-        f"{path}: another process ({holder or 'just starting'}) works on this run; wait for it or end it. "
-        f"If its machine is gone for good, remove {path}"
-    )
+def _sign(path: Path, descriptor: int, holder: str) -> None:
+    try:
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
+        os.fsync(descriptor)
+    except OSError as error:
+        error.filename = str(path)  # writing to an open file names none
+        raise

@@ -111,6 +111,9 @@ def _stack(paths: Sequence[Path], *, scale: tuple[float, float] | None) -> tuple
     start = 0
     for path in paths:
         part = _read(path, ("image", "label"))
+        if part["label"].shape != part["image"].shape:
+            sizes = f"images {part['image'].shape}, labels {part['label'].shape}"
+            raise CohortError(f"patches {path} have {sizes}. {REMEDY}")
         stop = start + len(part["image"])
         images[start:stop] = rescale(part["image"], *scale) if scale else part["image"]
         labels[start:stop] = part["label"]

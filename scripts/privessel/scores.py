@@ -1,15 +1,29 @@
 """The study's long table: one row per source, test cohort and patient, with its generator's eps."""
 
 from collections.abc import Iterable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
 
-from privessel.figures.tally import IDENTITY
+from privessel.atomic import reading
+from privessel.figures.tally import IDENTITY, read_table
 
-COLUMNS = [*IDENTITY, "setting", "cohort", "patient", "dsc", "bahd_voxel", "bahd_mm", "ahd_mm", "hd95_voxel"]
-COLUMNS += ["hd95_mm", "hd95_surface_mm", "tp", "fp", "fn", "empty"]
+METRICS = ["dsc", "bahd_voxel", "bahd_mm", "ahd_mm", "hd95_voxel", "hd95_mm", "hd95_surface_mm"]
+METRICS += ["tp", "fp", "fn", "empty"]
+COLUMNS = [*IDENTITY, "setting", "cohort", "patient", *METRICS]
+
+
+def read_metrics(path: str | Path) -> pd.DataFrame:
+    """Read the one row of a metrics file, `.../{patient}.csv`.
+
+    Raises DamagedError where it is damaged or of another patient: one who is missing would not be missed.
+    """
+    row = read_table(path, columns=["patient", *METRICS])
+    with reading(path):
+        if list(row["patient"]) != [Path(path).stem]:
+            raise ValueError(f"it has rows of {list(row['patient'])}")
+    return row
 
 
 def origin(path: PurePath) -> dict[str, str]:

@@ -6,17 +6,20 @@ import numpy as np
 import torch
 
 from privessel import checkpoint
+from privessel.atomic import REMEDY, reading
+from privessel.errors import DamagedError
 from privessel.gans import GanShape, Generator
 from privessel.patches import rescale
 
 
 def load_generator(path: Path) -> Generator:
-    """Return the generator that training saved, on the CPU; ValueError where the file is none."""
+    """Return the generator that training saved, on the CPU; DamagedError where the file is none."""
     saved = checkpoint.load(path)
     if not {"shape", "weights"} <= saved.keys():
-        raise ValueError(f"{path} is no generator: it holds {', '.join(map(str, saved))}")
-    generator = Generator(GanShape(**saved["shape"]))
-    generator.load_state_dict(saved["weights"])
+        raise DamagedError(f"{path} is no generator: it holds {', '.join(map(str, saved))}. {REMEDY}")
+    with reading(path):
+        generator = Generator(GanShape(**saved["shape"]))
+        generator.load_state_dict(saved["weights"])
     return generator.eval()
 
 

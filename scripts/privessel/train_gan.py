@@ -16,7 +16,7 @@ from privessel import finished
 from privessel.gan_files import keep_generator, ledger_point, load_checkpoint, publish, save_checkpoint
 from privessel.gans import GanShape
 from privessel.hyperparameters import GanTraining
-from privessel.lock import lock
+from privessel.lock import SILENT_MINUTES, lock
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.keys import Stream, identity_digest
@@ -27,7 +27,6 @@ from privessel.gan_steps import Gan, Pairs, check_critic
 log = logging.getLogger(__name__)
 
 LOG_SECONDS = 10.0
-SILENT_MINUTES = 10.0  # another machine's run without a heartbeat for so long is dead
 SCORED = 256  # pairs scored at a time, and fakes behind the history's score
 
 
@@ -52,7 +51,7 @@ def train(
     from 0; `validation` is images and labels of others, for the history only. Every draw comes from `source`
     by purpose and step, so a run that was stopped goes on from its last checkpoint (in `folder`/.resume;
     every `checkpoint_seconds` and after every epoch) as if nothing had happened: bit by bit on a CPU with the
-    same number of threads. Raises PrivacyError when another process works on the folder.
+    same number of threads. Raises BusyError when another process works on the folder.
 
     With a `PaidRun` as its source the critic's steps are charged to its ledger before anything that they
     influenced is written, a finished run is never trained again (`finished`), and a leftover of another
@@ -68,7 +67,7 @@ def train(
         if paid and finished.bring_back(folder, name=paid.run.name, identity=identity):
             return
         digest = identity_digest(identity)
-        saved = load_checkpoint(resume, training, digest=digest, paid=bool(paid))
+        saved = load_checkpoint(resume, training, digest=digest, paid=paid)
         point = ledger_point(saved, training)
         opened = paid.open(point, silent_minutes=SILENT_MINUTES) if paid else nullcontext((source, None))
         with opened as (stream, ledger):

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +44,7 @@ def train(
     start: TrainedUNet | None,
     resume: Path,
     checkpoint_seconds: float,
+    beat: Callable[[], None],
 ) -> tuple[TrainedUNet, list[dict[str, float]]]:
     """Return the U-Net trained on (n, s, s) images and bool labels, and one row of history an epoch.
 
@@ -57,8 +59,8 @@ def train(
 
     Every `checkpoint_seconds` the state goes to the folder `resume`; a later call with the same arguments
     goes on from there, and the result is the same, bit by bit on a CPU, as without the interruption. A
-    state left by other arguments is dropped with a warning. `save_run` removes the folder. Raises
-    ValueError on unusable patches.
+    state left by other arguments is dropped with a warning. `save_run` removes the folder. `beat` is the
+    heartbeat of the lock that the caller holds on it. Raises ValueError on unusable patches.
     """
     steps_per_epoch = factor_train_samples * len(images) // batch
     _check(images, labels, shape=shape, batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch)
@@ -122,6 +124,7 @@ def train(
                 "U-Net: epoch %d of %d, step %d of %d, loss %.3f, %.2f steps/s, %s left",
                 step // steps_per_epoch + 1, epochs, state.step, steps, loss.item(), rate, left,
             )  # fmt: skip
+            beat()
             logged = now
     if state.history[-1]["dsc"] == 0:
         log.warning("the U-Net marks nothing (soft Dice has died): lower learning_rate or change the seed")

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from privessel import checkpoint
+from privessel.atomic import REMEDY
+from privessel.errors import DamagedError
 
 SMOOTH = 1.0  # of the published loss: keeps the Dice of two empty masks defined
 
@@ -143,8 +145,8 @@ class TrainedUNet:
 
     @classmethod
     def load(cls, path: Path) -> "TrainedUNet":
-        """Read what `save` wrote. Raises FileNotFoundError; ValueError naming a damaged or foreign file."""
+        """Read what `save` wrote. Raises FileNotFoundError; DamagedError for a damaged or foreign file."""
         fields = checkpoint.load(path)
         if fields.keys() != {field.name for field in dataclasses.fields(cls)}:
-            raise ValueError(f"{path} is not a U-Net of this version; remove it and run the step again")
+            raise DamagedError(f"{path} is not a U-Net of this version. {REMEDY}")
         return cls(**{**fields, "shape": UNetShape(**fields["shape"])})

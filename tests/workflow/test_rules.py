@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "scripts" / "privessel"
-# They decide where messages go and how a file gets its name, never what is in it.
-PLUMBING = {"__init__", "atomic", "errors", "job", "seeds"}
+# They decide where messages go, who may write and how a file gets its name, never what is in it.
+PLUMBING = {"__init__", "atomic", "errors", "job", "lock", "seeds"}
 
 
 def imported(path):

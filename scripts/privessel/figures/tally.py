@@ -1,10 +1,14 @@
 """The scores table, one row per source, cohort and patient, boiled down to one row per source and cohort."""
 
+import io
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from privessel.atomic import read_text, reading
 
 # Rows every study should have beside the GANs: the upper bound, and rivals that cost no privacy (eps = 0).
 FREE = ("phantom-random", "phantom-one", "threshold", "frangi")
@@ -18,9 +22,17 @@ IDENTITY = ["source", "kind", "level", "noise_multiplier", "run", "epoch", "eps"
 IDENTITY += ["unit", "validation_dsc"]
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of scores: patient 007 stays a text and is not patient 7."""
-    return pd.read_csv(path, dtype={"patient": str})
+def read_table(path: str | Path, *, columns: Collection[str] = ()) -> pd.DataFrame:
+    """Read a table that the workflow has written: patient 007 stays a text and is not patient 7.
+
+    Raises DamagedError where its end is missing, or it does not have these columns.
+    """
+    with reading(path):
+        table = pd.read_csv(io.StringIO(read_text(path)), dtype={"patient": str})
+        missing = set(columns) - set(table.columns)
+        if missing:
+            raise ValueError(f"it lacks the columns {', '.join(sorted(missing))}")
+    return table
 
 
 def tally(scores: pd.DataFrame) -> pd.DataFrame:

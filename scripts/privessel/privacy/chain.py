@@ -5,6 +5,7 @@ only the site has; the first line continues from the file's name. Cutting lines 
 chain, so the head (number of lines and last mac) is kept elsewhere too, and compared.
 """
 
+import errno
 import hmac
 import json
 import os
@@ -88,8 +89,12 @@ def append(path: Path, record: dict, *, key: bytes, chain: Chain) -> Chain:
             os.ftruncate(descriptor, chain.end)
         written = os.write(descriptor, line)
         if written != len(line):
-            raise OSError(f"{path}: only {written} of {len(line)} bytes could be written; is the disk full?")
+            short = f"disk full, only {written} of {len(line)} bytes could be written"
+            raise OSError(errno.ENOSPC, short, str(path))
         os.fsync(descriptor)
+    except OSError as error:
+        error.filename = str(path)  # writing to an open file names none
+        raise
     finally:
         os.close(descriptor)
     if not chain.macs:

@@ -109,7 +109,7 @@ def open_ledger(
     `machine` names what gives the same bits when a step is done again, None where nothing does. The last
     attempt goes on where that repeats it (`Account.replays`); else a new one begins, and its steps are
     charged anew. A line that a crash cut short is removed with a warning: its charge had not returned. Raises
-    PrivacyError when another process holds it, when it was tampered with, or belongs to another run.
+    BusyError when another process holds it, PrivacyError when it was tampered with or is another run's.
     """
     path = _path(folder, run)
     key = master.derive("ledger")
