@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint setup
+.PHONY: demo test lint setup recover test-cluster test-envs test-kills
 
 setup: .venv/.installed  ## what the workflow runs on
 
@@ -11,8 +11,20 @@ demo: .venv/.installed  ## the whole study at demo scale, about ten minutes on t
 	$(BIN)/snakemake --profile profiles/demo
 	@cat results/demo/summary.txt
 
-test: .venv/.develop  ## the tests, about ten minutes on two cores
+test: .venv/.develop  ## the tests, about twenty minutes on two cores
 	$(BIN)/python -m pytest
+
+recover: .venv/.installed  ## after Snakemake died on a cluster: cancel what it left, unlock, start again
+	$(BIN)/python scripts/recover.py
+
+test-cluster: .venv/.develop  ## a real Slurm on this machine, as root: a quarter of an hour
+	$(BIN)/python -m pytest tests/cluster
+
+test-envs: .venv/.develop  ## each environment's pins alone in an empty folder: minutes, and some GB while they last
+	$(BIN)/python -m pytest tests/envs
+
+test-kills: .venv/.develop  ## twenty studies killed at random and run again: about an hour
+	$(BIN)/python tests/kills/kill_test.py --seeds 20 --table kills.csv
 
 lint: .venv/.develop
 	$(BIN)/ruff check

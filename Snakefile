@@ -12,6 +12,10 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+# Used with --sdm apptainer alone: docs/install.md.
+container: "privessel.sif"
+
+
 report: "report/workflow.rst"
 
 
@@ -20,7 +24,7 @@ validate(config, "schemas/config.schema.yaml")
 
 include: "rules/common.smk"
 include: "rules/patients.smk"
-include: "rules/memory.smk"
+include: "rules/resources.smk"
 include: "rules/products.smk"
 include: "rules/checks.smk"
 
@@ -39,6 +43,16 @@ wildcard_constraints:
     start=one_of(["scratch", *TRANSFER_STARTS]),
     k=r"\d+",
     draw=r"\d+",
+
+
+# Snakemake would train first, and only then refuse the outputs and delete them.
+onstart:
+    if ahead := made_in_the_future():
+        raise WorkflowError(
+            f"{ahead[0]} and {len(ahead) - 1} more files have times in the future: the clock was ahead when they were "
+            "made, or is behind now. Remedy: put the clock right, then "
+            f"`find {RESULTS} {DATA} -newermt now -exec touch {{}} +`, and start again."
+        )
 
 
 localrules:

@@ -15,7 +15,7 @@ rule phantom_patient:
     conda:
         CPU_ENV
     resources:
-        mem_mb=2000,
+        mem_mb=volume_memory(45),
         runtime=10,
     params:
         code=lib_digest("phantom"),
@@ -40,7 +40,7 @@ rule phantom_table:
     conda:
         CPU_ENV
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         code=lib_digest("phantom"),
@@ -63,7 +63,7 @@ rule intake:
     conda:
         CPU_ENV
     resources:
-        mem_mb=2000,
+        mem_mb=volume_memory(30),
         runtime=10,
     params:
         code=lib_digest("cohort", "nifti", "scan"),
@@ -88,7 +88,7 @@ rule checked:
     conda:
         CPU_ENV
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         code=lib_digest("checked", "cohort"),
@@ -111,7 +111,7 @@ rule patches:
     conda:
         CPU_ENV
     resources:
-        mem_mb=2000,
+        mem_mb=volume_memory(20),
         runtime=10,
     params:
         code=lib_digest("cohort", "nifti", "patches", "sampling", "scan"),

@@ -1,9 +1,12 @@
 """What the rules share: levels, GANs and U-Nets of the study, and which file comes from where."""
 
 import hashlib
+import math
 import os
 import re
 import sys
+import time
+from contextlib import suppress
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -52,6 +55,16 @@ def settled(files):
     """Code of private runs: on patients no edit of it starts them again."""
     files = [str(file) for file in files]
     return files if is_public(config["train_cohort"]) else ancient(files)
+
+
+def made_in_the_future():
+    """Results whose modification time has not come yet; a minute is what clocks of a cluster may differ by."""
+    ahead = []
+    for path in [*Path(RESULTS).rglob("*"), *Path(DATA).rglob("*")]:
+        with suppress(FileNotFoundError):  # a temporary file, gone by now
+            if path.lstat().st_mtime > time.time() + 60:
+                ahead.append(path)
+    return ahead
 
 
 def is_private(level):

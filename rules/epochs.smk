@@ -17,7 +17,7 @@ rule epochs_table:
     conda:
         CPU_ENV
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         code=lib_digest("epochs", "figures/tally", "scores"),

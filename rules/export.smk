@@ -11,7 +11,7 @@ rule nnunet:
     conda:
         CPU_ENV
     resources:
-        mem_mb=export_memory(),
+        mem_mb=pairs_memory(),
         runtime=60,
     params:
         code=lib_digest("export", "patches"),
@@ -31,7 +31,7 @@ rule png:
     conda:
         CPU_ENV
     resources:
-        mem_mb=export_memory(),
+        mem_mb=pairs_memory(),
         runtime=60,
     params:
         code=lib_digest("export", "patches"),

@@ -27,7 +27,6 @@ rule gan:
             "finished",
             "gan_files",
             "gan_run",
-            "lock",
             "privacy/account",
             "privacy/accounting",
             "privacy/chain",
@@ -55,8 +54,8 @@ rule gan:
         TORCH_ENV
     threads: config["gan"]["threads"]
     resources:
-        mem_mb=gan_memory,
-        runtime=2880,
+        mem_mb=memory(gan_memory),
+        runtime=gan_minutes,
         gpu=1,
     params:
         training=lambda w: gan_training(w.level, w.arch) | {"kept_epochs": saved_epochs(w.arch, w.level, w.run)},
@@ -143,7 +142,7 @@ rule synthetic:
         TORCH_ENV
     threads: config["gan"]["threads"]
     resources:
-        mem_mb=lambda w: 1500 + 4 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 // 10**6,
+        mem_mb=memory(synthesis_memory),
         runtime=60,
     params:
         code=lib_digest("checkpoint", "device", "figures/pairs", "figures/style", "gans", "patches", "synthesis"),

@@ -11,7 +11,7 @@ rule plan_data:
     conda:
         TORCH_ENV
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=15,
     params:
         code=lib_digest("privacy/accounting", "privacy/losses", "privacy/patient", "privacy/planner"),
@@ -42,7 +42,7 @@ rule plan:
     conda:
         CPU_ENV
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=5,
     params:
         code=lib_digest("figures/plan", "figures/style"),
@@ -56,7 +56,7 @@ rule secret:
     conda:
         TORCH_ENV
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         state=lambda w: str(site_state()),
@@ -76,7 +76,7 @@ rule ledger_data:
     conda:
         TORCH_ENV
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=15,
     params:
         code=lib_digest(
@@ -108,7 +108,7 @@ rule ledger:
     conda:
         TORCH_ENV
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=5,
     params:
         cohort=config["train_cohort"],

@@ -20,7 +20,7 @@ rule features:
     threads: config["quality"]["threads"]
     resources:
         mem_mb=quality_memory(),
-        runtime=720,
+        runtime=quality_minutes(),
     params:
         code=lib_digest("device", "features", "images", "patches", "quality"),
         images=config["quality"]["frechet_images"],
@@ -47,7 +47,7 @@ rule quality:
     threads: config["quality"]["threads"]
     resources:
         mem_mb=quality_memory(),
-        runtime=240,
+        runtime=quality_minutes(),
     params:
         code=lib_digest("device", "features", "images", "patches", "quality"),
         frechet_images=config["quality"]["frechet_images"],
@@ -71,7 +71,7 @@ rule quality_table:
     conda:
         CPU_ENV
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         code=lib_digest("figures/tally", "scores"),

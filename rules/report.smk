@@ -19,7 +19,7 @@ rule scores:
     conda:
         CPU_ENV
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         code=lib_digest("figures/tally", "scores"),
@@ -42,7 +42,7 @@ for figure in [figure for figure in TABLE_OF if figure in FIGURES]:
         conda:
             CPU_ENV
         resources:
-            mem_mb=500,
+            mem_mb=memory(500),
             runtime=5,
         params:
             code=lib_digest("figures", "significance"),
@@ -65,7 +65,7 @@ rule comparison_data:
     conda:
         CPU_ENV
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         code=lib_digest("figures", "transfer"),
@@ -86,7 +86,7 @@ rule fig2_data:
     conda:
         CPU_ENV
     resources:
-        mem_mb=lambda w: 1500 + 2 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 // 10**6,
+        mem_mb=pairs_memory(),
         runtime=30,
     params:
         code=lib_digest("figures", "patches"),
@@ -118,7 +118,7 @@ for figure, cohort, lowest in (("fig4", config["test_cohorts"][0], None), ("figS
             conda:
                 CPU_ENV
             resources:
-                mem_mb=3000,
+                mem_mb=volume_memory(60, cohort),
                 runtime=10,
             params:
                 code=lib_digest("cohort", "figures", "nifti", "scan"),
@@ -142,7 +142,7 @@ rule fig7_data:
     conda:
         CPU_ENV
     resources:
-        mem_mb=3000,
+        mem_mb=volume_memory(60, config["test_cohorts"][0]),
         runtime=10,
     params:
         code=lib_digest("cohort", "figures", "nifti", "scan"),
@@ -173,7 +173,7 @@ for figure in FIGURES:
         conda:
             CPU_ENV
         resources:
-            mem_mb=1500,
+            mem_mb=memory(1500),
             runtime=5,
         params:
             code=lib_digest("figures", "significance"),
@@ -194,7 +194,7 @@ rule summary:
     conda:
         CPU_ENV
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         code=lib_digest("figures/tally", "summary"),
@@ -210,6 +210,7 @@ rule report:
         tables=list(TABLES.values()),
         plan=f"{RESULTS}/privacy/plan.csv",
         summary=f"{RESULTS}/summary.txt",
+        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
         template="scripts/privessel/report.html.j2",
     output:
         f"{RESULTS}/report.html",
@@ -218,13 +219,13 @@ rule report:
     conda:
         CPU_ENV
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=15,
     params:
         code=lib_digest("figures/tally", "provenance", "report_page"),
         study=config["study"],
         source=os.path.relpath(workflow.basedir),
-        packages=["snakemake", "torch", "opacus", "dp-accounting", "randomgen", "numpy", "scipy", "pandas", "nibabel"],
+        packages=["snakemake", "numpy", "scipy", "pandas", "nibabel"],
         config=shown_config(),
         logs=LOGS,
         names=REPORTED,

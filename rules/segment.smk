@@ -15,8 +15,8 @@ rule unet:
         TORCH_ENV
     threads: config["unet"]["threads"]
     resources:
-        mem_mb=lambda w: unet_memory(source_bytes(w.source)),
-        runtime=720,
+        mem_mb=memory(lambda w: unet_memory(source_pairs(w.source))),
+        runtime=lambda w: unet_minutes(source_pairs(w.source), epochs=config["unet"]["epochs"]),
         gpu=1,
     params:
         code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
@@ -45,8 +45,8 @@ rule validate:
         TORCH_ENV
     threads: config["unet"]["threads"]
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=evaluation_memory(config["train_cohort"]),
+        runtime=evaluation_minutes(config["train_cohort"], "validation"),
     params:
         code=lib_digest(
             "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
@@ -74,7 +74,7 @@ rule select:
     conda:
         CPU_ENV
     resources:
-        mem_mb=500,
+        mem_mb=memory(500),
         runtime=5,
     params:
         settings=list(SETTINGS),
@@ -94,7 +94,7 @@ rule baseline:
     conda:
         CPU_ENV
     resources:
-        mem_mb=6000,
+        mem_mb=volume_memory(50, config["train_cohort"]),
         runtime=60,
     params:
         code=lib_digest("baselines", "cohort", "nifti", "scan"),
@@ -127,8 +127,8 @@ for cohort in config["test_cohorts"]:
             TORCH_ENV
         threads: config["unet"]["threads"]
         resources:
-            mem_mb=4000,
-            runtime=240,
+            mem_mb=evaluation_memory(cohort),
+            runtime=evaluation_minutes(cohort, "test"),
         params:
             code=lib_digest(
                 "checkpoint",
@@ -166,7 +166,7 @@ for cohort in config["test_cohorts"]:
         conda:
             CPU_ENV
         resources:
-            mem_mb=6000,
+            mem_mb=volume_memory(50, cohort),
             runtime=240,
         params:
             code=lib_digest("baselines", "cohort", "evaluation", "metrics", "nifti", "scan"),

@@ -19,8 +19,8 @@ rule transfer_unet:
         TORCH_ENV
     threads: config["unet"]["threads"]
     resources:
-        mem_mb=lambda w: unet_memory(5 * int(w.k) * config["patches"]["per_patient"]),
-        runtime=240,
+        mem_mb=memory(lambda w: unet_memory(drawn_pairs(w.k))),
+        runtime=lambda w: unet_minutes(drawn_pairs(w.k), epochs=config["transfer"]["epochs"]),
         gpu=1,
     params:
         code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
@@ -47,8 +47,8 @@ rule test_transfer:
         TORCH_ENV
     threads: config["unet"]["threads"]
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=evaluation_memory(SECOND_COHORT),
+        runtime=evaluation_minutes(SECOND_COHORT, "test"),
     params:
         code=lib_digest(
             "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
@@ -73,7 +73,7 @@ rule transfer_table:
     conda:
         CPU_ENV
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         code=lib_digest("figures/tally", "transfer"),
