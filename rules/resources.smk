@@ -3,7 +3,7 @@
 Memory doubles with a second attempt, triples with a third. Time does not grow: a training goes on from its checkpoint.
 """
 
-AROUND_MB = 600  # what a cluster's job needs beside its script: two processes of Snakemake, and the shells between
+AROUND_MB = 600  # beside its script: two processes of Snakemake and the shells between (280 measured on a Slurm)
 GPU_TERA = 2  # operations a second (1e12) that an old GPU sustains in float32
 THREAD_TERA = 0.02  # the same of one thread of a CPU
 # Of scans, which are not opened before their check: a matrix of 0.4 mm. A phantom's is in the config.

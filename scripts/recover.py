@@ -24,7 +24,8 @@ try:
     if living := find_workflows(folder):
         sys.exit(f"Snakemake still runs here (process {living[0]}). Remedy: end it with Ctrl-C, wait for it")
     orphans = find_orphans(prefix=prefix, folder=folder)
-    print(f"In {folder}:\n1. cancel {len(orphans)} jobs of Slurm named {prefix}* that work here")
+    jobs = "1 job" if len(orphans) == 1 else f"{len(orphans)} jobs"
+    print(f"In {folder}:\n1. cancel {jobs} of Slurm named {prefix}*")
     for orphan in orphans:
         print(f"     {orphan.id}  {orphan.state:10}  {orphan.rule}")
     print("2. wait until they are gone, and take Snakemake's lock off this folder (--unlock)")

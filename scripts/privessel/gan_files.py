@@ -59,8 +59,8 @@ def load_checkpoint(
     if not all(_generator_file(resume, epoch).exists() for epoch in kept):
         if paid and not paid.machine:
             raise PrivacyError(
-                f"{resume}: the generator of a kept epoch is missing. Remedy: bring it back; or remove {resume} "
-                "to start anew, which charges all steps again"
+                f"{resume}: the generator of a kept epoch is missing. Remedy: bring it back; or remove "
+                f"{resume} to start anew, which charges all steps again"
             )
         log.warning("%s: a kept generator is missing; starting anew", resume)
         return None
