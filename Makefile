@@ -12,7 +12,7 @@ demo: .venv/.installed  ## the whole study at demo scale, about ten minutes on t
 	@cat results/demo/summary.txt
 
 test: .venv/.develop  ## the tests, about twenty minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 recover: .venv/.installed  ## after Snakemake died on a cluster: cancel what it left, unlock, start again
 	$(BIN)/python scripts/recover.py

@@ -94,6 +94,11 @@ def count_jobs(text):
     return table
 
 
+def pytest_collection_modifyitems(items):
+    """Put the long tests first, or one core waits for them at the end."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 @pytest.fixture
 def workflow(tmp_path):
     return Workflow.install(tmp_path / "study")
