@@ -26,6 +26,7 @@ include: "rules/common.smk"
 include: "rules/patients.smk"
 include: "rules/resources.smk"
 include: "rules/products.smk"
+include: "rules/bundle.smk"
 include: "rules/checks.smk"
 
 
@@ -59,6 +60,7 @@ localrules:
     all,
     export,
     ledger,
+    release,
     secret,
 
 
@@ -81,6 +83,7 @@ if EPOCH_STUDY:
 include: "rules/quality.smk"
 include: "rules/report.smk"
 include: "rules/export.smk"
+include: "rules/release.smk"
 
 
 rule all:

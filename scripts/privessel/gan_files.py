@@ -26,9 +26,7 @@ log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 
 
-def load_checkpoint(
-    resume: Path, training: GanTraining, *, digest: str, paid: PaidRun | None
-) -> dict | None:
+def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: PaidRun | None) -> dict | None:
     """Return the last checkpoint, None where the run starts from its first step.
 
     Raises PrivacyError where a run that is paid for could not go on without being charged again.

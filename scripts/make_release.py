@@ -1,0 +1,44 @@
+"""Make the bundle of one synthetic set that may leave, or say why it may not."""
+
+from pathlib import Path
+
+from privessel.atomic import read_json
+from privessel.checked import read_voxels
+from privessel.job import logged
+from privessel.patches import load, load_pairs
+from privessel.privacy.site import Site
+from privessel.release.bundle import publish
+from privessel.release.guarantee import RECORDED, count_cohort, state_guarantee
+from privessel.release.refusals import find_refusals, require_allowed, require_protected
+from privessel.release.selection import find_choice
+from privessel.release.statement import summarise_numbers
+from privessel.release.surroundings import list_forbidden
+from privessel.release.terms import Terms
+
+with logged(snakemake.log[0]):
+    params, files = snakemake.params, snakemake.input
+    terms, record = Terms.described(params.terms), read_json(files.privacy, keys=RECORDED)
+    real, voxels = [Path(path) for path in files.patches], read_voxels(Path(files.patients))
+    cohort = count_cohort(real, public=params.public)
+    # No parameter: where a site keeps its secret must not be in Snakemake's records.
+    site = None if params.public else Site.described(snakemake.config["privacy"])
+    require_protected(record, public=params.public)
+    guarantee = state_guarantee(
+        record, site=site, voxels=voxels, steps=params.steps, cohort=cohort, terms=terms
+    )
+    choice = find_choice(
+        params.pairs, results=Path(params.results), history=Path(files.history), cohort=record["cohort"],
+        train_patients=voxels,
+    )  # fmt: skip
+    refusals = find_refusals(guarantee, terms=terms, choice=choice)
+    require_allowed(refusals, name=terms.name, override=terms.override)
+    forbidden = list_forbidden(
+        patients=params.patients, voxels=voxels, paths=map(Path, params.folders), seed=params.seed,
+        pairs=params.pairs, site=site, terms=terms,
+    )  # fmt: skip
+    publish(
+        *load_pairs([Path(files.pairs)]), archive=Path(snakemake.output[0]),
+        numbers=summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals), terms=terms,
+        arch=record["arch"], generator=Path(files.generator) if terms.weights else None, forbidden=forbidden,
+        real=(load([path]) for path in real),
+    )  # fmt: skip

@@ -1,0 +1,160 @@
+"""The release as files: a folder, its manifest, and an archive of the same bytes whenever it is made."""
+
+import gzip
+import hashlib
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privessel.atomic import atomic_path, sync_folder
+from privessel.errors import PrivacyError
+from privessel.export import write_nnunet, write_png_pairs
+from privessel.patches import Patches
+from privessel.release.card import write_card, write_licence
+from privessel.release.croissant import describe_dataset
+from privessel.release.scanner import require_clean, scan
+from privessel.release.statement import write_statement
+from privessel.release.terms import Terms
+from privessel.release.traces import Forbidden
+from privessel.release.weights import copy_generator
+
+MANIFEST = "MANIFEST.sha256"
+DATASET_ID = 501  # nnU-Net's: up to 500 are its own
+
+
+def publish(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.bool_],
+    *,
+    archive: Path,
+    numbers: Mapping,
+    terms: Terms,
+    arch: str,
+    generator: Path | None,
+    forbidden: Forbidden,
+    real: Iterable[Patches],
+) -> None:
+    """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
+
+    images, labels (n, s, s); numbers: privacy.json; generator: what training saved, where it leaves too;
+    real: patches of patients that the finished archive is searched for. Raises PrivacyError where the folder
+    holds anything but an earlier release, and for whatever the scan finds; nothing new is there then.
+    """
+    folder = archive.parent / terms.name
+    check_replaceable(folder)
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with _room(archive.parent, terms.name) as partial:
+        write_files(partial, images, labels, numbers=numbers, terms=terms, arch=arch, generator=generator)
+        with atomic_path(archive) as packed:
+            pack(partial, packed)
+            require_clean(
+                scan(packed, forbidden=forbidden, real=real, size=images.shape[-1]), name=terms.name
+            )
+            if folder.exists():
+                shutil.rmtree(folder)
+            partial.rename(folder)
+            sync_folder(folder.parent)
+
+
+def write_files(
+    folder: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.bool_],
+    *,
+    numbers: Mapping,
+    terms: Terms,
+    arch: str,
+    generator: Path | None,
+) -> None:
+    """Write all files of a release into the empty `folder`, the manifest last."""
+    data = folder / "data"
+    data.mkdir()
+    np.savez_compressed(data / "pairs.npz", image=images, label=labels)
+    write_png_pairs(images, labels, data / "png")
+    nnunet = write_nnunet(images, labels, data / "nnunet", dataset_id=DATASET_ID, name=terms.name)
+    if generator:
+        (folder / "model").mkdir()
+        copy_generator(generator, folder / "model" / "generator.pt")
+    size = images.shape[-1]
+    card = write_card(numbers, terms=terms, arch=arch, pairs=len(images), size=size, dataset=nnunet.name)
+    texts = {
+        "README.md": card,
+        "PRIVACY.md": write_statement(numbers, terms=terms),
+        "LICENSE": write_licence(terms),
+        "privacy.json": _json(numbers),
+        "verify.py": Path(__file__).with_name("verify.py").read_text(encoding="utf-8"),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    named = ("data/pairs.npz", "data/png/pairs.csv", "privacy.json")
+    described = describe_dataset({name: _digest(folder / name) for name in named}, terms=terms)
+    (folder / "croissant.json").write_text(_json(described), encoding="utf-8")
+    lines = [f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder)]
+    (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Pack a folder as .tar.gz, under its own name: no times, owners or modes of files.
+
+    The same files give the same bytes (with the same zlib, which deflates them).
+    """
+    with (
+        archive.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for path in _files(folder):
+            member = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}")
+            member.size, member.mode = path.stat().st_size, 0o644
+            with path.open("rb") as content:
+                tar.addfile(member, content)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raise PrivacyError where `folder` holds anything but a release as it was made."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    manifest = folder / MANIFEST
+    listed = {}
+    if manifest.is_file():
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+        listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    there = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path != manifest}
+    odd = sorted(set(there) - set(listed)) + sorted(
+        name for name in set(there) & set(listed) if _digest(there[name]) != listed[name]
+    )
+    if odd or not listed:
+        what = f"{odd[0]} and {len(odd) - 1} more" if len(odd) > 1 else odd[0] if odd else "no manifest"
+        raise PrivacyError(
+            f"{folder} is there, and is not a release as privessel made it ({what}). Remedy: move it away, "
+            "or give the new one another release.name"
+        )
+
+
+@contextmanager
+def _room(parent: Path, name: str) -> Iterator[Path]:
+    """Yield an empty folder called `name`, of which nothing stays unless it is moved away."""
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", suffix=".partial", dir=parent) as room:
+        partial = Path(room) / name
+        partial.mkdir()
+        yield partial
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _json(content: Mapping) -> str:
+    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"

@@ -1,0 +1,199 @@
+"""What a release promises: the mechanism behind it, all that composes with it on one patient, and their eps.
+
+A run counts with every step that it was charged, also those after the released epoch: whoever chose the epoch
+could look at later ones.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from privessel.atomic import reading
+from privessel.errors import PrivacyError
+from privessel.privacy.account import Account
+from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.chain import Head, read_chain
+from privessel.privacy.keys import load_master
+from privessel.privacy.patient import patient_statement
+from privessel.privacy.site import SECRET, Site
+from privessel.privacy.spending import Digests, spent_by_patient
+from privessel.release.terms import Terms
+
+LIBRARIES = ("dp-accounting", "numpy", "opacus", "randomgen", "scipy", "torch")
+RECORDED = (
+    "arch",
+    "level",
+    "run",
+    "cohort",
+    "noise_multiplier",
+    "public_key",
+)  # what every run's privacy.json has
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """How many patients and patches a run was trained on (public numbers), and whether they are nobody's."""
+
+    public: bool
+    patients: int
+    patches: int
+    patches_per_patient: int  # of the patient with most
+
+    def units(self, unit: str) -> int:
+        """Return how many units noise hides one of."""
+        return self.patients if unit == "patient" else self.patches
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What whoever gets the release may rely on; `composed` are all mechanisms of the worst-off patient."""
+
+    cohort: Cohort
+    public_key: bool
+    unit: str
+    delta: float
+    clipping_norm: float
+    run: Charge
+    composed: tuple[Charge, ...]
+    epsilon: float
+    epsilon_composed: float
+    patient: Mapping[str, object]  # as privacy.patient.patient_statement, of `run`
+    patient_delta: float
+    versions: Mapping[str, str]
+
+
+def count_cohort(patches: Sequence[Path], *, public: bool) -> Cohort:
+    """Return the sizes of a cohort from the patch files of its training patients."""
+    counts = []
+    for path in patches:
+        with reading(path), np.load(path, allow_pickle=False) as arrays:
+            counts.append(len(arrays["centre"]))
+    return Cohort(public=public, patients=len(counts), patches=sum(counts), patches_per_patient=max(counts))
+
+
+def state_guarantee(
+    record: Mapping, *, site: Site | None, voxels: Mapping[str, str], steps: int, cohort: Cohort, terms: Terms
+) -> Guarantee:
+    """Return the guarantee of a run, from its privacy.json and, on patients, from the site's ledgers.
+
+    voxels: the digest of each training patient's scan, by id; site: None for a public cohort, whose eps is in
+    name only and of `steps`, the critic steps of the whole run. Raises as `paid_guarantee`.
+    """
+    if site:
+        return paid_guarantee(record, site=site, patients=site.digests(voxels), cohort=cohort, terms=terms)
+    run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
+    return _guarantee(record, run=run, composed=(run,), cohort=cohort, terms=terms)
+
+
+def paid_guarantee(
+    record: Mapping, *, site: Site, patients: Mapping[str, Digests], cohort: Cohort, terms: Terms
+) -> Guarantee:
+    """Return the guarantee of a run on patients, from the site's ledgers alone; `patients` are the run's.
+
+    Raises PrivacyError where any ledger of the site is damaged or missing, where the run's is incomplete or
+    not the one that `record` (its privacy.json) was written from, and where runs of another privacy unit saw
+    the same patients.
+    """
+    accounts = site.accounts()
+    own = _own_account(record, accounts, site=site)
+    of_each = _accounts_by_patient(accounts, patients=patients, delta=terms.unit_delta(own.run.unit))
+    if not all(own in taken for taken in of_each):
+        raise PrivacyError(
+            f"{own.run.name}: its ledger does not name the study's training patients. Remedy: release from "
+            "the study whose patients trained it"
+        )
+    units = {account.run.unit for taken in of_each for account in taken}
+    if len(units) > 1:
+        names = sorted({account.run.name for taken in of_each for account in taken})
+        raise PrivacyError(
+            f"{own.run.name}: some runs on its patients protect patches, others patients "
+            f"({', '.join(names)}); no one eps follows from both. Remedy: release what was trained on "
+            "patients whose runs share one privacy.unit"
+        )
+    composed = tuple(account.charge for account in of_each[0])
+    return _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
+
+
+def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:
+    """Return the run's account, whole and the one that its privacy.json stands on."""
+    stood, name = record.get("ledger"), f"{record['arch']}/{record['level']}/run-{record['run']}"
+    if not stood:
+        raise PrivacyError(
+            f"{name}: its privacy.json names no ledger, so nothing shows what it has cost. Remedy: train "
+            "the run with privacy.state set"
+        )
+    found = [account for account in accounts if account.run.identity == stood["identity"]]
+    if not found:
+        raise PrivacyError(
+            f"{name}: {site.state} has no ledger of it. Remedy: restore the ledgers from a backup, or set "
+            "privacy.state to the folder that the run was charged in"
+        )
+    own = found[0]
+    key = load_master(site.state / SECRET).derive("ledger")
+    head = Head(lines=stood["lines"], mac=stood["mac"])
+    read_chain(site.state / f"{own.run.identity}.ledger", key=key, head=head)
+    if own.charged_before(own.run.steps) < own.run.steps or own.reached < own.run.steps:
+        raise PrivacyError(
+            f"{name}: its ledger is incomplete, {own.reached:,} of {own.run.steps:,} steps are charged. "
+            "Remedy: let the run go on to its end; if it has ended, restore the ledger from a backup"
+        )
+    told = ("noise_multiplier", "sampling_rate", "unit")
+    other = [part for part in told if record.get(part) != getattr(own.run, part)]
+    if other:
+        raise PrivacyError(
+            f"{name}: its privacy.json was edited, or is of another run: {', '.join(other)} are not its "
+            "ledger's. Remedy: delete it and ask for it again; a finished run's files are brought back at "
+            "no cost"
+        )
+    return own
+
+
+def _accounts_by_patient(
+    accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
+) -> list[list[Account]]:
+    """Return the charged accounts that each patient took part in, those of the largest eps first."""
+    # Runs of two studies can share a name; numbered anew, the answer's names lead back to one account each.
+    numbered = [
+        replace(account, run=replace(account.run, run=number)) for number, account in enumerate(accounts)
+    ]
+    by_name = {one.run.name: account for one, account in zip(numbered, accounts, strict=True)}
+    spent = spent_by_patient(numbered, patients=patients, delta=delta)
+    return [[by_name[name] for name in one.runs] for one in spent]
+
+
+def _guarantee(
+    record: Mapping, *, run: Charge, composed: tuple[Charge, ...], cohort: Cohort, terms: Terms
+) -> Guarantee:
+    unit = record["unit"]
+    delta = terms.unit_delta(unit)
+    return Guarantee(
+        cohort=cohort,
+        public_key=record["public_key"],
+        unit=unit,
+        delta=delta,
+        clipping_norm=record["clipping_norm"],
+        run=run,
+        composed=tuple(sorted(composed)),
+        epsilon=composed_epsilon([run], delta=delta),
+        epsilon_composed=composed_epsilon(composed, delta=delta),
+        patient=patient_statement(
+            unit=unit,
+            noise_multiplier=run.noise_multiplier,
+            sampling_rate=run.sampling_rate,
+            steps=run.steps,
+            patients=cohort.patients,
+            patches_per_patient=cohort.patches_per_patient,
+            delta=terms.patient_delta,
+        ),
+        patient_delta=terms.patient_delta,
+        versions={name: version(name) for name in LIBRARIES},
+    )
+
+
+def is_finite(guarantee: Guarantee) -> bool:
+    """Whether an eps could be computed at all: below the accountant's rounding no delta is certain."""
+    return math.isfinite(guarantee.epsilon) and math.isfinite(guarantee.epsilon_composed)

@@ -1,0 +1,111 @@
+"""What a release is refused for, each with its reason and remedy, and which of it a written reason outweighs.
+
+Never outweighed, because no reason makes the promise true: no noise, noise that anyone can take off, a ledger
+that is missing, incomplete or edited, a delta that lets a unit be published whole, an eps that is not finite,
+and whatever the scan of the archive finds. The others are judgements, and a site may answer for them.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from privessel.errors import PrivacyError
+from privessel.privacy.accounting import check_delta
+from privessel.release.guarantee import Guarantee, is_finite
+from privessel.release.selection import Choice
+from privessel.release.terms import Terms
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One reason not to release: `subject` in a word, `told` in a sentence that may leave, and the remedy.
+
+    `detail` names files and patients, and stays.
+    """
+
+    subject: str
+    told: str
+    remedy: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.told}{detail} Remedy: {self.remedy}."
+
+
+def require_protected(record: Mapping, *, public: bool) -> None:
+    """Raise PrivacyError for a run without noise, or with noise that anyone could take off patients' data.
+
+    `record` is the run's privacy.json; `public` says that its cohort is nobody's scans.
+    """
+    name = f"{record['arch']}/{record['level']}/run-{record['run']}"
+    if record["noise_multiplier"] is None:
+        raise PrivacyError(
+            f"{name} was trained without noise: nothing protects its patients, and no reason can outweigh "
+            "that. Remedy: set release.pairs to a set of a private level, such as noise-1 or eps-5"
+        )
+    if record["public_key"] and not public:
+        raise PrivacyError(
+            f"{name}: the noise on patients of {record['cohort']} came from a published seed, so that "
+            "anyone can take it off. Remedy: leave the cohort at `public: false`, set privacy.state, and "
+            "train another run"
+        )
+
+
+def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list[Refusal]:
+    """Return what speaks against a release; PrivacyError for what no reason can outweigh."""
+    for delta, units, _, _ in _deltas(guarantee):
+        check_delta(delta=delta, units=units, release=False)
+    if not is_finite(guarantee):
+        raise PrivacyError(
+            f"no finite eps can be shown at delta {guarantee.delta:.3g}. Remedy: set release.delta higher, "
+            "still below 1 / (10 x the number of units), or train with more noise"
+        )
+    found = []
+    spent = guarantee.epsilon_composed
+    if spent > terms.epsilon:
+        found.append(
+            Refusal(
+                "epsilon",
+                f"Composed over all runs on a patient, eps is {spent:.4g} at delta {guarantee.delta:.3g}, "
+                f"above the {terms.epsilon:.4g} that the site had set.",
+                "release a run with more noise or fewer steps, on patients whom fewer runs have used; or "
+                "raise release.epsilon if what the patients agreed to covers it",
+            )
+        )
+    for delta, units, key, noun in _deltas(guarantee):
+        if not delta < 1 / (10 * units):
+            least = f"1 / (10 x {units:,}) = {1 / (10 * units):.3g}"
+            told = f"delta {delta:.3g} of {units:,} {noun} is not below {least}."
+            found.append(Refusal("delta", told, f"set release.{key} below that; nothing is trained again"))
+    if choice.faults:
+        remedy = "release the set that validation patients chose, or a run of a study of its own"
+        told = "Files of the study do not show that its choice looked at no training patients."
+        found.append(Refusal("selection", told, remedy, "; ".join(choice.faults)))
+    return found
+
+
+def require_allowed(refusals: Sequence[Refusal], *, name: str, override: str | None) -> None:
+    """Raise PrivacyError with every refusal and its remedy, unless a written reason outweighs them."""
+    if not refusals:
+        if override:
+            log.info("%s: nothing is refused, so release.override stays out of the bundle", name)
+        return
+    told = " ".join(map(str, refusals))
+    if not override:
+        raise PrivacyError(
+            f"{name} is not released: {told} Or answer for it: write your reason into release.override, "
+            "which leaves with the data for everyone to read"
+        )
+    log.warning("%s is released AGAINST the rules: %s The written reason: %s", name, told, override)
+
+
+def _deltas(guarantee: Guarantee) -> list[tuple[float, int, str, str]]:
+    """Return every delta that is stated, of how many units, its key under `release`, and the units' name."""
+    cohort = guarantee.cohort
+    stated = [(guarantee.patient_delta, cohort.patients, "patient_delta", "patients")]
+    if guarantee.unit == "patch":
+        stated.insert(0, (guarantee.delta, cohort.patches, "delta", "patches"))
+    return stated

@@ -1,0 +1,146 @@
+"""The search of a finished archive for what must not leave: nothing is released unless it finds nothing.
+
+It looks at every file by itself: its name, its content and all that its format may carry beside the pixels.
+It trusts nothing that wrote the archive, and knows which files a release has; every other one is a finding.
+"""
+
+import logging
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privessel.errors import PrivacyError
+from privessel.patches import Patches
+from privessel.release.contents import Contents, take_apart
+from privessel.release.copies import find_copies
+from privessel.release.traces import Forbidden, Traces
+
+log = logging.getLogger(__name__)
+
+KNOWN = re.compile(
+    r"README\.md|PRIVACY\.md|LICENSE|MANIFEST\.sha256|privacy\.json|croissant\.json|verify\.py"
+    r"|data/pairs\.npz|data/png/(?:pairs\.csv|(?:image|label)-\d{5}\.png)"
+    r"|data/nnunet/Dataset\d{3}_[A-Za-z0-9_-]+/"
+    r"(?:dataset\.json|imagesTr/case_\d{5}_0000\.png|labelsTr/case_\d{5}\.png)"
+    r"|model/generator\.pt"
+)
+SHOWN = 20  # findings named in an error
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """Something in a file of an archive that must not leave."""
+
+    file: str
+    kind: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.kind} ({self.what})"
+
+
+def scan(archive: Path, *, forbidden: Forbidden, real: Iterable[Patches], size: int) -> list[Finding]:
+    """Return all that is wrong with a .tar.gz, in order; none if it may leave.
+
+    `real` are patches of patients, of `size` pixels a side: their images and labels are looked for.
+    """
+    traces, found, pixels = Traces(forbidden), [], _Pixels(size)
+    found += [Finding(archive.name, "gzip header", odd) for odd in _odd_gzip(archive)]
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            inside = member.name.partition("/")[2]
+            found += [Finding(member.name, "tar header", odd) for odd in _odd_member(member)]
+            found += [Finding(member.name, *trace) for trace in traces.find(member.name, prose=False)]
+            if not member.isfile():
+                continue
+            if not KNOWN.fullmatch(inside):
+                found.append(Finding(member.name, "unknown file", "a release has no such file"))
+            contents = take_apart(member.name, tar.extractfile(member).read())
+            found += [Finding(member.name, "odd content", odd) for odd in contents.odd]
+            found += [Finding(member.name, *trace) for trace in _traces(contents, traces)]
+            found += [odd for array in contents.arrays for odd in pixels.add(member.name, array)]
+    found += pixels.compare(real)
+    return sorted(set(found))
+
+
+def require_clean(findings: Sequence[Finding], *, name: str) -> None:
+    """Raise PrivacyError with what was found; no reason outweighs it."""
+    if findings:
+        more = f"; and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
+        raise PrivacyError(
+            f"{name} was not released; its archive holds what must not leave: "
+            f"{'; '.join(map(str, findings[:SHOWN]))}{more}. Remedy: take it out of the config's `release` "
+            "if it is there. A copy of a patient's patch means that this generator must not be released at "
+            "all; anything else is a defect of privessel"
+        )
+    log.info("%s: nothing in the archive that must not leave", name)
+
+
+def _traces(contents: Contents, traces: Traces) -> set[tuple[str, str]]:
+    found = {trace for raw in contents.raw for trace in traces.find_keys(raw)}
+    for texts, prose in ((contents.prose, True), (contents.metadata, False)):
+        found |= {trace for text in texts for trace in traces.find(text, prose=prose)}
+    return found
+
+
+class _Pixels:
+    """The images and labels of an archive, each once, and the files that they are in."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._images: dict[bytes, tuple[NDArray, str]] = {}
+        self._labels: dict[bytes, tuple[NDArray, str]] = {}
+
+    def add(self, file: str, array: NDArray) -> Iterator[Finding]:
+        """Take the images (n, s, s) of a file; a finding where they are of a size that a release has not."""
+        if array.shape[1:] != (self._size, self._size):
+            yield Finding(file, "odd size", f"{array.shape[1:]}, not {self._size} x {self._size} pixels")
+            return
+        for number, image in enumerate(array):
+            place = file if len(array) == 1 else f"{file}, number {number}"
+            high = image > image.min()
+            # What has two values is a label, whichever they are.
+            label = bool((image[high] == image.max()).all())
+            kept, pixels = (self._labels, high) if label else (self._images, image)
+            kept.setdefault(sha256(pixels.tobytes()).digest(), (pixels, place))
+
+    def compare(self, real: Iterable[Patches]) -> list[Finding]:
+        """Return every copy of a real image or label."""
+        images, labels = (
+            np.stack([pixels for pixels, _ in kept.values()])
+            if kept
+            else np.empty((0, self._size, self._size))
+            for kept in (self._images, self._labels)
+        )
+        copied, outlined = find_copies(images, labels, real)
+        places = [[place for _, place in kept.values()] for kept in (self._images, self._labels)]
+        found = [Finding(places[0][number], "real patch", "a copy of a patient's image") for number in copied]
+        return found + [
+            Finding(places[1][number], "real label", "a copy of a patient's label") for number in outlined
+        ]
+
+
+def _odd_gzip(archive: Path) -> Iterator[str]:
+    with archive.open("rb") as file:
+        header = file.read(10)
+    if header[3]:
+        yield "a file name or comment"
+    if any(header[4:8]):
+        yield "a time"
+
+
+def _odd_member(member: tarfile.TarInfo) -> Iterator[str]:
+    if not (member.isfile() or member.isdir()):
+        yield "no plain file"
+    if member.mtime:
+        yield "a time"
+    if member.uid or member.gid or member.uname or member.gname:
+        yield f"an owner ({member.uname or member.uid})"
+    if member.pax_headers:
+        yield f"further headers ({', '.join(member.pax_headers)})"

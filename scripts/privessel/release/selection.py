@@ -1,0 +1,85 @@
+"""What chose the set that is released, as far as a study's files show it.
+
+A choice that looked at training patients is covered by no eps (`PRIVACY.md`, rule 5). Nobody can see into a
+chooser's head, so a choice must be one that needed no look at them: the only private set there was, or the
+one that the validation patients ranked first.
+"""
+
+import csv
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from privessel.atomic import read_json, read_text, reading
+
+# What a private run's history.csv may show: what follows from its noisy gradients, and from other patients.
+SHOWN = {
+    "epoch", "critic_steps", "epsilon", "score_fake", "score_validation", "norm_generator", "norm_critic"
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How many private sets there were, what chose among them, and what speaks against that choice."""
+
+    candidates: int
+    told: str
+    faults: tuple[str, ...]
+
+
+def find_choice(
+    pairs: str, *, results: Path, history: Path, cohort: str, train_patients: Collection[str]
+) -> Choice:
+    """Return what chose `pairs` ({arch}/{level}/run-{n}/epoch-{e}) among the private sets in `results`.
+
+    `history` is its run's history.csv, `train_patients` are the ids of `cohort` that it was trained on.
+    """
+    candidates = sorted({pairs, *_private_sets(results)})
+    faults = _shown_of_training(history) + _scored_on_training(candidates, results, cohort, train_patients)
+    if len(candidates) == 1:
+        return Choice(1, "It was the only private set of its study; nothing was chosen.", tuple(faults))
+    told = f"The validation patients chose it among the study's {len(candidates)} private sets."
+    scores = {one: _validation_score(one, results) for one in candidates}
+    unknown = [one for one in candidates if scores[one] is None]
+    if unknown:
+        faults.append(
+            f"there are {len(candidates)} private sets, and no validation result of {', '.join(unknown)}"
+        )
+    elif max(scores.values()) > scores[pairs]:
+        best = max(candidates, key=lambda one: scores[one])
+        faults.append(f"there are {len(candidates)} private sets, and validation patients chose {best}")
+    else:
+        return Choice(len(candidates), told, tuple(faults))
+    told = f"It is one of the study's {len(candidates)} private sets; no file shows what chose it."
+    return Choice(len(candidates), told, tuple(faults))
+
+
+def _private_sets(results: Path) -> list[str]:
+    found = (
+        path.relative_to(results / "synthetic") for path in results.glob("synthetic/*/*/run-*/epoch-*.npz")
+    )
+    return [path.with_suffix("").as_posix() for path in found if path.parts[1] != "inf"]
+
+
+def _shown_of_training(history: Path) -> list[str]:
+    with reading(history):
+        columns = next(csv.reader(read_text(history).splitlines()))
+    more = sorted(set(columns) - SHOWN)
+    return [f"{history} shows {', '.join(more)} of training patients"] if more else []
+
+
+def _scored_on_training(
+    candidates: Collection[str], results: Path, cohort: str, train_patients: Collection[str]
+) -> list[str]:
+    scored = [
+        path
+        for one in candidates
+        for path in sorted((results / "metrics" / one).glob(f"*/{cohort}/*.csv"))
+        if path.stem in train_patients
+    ]
+    return [f"{scored[0]} is a score on a training patient ({len(scored)} such files)"] if scored else []
+
+
+def _validation_score(pairs: str, results: Path) -> float | None:
+    path = results / "selection" / f"{pairs}.json"
+    return read_json(path, keys=["validation_dsc"])["validation_dsc"] if path.exists() else None

@@ -1,0 +1,214 @@
+"""What a release says about privacy: numbers for programs (privacy.json), words for people (PRIVACY.md)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from privessel.release.guarantee import Guarantee
+from privessel.release.refusals import Refusal
+from privessel.release.selection import Choice
+from privessel.release.terms import Terms
+
+FORMAT = "privessel release 1"
+SAMPLER = "poisson, a fresh sample every critic step"
+# Tiers of Ponomareva et al. 2023, How to DP-fy ML, J. Artif. Intell. Res. 77, section 5.2.
+TIERS = {1.0: "a strong guarantee", 10.0: "a usual one for trained networks, and no strong one"}
+NOT_COVERED = (
+    "Patients whose scans chose or judged models (validation and test patients): no model learned from "
+    "them, but settings were compared on them.",
+    "Settings that people tuned while they looked at patients of the site.",
+    "The numbers of patients, patches and steps, the expected batch and the noise: they count as public.",
+    "Floating point: the noise is drawn in 64 bits and rounded to 32; the theory has real numbers.",
+    "What others publish about the same patients, and whatever the site releases of them later: both add up.",
+    "Look-alikes: the data may show anatomy that is common to many people. That is no statement about one.",
+)
+
+
+def summarise_numbers(
+    guarantee: Guarantee, *, choice: Choice, terms: Terms, outweighed: Sequence[Refusal]
+) -> dict:
+    """Return privacy.json: all that a program needs to compute eps again, and nothing that names anybody."""
+    patient = guarantee.patient["epsilon"]
+    return {
+        "format": FORMAT,
+        "protects": not guarantee.public_key,
+        "public_key": guarantee.public_key,
+        "unit": guarantee.unit,
+        "neighbours": f"one {guarantee.unit} more or less",
+        "patients": guarantee.cohort.patients,
+        "patches": guarantee.cohort.patches,
+        "patches_per_patient": guarantee.cohort.patches_per_patient,
+        "sampler": SAMPLER,
+        "clipping_norm": guarantee.clipping_norm,
+        "run": asdict(guarantee.run),
+        "composed": [asdict(charge) for charge in guarantee.composed],
+        "delta": guarantee.delta,
+        "epsilon": guarantee.epsilon,
+        "epsilon_composed": guarantee.epsilon_composed,
+        "epsilon_limit": terms.epsilon,
+        "patient": {
+            "delta": guarantee.patient_delta,
+            "epsilon": patient if math.isfinite(patient) else None,
+            "method": guarantee.patient["method"],
+            "sentence": guarantee.patient["sentence"],
+        },
+        "accountant": {"method": "privacy loss distributions", "versions": dict(guarantee.versions)},
+        "choice": {"private_sets": choice.candidates, "told": choice.told},
+        "override": _override(terms, outweighed),
+        "not_covered": list(NOT_COVERED),
+    }
+
+
+def write_statement(numbers: Mapping, *, terms: Terms) -> str:
+    """Return PRIVACY.md, for readers who answer for data protection and need no formula."""
+    parts = [
+        f"# What the data set {terms.name} tells about patients",
+        "For whoever answers for data protection. The same in numbers: `privacy.json`. To check them: "
+        "`python verify.py`, which needs Python and the package dp-accounting.",
+        *warn(numbers),
+        "## In short",
+        _short(numbers),
+        "## What the numbers mean",
+        *_meaning(numbers),
+        "## How it was made",
+        *_mechanism(numbers),
+        "## What chose this set",
+        numbers["choice"]["told"],
+        "## What is not covered",
+        "\n".join(f"- {line}" for line in numbers["not_covered"]),
+        "## What you can check, and what you must take on trust",
+        "`verify.py` checks that no file was changed, and computes eps again from the mechanisms in "
+        "`privacy.json`. That these mechanisms are all that were run on the patients, and that they were "
+        "run as described, is in the site's ledger, which stays there with its secret.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def warn(numbers: Mapping) -> list[str]:
+    """Return what must be read before anything else; nothing for a release that keeps all rules."""
+    found = []
+    if numbers["public_key"]:
+        found.append(
+            "**This data set protects nobody.** Its noise comes from a published seed, so anyone can draw "
+            "the same noise and take it off. That is right for simulated or public scans, which it was "
+            "made from, and for nothing else. Every eps here is in name only: what the same mechanism "
+            "would be worth with a secret."
+        )
+    if numbers["override"]:
+        refused = "\n".join(f"- {line}" for line in numbers["override"]["refused"])
+        found.append(
+            "**The rules of privessel refuse this release.** Its site released it all the "
+            f"same.\n\n{refused}\n\nThe site's reason: {numbers['override']['reason']}"
+        )
+    return found
+
+
+def name_of_eps(numbers: Mapping) -> str:
+    """Say what an eps of the release is worth: valid, or in name only."""
+    return "eps in name only" if numbers["public_key"] else "valid eps"
+
+
+def odds(epsilon: float) -> str:
+    """Say by how much eps lets the odds change, as a factor.
+
+    >>> odds(1.0), odds(9.07)
+    ('2.7', '8,700')
+    """
+    factor = math.exp(min(epsilon, 300.0))
+    if factor >= 1e6:
+        return f"10^{math.floor(math.log10(factor))}"
+    return f"{float(f'{factor:.2g}'):,.{0 if factor >= 10 else 1}f}"
+
+
+def _short(numbers: Mapping) -> str:
+    unit, patient = numbers["unit"], numbers["patient"]
+    lines = [
+        ("whom the guarantee hides", f"one {unit} of {_units(numbers):,}"),
+        (f"{name_of_eps(numbers)} of the run that made the data", f"{numbers['epsilon']:.3g}"),
+        (
+            f"{name_of_eps(numbers)} of all private runs on one patient ({len(numbers['composed'])})",
+            f"{numbers['epsilon_composed']:.3g}",
+        ),
+        ("delta", f"{numbers['delta']:.3g}, 1 in {1 / numbers['delta']:,.0f}"),
+        (
+            "the noise",
+            "from a published seed" if numbers["public_key"] else "from a secret that stays at the site",
+        ),
+    ]
+    if unit == "patch":
+        lines.insert(4, ("for a whole patient, by that run", _of_patient(patient)))
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in lines)])
+
+
+def _meaning(numbers: Mapping) -> list[str]:
+    unit, spent = numbers["unit"], numbers["epsilon_composed"]
+    tier = next(
+        (told for most, told in TIERS.items() if spent <= most), "too large to promise much by itself"
+    )
+    sure = 1 / (1 + math.exp(-spent))
+    secret = "If the noise were secret: " if numbers["public_key"] else ""
+    change = (
+        f"{secret}**eps** bounds what these data, and everything else that the site computed with the same "
+        f"method, can tell about one {unit}. Whoever has them, whatever else they know, may find the odds "
+        f"that a given {unit} was used changed by at most a factor of {odds(spent)}. Who held it for even "
+        f"odds before may be {_percent(sure)} sure afterwards, in the worst case. It is a bound, not what "
+        f"is expected. An eps of {spent:.3g} is {tier} (Ponomareva et al. 2023)."
+    )
+    chance = f"**delta** is the chance that this bound fails: 1 in {1 / numbers['delta']:,.0f}."
+    if unit == "patient":
+        whole = "**A whole patient** is what is hidden: the bound is about everything that one patient gave."
+    else:
+        whole = (
+            f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and is protected less "
+            f"than one patch. {numbers['patient']['sentence']}"
+        )
+        if len(numbers["composed"]) > 1:
+            whole += " That counts the run that made these data alone; with the others it is more."
+    return [change, chance, whole]
+
+
+def _mechanism(numbers: Mapping) -> list[str]:
+    unit = numbers["unit"]
+    how = (
+        "A generator of images was trained against a critic. Only the critic saw patients. In each of its "
+        f"steps it took a fresh random sample ({numbers['sampler'].split(',')[0].title()} sampling: every "
+        f"{unit} by a coin of its own), bounded what each {unit} could change (norm at most C = "
+        f"{numbers['clipping_norm']:g}), and added normal noise of the noise multiplier times C to the sum. "
+        "The generator learned from the critic alone, and these data were drawn from the generator. Every "
+        "critic step is charged once."
+    )
+    rows = ["| noise multiplier | sampling rate | charged steps |", "|---|---|---|"]
+    rows += [
+        f"| {c['noise_multiplier']:.6g} | {c['sampling_rate']:.6g} | {c['steps']:,} |"
+        for c in numbers["composed"]
+    ]
+    versions = ", ".join(f"{name} {number}" for name, number in numbers["accountant"]["versions"].items())
+    return [
+        how,
+        "All private runs on the patient whose eps is largest, the run of these data among them; a run "
+        "counts whether its data left or not, and with every step that was repeated:",
+        "\n".join(rows),
+        f"Accountant: {numbers['accountant']['method']}, an upper bound, for neighbours of "
+        f"{numbers['neighbours']}; {versions}.",
+    ]
+
+
+def _of_patient(patient: Mapping) -> str:
+    spent = patient["epsilon"]
+    told = "no finite eps" if spent is None else f"eps {spent:,.3g}" if spent < 100 else f"eps {spent:,.0f}"
+    vacuous = "; vacuous" if "vacuous" in patient["sentence"] else ""
+    return f"{told} at delta {patient['delta']:.3g}{vacuous}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share < 0.9995 else "more than 99.9 %"
+
+
+def _units(numbers: Mapping) -> int:
+    return numbers["patients"] if numbers["unit"] == "patient" else numbers["patches"]
+
+
+def _override(terms: Terms, outweighed: Sequence[Refusal]) -> dict | None:
+    if not outweighed:
+        return None
+    return {"reason": terms.override, "refused": [f"{one.subject}: {one.told}" for one in outweighed]}

@@ -1,0 +1,78 @@
+"""What a site's release must not hold: who works there, where, on whom, and with which keys."""
+
+import getpass
+import os
+import platform
+import re
+import socket
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from privessel.privacy.keys import load_master, public_key, run_key
+from privessel.privacy.site import SECRET, Site
+from privessel.release.terms import Terms
+from privessel.release.traces import Forbidden, ordinary_words
+from privessel.seeds import derive
+
+
+def list_forbidden(
+    *,
+    patients: Mapping[str, Collection[str]],
+    voxels: Mapping[str, str],
+    paths: Iterable[Path],
+    seed: int,
+    pairs: str,
+    site: Site | None,
+    terms: Terms,
+) -> Forbidden:
+    """Return what the release of `pairs` ({arch}/{level}/run-{n}/epoch-{e}) must not hold.
+
+    patients: ids by cohort; voxels: the digest of each training patient's scan, by id; paths: folders of
+    scans, results and the like; site: None for a public cohort. Names that the terms write out may leave.
+    """
+    arch, level, run, epoch = pairs.split("/")
+    run, epoch = run.removeprefix("run-"), epoch.removeprefix("epoch-")
+    said = set(re.findall(r"[\w.-]+", " ".join([terms.name, terms.description, *terms.creators])))
+    master = load_master(site.state / SECRET) if site else None
+    accounts = site.accounts() if site else []
+    digests = {
+        *voxels.values(),
+        *(part for pair in (site.digests(voxels).values() if site else []) for part in pair),
+    }
+    for account in accounts:
+        digests |= {
+            account.run.identity,
+            account.head.mac,
+            *(part for pair in account.run.patients for part in pair),
+        }
+    keys = [public_key(seed=seed, name=f"{arch}/{level}/run-{run}")]
+    if master:
+        keys += [master.secret, master.derive("ledger"), master.derive("patients")]
+        keys += [
+            run_key(master, identity=account.run.identity, attempt=attempt)
+            for account in accounts
+            for attempt in range(len(account.attempts))
+        ]
+    places = [Path.cwd(), Path.home(), *([site.state] if site else []), *paths]
+    return Forbidden(
+        patients={one for ids in patients.values() for one in ids},
+        names=(_people() | _machines() | set(patients)) - said - ordinary_words(),
+        # A folder of one part, such as `data`, is a word like others.
+        paths={str(place) for place in places if len(place.parts) > 1},
+        digests={digest for digest in digests if digest},
+        seeds={seed, derive(seed, "synthesis", arch, level, run, epoch)},
+        keys=keys,
+    )
+
+
+def _people() -> set[str]:
+    names = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "SUDO_USER")}
+    with suppress(OSError, KeyError):  # a container's user may have no name
+        names.add(getpass.getuser())
+    return names - {""}
+
+
+def _machines() -> set[str]:
+    names = {platform.node(), socket.gethostname()}
+    return {part for name in names for part in (name, name.partition(".")[0]) if part}

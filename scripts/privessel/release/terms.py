@@ -1,0 +1,41 @@
+"""What a site says about its release: the config's `release`, and the licences it may choose from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+LICENCES = {
+    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC-BY-SA-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
+    "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0/",
+}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The words, limits and choices of a release; its description is all it says about the cohort."""
+
+    name: str
+    description: str
+    creators: tuple[str, ...]
+    licence: str  # a key of LICENCES
+    weights: bool  # whether the generator leaves too
+    epsilon: float  # the most that a patient's composed eps may be, at `delta`
+    delta: float  # of a patch
+    patient_delta: float  # of a patient
+    override: str | None  # why a refusal that may be outweighed is; it leaves with the data
+
+    @classmethod
+    def described(cls, release: Mapping) -> "Terms":
+        """Return the terms of a config's `release`."""
+        given = {field.name: release[field.name] for field in fields(cls)}
+        return cls(**given | {"creators": tuple(release["creators"])})
+
+    @property
+    def licence_url(self) -> str:
+        """Where the licence can be read."""
+        return LICENCES[self.licence]
+
+    def unit_delta(self, unit: str) -> float:
+        """Return the delta of the privacy unit, patch or patient."""
+        return self.patient_delta if unit == "patient" else self.delta

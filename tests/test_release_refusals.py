@@ -1,0 +1,254 @@
+"""The release: what it is worth, what is refused, and what a written reason outweighs."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from tiny_release import (
+    ALONE,
+    PAIRS,
+    TERMS,
+    VOXELS,
+    charge,
+    guarantee_of,
+    make_site,
+    record_of,
+    scaled,
+    textures,
+    verified,
+    vessels,
+)
+
+from privessel.errors import PrivacyError
+from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.release import bundle
+from privessel.release.refusals import find_refusals, require_allowed, require_protected
+from privessel.release.selection import Choice, find_choice
+from privessel.release.statement import summarise_numbers
+
+
+@pytest.fixture
+def site(tmp_path):
+    return make_site(tmp_path)
+
+
+# --- What it is worth ---------------------------------------------------------------------------------------
+
+
+def test_every_run_on_a_patient_counts_also_of_other_studies_and_under_another_id(site):
+    record = charge(site)
+    alone = guarantee_of(record, site)
+    assert alone.composed == (Charge(1.0, 0.2, 20),)
+    assert alone.epsilon == alone.epsilon_composed == composed_epsilon(alone.composed, delta=1e-4)
+    charge(site, number=1, identity="e" * 64, patients={"known otherwise": VOXELS["P0042"]}, steps=7)
+    charge(site, number=3, patients={"somebody else": "d4" * 32})
+    found = guarantee_of(record, site)
+    assert found.composed == (Charge(1.0, 0.2, 7), Charge(1.0, 0.2, 20))
+    assert found.epsilon == alone.epsilon
+    assert found.epsilon_composed == composed_epsilon([Charge(1.0, 0.2, 27)], delta=1e-4) > alone.epsilon
+
+
+def test_a_run_costs_all_its_steps_whichever_epoch_leaves(site):
+    record = charge(site, steps=20, planned=20)
+    assert guarantee_of(record, site).run.steps == 20
+
+
+def test_patients_as_the_unit_have_their_own_delta_and_no_second_statement(site):
+    found = guarantee_of(charge(site, unit="patient"), site)
+    assert (found.unit, found.delta) == ("patient", TERMS.patient_delta)
+    numbers = summarise_numbers(found, choice=ALONE, terms=TERMS, outweighed=[])
+    assert numbers["patient"]["epsilon"] == numbers["epsilon"]
+
+
+# --- What is refused ----------------------------------------------------------------------------------------
+
+
+def test_a_run_without_noise_is_refused():
+    with pytest.raises(PrivacyError, match=r"without noise.*Remedy: set release\.pairs"):
+        require_protected(record_of(level="inf", noise_multiplier=None, public_key=True), public=True)
+
+
+def test_noise_from_a_published_seed_is_refused_on_patients_and_on_nobody_else():
+    with pytest.raises(PrivacyError, match=r"clinic came from a published seed.*Remedy"):
+        require_protected(record_of(public_key=True), public=False)
+    require_protected(record_of(public_key=True), public=True)
+    require_protected(record_of(), public=False)
+
+
+def test_a_run_without_a_ledger_is_refused(site):
+    record = charge(site)
+    with pytest.raises(PrivacyError, match=r"names no ledger.*Remedy"):
+        guarantee_of(record_of(), site)
+    (site.state / f"{'1' * 64}.ledger").unlink()
+    with pytest.raises(PrivacyError, match="missing: charges were removed"):
+        guarantee_of(record, site)
+    (site.state / "runs.register").unlink()
+    with pytest.raises(PrivacyError, match=r"has no ledger of it.*Remedy: restore"):
+        guarantee_of(record, site)
+
+
+def test_a_run_whose_ledger_stops_before_its_end_is_refused(site):
+    with pytest.raises(PrivacyError, match=r"incomplete, 19 of 20 steps.*Remedy"):
+        guarantee_of(charge(site, steps=19), site)
+
+
+def test_an_edited_ledger_is_refused(site):
+    record = charge(site)
+    path = site.state / f"{'1' * 64}.ledger"
+    path.write_text(path.read_text().replace('"last": 20', '"last": 21'))
+    with pytest.raises(PrivacyError, match=r"was edited.*Restore"):
+        guarantee_of(record, site)
+
+
+def test_a_ledger_that_was_cut_back_is_refused(site):
+    record = charge(site)
+    path = site.state / f"{'1' * 64}.ledger"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    with pytest.raises(PrivacyError, match="charges were removed"):
+        guarantee_of(record, site)
+
+
+@pytest.mark.parametrize("change", [{"noise_multiplier": 3.0}, {"sampling_rate": 0.01}, {"unit": "patient"}])
+def test_a_privacy_json_that_says_other_than_its_ledger_is_refused(site, change):
+    with pytest.raises(PrivacyError, match=r"was edited, or is of another run.*Remedy"):
+        guarantee_of(charge(site) | change, site)
+
+
+def test_a_run_on_other_patients_than_the_study_has_is_refused(site):
+    with pytest.raises(PrivacyError, match=r"does not name the study's training patients.*Remedy"):
+        guarantee_of(charge(site), site, voxels={"somebody": "d4" * 32})
+
+
+def test_patients_of_runs_with_two_privacy_units_are_refused(site):
+    record = charge(site)
+    charge(site, number=2, unit="patient")
+    with pytest.raises(PrivacyError, match=r"no one eps follows.*Remedy"):
+        guarantee_of(record, site)
+
+
+def test_a_patient_who_was_in_no_run_of_the_release_is_refused_also_beside_others(site):
+    with pytest.raises(PrivacyError, match="does not name the study's training patients"):
+        guarantee_of(charge(site), site, voxels=VOXELS | {"later": "d4" * 32})
+
+
+def test_eps_above_the_limit_is_refused_by_what_is_composed_and_not_by_the_run_alone(site):
+    record = charge(site)
+    alone = guarantee_of(record, site)
+    terms = replace(TERMS, epsilon=alone.epsilon * 1.01)
+    assert not find_refusals(alone, terms=terms, choice=ALONE)
+    charge(site, number=2)
+    refusals = find_refusals(guarantee_of(record, site), terms=terms, choice=ALONE)
+    assert [one.subject for one in refusals] == ["epsilon"]
+    with pytest.raises(PrivacyError, match=r"Composed over all runs.*Remedy: release a run with more noise"):
+        require_allowed(refusals, name="vessels", override=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"delta": 1 / 800}, r"delta 0\.00125 of 80 patches is not below"),
+        ({"patient_delta": 0.05}, r"delta 0\.05 of 2 patients is not below"),
+    ],
+)
+def test_a_delta_of_a_tenth_of_a_unit_is_refused_and_just_below_it_is_not(site, change, told):
+    record = charge(site)
+    terms = replace(TERMS, **change)
+    refusals = find_refusals(guarantee_of(record, site, terms=terms), terms=terms, choice=ALONE)
+    with pytest.raises(PrivacyError, match=rf"{told}.*Remedy: set release\.{next(iter(change))}"):
+        require_allowed(refusals, name="vessels", override=None)
+    terms = replace(TERMS, **{name: 0.999 * value for name, value in change.items()})
+    assert not find_refusals(guarantee_of(record, site, terms=terms), terms=terms, choice=ALONE)
+
+
+def test_a_delta_that_lets_a_unit_be_published_whole_is_never_allowed(site):
+    terms = replace(TERMS, delta=1 / 79, override="We have thought about it for long.")
+    with pytest.raises(PrivacyError, match="published whole"):
+        find_refusals(guarantee_of(charge(site), site, terms=terms), terms=terms, choice=ALONE)
+
+
+def test_an_eps_that_cannot_be_computed_is_never_allowed(site):
+    guarantee = replace(guarantee_of(charge(site), site), epsilon_composed=math.inf)
+    with pytest.raises(PrivacyError, match=r"no finite eps.*Remedy: set release\.delta higher"):
+        find_refusals(guarantee, terms=replace(TERMS, override="We trust it all the same."), choice=ALONE)
+
+
+def test_a_written_reason_outweighs_a_judgement_and_leaves_with_the_data(site, tmp_path, caplog):
+    terms = replace(TERMS, epsilon=1.0, override="The ethics board agreed to eps 10 in its letter.")
+    guarantee = guarantee_of(charge(site), site, terms=terms)
+    refusals = find_refusals(guarantee, terms=terms, choice=Choice(3, "No file shows it.", ("fault of 001",)))
+    assert [one.subject for one in refusals] == ["epsilon", "selection"]
+    require_allowed(refusals, name="vessels", override=terms.override)
+    assert "AGAINST the rules" in caplog.text
+    numbers = summarise_numbers(guarantee, choice=ALONE, terms=terms, outweighed=refusals)
+    bundle.write_files(
+        tmp_path, scaled(textures(1, seed=3)), vessels(1, seed=4),
+        numbers=numbers, terms=terms, arch="wgan", generator=None,
+    )  # fmt: skip
+    for name in ("README.md", "PRIVACY.md", "privacy.json"):
+        assert terms.override in (tmp_path / name).read_text()
+        assert "fault of 001" not in (tmp_path / name).read_text()
+    told = verified(tmp_path)
+    assert told.returncode == 0
+    assert "RELEASED AGAINST THE RULES: The ethics board" in told.stdout
+
+
+def test_a_reason_that_outweighs_nothing_stays_out(site):
+    terms = replace(TERMS, override="Somebody has left this here.")
+    guarantee = guarantee_of(charge(site), site, terms=terms)
+    assert summarise_numbers(guarantee, choice=ALONE, terms=terms, outweighed=[])["override"] is None
+
+
+# --- What chose it ------------------------------------------------------------------------------------------
+
+
+def study(tmp_path, scores):
+    """A study's results with a synthetic set per name, and a validation score where there is one."""
+    history = tmp_path / "history.csv"
+    history.write_text("epoch,critic_steps,epsilon\n1,10,2.0\n")
+    for name, score in scores.items():
+        path = tmp_path / "synthetic" / f"{name}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        if score is not None:
+            path = tmp_path / "selection" / f"{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"setting": "lr", "validation_dsc": score}))
+    return {"results": tmp_path, "history": history, "cohort": "clinic", "train_patients": VOXELS}
+
+
+OTHER = PAIRS.replace("run-1", "run-2")
+
+
+@pytest.mark.parametrize(
+    ("scores", "fault"),
+    [
+        ({PAIRS: None}, None),
+        ({PAIRS: None, PAIRS.replace("noise-1", "inf"): None}, None),  # what has no noise is no candidate
+        ({PAIRS: 0.5, OTHER: 0.4}, None),
+        ({PAIRS: 0.5, OTHER: 0.6}, f"validation patients chose {OTHER}"),
+        ({PAIRS: 0.5, OTHER: None}, f"no validation result of {OTHER}"),
+    ],
+)
+def test_a_choice_is_what_validation_patients_ranked_first_or_none(tmp_path, scores, fault):
+    found = find_choice(PAIRS, **study(tmp_path, scores))
+    assert bool(found.faults) == bool(fault)
+    assert (fault or "") in " ".join(found.faults)
+    assert found.candidates == sum("inf" not in name for name in scores)
+
+
+def test_a_score_on_a_training_patient_speaks_against_the_choice(tmp_path):
+    given = study(tmp_path, {PAIRS: None})
+    for patient in ("v9", "001"):
+        assert not find_choice(PAIRS, **given).faults
+        path = tmp_path / "metrics" / PAIRS / "lr" / "clinic" / f"{patient}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert "001.csv is a score on a training patient" in find_choice(PAIRS, **given).faults[0]
+
+
+def test_a_history_that_shows_training_patients_speaks_against_the_choice(tmp_path):
+    given = study(tmp_path, {PAIRS: None})
+    given["history"].write_text("epoch,critic_steps,loss_critic\n1,10,0.5\n")
+    assert "shows loss_critic of training patients" in find_choice(PAIRS, **given).faults[0]

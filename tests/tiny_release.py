@@ -1,0 +1,150 @@
+"""A small site and its release: what the tests of the release share."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from privessel import checkpoint
+from privessel.gans import GanShape, Generator
+from privessel.patches import Patches
+from privessel.privacy.account import Point, Run
+from privessel.privacy.keys import load_master
+from privessel.privacy.ledger import open_ledger
+from privessel.privacy.site import Site
+from privessel.release import bundle
+from privessel.release.guarantee import Cohort, state_guarantee
+from privessel.release.scanner import scan
+from privessel.release.selection import Choice
+from privessel.release.statement import summarise_numbers
+from privessel.release.terms import Terms
+from privessel.release.traces import Forbidden
+
+SIZE, PAIRS = 24, "wgan/noise-1/run-1/epoch-2"
+VOXELS = {"001": "a1" * 32, "P0042": "b2" * 32}
+TERMS = Terms(
+    name="vessels",
+    description="Adults with a suspected stroke.",
+    creators=("A Hospital",),
+    licence="CC-BY-4.0",
+    weights=True,
+    epsilon=20.0,
+    delta=1e-4,
+    patient_delta=1e-2,
+    override=None,
+)
+COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40)
+ALONE = Choice(1, "It was the only private set of its study; nothing was chosen.", ())
+SHAPE = {
+    "patch": SIZE, "latent": 4, "generator_width": 2, "critic_width": 2, "generator_norm": "batch",
+    "critic_norm": "none", "upsampling": "nearest", "noise_map": False,
+}  # fmt: skip
+
+
+def make_site(folder):
+    found = Site(folder / "secure" / "state", epsilon=50.0, delta=1e-4)
+    found.found()
+    return found
+
+
+def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXELS, identity=None):
+    """Charge a run of the site; return what its privacy.json says."""
+    run = Run(
+        identity=identity or str(number) * 64, cohort="clinic", architecture="wgan", level="noise-1",
+        run=number, unit=unit, noise_multiplier=1.0, sampling_rate=0.2, steps=planned,
+        patients=tuple(site.digests(patients).values()),
+    )  # fmt: skip
+    master = load_master(site.state / "master.key")
+    opened = open_ledger(
+        site.state, master=master, run=run, point=Point(), machine="here", silent_minutes=0.01
+    )
+    with opened as ledger:
+        ledger.charge(0, steps)
+        stood = {"identity": run.identity, "attempts": 1} | ledger.head
+    return record_of(unit=unit, run=number) | {"ledger": stood}
+
+
+def record_of(**changes):
+    given = {
+        "arch": "wgan", "level": "noise-1", "run": 1, "cohort": "clinic", "noise_multiplier": 1.0,
+        "unit": "patch", "sampling_rate": 0.2, "clipping_norm": 1.0, "public_key": False,
+    }  # fmt: skip
+    return given | changes
+
+
+def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS):
+    return state_guarantee(record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms)
+
+
+def public_numbers(terms=TERMS):
+    given = guarantee_of(record_of(public_key=True), None, cohort=replace(COHORT, public=True))
+    return summarise_numbers(given, choice=ALONE, terms=terms, outweighed=[])
+
+
+def textures(n, *, seed):
+    """Smooth random images (n, s, s), float32, as unlike each other as scans of two places."""
+    rough = np.random.default_rng(seed).normal(size=(n, SIZE + 4, SIZE + 4))
+    windows = np.lib.stride_tricks.sliding_window_view(rough, (5, 5), axis=(1, 2))
+    return (100 + 40 * windows.mean((-1, -2))).astype(np.float32)
+
+
+def vessels(n, *, seed):
+    return textures(n, seed=seed) > 103
+
+
+REAL = Patches(
+    image=textures(6, seed=1), label=vessels(6, seed=2), centre=np.zeros((6, 3), int),
+    patient_index=np.zeros(6, int), patients=("001",), seeds=(1,),
+)  # fmt: skip
+
+
+def scaled(images):
+    low, high = (part(images, axis=(1, 2), keepdims=True) for part in (np.min, np.max))
+    return np.rint(255 * (images - low) / (high - low)).astype(np.uint8)
+
+
+def make_generator(folder):
+    torch.manual_seed(0)
+    path = folder / "generator-epoch-2.pt"
+    weights = Generator(GanShape(**SHAPE)).state_dict()
+    checkpoint.save(path, {"shape": SHAPE, "epoch": 2, "weights": dict(weights)})
+    return path
+
+
+def make_release(folder, generator):
+    """Write a release that is as it should be."""
+    folder.mkdir()
+    bundle.write_files(
+        folder, scaled(textures(5, seed=3)), vessels(5, seed=4),
+        numbers=public_numbers(), terms=TERMS, arch="wgan", generator=generator,
+    )  # fmt: skip
+    return folder
+
+
+KEY = bytes(range(100, 132))
+FORBIDDEN = Forbidden(
+    patients=["001", "P0042"], names=["jdoe", "ward7"], paths=["results/clinic"], digests=["c3" * 32],
+    seeds=[2022, 6_200_300_400_500_600_700], keys=[KEY],
+)  # fmt: skip
+
+
+def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
+    archive = tmp_path / "packed.tar.gz"
+    bundle.pack(folder, archive)
+    return scan(archive, forbidden=forbidden, real=[REAL], size=SIZE)
+
+
+def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS, real=REAL):
+    bundle.publish(
+        scaled(textures(5, seed=3)) if images is None else images, vessels(5, seed=4),
+        archive=archive, numbers=public_numbers(terms), terms=terms, arch="wgan", generator=generator,
+        forbidden=forbidden, real=[real],
+    )  # fmt: skip
+
+
+def verified(folder):
+    """Run the recipient's check as a recipient does: one file, from anywhere."""
+    command = [sys.executable, "-I", str(folder / "verify.py")]
+    return subprocess.run(command, cwd="/", text=True, capture_output=True, check=False, timeout=120)

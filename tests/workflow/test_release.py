@@ -1,0 +1,118 @@
+"""The target `release` on patients: the bundle as its recipient gets it, and refusals on the way."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import pytest
+from test_private_cohort import done, hospital_at, scans, secret  # noqa: F401, fixtures
+
+PAIRS = "wgan/noise-1/run-1/epoch-2"
+ARCHIVE = "results/hospital/release/gift.tar.gz"
+TERMS = {
+    "pairs": PAIRS,
+    "name": "gift",
+    "description": "Adults of one clinic.",
+    "creators": ["The Clinic"],
+    "weights": True,
+    "epsilon": 20.0,
+    "delta": 1e-3,
+}
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory, scans, secret):  # noqa: F811
+    """A hospital that has released its one private run."""
+    room = tmp_path_factory.mktemp("hospital")
+    shutil.copytree(secret, room / "state")
+    found = hospital_at(room / "study", scans, room / "state")
+    configure(found)
+    done(found.study("release"))
+    return found
+
+
+def configure(hospital, *, release=None, **changes):
+    changes["levels"] = ["inf", "noise-1"]
+    hospital.configure(release=TERMS | (release or {}), **changes)
+
+
+def refused(hospital, *words):
+    result = hospital.study("release")
+    assert result.returncode != 0, result.stdout[-3000:]
+    for word in (*words, "Remedy"):
+        assert word in result.stdout, result.stdout[-3000:]
+
+
+def test_a_release_of_patients_is_checked_by_its_recipient_and_made_again_to_the_byte(given, tmp_path):
+    configure(given)
+    before = (given.folder / ARCHIVE).read_bytes()
+    with tarfile.open(given.folder / ARCHIVE) as tar:
+        assert all(member.mtime == member.uid == 0 for member in tar)
+        tar.extractall(tmp_path, filter="data")
+    told = subprocess.run(
+        [sys.executable, "-I", tmp_path / "gift" / "verify.py"],
+        text=True,
+        capture_output=True,
+        check=False,
+        cwd="/",
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "verdict: intact, and its eps is what its mechanisms give" in told.stdout
+    numbers = json.loads((tmp_path / "gift" / "privacy.json").read_text())
+    assert numbers["protects"]
+    assert numbers["run"] == {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20}
+    assert (numbers["patches"], numbers["patients"]) == (80, 2)
+    (given.folder / ARCHIVE).unlink()
+    done(given.study("release"))
+    assert (given.folder / ARCHIVE).read_bytes() == before
+    everything = b"".join(
+        path.read_bytes() for path in sorted((tmp_path / "gift").rglob("*")) if path.is_file()
+    )
+    for word in (str(given.state), str(given.folder), str(given.scans), "a001", "hospital"):
+        assert word.encode() not in everything
+
+
+def test_a_second_call_does_nothing_until_another_run_has_been_charged(given):
+    configure(given)
+    # The first call to see the ledger that the fixture's call has begun, unless another test made it.
+    done(given.study("release"))
+    assert "Nothing to be done" in done(given.study("-n", "release"))
+    (ledger,) = given.state.glob("*.ledger")
+    other = shutil.copy(ledger, ledger.with_name("another.ledger"))
+    assert "release_bundle" in done(given.study("-n", "release"))
+    other.unlink()
+
+
+def test_what_has_no_noise_is_refused_before_any_job(given):
+    configure(given, release={"pairs": PAIRS.replace("noise-1", "inf")})
+    refused(given, "was made without noise")
+
+
+def test_a_release_says_something_of_its_cohort_or_is_refused_before_any_job(given):
+    configure(given, release={"description": " "})
+    refused(given, "needs release.description")
+
+
+def test_a_written_reason_outweighs_a_limit_and_leaves_with_the_data(given):
+    reason = "The ethics board agreed to it in writing."
+    configure(given, release={"name": "strict", "epsilon": 1.0, "override": reason})
+    assert "AGAINST the rules" in done(given.study("release"))
+    folder = given.folder / "results/hospital/release/strict"
+    assert all(reason in (folder / name).read_text() for name in ("README.md", "PRIVACY.md", "privacy.json"))
+
+
+def test_a_patient_s_id_in_the_description_does_not_get_out(given):
+    configure(given, release={"name": "loose", "description": "Scans of a001 and others."})
+    refused(given, "patient id (a001)")
+    assert not list((given.folder / "results/hospital/release").glob("*loose*"))
+
+
+def test_notes_in_the_folder_of_a_release_are_kept(given):
+    configure(given, release={"name": "noted"})
+    notes = given.folder / "results/hospital/release/noted/notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    refused(given, "is not a release as privessel made it")
+    assert notes.read_text() == "mine"
