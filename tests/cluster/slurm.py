@@ -214,16 +214,19 @@ class Slurm:
                 os.kill(self._pid(node), signal.SIGCONT)
             except (ProcessLookupError, FileNotFoundError):
                 self.start_node(node)
-            self.set_node(node, state="resume")
-        wait_until(
-            lambda: self.nodes("idle") == sorted(NODES) and not self.jobs(), seconds=60, of="an empty Slurm"
-        )
+        wait_until(self._is_empty, seconds=120, of="an empty Slurm")
         files = [*self.root.glob("slurm*.pid"), self.root / "munge/pid"]
         daemons = {os.getsid(int(file.read_text())) for file in files}  # they have helpers
         for pid, _ in self._processes():
             with suppress(ProcessLookupError):
                 if os.getsid(pid) not in daemons:
                     end(pid)
+
+    def _is_empty(self):
+        for node in self.nodes("down,drained,draining"):
+            with suppress(subprocess.CalledProcessError):  # it has come back by itself meanwhile
+                self.set_node(node, state="resume")
+        return self.nodes("idle") == sorted(NODES) and not self.jobs()
 
     def stop(self):
         """End jobs, daemons and whatever they left, and remove links and folder."""
