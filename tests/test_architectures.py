@@ -33,6 +33,11 @@ def drawn(*size, seed=0):
     return torch.randn(size, generator=torch.Generator().manual_seed(seed))
 
 
+def drawn_shares(n):
+    """How much of a real pair each mixture has."""
+    return torch.rand(n, generator=torch.Generator().manual_seed(2))
+
+
 def gan(name, *, noise=None, **changes):
     shape, training = COMPARED[name]
     training = replace(training, noise_multiplier=noise, **changes)
@@ -180,7 +185,7 @@ def test_a_linear_critic_s_penalty_is_its_weight_s_distance_from_norm_1_squared(
         Linear(3.0, -4.0),
         drawn(7, 2),
         drawn(7, 2, seed=1),
-        torch.rand(7),
+        drawn_shares(7),
         weight=10.0,
         micro_batch=micro_batch,
     )
@@ -199,7 +204,7 @@ def test_a_penalty_is_taken_between_a_real_pair_and_a_fake_at_the_pair_s_own_sha
         def forward(self, pairs):
             return self.depth * pairs.square().flatten(1).sum(1) / 2
 
-    real, fake, shares = drawn(5, 2, 3, 3), drawn(5, 2, 3, 3, seed=1), torch.rand(5)
+    real, fake, shares = drawn(5, 2, 3, 3), drawn(5, 2, 3, 3, seed=1), drawn_shares(5)
     (gradient,), penalty = penalty_gradient(Bowl(), real, fake, shares, weight=2.0, micro_batch=2)
     real, fake, shares = real.numpy(), fake.numpy(), shares.numpy()
     norms = [np.linalg.norm(e * x + (1 - e) * y) for e, x, y in zip(shares, real, fake, strict=True)]
@@ -214,7 +219,7 @@ def test_the_penalty_s_gradient_of_second_order_is_that_of_finite_differences(no
     shape, training = COMPARED["wgan-gp"]
     shape = replace(shape, critic_norm=norm)
     critic = Gan(shape, training, stream=Stream(bytes(32)), device="cpu").critic.double()
-    real, fake, shares = drawn(4, 2, 12, 12).double(), drawn(4, 2, 12, 12, seed=1).double(), torch.rand(4)
+    real, fake, shares = drawn(4, 2, 12, 12).double(), drawn(4, 2, 12, 12, seed=1).double(), drawn_shares(4)
     given = {"weight": 10.0, "micro_batch": micro_batch}
     gradient, _ = penalty_gradient(critic, real, fake, shares.double(), **given)
     for parameter, found in zip(critic.parameters(), gradient, strict=True):
@@ -234,13 +239,13 @@ def test_a_penalty_of_biases_is_0_and_of_a_flat_critic_is_1_without_a_gradient_t
     flat = Linear(0.0, 0.0)
     assert gradient_penalty(flat, drawn(3, 2)).tolist() == [1, 1, 1]
     (gradient,), _ = penalty_gradient(
-        flat, drawn(3, 2), drawn(3, 2), torch.rand(3), weight=10.0, micro_batch=3
+        flat, drawn(3, 2), drawn(3, 2), drawn_shares(3), weight=10.0, micro_batch=3
     )
     assert gradient.tolist() == [0, 0]
     shape, training = COMPARED["wgan-gp"]
     critic = Gan(replace(shape, critic_norm="none"), training, stream=Stream(bytes(32)), device="cpu").critic
     pairs = drawn(4, 2, 12, 12)
-    gradient, _ = penalty_gradient(critic, pairs, -pairs, torch.rand(4), weight=10.0, micro_batch=4)
+    gradient, _ = penalty_gradient(critic, pairs, -pairs, drawn_shares(4), weight=10.0, micro_batch=4)
     named = dict(zip((name for name, _ in critic.named_parameters()), gradient, strict=True))
     assert all(not each.any() for name, each in named.items() if "bias" in name)
     assert all(each.any() for name, each in named.items() if "weight" in name)
