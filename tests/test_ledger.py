@@ -8,7 +8,9 @@ import signal
 import socket
 import stat
 
+import numpy as np
 import pytest
+from scipy.stats import norm
 
 from privessel.errors import BusyError, PrivacyError
 from privessel.privacy.account import Account, Point, Run
@@ -427,6 +429,22 @@ def test_runs_of_both_units_are_reported_for_the_patch():
         for some in (accounts[:1], accounts[1:], accounts)
     ]
     assert units == ["patient", "patch", "patch"]
+
+
+def test_beside_a_patch_run_a_run_that_protects_patients_costs_a_patch_a_gradient_that_turns_round():
+    """Oracle: the delta of ten Gaussians whose means lie two clipping norms apart (Balle and Wang 2018)."""
+    accounts = [
+        account("a", 10, voxels={"001": "aa"}, unit="patient", noise_multiplier=8.0, sampling_rate=0.3),
+        account("b", 1, voxels={"001": "aa"}, run=2, noise_multiplier=20.0, sampling_rate=0.001),
+    ]
+    patients = digest_patients(MASTER, {"001": "aa"})
+    alone, both = (
+        spent_by_patient(some, patients=patients, delta=1e-5)[0].epsilon for some in (accounts[:1], accounts)
+    )
+    mu = 2 / 8 * 10**0.5
+    exact = norm.cdf(mu / 2 - both / mu) - np.exp(both) * norm.cdf(-mu / 2 - both / mu)
+    assert exact == pytest.approx(1e-5, rel=0.05)
+    assert both > 2 * alone
 
 
 def test_a_budget_holds_over_all_runs_before_the_first_step():
