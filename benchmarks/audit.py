@@ -1,9 +1,9 @@
 """What the audit of eps can and cannot see: false alarms, bounds, power against bugs, the published code.
 
-    python benchmarks/audit.py                 # about ten minutes on one core
+    python benchmarks/audit.py                 # some minutes on one core
     python benchmarks/audit.py alarms power    # some of its tables
 
-All by simulation: of mechanisms whose eps is known, and of a small private GAN.
+All by simulation of mechanisms whose eps is known; benchmarks/canaries.py has a small private GAN.
 """
 
 import argparse
@@ -13,18 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from scipy.ndimage import gaussian_filter
 from scipy.stats import beta
-from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from privessel.audit import Plan, audit, count_right, p_value, toss_coins
-from privessel.canaries import KINDS, draw_canaries, insert, watch_gradients
-from privessel.gan_steps import Gan, Pairs
-from privessel.gans import GanShape
-from privessel.hyperparameters import GanTraining
+from privessel.audit import Plan, count_right, p_value, toss_coins
 from privessel.privacy.accounting import epsilon, epsilon_published, epsilon_reused
 from privessel.privacy.keys import Stream
 from privessel.toy_mechanisms import Toy, likelihood_scores
@@ -204,64 +197,6 @@ def published() -> None:
     )
 
 
-def kinds() -> None:
-    """Print how well each kind of canary is told in a small private GAN."""
-    print("\n| critic norm | noise | eps | canaries | AUC, gradient | AUC, critic score | bound (ceiling) |")
-    print("|---|---|---|---|---|---|---|")
-    torch.set_num_threads(1)
-    for critic_norm in ("none", "instance"):
-        for noise in (0.3, 0.65):
-            for kind in KINDS:
-                print(_kind_row(kind, critic_norm=critic_norm, noise=noise), flush=True)
-
-
-def _kind_row(kind: str, *, critic_norm: str, noise: float) -> str:
-    shape = GanShape(
-        patch=24, latent=16, generator_width=8, critic_width=8, generator_norm="batch",
-        critic_norm=critic_norm, upsampling="nearest", noise_map=True,
-    )  # fmt: skip
-    training = GanTraining(
-        batch=100, generator_batch=64, critic_steps=3, steps_per_epoch=40, epochs=1, kept_epochs=(1,),
-        optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-3, critic_learning_rate=1e-3,
-        decay_start=0.5, loss="wasserstein", weight_clip=0.05, gradient_penalty=0.0, spectral_norm=False,
-        ema=0.0, noise_multiplier=noise, clipping_norm=0.01, clipping="book-keeping",
-        fakes="centre" if critic_norm == "none" else "per-sample", micro_batch=512, label_background=-1.0,
-        unit="patch", patient_patches=1, delta=1e-5, patient_delta=1e-3,
-    )  # fmt: skip
-    plan = replace(PLAN, canaries=300, guesses_in=30)
-    inserted = toss_coins(plan, _stream(1))
-    images, labels = _smooth_patches(2000, seed=1)
-    canaries = draw_canaries(
-        kind, canaries=300, size=24, rng=np.random.default_rng(2), reference=_smooth_patches(300, seed=3)
-    )
-    whole = insert(images, labels, np.zeros(2000, int), canaries=canaries, inserted=inserted, copies=1)
-    on = {"device": "cpu", "background": -1.0}
-    data = Pairs(whole[0], whole[1], patients=whole[2], **on)
-    probes = Pairs(*canaries, patients=np.arange(300), **on).take(np.arange(300))
-    gan = Gan(shape, training, stream=_stream(4), device="cpu")
-    with watch_gradients(gan, data, probes, genuine=2000) as scores:
-        for _ in range(training.steps):
-            gan.advance(data)
-    rate = training.sampling_rate(patches=len(data), patients=1)
-    (found,) = audit(
-        plan, {"likelihood": scores}, stream=_stream(1), claimed_epsilon=_spent(noise, rate, 120)
-    )
-    with torch.no_grad():
-        critic = gan.critic(probes).numpy()
-    areas = [f"{roc_auc_score(inserted, each):.3f}" for each in (scores, critic)]
-    bound = f"{found.epsilon_low:.2f} ({found.ceiling:.2f})"
-    row = (critic_norm, str(noise), f"{found.claimed_epsilon:.1f}", kind, *areas, bound)
-    return f"| {' | '.join(row)} |"
-
-
-def _smooth_patches(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return patches that are smooth as scans are, the brightest tenth vessel."""
-    blurred = gaussian_filter(np.random.default_rng(seed).normal(size=(n, 24, 24)), (0, 2, 2))
-    blurred -= blurred.min(axis=(1, 2), keepdims=True)
-    images = (2 * blurred / blurred.max(axis=(1, 2), keepdims=True) - 1).astype(np.float32)
-    return images, images > np.quantile(images, 0.9, axis=(1, 2), keepdims=True)
-
-
 def _spent(noise: float, rate: float, steps: int) -> float:
     return epsilon(noise_multiplier=noise, sampling_rate=rate, steps=steps, delta=PLAN.delta)
 
@@ -275,7 +210,6 @@ TABLES = {
     "visible": visible,
     "power": power,
     "published": published,
-    "kinds": kinds,
 }
 
 

@@ -19,7 +19,7 @@ rule unet:
         runtime=lambda w: unet_minutes(source_pairs(w.source), epochs=config["unet"]["epochs"]),
         gpu=1,
     params:
-        code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
+        code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet", "unet_state"),
         training={key: config["unet"][key] for key in config["unet"] if key != "grid"},
         setting=lambda w: KNOWN_SETTINGS[w.setting],
         shuffled=lambda w: w.source.endswith("-shuffled"),

@@ -23,7 +23,7 @@ rule transfer_unet:
         runtime=lambda w: unet_minutes(drawn_pairs(w.k), epochs=config["transfer"]["epochs"]),
         gpu=1,
     params:
-        code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet"),
+        code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet", "unet_state"),
         training={
             **{key: config["unet"][key] for key in config["unet"] if key != "grid"},
             **{key: config["transfer"][key] for key in ("epochs", "learning_rate", "dropout", "augment")},

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path, read_json
+from privessel.atomic import atomic_path
 from privessel.epochs import collect
 from privessel.job import logged
+from privessel.reading import read_json
 from privessel.scores import by_run, find_eps, origin, read_metrics
 
 with logged(snakemake.log[0]):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 from privessel import scores
-from privessel.atomic import atomic_path, read_json
+from privessel.atomic import atomic_path
 from privessel.figures.tally import IDENTITY, read_table
 from privessel.job import logged
+from privessel.reading import read_json
 
 with logged(snakemake.log[0]):
     sources = snakemake.params.sources

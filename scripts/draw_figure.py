@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from privessel.atomic import read_arrays
 from privessel.figures.embedding import fig9, figS1
 from privessel.figures.epochs import epochs
 from privessel.figures.errors import fig4, fig7
@@ -13,10 +12,11 @@ from privessel.figures.quality import fig6, fig8
 from privessel.figures.scores import fig3, fig5
 from privessel.figures.significance import statistics
 from privessel.figures.style import save
-from privessel.figures.tally import read_table
 from privessel.figures.table import table1
+from privessel.figures.tally import read_table
 from privessel.figures.transfer import transfer
 from privessel.job import logged
+from privessel.reading import read_arrays
 
 DRAW = {"fig2": fig2, "fig3": fig3, "fig4": fig4, "fig5": fig5, "fig6": fig6, "fig7": fig7, "fig8": fig8}
 DRAW |= {"fig9": fig9, "figS1": figS1, "figS2": fig4, "table1": table1, "comparison": published}

@@ -3,11 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from privessel.atomic import read_json
 from privessel.baselines import apply
 from privessel.cohort import Patient
 from privessel.evaluation import evaluate_patients
 from privessel.job import logged
+from privessel.reading import read_json
 
 with logged(snakemake.log[0]):
     parameters = read_json(snakemake.input.selection, keys=["parameters"])["parameters"]

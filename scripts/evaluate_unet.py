@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from privessel.atomic import read_json
 from privessel.cohort import Patient
 from privessel.evaluation import evaluate_patients
 from privessel.job import logged
 from privessel.prediction import predict_volume
+from privessel.reading import read_json
 from privessel.unet import TrainedUNet
 
 with logged(snakemake.log[0]):

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path, read_json
+from privessel.atomic import atomic_path
 from privessel.checked import check_listed
 from privessel.cohort import Patient
 from privessel.job import logged
+from privessel.reading import read_json
 
 with logged(snakemake.log[0]):
     if snakemake.input.get("table"):

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from privessel.atomic import read_json
 from privessel.checked import read_voxels
 from privessel.job import logged
 from privessel.patches import load, load_pairs
 from privessel.privacy.site import Site
+from privessel.reading import read_json
 from privessel.release.bundle import publish
 from privessel.release.guarantee import RECORDED, count_cohort, state_guarantee
 from privessel.release.refusals import find_refusals, require_allowed, require_protected

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from privessel.atomic import atomic_path, read_arrays
+from privessel.atomic import atomic_path
 from privessel.device import pick_device
 from privessel.features import choose_extractor, distances_of_real, distances_to_real, extract
 from privessel.images import draw
 from privessel.job import logged
 from privessel.quality import similarity_of_pairs
+from privessel.reading import read_arrays
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):

@@ -5,8 +5,9 @@ from io import StringIO
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path, read_text, reading
+from privessel.atomic import atomic_path
 from privessel.job import logged
+from privessel.reading import read_text, reading
 
 with logged(snakemake.log[0]):
     rows = []

@@ -9,8 +9,8 @@ from privessel.figures.gans import gan_comparison_data
 from privessel.figures.quality import fig6_data, fig8_data
 from privessel.figures.scores import fig3_data, fig5_data
 from privessel.figures.significance import statistics_data
-from privessel.figures.tally import read_table
 from privessel.figures.table import table1_data
+from privessel.figures.tally import read_table
 from privessel.figures.transfer import transfer_data
 from privessel.job import logged
 

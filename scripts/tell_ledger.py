@@ -4,9 +4,9 @@ import logging
 from io import StringIO
 
 import pandas as pd
-from privessel.atomic import read_text
 from privessel.job import logged
 from privessel.privacy.spent_tables import tell_spent
+from privessel.reading import read_text
 
 with logged(snakemake.log[0]):
     runs, patients = (StringIO(read_text(path)) for path in (snakemake.input.runs, snakemake.input.patients))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from privessel.atomic import read_json
 from privessel.job import logged
 from privessel.lock import SILENT_MINUTES, lock
 from privessel.patches import load_pairs
+from privessel.reading import read_json
 from privessel.seeds import derive
 from privessel.train_unet import save_run, train
 from privessel.unet import TrainedUNet, UNetShape

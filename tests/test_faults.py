@@ -24,7 +24,6 @@ from tiny_gan import SHAPE
 from volumes import scan_of_tubes, tubes, write_patient
 
 from privessel import checkpoint, finished, patches, train_gan
-from privessel.atomic import read_arrays, read_json
 from privessel.checked import read_voxels
 from privessel.evaluation import evaluate_patients
 from privessel.figures.style import save as save_figure
@@ -35,6 +34,7 @@ from privessel.job import logged
 from privessel.phantom.dataset import write_nifti
 from privessel.privacy.account import Point
 from privessel.privacy.keys import Stream
+from privessel.reading import read_arrays, read_json
 from privessel.sampling import sample_patient
 from privessel.scores import METRICS, read_metrics
 from privessel.synthesis import load_generator

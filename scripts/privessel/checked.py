@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from privessel.atomic import read_text, reading
+from privessel.reading import read_text, reading
 from privessel.cohort import Patient
 from privessel.errors import CohortError
 

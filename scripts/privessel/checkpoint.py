@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from privessel.atomic import atomic_path, reading
+from privessel.atomic import atomic_path
+from privessel.reading import reading
 
 
 def save(path: Path, state: dict) -> None:

@@ -11,7 +11,8 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from privessel.atomic import atomic_path, read_json, sync_folder
+from privessel.atomic import atomic_path, sync_folder
+from privessel.reading import read_json
 from privessel.errors import DamagedError, PrivacyError
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import pandas as pd
 
-from privessel.atomic import reading
+from privessel.reading import reading
 from privessel.figures.tally import IDENTITY, read_table
 
 METRICS = ["dsc", "bahd_voxel", "bahd_mm", "ahd_mm", "hd95_voxel", "hd95_mm", "hd95_surface_mm"]

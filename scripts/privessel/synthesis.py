@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from privessel import checkpoint
-from privessel.atomic import REMEDY, reading
+from privessel.reading import REMEDY, reading
 from privessel.errors import DamagedError
 from privessel.gans import GanShape, Generator
 from privessel.patches import rescale

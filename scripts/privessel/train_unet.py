@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from privessel import augmentation, checkpoint, patches, unet
+from privessel import augmentation, patches, unet
 from privessel.atomic import atomic_path
 from privessel.augmentation import random_maps, warp
 from privessel.device import pick_device
 from privessel.patches import digest, rescale
 from privessel.unet import TrainedUNet, UNet, UNetShape, soft_dice_loss
+from privessel.unet_state import UNetState
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def train(
         network.load_state_dict(weights)
     network.to(place, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    state = _State(resume / "unet.pt", identity=identity, network=network, optimiser=optimiser)
+    state = UNetState(resume / "unet.pt", identity=identity, network=network, optimiser=optimiser)
     state.restore()
 
     steps, first, started = epochs * steps_per_epoch, state.step, time.monotonic()
@@ -172,56 +172,6 @@ def batch_indices(step: int, *, n: int, batch: int, seed: int) -> np.ndarray:
     turns, places = np.divmod(np.arange(step * batch, (step + 1) * batch), n)
     orders = {turn: np.random.default_rng([seed, ORDER, turn]).permutation(n) for turn in np.unique(turns)}
     return np.array([orders[turn][place] for turn, place in zip(turns, places, strict=True)])
-
-
-class _State:
-    """All that the next step depends on, and its file."""
-
-    def __init__(self, path: Path, *, identity: dict, network: UNet, optimiser: torch.optim.Adam) -> None:
-        self.path, self.identity, self.network, self.optimiser = path, identity, network, optimiser
-        self.step = 0
-        self.history: list[dict[str, float]] = []
-        # Of the running epoch: loss and DSC.
-        self.sums = torch.zeros(2, dtype=torch.float64, device=next(network.parameters()).device)
-
-    def count(self, loss: Tensor, probabilities: Tensor, labels: Tensor) -> None:
-        """Add one step to the epoch's history."""
-        predicted = probabilities.detach() > 0.5
-        both = (predicted.sum() + labels.sum()).clamp(min=1)
-        self.sums += torch.stack([loss.detach(), 2 * labels[predicted].sum() / both])
-
-    def end_epoch(self, steps: int) -> None:
-        """Turn the epoch's sums into a row of history."""
-        loss, dsc = (self.sums / steps).tolist()
-        self.history.append({"epoch": len(self.history) + 1, "loss": loss, "dsc": dsc})
-        self.sums.zero_()
-
-    def save(self) -> None:
-        """Write the state, whole or not at all."""
-        state = {
-            "identity": self.identity,
-            "step": self.step,
-            "history": self.history,
-            "sums": self.sums,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-        checkpoint.save(self.path, state)
-
-    def restore(self) -> None:
-        """Take over the state of an interrupted run of the same identity, if there is one."""
-        if not self.path.exists():
-            return
-        state = checkpoint.load(self.path)
-        if state["identity"] != self.identity:
-            changed = [key for key, value in self.identity.items() if state["identity"].get(key) != value]
-            log.warning("%s is from a run with other %s: starting anew", self.path, ", ".join(changed))
-            return
-        self.step, self.history = state["step"], state["history"]
-        self.sums.copy_(state["sums"])
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        log.info("U-Net: going on from step %d", self.step)
 
 
 def _generator(seed: int, purpose: int, index: int, device: torch.device) -> torch.Generator:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from privessel import checkpoint
-from privessel.atomic import REMEDY
+from privessel.reading import REMEDY
 from privessel.errors import DamagedError
 
 SMOOTH = 1.0  # of the published loss: keeps the Dice of two empty masks defined

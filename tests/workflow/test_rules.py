@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "scripts" / "privessel"
 # They decide where messages go, who may write and how a file gets its name, never what is in it.
-PLUMBING = {"__init__", "atomic", "errors", "job", "lock", "seeds"}
+PLUMBING = {"__init__", "atomic", "errors", "job", "lock", "reading", "seeds"}
 
 
 def imported(path):

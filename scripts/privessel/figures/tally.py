@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from privessel.atomic import read_text, reading
+from privessel.reading import read_text, reading
 
 # Rows every study should have beside the GANs: the upper bound, and rivals that cost no privacy (eps = 0).
 FREE = ("phantom-random", "phantom-one", "threshold", "frangi")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from privessel.atomic import reading
+from privessel.reading import reading
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon
