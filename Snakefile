@@ -27,6 +27,7 @@ include: "rules/patients.smk"
 include: "rules/resources.smk"
 include: "rules/products.smk"
 include: "rules/bundle.smk"
+include: "rules/attacks.smk"
 include: "rules/checks.smk"
 
 
@@ -58,6 +59,7 @@ onstart:
 
 localrules:
     all,
+    audit,
     export,
     ledger,
     release,
@@ -84,6 +86,7 @@ include: "rules/quality.smk"
 include: "rules/report.smk"
 include: "rules/export.smk"
 include: "rules/release.smk"
+include: "rules/audit.smk"
 
 
 rule all:

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from privessel.audit import Plan, audit, toss_coins
-from privessel.canaries import KINDS, draw_canaries, insert, watch_gradients
+from privessel.canaries import KINDS, GradientWatch, draw_canaries, insert
 from privessel.gan_steps import Gan, Pairs
 from privessel.gans import GanShape
 from privessel.hyperparameters import GanTraining
@@ -48,15 +48,16 @@ def audit_kind(kind: str, *, critic_norm: str, noise: float) -> str:
     data = Pairs(whole[0], whole[1], patients=whole[2], **on)
     probes = Pairs(*canaries, patients=np.arange(300), **on).take(np.arange(300))
     gan = Gan(shape, training, stream=_stream(4), device="cpu")
-    with watch_gradients(gan, data, probes, genuine=2000) as scores:
+    watch = GradientWatch(probes, genuine=2000, every=1)
+    with watch.open(gan, data):
         for _ in range(training.steps):
             gan.advance(data)
     rate = training.sampling_rate(patches=len(data), patients=1)
     spent = epsilon(noise_multiplier=noise, sampling_rate=rate, steps=120, delta=PLAN.delta)
-    (found,) = audit(PLAN, {"gradient": scores}, stream=_stream(1), claimed_epsilon=spent)
+    (found,) = audit(PLAN, {"gradient": watch.scores}, stream=_stream(1), claimed_epsilon=spent)
     with torch.no_grad():
         critic = gan.critic(probes).numpy()
-    areas = [f"{roc_auc_score(inserted, each):.3f}" for each in (scores, critic)]
+    areas = [f"{roc_auc_score(inserted, each):.3f}" for each in (watch.scores, critic)]
     bound = f"{found.epsilon_low:.2f} ({found.ceiling:.2f})"
     row = (critic_norm, str(noise), f"{found.claimed_epsilon:.1f}", kind, *areas, bound)
     return f"| {' | '.join(row)} |"

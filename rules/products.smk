@@ -25,6 +25,11 @@ FIGURES += ["transfer"] if TRANSFER else []
 FIGURES += ["epochs"] if EPOCH_STUDY else []
 
 
+AUDIT_FIGURES = (
+    ["utility_privacy", "attacks"] if config["audit"]["levels"] else []
+)  # target `audit`, not the study's own
+
+
 def figure_data(figure):
     """What is drawn: a CSV of numbers, or an npz where pixels are shown. S1 shows figure 9's images."""
     figure = "fig9" if figure == "figS1" else figure

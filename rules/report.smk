@@ -153,7 +153,7 @@ rule fig7_data:
         "../scripts/collect_tree.py"
 
 
-for figure in FIGURES:
+for figure in [*FIGURES, *AUDIT_FIGURES]:
 
     rule:
         name:

@@ -160,3 +160,31 @@ def embedding_memory():
 def pairs_memory():
     """MB: a set of pairs as written and as read back."""
     return memory(500 + 4 * config["synthesis"]["pairs"] * config["patches"]["size"] ** 2 / 1e6)
+
+
+# --- Audit ------------------------------------------------------------------------------------------------------------
+
+
+def audited_memory(wildcards):
+    """MB: a run of the study, its patches once more while canaries are put in, and two copies of canaries' gradients."""
+    size, patients = config["patches"]["size"], len(ids(config["train_cohort"], "train"))
+    patches_mb = 5 * size**2 * (config["patches"]["per_patient"] * patients + 2 * config["audit"]["canaries"]) / 1e6
+    return gan_memory(wildcards) + patches_mb + 3000
+
+
+def audited_minutes(wildcards):
+    """Minutes: a run of the study, and at scored steps its sample and every canary through the critic once more."""
+    training = gan_training(wildcards.level, wildcards.arch)
+    more = (training["batch"] + config["audit"]["canaries"]) / (training["batch"] + training["generator_batch"])
+    return int(gan_minutes(wildcards) * (1 + more / config["audit"]["every"]))
+
+
+def attack_cost():
+    """MB and minutes: all patches of a split, those drawn and the pairs as points of 8 bytes a number, and their distances."""
+    audit, pixels = config["audit"], config["patches"]["size"] ** 2
+    patients = [len(ids(config["train_cohort"], split)) for split in ("train", "validation")]
+    patients.append(len(ids(config["test_cohorts"][0], "test")))
+    points = audit["patches"] * sum(patients) + audit["synthetic"]
+    seconds = 4 * points * audit["synthetic"] * pixels / 1e12 / (THREAD_TERA * config["quality"]["threads"])
+    read = 10 * config["patches"]["per_patient"] * max(patients) * pixels
+    return 1500 + (read + 40 * points * pixels) / 1e6, int(30 + seconds / 60)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from privessel.figures.audit import attacks, utility_privacy
 from privessel.figures.embedding import fig9, figS1
 from privessel.figures.epochs import epochs
 from privessel.figures.errors import fig4, fig7
@@ -22,6 +23,7 @@ DRAW = {"fig2": fig2, "fig3": fig3, "fig4": fig4, "fig5": fig5, "fig6": fig6, "f
 DRAW |= {"fig9": fig9, "figS1": figS1, "figS2": fig4, "table1": table1, "comparison": published}
 DRAW |= {"statistics": statistics}
 DRAW |= {"gan_comparison": gan_comparison, "transfer": transfer, "epochs": epochs}
+DRAW |= {"utility_privacy": utility_privacy, "attacks": attacks}
 
 with logged(snakemake.log[0]):
     path, draw = Path(snakemake.input.data), DRAW[snakemake.params.figure]

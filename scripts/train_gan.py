@@ -36,7 +36,7 @@ with logged(snakemake.log[0]):
         images=images, labels=labels, patients=patients, validation=None, shape=shape, training=training,
         source=run.source(
             seed=params.seed, site=site, identity=identity, training=training, patches=patches,
-            scans=Path(snakemake.input.patients)),
+            patients=patches.patients, scans=Path(snakemake.input.patients)),
         identity=identity,
         folder=Path(snakemake.output.privacy).parent,
         device=device,

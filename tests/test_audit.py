@@ -12,14 +12,15 @@ from scipy.sparse import lil_matrix
 from scipy.stats import binom, norm
 from tiny_gan import SHAPE, TRAINING
 
+from privessel import canaries as canaries_module
 from privessel.audit import Plan, audit, count_right, log_likelihood, lower_bound, p_value, toss_coins
 from privessel.canaries import (
     KINDS,
+    GradientWatch,
     clipped_gradients,
     draw_canaries,
     insert,
     matched_filter,
-    watch_gradients,
 )
 from privessel.errors import PrivacyError
 from privessel.gan_steps import Gan, Pairs
@@ -529,7 +530,8 @@ def watched_run(training, *, canaries, plan, shape=CRITIC, watch=True):
         for _ in range(steps):
             gan.advance(data)
         return gan, None, None
-    with watch_gradients(gan, data, probes, genuine=len(images)) as scores:
+    watch = GradientWatch(probes, genuine=len(images), every=1)
+    with watch.open(gan, data):
         for _ in range(steps):
             gan.advance(data)
     assert "take" not in vars(data)  # nothing is left behind
@@ -542,7 +544,7 @@ def watched_run(training, *, canaries, plan, shape=CRITIC, watch=True):
         steps=steps * training.critic_steps,
         delta=plan.delta,
     )
-    return gan, scores, spent
+    return gan, watch.scores, spent
 
 
 SMALL = Plan(canaries=40, guesses_in=16, guesses_out=0, scores=("gradient",), delta=1e-4, confidence=0.95)
@@ -575,6 +577,47 @@ def test_watching_changes_nothing_in_training():
             assert torch.equal(value, other.state_dict()[name]), name
 
 
-def test_only_private_runs_are_watched():
-    with pytest.raises(ValueError, match="only the gradients that a private run releases"):
-        watched_run(replace(PRIVATE, noise_multiplier=None), canaries=40, plan=SMALL)
+def test_a_run_that_promises_nothing_is_not_scored():
+    training = replace(PRIVATE, noise_multiplier=None)
+    pixels = draw_canaries("noise", canaries=4, size=12, rng=rng(3))
+    data = Pairs(*genuine()[:2], patients=genuine()[2], device="cpu", background=0.0)
+    probes = Pairs(*pixels, patients=np.arange(4), device="cpu", background=0.0).take(np.arange(4))
+    gan = Gan(CRITIC, training, stream=stream(9), device="cpu")
+    watch = GradientWatch(probes, genuine=len(data), every=1)
+    with watch.open(gan, data):
+        gan.advance(data)
+    assert not watch.scores.any()
+
+
+def test_scoring_every_third_step_adds_up_a_third_of_the_steps():
+    """A watch that is stopped goes on where it was, so its steps are counted over the whole run."""
+    scored = {}
+    for every in (1, 3):
+        pixels = draw_canaries("noise", canaries=6, size=12, rng=rng(3))
+        data = Pairs(*genuine()[:2], patients=genuine()[2], device="cpu", background=0.0)
+        probes = Pairs(*pixels, patients=np.arange(6), device="cpu", background=0.0).take(np.arange(6))
+        gan = Gan(CRITIC, PRIVATE, stream=stream(9), device="cpu")
+        watch, totals = GradientWatch(probes, genuine=len(data), every=every), []
+        for _ in range(3):
+            again = GradientWatch(probes, genuine=len(data), every=every)
+            again.restore(watch.state())
+            watch = again
+            with watch.open(gan, data):
+                gan.advance(data)
+            totals.append(watch.scores.copy())
+        scored[every] = totals
+    steps = PRIVATE.critic_steps
+    assert steps == 2  # steps 0 1 | 2 3 | 4 5: every third are 0 and 3
+    assert not np.array_equal(scored[3][0], scored[3][1])
+    assert np.array_equal(scored[3][1], scored[3][2])
+    assert not np.array_equal(scored[1][1], scored[1][2])
+
+
+def test_a_large_critic_scores_canaries_in_parts_as_if_there_were_no_others(monkeypatch):
+    _, whole, _ = watched_run(PRIVATE, canaries=40, plan=SMALL)
+    monkeypatch.setattr(canaries_module, "HELD_NUMBERS", 10**9)
+    assert np.array_equal(watched_run(PRIVATE, canaries=40, plan=SMALL)[1], whole)
+    monkeypatch.setattr(canaries_module, "HELD_NUMBERS", 1)
+    _, single, _ = watched_run(PRIVATE, canaries=40, plan=SMALL)
+    assert not np.array_equal(single, whole)
+    assert np.corrcoef(single, whole)[0, 1] > 0.9

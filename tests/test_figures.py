@@ -20,7 +20,7 @@ from privessel.figures.pairs import contact_sheet, fig2
 from privessel.figures.scores import fig3, fig5
 from privessel.figures.style import format_eps, save, style, styled
 from privessel.figures.table import table1
-from privessel.figures.tally import choose_private, format_score, tally
+from privessel.figures.tally import choose_private, format_score, read_table, tally
 
 SEED = 3
 fig3_data = partial(scores.fig3_data, seed=SEED)
@@ -251,6 +251,14 @@ def test_a_figure_redrawn_from_its_csv_has_the_same_bytes(tmp_path, prepare, dra
 def test_scores_read_back_from_csv_with_the_level_inf_alone_still_count():
     frame = pd.concat([*free_rows(), rows("wgan/inf/run-1/epoch-5", "inf", [0.5, 0.5], run=1)])
     pd.testing.assert_frame_equal(fig3_data(as_read_back(frame)), fig3_data(frame), check_dtype=False)
+
+
+def test_a_figure_of_the_level_inf_alone_shows_it_from_its_csv(tmp_path):
+    """A column of nothing but `inf` must not become numbers."""
+    data = fig3_data(rows("wgan/inf/run-1/epoch-5", "inf", [0.5, 0.5], run=1))
+    data.to_csv(tmp_path / "fig3.csv", index=False)
+    assert texts(fig3(read_table(tmp_path / "fig3.csv"))) == texts(fig3(data))
+    assert "∞" in texts(fig3(data))
 
 
 def three_patients():

@@ -60,7 +60,7 @@ def site(tmp_path):
 
 def source(run=RUN, *, site=None, training=TRAINING, scans=None, seed=2022):
     parts = {"training": training, "patches": PATCHES, "identity": identity(run, training=training)}
-    return run.source(seed=seed, site=site, scans=scans, **parts)
+    return run.source(seed=seed, site=site, patients=PATCHES.patients, scans=scans, **parts)
 
 
 def drawn(stream):

@@ -18,6 +18,7 @@ from privessel.gan_steps import Gan, Pairs
 from privessel.privacy.mechanism import mean_gradient, private_gradient
 
 KINDS = ("dirac", "noise", "mislabelled")
+HELD_NUMBERS = 1 << 28  # of canaries' gradients in memory at a time: 1 GB
 Patches = tuple[NDArray[np.float32], NDArray[np.bool_]]  # images in [-1, 1] and labels, (n, s, s) each
 
 
@@ -68,47 +69,62 @@ def insert(
     )
 
 
-@contextmanager
-def watch_gradients(
-    gan: Gan, data: Pairs, canaries: Tensor, *, genuine: int
-) -> Iterator[NDArray[np.float64]]:
-    """Score `canaries` (m, 2, s, s) by every gradient that a private `gan` releases while this is open.
+class GradientWatch:
+    """Scores canaries by the gradients that a private GAN releases, as a `train_gan.Watch`.
 
-    `data` is what it trains on: `genuine` patches, then those of inserted canaries. Yields the scores (m,),
-    which grow with each critic step. The watcher is as strong as the promise allows: it knows the genuine
-    patches and which of them were sampled, but of the canaries neither coins nor sample. It changes nothing
-    in training. Steps before it was opened, in a run that was resumed, are missing: a weaker audit, not a
-    wrong one.
+    canaries (m, 2, s, s) on the training device; `genuine` patches come first in what it trains on, then
+    those of inserted canaries. `scores` (m,) grow with every scored critic step, each `every`-th. The watcher
+    is as strong as the promise allows: it knows the genuine patches and which of them were sampled, but of
+    the canaries neither coins nor sample. Of a run without privacy nothing is scored: it promises nothing.
     """
-    if gan.clipping is None:
-        raise ValueError("only the gradients that a private run releases are watched")
-    rate = gan.training.sampling_rate(patches=len(data), patients=len(data.of_patient))
-    scores, seen, take = np.zeros(len(canaries)), {}, data.take
 
-    def keep_sample(indices: np.ndarray) -> Tensor:
-        seen["sample"] = indices[indices < genuine]
-        return take(indices)
+    def __init__(self, canaries: Tensor, *, genuine: int, every: int) -> None:
+        self.canaries, self.genuine, self.every = canaries, genuine, every
+        self.scores = np.zeros(len(canaries))
 
-    def keep_fakes(generator: nn.Module, inputs: tuple, fakes: Tensor) -> None:
-        seen["fakes"] = fakes.detach()
+    def state(self) -> Tensor:
+        """Return the scores so far."""
+        return torch.from_numpy(self.scores.copy())
 
-    def score(optimiser: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
-        released = [parameter.grad for parameter in gan.critic.parameters()]
-        known = take(seen["sample"])
-        scores[:] += score_step(gan, canaries, released, known, seen["fakes"], sampling_rate=rate)
+    def restore(self, state: Tensor) -> None:
+        """Go on from what `state` returned."""
+        self.scores = state.numpy().copy()
 
-    # Before the critic's step its weights are those of the gradient, and `grad` is what is released.
-    hooks = [
-        gan.generator.register_forward_hook(keep_fakes),
-        gan.optimisers["critic"].register_step_pre_hook(score),
-    ]
-    data.take = keep_sample
-    try:
-        yield scores
-    finally:
-        del data.take
-        for hook in hooks:
-            hook.remove()
+    @contextmanager
+    def open(self, gan: Gan, data: Pairs) -> Iterator[None]:
+        """Score every gradient of `gan`, which trains on `data`, while this is open."""
+        if gan.clipping is None:
+            yield
+            return
+        rate = gan.training.sampling_rate(patches=len(data), patients=len(data.of_patient))
+        seen, take = {"step": gan.step * gan.training.critic_steps}, data.take
+
+        def keep_sample(indices: np.ndarray) -> Tensor:
+            seen["sample"] = indices[indices < self.genuine]
+            return take(indices)
+
+        def keep_fakes(generator: nn.Module, inputs: tuple, fakes: Tensor) -> None:
+            seen["fakes"] = fakes.detach()
+
+        def score(optimiser: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
+            if seen["step"] % self.every == 0:
+                released = [parameter.grad for parameter in gan.critic.parameters()]
+                known, fakes = take(seen["sample"]), seen["fakes"]
+                self.scores += score_step(gan, self.canaries, released, known, fakes, sampling_rate=rate)
+            seen["step"] += 1
+
+        # Before the critic's step its weights are those of the gradient, and `grad` is what is released.
+        hooks = [
+            gan.generator.register_forward_hook(keep_fakes),
+            gan.optimisers["critic"].register_step_pre_hook(score),
+        ]
+        data.take = keep_sample
+        try:
+            yield
+        finally:
+            del data.take
+            for hook in hooks:
+                hook.remove()
 
 
 def score_step(
@@ -122,7 +138,8 @@ def score_step(
 ) -> NDArray[np.float64]:
     """Return the log-likelihood ratios (m,) of canaries being in, from one released gradient.
 
-    What the `known` sampled patches and the fakes add is taken off first.
+    What the `known` sampled patches and the fakes add is taken off first. Of a large critic a part of the
+    canaries is scored at a time, as if there were no others: a weaker score, not a wrong one.
     """
     mechanism, norm = gan.training.mechanism(), gan.training.clipping_norm
     public = private_gradient(gan.clipping, known, fakes, stream=_NoNoise(), step=0, mechanism=mechanism)
@@ -130,13 +147,18 @@ def score_step(
     if mechanism.fakes == "centre":
         centre, _ = mean_gradient(gan.critic, fakes, micro_batch=mechanism.micro_batch)
     rest = (_flat(released) - _flat(public)) * (mechanism.batch / norm)
-    own = clipped_gradients(gan.critic, canaries, clipping_norm=norm, centre=centre) / norm
-    return matched_filter(
-        (own @ own.T).double().cpu().numpy(),
-        (own @ rest).double().cpu().numpy(),
-        noise_multiplier=mechanism.noise_multiplier,
-        sampling_rate=sampling_rate,
-    )
+    scores = []
+    for part in canaries.split(max(1, HELD_NUMBERS // len(rest))):
+        own = clipped_gradients(gan.critic, part, clipping_norm=norm, centre=centre) / norm
+        scores.append(
+            matched_filter(
+                (own @ own.T).double().cpu().numpy(),
+                (own @ rest).double().cpu().numpy(),
+                noise_multiplier=mechanism.noise_multiplier,
+                sampling_rate=sampling_rate,
+            )
+        )
+    return np.concatenate(scores)
 
 
 def matched_filter(

@@ -8,9 +8,11 @@ import csv
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+
+from torch import Tensor
 
 from privessel import checkpoint, finished
 from privessel.atomic import atomic_path
@@ -24,6 +26,7 @@ from privessel.gan_steps import Gan
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pt"
+CRITIC = "critic.pt"
 
 
 def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: PaidRun | None) -> dict | None:
@@ -73,7 +76,13 @@ def ledger_point(saved: dict | None, training: GanTraining) -> Point:
 
 
 def save_checkpoint(
-    resume: Path, gan: Gan, *, digest: str, history: list[dict], ledger: Ledger | None
+    resume: Path,
+    gan: Gan,
+    *,
+    digest: str,
+    history: list[dict],
+    ledger: Ledger | None,
+    watched: Tensor | None,
 ) -> None:
     """Write all that the run needs to go on, and where its ledger stands; the history beside it."""
     with atomic_path(resume / "history.csv") as partial, partial.open("w", newline="") as file:
@@ -81,7 +90,7 @@ def save_checkpoint(
         writer.writeheader()
         writer.writerows(history)
     stood = {"attempt": ledger.attempt, "head": ledger.head} if ledger else None
-    state = {"identity": digest, "history": history, "ledger": stood, "gan": gan.state()}
+    state = {"identity": digest, "history": history, "ledger": stood, "gan": gan.state(), "watched": watched}
     checkpoint.save(resume / CHECKPOINT, state)
 
 
@@ -91,6 +100,12 @@ def keep_generator(resume: Path, gan: Gan, epoch: int) -> None:
     checkpoint.save(
         _generator_file(resume, epoch), {"shape": asdict(gan.shape), "epoch": epoch, "weights": weights}
     )
+
+
+def keep_critic(resume: Path, gan: Gan, watched: Tensor) -> None:
+    """Write the critic of an audit's run, and what was watched; for whoever attacks the run."""
+    weights = {name: value.detach().cpu() for name, value in gan.critic.state_dict().items()}
+    checkpoint.save(resume / CRITIC, {"shape": asdict(gan.shape), "weights": weights, "watched": watched})
 
 
 def _generator_file(folder: Path, epoch: int) -> Path:
@@ -104,11 +119,13 @@ def publish(
     record: dict,
     *,
     identity: Mapping[str, object] | None,
+    more: Sequence[str],
 ) -> None:
-    """Bring the finished run's files to their place, in one moment; with an identity keep them for good."""
+    """Bring the finished run's files, and `more`, to their place; with an identity keep them for good."""
     with atomic_path(resume / "privacy.json") as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n")
     names = [f"generator-epoch-{epoch}.pt" for epoch in kept_epochs] + ["history.csv", "privacy.json"]
+    names += more
     if identity is not None:
         finished.keep([resume / name for name in names], folder, identity=identity)
     for name in names:

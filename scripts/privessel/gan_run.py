@@ -1,10 +1,11 @@
 """One GAN run: who it is, which key draws its randomness, and what it reports about privacy."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,11 +32,12 @@ class GanRun:
     level: str
     number: int
     cohort: str
+    series: ClassVar[str] = "run"
 
     @property
     def name(self) -> str:
-        """The run's folder under gan/."""
-        return f"{self.arch}/{self.level}/run-{self.number}"
+        """The run as a user knows it; of a study's runs the folder under gan/."""
+        return f"{self.arch}/{self.level}/{self.series}-{self.number}"
 
     def training(self, patches: Patches, **settings: object) -> GanTraining:
         """Return the hyper-parameters at this level: `settings` are all but its noise multiplier.
@@ -85,13 +87,15 @@ class GanRun:
         training: GanTraining,
         identity: Mapping[str, object],
         patches: Patches,
+        patients: Sequence[str],
         scans: Path,
     ) -> Stream | PaidRun:
         """Return where the run's draws come from.
 
         Level `inf` and public cohorts (`site` None) draw from the published `seed`. Private levels on
-        patients draw from the site's secret and are charged to its ledgers; `scans` is the table of training
-        patients, with the digests of their scans. Raises PrivacyError for a delta that protects nobody.
+        patients draw from the site's secret and are charged to its ledgers, for all `patients` whose patches
+        are trained on; `scans` is the table of training patients, with the digests of their scans. Raises
+        PrivacyError for a delta that protects nobody.
         """
         units = len(patches.patients) if training.by_patient else len(patches.image)
         if training.private:
@@ -100,7 +104,7 @@ class GanRun:
             return Stream(public_key(seed=seed, name=self.name), threads=identity["threads"])
         check_delta(delta=site.delta, units=units, release=False)
         voxels = read_voxels(scans)
-        digests = site.digests({patient: voxels[patient] for patient in patches.patients})
+        digests = site.digests({patient: voxels[patient] for patient in patients})
         run = Run(
             identity=identity_digest(identity),
             cohort=self.cohort,
@@ -112,6 +116,7 @@ class GanRun:
             sampling_rate=_rate(training, patches),
             steps=training.steps * training.critic_steps,
             patients=tuple(digests.values()),
+            series=self.series,
         )
         machine = replaying_machine(str(identity["device"]))
         return PaidRun(site, run, digests, machine=machine, threads=identity["threads"])

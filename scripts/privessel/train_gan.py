@@ -4,16 +4,25 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from privessel import finished
-from privessel.gan_files import keep_generator, ledger_point, load_checkpoint, publish, save_checkpoint
+from privessel.gan_files import (
+    CRITIC,
+    keep_critic,
+    keep_generator,
+    ledger_point,
+    load_checkpoint,
+    publish,
+    save_checkpoint,
+)
 from privessel.gans import GanShape
 from privessel.hyperparameters import GanTraining
 from privessel.lock import SILENT_MINUTES, lock
@@ -30,6 +39,19 @@ LOG_SECONDS = 10.0
 SCORED = 256  # pairs scored at a time, and fakes behind the history's score
 
 
+class Watch(Protocol):
+    """Looks on while a GAN trains, and changes nothing in it."""
+
+    def open(self, gan: Gan, data: Pairs) -> AbstractContextManager[None]:
+        """Look on while this is open."""
+
+    def state(self) -> Tensor:
+        """Return what was seen so far."""
+
+    def restore(self, state: Tensor) -> None:
+        """Go on from what `state` returned."""
+
+
 def train(
     *,
     images: np.ndarray,
@@ -44,6 +66,7 @@ def train(
     device: str,
     checkpoint_seconds: float,
     record: Callable[[Account | None], dict],
+    watch: Watch | None = None,
 ) -> None:
     """Train a GAN and leave generator-epoch-{e}.pt, history.csv and privacy.json in `folder`.
 
@@ -56,7 +79,8 @@ def train(
     With a `PaidRun` as its source the critic's steps are charged to its ledger before anything that they
     influenced is written, a finished run is never trained again (`finished`), and a leftover of another
     `identity` is refused with PrivacyError; any other run starts anew then. `record` gets the run's account
-    after the last step and returns what privacy.json says.
+    after the last step and returns what privacy.json says. With a `watch` critic.pt is left too: the last
+    critic, and what was seen.
     """
     _check(images, labels, patients, shape=shape, training=training)
     resume = folder / ".resume"
@@ -77,14 +101,20 @@ def train(
                 Pairs(*validation, patients=np.zeros(len(validation[0]), int), **on) if validation else None
             )
             gan = Gan(shape, training, stream=stream, device=device)
-            history = _restore(gan, saved)
-            _advance(
-                gan, data, held_out,
-                history=history, resume=resume, digest=digest, ledger=ledger,
-                checkpoint_seconds=checkpoint_seconds, beat=beat,
-            )  # fmt: skip
+            history = _restore(gan, watch, saved)
+            with watch.open(gan, data) if watch else nullcontext():
+                _advance(
+                    gan, data, held_out,
+                    history=history, resume=resume, digest=digest, ledger=ledger,
+                    checkpoint_seconds=checkpoint_seconds, beat=beat, watch=watch,
+                )  # fmt: skip
+            if watch:
+                keep_critic(resume, gan, watch.state())
             said = record(ledger.account if ledger else None)
-            publish(resume, folder, training.kept_epochs, said, identity=identity if paid else None)
+            more = [CRITIC] if watch else []
+            publish(
+                resume, folder, training.kept_epochs, said, identity=identity if paid else None, more=more
+            )
 
 
 def _advance(
@@ -98,6 +128,7 @@ def _advance(
     ledger: Ledger | None,
     checkpoint_seconds: float,
     beat: Callable[[], None],
+    watch: Watch | None,
 ) -> None:
     """Take all steps that are left; charge them, then save what they have made."""
     training = gan.training
@@ -122,7 +153,8 @@ def _advance(
             history.append(_row(gan, epoch, data=data, held_out=held_out, ledger=ledger))
             if epoch in training.kept_epochs:
                 keep_generator(resume, gan, epoch)
-        save_checkpoint(resume, gan, digest=digest, history=history, ledger=ledger)
+        seen = watch.state() if watch else None
+        save_checkpoint(resume, gan, digest=digest, history=history, ledger=ledger, watched=seen)
         saved = time.monotonic()
 
 
@@ -148,11 +180,13 @@ def _check(
         )
 
 
-def _restore(gan: Gan, saved: dict | None) -> list[dict]:
-    """Bring `gan` to its checkpoint, if there is one, and return the history up to there."""
+def _restore(gan: Gan, watch: Watch | None, saved: dict | None) -> list[dict]:
+    """Bring `gan` and `watch` to their checkpoint, if there is one, and return the history up to there."""
     if saved is None:
         return []
     gan.restore(saved["gan"])
+    if watch:
+        watch.restore(saved["watched"])
     log.info("going on from step %d of %d", gan.step, gan.training.steps)
     return saved["history"]
 

@@ -23,13 +23,28 @@ PRIVATE = [f"{RESULTS}/gan/wgan/noise-1/run-{run}/privacy.json" for run in (1, 2
 PUBLIC = f"{RESULTS}/gan/wgan/inf/run-1/privacy.json"
 PAIRS = f"{RESULTS}/synthetic/wgan/noise-1/run-1/epoch-2.npz"
 STUDY = ["--configfile", "tests/config.yaml", "mine.yaml"]
-# Beside the committed profile: without accounting squeue must answer, and first after 5 s instead of 40.
-SLURM = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5"]
+# Beside the committed profile. Without accounting squeue must answer; and by a limit of submissions a minute
+# Snakemake stays for a minute after the last of them.
+SLURM = ["--slurm-status-command", "squeue", "--max-jobs-per-timespan", "60/1s"]
+# By itself Snakemake asks Slurm less and less often, in the end every three minutes.
+ASK_EVERY_SECOND = """
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+RemoteExecutor.next_seconds_between_status_checks = property(lambda self: 1, lambda self, seconds: None)
+"""
 CRITIC_STEPS = 2
 
 
 class Checkout(_workflow.Workflow):
     """The workflow in a folder, its own private state beside it."""
+
+    @classmethod
+    def install(cls, folder):
+        """Put the workflow's files into a folder; Snakemake asks Slurm every second there."""
+        found = super().install(folder)
+        with (folder / "Snakefile").open("a") as snakefile:
+            snakefile.write(ASK_EVERY_SECOND)
+        return found
 
     @property
     def state(self):
@@ -48,7 +63,7 @@ class Checkout(_workflow.Workflow):
             "test_cohorts": ["patients"],
             "transfer": {"patients": []},
             "epoch_study": {"epochs": []},
-            "gan": {"steps_per_epoch": 100, "critic_steps": CRITIC_STEPS, "checkpoint_seconds": 0.2},
+            "gan": {"steps_per_epoch": 50, "critic_steps": CRITIC_STEPS, "checkpoint_seconds": 0.2},
             "privacy": {"state": str(self.state), "budget": {"epsilon": 10000.0, "delta": 1e-3}},
         }
         (self.folder / "mine.yaml").write_text(yaml.safe_dump(given))

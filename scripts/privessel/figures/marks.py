@@ -113,7 +113,7 @@ def label_levels(axes: Axes, levels: pd.DataFrame) -> None:
         ("noise multiplier", [format_noise(noise) for noise in levels["noise_multiplier"]]),
     ]
     if levels["epoch"].nunique() > 1:
-        rows.append(("epoch", [f"{epoch:g}" for epoch in levels["epoch"]]))
+        rows.append(("epoch", [f"{epoch:g}" if np.isfinite(epoch) else "–" for epoch in levels["epoch"]]))
     for k, (name, texts) in enumerate(rows):
         look = {"fontsize": 7, "fontweight": "bold"} if k == 0 else {"fontsize": SMALL}
         below = -5 - 10.5 * k

@@ -23,12 +23,12 @@ IDENTITY += ["unit", "validation_dsc"]
 
 
 def read_table(path: str | Path, *, columns: Collection[str] = ()) -> pd.DataFrame:
-    """Read a table that the workflow has written: patient 007 stays a text and is not patient 7.
+    """Read a table that the workflow has written: patient 007 is not 7, nor level `inf` a number.
 
     Raises DamagedError where its end is missing, or it does not have these columns.
     """
     with reading(path):
-        table = pd.read_csv(io.StringIO(read_text(path)), dtype={"patient": str})
+        table = pd.read_csv(io.StringIO(read_text(path)), dtype=dict.fromkeys(_TEXT, str))
         missing = set(columns) - set(table.columns)
         if missing:
             raise ValueError(f"it lacks the columns {', '.join(sorted(missing))}")

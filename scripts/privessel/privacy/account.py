@@ -22,11 +22,12 @@ class Run:
     sampling_rate: float
     steps: int  # critic steps of the whole run
     patients: tuple[tuple[str, str], ...]  # of each, the keyed digests of its id and its voxels
+    series: str = "run"  # of the study, or an `audit` of its promise
 
     @property
     def name(self) -> str:
         """The run as a user knows it, such as wgan/noise-1/run-2."""
-        return f"{self.architecture}/{self.level}/run-{self.run}"
+        return f"{self.architecture}/{self.level}/{self.series}-{self.run}"
 
     def __post_init__(self) -> None:
         if self.unit not in ("patch", "patient"):

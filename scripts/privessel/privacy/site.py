@@ -52,6 +52,10 @@ class Site:
         """Return the keyed digests of patients; `voxels` is the digest of each one's scan, by id."""
         return digest_patients(self._master(), voxels)
 
+    def coins(self, identity: str) -> Stream:
+        """Return the draws of an audit's coins, by the digest of its run's identity."""
+        return Stream(self._master().derive(f"coins of the audit {identity}"))
+
     def _master(self) -> MasterSecret:
         return load_master(self.state / SECRET)
 

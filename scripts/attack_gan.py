@@ -1,0 +1,41 @@
+"""Attack one run of the audit: bounds from its canaries, and how well its patients' patches are told."""
+
+from pathlib import Path
+
+import torch
+from privessel import attack
+from privessel.atomic import atomic_path
+from privessel.figures.neighbours import neighbours
+from privessel.figures.style import format_eps, save
+from privessel.job import logged
+from privessel.privacy.site import Site
+from privessel.reading import read_json
+from privessel.seeds import derive
+from privessel.synthesis import synthesise
+
+SHOWN = 8
+
+with logged(snakemake.log[0]):
+    params, given, made = snakemake.params, snakemake.input, snakemake.output
+    torch.set_num_threads(params.threads)
+    record = read_json(given.privacy, keys=["audit", "epochs"])
+    seed = derive(params.seed, "attack", *snakemake.wildcards)
+    pairs = attack.drawn(*synthesise(Path(given.generator), seed=seed, device="cpu", **params.synthesis))
+    critic, watched = attack.load_critic(Path(given.critic))
+    released = attack.Released(critic, watched, pairs, params.background)
+    site = None if params.public else Site.described(snakemake.config["privacy"])
+    bound = attack.attack_canaries(record, released, site=site)
+    members, others, reference = (
+        attack.draw_patches([Path(path) for path in given[split]], each=params.patches, seed=seed)
+        for split in ("train", "validation", "test")
+    )
+    about = attack.describe_run(record)
+    membership, roc = attack.attack_members(
+        members, others, reference, released, about=about, neighbours=params.neighbours, seed=seed
+    )
+    for table, path in ((bound, made.bound), (membership, made.membership), (roc, made.roc)):
+        with atomic_path(Path(path)) as partial:
+            table.to_csv(partial, index=False)
+    nearest = attack.find_neighbours(pairs, members, others, shown=SHOWN)
+    title = f"{about['arch']}, {about['level']}, audit {about['run']}: valid ε {format_eps(about['eps'])}"
+    save(neighbours(nearest, title=title), Path(made.neighbours))

@@ -1,0 +1,251 @@
+"""The audit's figures: utility against privacy, and how attacks tell training patches from others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from privessel.figures.bounds import ATTACKS, describe_bounds, draw_privacy, draw_risk
+from privessel.figures.curves import choose_looks, draw_curves
+from privessel.figures.marks import (
+    depth_of_labels,
+    draw_best,
+    draw_lines,
+    label_levels,
+    set_scale,
+    write_inside,
+)
+from privessel.figures.scores import fig3_data
+from privessel.figures.significance import describe_intervals
+from privessel.figures.style import SMALL, format_eps, place_axes, styled, wrap_notes, write_notes
+from privessel.figures.tally import IDENTITY, as_text, describe_gaps, format_interval, format_score
+from privessel.significance import LEAST_PATIENTS
+
+_SIZES = ["members", "others", "member_patients", "other_patients"]
+_FINDING = ["canaries", "guesses", "right", "ceiling", "confidence", "p_value"]
+_NUMBERS = ["value", "sd", "low", "high", "patients", "scored", "empty", *_FINDING, "chance", *_SIZES]
+_TEXT = ["panel", "shows", "name", "cohort", "model", "source", "kind", "level", "unit", "claim", "resampled"]
+_COLUMNS = ["panel", "shows", "name", "cohort", "model", *IDENTITY, *_NUMBERS, "claim", "resampled"]
+_CURVE = ["shows", "attack", "arch", "level", "run", "eps", "false_rate", "value", "low", "high", "resampled"]
+# Inches. Utility against privacy: the right margin holds the names of lines and marks.
+_LEFT, _RIGHT, _TOP, _PANEL, _BETWEEN = 0.95, 1.75, 0.28, 1.75, 0.36
+_ROC_LEFT, _ROC_TOP, _SQUARE, _ROC_BETWEEN, _LINE = 0.55, 0.3, 1.95, (0.2, 0.5), 0.145
+
+
+def utility_privacy_data(
+    scores: pd.DataFrame, bounds: pd.DataFrame, membership: pd.DataFrame, *, seed: int
+) -> pd.DataFrame:
+    """Return what the figure shows, a row a mark, of the study's levels and of those only audited.
+
+    scores: the scores table. bounds: a row an audited level and score, `audit.Finding` with arch, level, eps
+    and canaries. membership: a row an audited level, attack and `membership.Attack`.
+    Panel A is panel B of figure 3. B: `shows` upper, the accountant's eps, where audited that of the audited
+    run; `shows` lower, the bound of the score `name`, with `claim` refuted or not refuted. C: the advantage
+    of the attack `name` on patches. A level of several epochs was audited at its last.
+    """
+    utility = fig3_data(scores, seed=seed)
+    utility = utility[utility["panel"] == "B"].assign(panel="A", name="")
+    findings = bounds.assign(level=as_text(bounds["level"])).to_dict("records")
+    risks = _measure(membership, "advantage")
+    levels = _order(utility[utility["shows"] == "best"], [*findings, *risks])
+    rows = [row for row, _ in levels] + utility[utility["shows"] == "reference"].to_dict("records")
+    for row, audited in levels:
+        about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "B"}
+        own = [found for found in findings if _key(found) == audited]
+        upper = own[0]["claimed_epsilon"] if own else row["eps"]
+        rows.append(about | {"shows": "upper", "value": upper})
+        for found in own:
+            mark = {key: found[key] for key in _FINDING} | {"name": found["score"]}
+            mark |= {"value": found["epsilon_low"], "claim": "refuted" if found["refuted"] else "not refuted"}
+            rows.append(about | {"shows": "lower"} | mark)
+    for row, audited in levels:
+        about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "C", "shows": "advantage"}
+        rows += [risk | about | {"name": risk["attack"]} for risk in risks if _key(risk) == audited]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+@styled
+def utility_privacy(data: pd.DataFrame) -> Figure:
+    """Draw `utility_privacy_data`: DSC (A), bounds on eps (B) and attack advantage (C) of every level."""
+    # Undo what a CSV makes of the level `inf`, and of columns without entries.
+    data = data.assign(**{name: as_text(data[name]) for name in _TEXT}).astype(dict.fromkeys(_NUMBERS, float))
+    levels = data[(data["panel"] == "A") & (data["shows"] == "best")].reset_index(drop=True)
+    across = max(2.6, len(levels) * float(np.clip(4.25 / max(len(levels), 1), 0.42, 0.62)))
+    width = _LEFT + across + _RIGHT
+    notes = wrap_notes(_notes(data), width=width - 0.24)
+    height = _TOP + 3 * _PANEL + 2 * _BETWEEN + depth_of_labels(levels) + 0.13 * len(notes)
+    figure = Figure(figsize=(width, height))
+    cohort = next((f"{name}: " for name in data["cohort"] if name), "")
+    panels = (
+        ("A", f"{cohort}best run by validation DSC, mean ± SD", _draw_utility),
+        ("B", "what is known of ε: at most (accountant), at least (audit)", draw_privacy),
+        ("C", "attacks on patients' patches: indicators of risk, not bounds", draw_risk),
+    )
+    for k, (panel, title, draw) in enumerate(panels):
+        top = _TOP + k * (_PANEL + _BETWEEN)
+        axes = place_axes(figure, left=_LEFT, top=top, width=across, height=_PANEL)
+        axes.set_xlim(-0.6, max(len(levels), 1) - 0.4)
+        above = 1 - (top - 0.08) / height
+        figure.text(0.3 / width, above, panel, fontweight="bold", fontsize=9)
+        figure.text(_LEFT / width, above, title)
+        draw(axes, data[data["panel"] == panel], list(levels["model"]))
+        axes.set_xticks(range(len(levels)), [])
+        if levels.empty:
+            write_inside(axes, 0.5, "no results", xdata=False)
+    if len(levels):
+        label_levels(figure.axes[-1], levels)
+    write_notes(figure, notes, left=0.12, bottom=0.06)
+    return figure
+
+
+def attacks_data(roc: pd.DataFrame, membership: pd.DataFrame) -> pd.DataFrame:
+    """Return the ROC curves of all attacks and audited levels, by rising eps, and the areas under them.
+
+    roc: arch, level, run, eps, attack, false_rate, true_rate, low, high. `shows` curve: the true positive
+    rate in `value`, with its band; `shows` auc: the area, of patches, with its 95 % interval.
+    """
+    curves = roc.assign(level=as_text(roc["level"])).rename(columns={"true_rate": "value"})
+    rows = [row | {"shows": "curve", "resampled": "patient"} for row in curves.to_dict("records")]
+    rows += [row | {"shows": "auc"} for row in _measure(membership, "auc")]
+    data = pd.DataFrame(rows, columns=[*_CURVE, *_SIZES])
+    places = data["attack"].map({name: k for k, name in enumerate(ATTACKS)})
+    order = ["_attack", "eps", "arch", "level", "shows", "false_rate"]
+    return data.assign(_attack=places).sort_values(order, kind="stable", ignore_index=True)[data.columns]
+
+
+@styled
+def attacks(data: pd.DataFrame) -> Figure:
+    """Draw `attacks_data`: ROC curves, a column an attack and a line a level; below, the areas under them."""
+    text = {name: as_text(data[name]) for name in ("shows", "attack", "level", "resampled")}
+    numbers = ["eps", "false_rate", "value", "low", "high", *_SIZES]
+    data = data.assign(**text).astype(dict.fromkeys(numbers, float))
+    levels = data.drop_duplicates("level").sort_values("eps", kind="stable")
+    looks = choose_looks(levels)
+    width = _ROC_LEFT + 3 * _SQUARE + 2 * _ROC_BETWEEN[0] + 0.12
+    notes = wrap_notes(_describe_attacks(data[data["shows"] == "auc"]), width=width - 0.24)
+    below = _ROC_TOP + 2 * _SQUARE + _ROC_BETWEEN[1] + 0.5
+    height = below + _LINE * len(levels) + 0.13 * len(notes) + 0.15
+    figure = Figure(figsize=(width, height))
+    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))  # inches from the upper left
+    page.set_axis_off()
+    # Both axes linear: areas and distances from the diagonal are the AUC and the advantage. Both logarithmic:
+    # an attack that is sure of a few patches, and guesses the rest, shows only there. Rates below one of the
+    # others cannot be told, so the axes end at it.
+    rates = data["false_rate"][data["false_rate"] * data["others"].max() >= 1]
+    lowest = min(rates.min(), 0.5) if len(rates) else 0.01
+    for column, (attack, (name, _, _)) in enumerate(ATTACKS.items()):
+        left, own = _ROC_LEFT + column * (_SQUARE + _ROC_BETWEEN[0]), data[data["attack"] == attack]
+        page.text(left, _ROC_TOP - 0.1, name)
+        for row in range(2):
+            top = _ROC_TOP + row * (_SQUARE + _ROC_BETWEEN[1])
+            axes = place_axes(figure, left=left, top=top, width=_SQUARE, height=_SQUARE)
+            draw_curves(axes, own[own["shows"] == "curve"], looks=looks, lowest=lowest if row else None)
+            axes.set_xlabel("false positive rate" + (" (log)" if row else ""), labelpad=1)
+            if column:
+                axes.tick_params(labelleft=False)
+            else:
+                axes.set_ylabel("true positive rate" + (" (log)" if row else ""), labelpad=1)
+        areas = own[own["shows"] == "auc"].set_index("level")
+        for k, level in enumerate(levels.itertuples()):
+            y = below + k * _LINE
+            page.plot(
+                [left, left + 0.25], [y, y], color=looks[level.level][0], linestyle=looks[level.level][1]
+            )
+            area = _tell_area(areas.loc[level.level]) if level.level in areas.index else "no result"
+            page.text(left + 0.3, y, f"ε = {format_eps(level.eps)}: {area}", va="center", fontsize=SMALL)
+    write_notes(figure, notes, left=0.12, bottom=0.06)
+    return figure
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["arch"], row["level"]
+
+
+def _order(
+    best: pd.DataFrame, audited: list[dict[str, Any]]
+) -> list[tuple[dict[str, Any], tuple[str, str] | None]]:
+    """Return the rows of panel A by rising eps, each with arch and level of the audit that belongs there."""
+    ends = best.sort_values("epoch", kind="stable").set_index("model")["epoch"]
+    last = {tuple(model.split("/")[:2]): model for model in ends.index}
+    keys = {model: key for key, model in last.items()}
+    levels = [(row, keys.get(row["model"])) for row in best.to_dict("records")]
+    cohort = best[["cohort", "patients"]].iloc[0].to_dict() if len(best) else {"cohort": ""}
+    for key, found in {_key(row): row for row in audited if _key(row) not in last}.items():
+        name, kind = "/".join(key), "private" if np.isfinite(found["eps"]) else "inf"
+        row = dict.fromkeys(IDENTITY, np.nan) | {"panel": "A", "shows": "best", "model": name, "source": name}
+        row |= {"kind": kind, "level": key[1], "eps": found["eps"], "unit": "", "scored": 0, "empty": 0}
+        levels.append((row | cohort, key))
+    return sorted(levels, key=lambda level: (np.nan_to_num(level[0]["eps"], nan=np.inf), level[0]["model"]))
+
+
+def _measure(membership: pd.DataFrame, measure: str) -> list[dict[str, Any]]:
+    """Return `measure` of every audited level and attack on patches: its value, and its interval.
+
+    The interval is over patients, or over patches where they are too few. Chance is always that of whole
+    patients: patches of one patient are alike, and would pass for an attack's success.
+    """
+    found = []
+    membership = membership.assign(level=as_text(membership["level"]))
+    for _, rows in membership.groupby(["arch", "level", "attack"], sort=False):
+        by = {(row["unit"], row["resampled"]): row for row in rows.to_dict("records")}
+        patches, patients = by["patch", "patch"], by["patch", "patient"]
+        used, owners = (
+            (patients if np.isfinite(patients[f"{measure}_low"]) else patches),
+            by["patient", "patient"],
+        )
+        found.append(
+            {
+                key: used[key]
+                for key in ("arch", "level", "run", "eps", "attack", "resampled", "members", "others")
+            }
+            | {"value": used[measure], "low": used[f"{measure}_low"], "high": used[f"{measure}_high"]}
+            | {"chance": patients["advantage_chance"]}
+            | {"member_patients": owners["members"], "other_patients": owners["others"]}
+        )
+    return found
+
+
+def _draw_utility(axes: Axes, part: pd.DataFrame, models: list[str]) -> None:
+    axes.set_ylabel("DSC")
+    set_scale(axes, part, log=False)
+    best = part[part["shows"] == "best"].set_index("model")
+    for position, model in enumerate(models):
+        if np.isnan(best.loc[model, "value"]):
+            write_inside(axes, position, "no result", xdata=True)
+        else:
+            draw_best(axes, position, best.loc[model])
+    draw_lines(axes, part[(part["shows"] == "reference") & part["value"].notna()])
+
+
+def _tell_area(area: pd.Series) -> str:
+    interval = format_interval(area["low"], area["high"])
+    return f"AUC {format_score(area['value'], np.nan)}" + (f" ({interval})" if interval else "")
+
+
+def _notes(data: pd.DataFrame) -> list[str]:
+    utility, risks = data[data["panel"] == "A"], data[data["panel"] == "C"]
+    notes = describe_bounds(data[data["panel"] == "B"])
+    if len(risks):
+        notes += [f"C: {note}" for note in _describe_attacks(risks)]
+        notes.append("Chance alone: what 95 of 100 random memberships of whole patients stay below.")
+    if (utility["cohort"] == "").all():
+        return [*notes, "No scores in this table."]
+    return notes + describe_gaps(utility) + describe_intervals(utility)
+
+
+def _describe_attacks(found: pd.DataFrame) -> list[str]:
+    """Return sentences on whose patches were told apart, and on what the intervals are over."""
+    notes = [
+        f"{row.members:,.0f} patches of {row.member_patients:,.0f} training patients against "
+        f"{row.others:,.0f} of {row.other_patients:,.0f} others."
+        for row in found.drop_duplicates(_SIZES).itertuples()
+    ]
+    if (found["resampled"] == "patient").any():
+        notes.append("95 % intervals over patients.")
+    if (found["resampled"] == "patch").any():
+        few = f"fewer than {LEAST_PATIENTS} patients on a side"
+        notes.append(f"95 % intervals over patches, with {few}: too narrow, since patches of one are alike.")
+    return notes

@@ -1,0 +1,24 @@
+"""Tabulate what the audit's figures show: utility against privacy, and the attacks' ROC curves."""
+
+from pathlib import Path
+
+import pandas as pd
+from privessel.atomic import atomic_path
+from privessel.figures.audit import attacks_data, utility_privacy_data
+from privessel.figures.tally import read_table
+from privessel.job import logged
+
+with logged(snakemake.log[0]):
+    given, made = snakemake.input, snakemake.output
+    bounds, membership, curves = (
+        pd.concat([read_table(path) for path in given[name]], ignore_index=True)
+        for name in ("bounds", "memberships", "curves")
+    )
+    scores = read_table(given.scores)
+    tables = {
+        made.utility_privacy: utility_privacy_data(scores, bounds, membership, seed=snakemake.params.seed),
+        made.attacks: attacks_data(curves, membership),
+    }
+    for path, table in tables.items():
+        with atomic_path(Path(path)) as partial:
+            table.to_csv(partial, index=False)
