@@ -17,7 +17,7 @@ test: .venv/.develop  ## the tests, about twenty minutes on two cores
 recover: .venv/.installed  ## after Snakemake died on a cluster: cancel what it left, unlock, start again
 	$(BIN)/python scripts/recover.py
 
-test-cluster: .venv/.develop  ## a real Slurm on this machine, as root: a quarter of an hour
+test-cluster: .venv/.develop  ## a real Slurm on this machine, as root: about ten minutes
 	$(BIN)/python -m pytest tests/cluster
 
 test-envs: .venv/.develop  ## each environment's pins alone in an empty folder: minutes, and some GB while they last

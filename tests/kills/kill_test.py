@@ -28,8 +28,8 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "workflow"), str(TESTS.parent / "scripts")]
 
 from conftest import Workflow  # noqa: E402
+from hospital import Hospital, hospital_at  # noqa: E402
 from promises import TARGETS, broken_promises, charged_twice, charges, digests, study_at, taken  # noqa: E402
-from test_private_cohort import Hospital, hospital_at  # noqa: E402
 from victims import clear_away, kill_one  # noqa: E402
 
 MOST_KILLS = 3

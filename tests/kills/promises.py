@@ -6,7 +6,7 @@ import shutil
 from hashlib import sha256
 from pathlib import Path
 
-from test_private_cohort import GAN, Hospital, hospital_at
+from hospital import GAN, Hospital, hospital_at
 
 from privessel import checkpoint
 

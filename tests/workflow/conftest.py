@@ -23,6 +23,9 @@ PARTS = [
 ]
 
 
+pytest.register_assert_rewrite("hospital")  # before a test file imports it
+
+
 class Workflow:
     """The workflow in a folder."""
 
@@ -106,8 +109,8 @@ def workflow(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The tiny study, run to its end once for all tests of a module."""
+    """The tiny study and its exports, run to their end once for all tests of a module."""
     workflow = Workflow.install(tmp_path_factory.mktemp("tiny") / "study")
-    result = workflow.tiny(timeout=1800)  # minutes, and many of them on a slow machine
+    result = workflow.tiny("all", "export", timeout=1800)  # minutes, and many of them on a slow machine
     assert result.returncode == 0, result.stdout[-5000:]
     return workflow

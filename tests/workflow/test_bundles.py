@@ -7,8 +7,9 @@ import sys
 import tarfile
 
 import pytest
-from test_private_cohort import done, hospital_at, scans, secret  # noqa: F401, fixtures
+from hospital import done
 
+pytest_plugins = ["hospital"]
 PAIRS = "wgan/noise-1/run-1/epoch-2"
 ARCHIVE = "results/hospital/release/gift.tar.gz"
 TERMS = {
@@ -23,11 +24,9 @@ TERMS = {
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory, scans, secret):  # noqa: F811
+def given(tmp_path_factory, prepared):
     """A hospital that has released its one private run."""
-    room = tmp_path_factory.mktemp("hospital")
-    shutil.copytree(secret, room / "state")
-    found = hospital_at(room / "study", scans, room / "state")
+    found = prepared.copy_to(tmp_path_factory.mktemp("hospital"))
     configure(found)
     done(found.study("release"))
     return found
@@ -45,7 +44,9 @@ def refused(hospital, *words):
         assert word in result.stdout, result.stdout[-3000:]
 
 
-def test_a_release_of_patients_is_checked_by_its_recipient_and_made_again_to_the_byte(given, tmp_path):
+def test_a_release_is_checked_by_its_recipient_made_again_to_the_byte_and_after_another_charge(
+    given, tmp_path
+):
     configure(given)
     before = (given.folder / ARCHIVE).read_bytes()
     with tarfile.open(given.folder / ARCHIVE) as tar:
@@ -64,20 +65,15 @@ def test_a_release_of_patients_is_checked_by_its_recipient_and_made_again_to_the
     assert numbers["protects"]
     assert numbers["run"] == {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20}
     assert (numbers["patches"], numbers["patients"]) == (80, 2)
-    (given.folder / ARCHIVE).unlink()
-    done(given.study("release"))
-    assert (given.folder / ARCHIVE).read_bytes() == before
     everything = b"".join(
         path.read_bytes() for path in sorted((tmp_path / "gift").rglob("*")) if path.is_file()
     )
     for word in (str(given.state), str(given.folder), str(given.scans), "a001", "hospital"):
         assert word.encode() not in everything
 
-
-def test_a_second_call_does_nothing_until_another_run_has_been_charged(given):
-    configure(given)
-    # The first call to see the ledger that the fixture's call has begun, unless another test made it.
+    (given.folder / ARCHIVE).unlink()
     done(given.study("release"))
+    assert (given.folder / ARCHIVE).read_bytes() == before
     assert "Nothing to be done" in done(given.study("-n", "release"))
     (ledger,) = given.state.glob("*.ledger")
     other = shutil.copy(ledger, ledger.with_name("another.ledger"))

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from test_private_cohort import GAN, TARGET, digests, done, hospital, hospital_at, scans, secret
+from hospital import GAN, TARGET, digests, done
 
-__all__ = ["hospital", "scans", "secret"]  # fixtures
+pytest_plugins = ["hospital"]
 PATCHES = [f"results/hospital/patches/patients/a00{number}.npz" for number in (1, 2)]
 PAIRS = "results/hospital/synthetic/wgan/noise-1/run-1/epoch-2.npz"
 
@@ -27,20 +27,14 @@ def mount(*arguments):
 def small_disk(hospital):
     """The study's results on a file system of their own: neither that of the workflow nor that of TMPDIR."""
     folder = hospital.folder / "results"
+    before = folder.rename(hospital.folder / "elsewhere")
     folder.mkdir()
     mount("-t", "tmpfs", "-o", "size=8M", "faults", folder)
+    shutil.copytree(before, folder, dirs_exist_ok=True)
+    for patches in PATCHES:  # the first that are made on this disk
+        (hospital.folder / patches).unlink()
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@pytest.fixture(scope="module")
-def paid_for(tmp_path_factory, scans, secret):
-    """A study with a finished private run, which every test leaves as it was."""
-    root = tmp_path_factory.mktemp("paid for")
-    shutil.copytree(secret, root / "state")
-    found = hospital_at(root / "study", scans, root / "state")
-    done(found.study(TARGET))
-    return found
 
 
 @pytest.fixture
@@ -142,11 +136,9 @@ def test_a_damaged_generator_that_was_paid_for_is_named_and_comes_back_or_is_ref
     assert digests(folder) == before
 
     kept = folder / ".finished" / generator.name
-    whole = kept.read_bytes()
-    kept.write_bytes(whole[:1000])
+    os.truncate(kept, 1000)
     generator.unlink()
     again = paid_for.study(f"{GAN}/{generator.name}")
     refused(again, "finished and paid for", f"{GAN}/.finished/{generator.name} is not as it was")
     assert not generator.exists()
     assert paid_for.charged() == 20
-    kept.write_bytes(whole)

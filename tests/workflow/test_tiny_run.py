@@ -91,8 +91,32 @@ def test_the_epoch_study_has_each_generator_of_its_run_with_the_eps_of_its_epoch
     assert table["kept"].tolist() == [False, True]
 
 
+def test_an_audit_leaves_bounds_attacks_and_figures_and_the_study_as_it_was(finished):
+    results = finished.folder / RESULTS
+    before = digests(results)
+    done = finished.tiny("audit")
+    assert done.returncode == 0, done.stdout[-5000:]
+    after = digests(results)
+    assert {name: after[name] for name in before} == before
+    for level, scores in (("inf", 2), ("noise-1", 3)):
+        folder = results / "audit/wgan" / level / "run-1"
+        record = json.loads((folder / "privacy.json").read_text())
+        bounds = pd.read_csv(folder / "bound.csv")
+        assert len(bounds) == scores
+        claimed = record["epochs"]["2"]["epsilon"]
+        assert (bounds["claimed_epsilon"] == (np.inf if claimed is None else claimed)).all()
+        assert record["audit"]["canaries"] == 12
+        assert record["patches"] == 80 + record["patients"] - 2  # each canary that is in is a patient
+        attacks = pd.read_csv(folder / "membership.csv")
+        assert set(attacks["attack"]) == {"critic", "nearest", "density"}
+        assert (attacks["members"] == np.where(attacks["unit"] == "patch", 16, 2)).all()
+        assert (folder / "neighbours.png").stat().st_size > 5000
+    for figure in ("utility_privacy", "attacks"):
+        assert (results / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
+    assert finished.tiny("-n", "audit").stdout.count("rule ") == 0
+
+
 def test_exports_hold_the_pairs(finished):
-    assert finished.tiny("export").returncode == 0
     pairs = np.load(finished.folder / RESULTS / "synthetic/wgan/noise-1/run-1/epoch-2.npz")
     (dataset,) = (finished.folder / RESULTS / "export/nnunet/wgan/noise-1/run-1/epoch-2").glob("Dataset*")
     for images, labels in (
@@ -126,13 +150,9 @@ def test_nothing_is_written_elsewhere(finished):
     assert not list(finished.folder.glob("results/**/*.partial*"))
 
 
-def test_second_run_does_nothing(finished):
-    assert "Nothing to be done" in finished.tiny().stdout
-
-
-def test_touching_the_library_reruns_nothing(finished):
+def test_a_second_run_does_nothing_nor_does_one_after_a_touch_of_the_library(finished):
     (finished.folder / "scripts/privessel/gans.py").touch()
-    assert finished.jobs("--configfile", "tests/config.yaml", "--cores", 1) == {}
+    assert "Nothing to be done" in finished.tiny().stdout
 
 
 @pytest.fixture(params=["simulated", "a hospital's"])
