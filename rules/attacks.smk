@@ -10,6 +10,10 @@ def audit_faults():
     """Why this audit would show nothing, or something else than is meant."""
     audit, units = config["audit"], privacy_units()
     faults = []
+    if not config["rivals"]:
+        faults.append("rivals has no cohort, and canaries are made of a public cohort's patches")
+    elif len(canary_files()) * config["patches"]["per_patient"] < audit["canaries"]:
+        faults.append(f"canaries {audit['canaries']} are more than {config['rivals'][-1]} has patches")
     if not 1 <= audit["guesses_in"] + audit["guesses_out"] <= audit["canaries"]:
         faults.append("guesses_in and guesses_out must be, together, at least 1 and at most canaries")
     if 4 * audit["canaries"] > units:
@@ -22,6 +26,11 @@ def audit_faults():
     if audit["neighbours"] > min(audit["synthetic"], audit["patches"]):
         faults.append("neighbours is more than synthetic or patches")
     return faults
+
+
+def canary_files():
+    """Patches of a public cohort, enough to make the canaries of."""
+    return patches(config["rivals"][-1])[: 1 + config["audit"]["canaries"] // config["patches"]["per_patient"]]
 
 
 def audits():

@@ -7,6 +7,7 @@ rule audited_gan:
     input:
         patches=patches(config["train_cohort"]),
         patients=scans(config["train_cohort"], "train"),
+        public=lambda w: canary_files(),
         code=lib(
             "audit_run",
             "canaries",
@@ -75,6 +76,7 @@ use rule audited_gan as private_audited_gan with:
     input:
         patches=patches(config["train_cohort"]),
         patients=scans(config["train_cohort"], "train"),
+        public=lambda w: canary_files(),
         site=[] if is_public(config["train_cohort"]) else require_secret,
         code=settled(rules.audited_gan.input.code),
         bookkeeping_code=settled(rules.audited_gan.input.bookkeeping_code),
@@ -97,6 +99,7 @@ rule attack:
         train=patches(config["train_cohort"]),
         validation=patches(config["train_cohort"], split="validation"),
         test=patches(config["test_cohorts"][0], split="test"),
+        public=lambda w: canary_files(),
         site=lambda w: [] if is_public(config["train_cohort"]) or not is_private(w.level) else require_secret(w),
     output:
         bound=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/bound.csv",

@@ -8,6 +8,7 @@ from privessel.atomic import atomic_path
 from privessel.figures.neighbours import neighbours
 from privessel.figures.style import format_eps, save
 from privessel.job import logged
+from privessel.patches import load
 from privessel.privacy.site import Site
 from privessel.reading import read_json
 from privessel.seeds import derive
@@ -24,7 +25,8 @@ with logged(snakemake.log[0]):
     critic, watched = attack.load_critic(Path(given.critic))
     released = attack.Released(critic, watched, pairs, params.background)
     site = None if params.public else Site.described(snakemake.config["privacy"])
-    bound = attack.attack_canaries(record, released, site=site)
+    public = load([Path(path) for path in given.public], scale=(-1, 1))
+    bound = attack.attack_canaries(record, released, reference=(public.image, public.label), site=site)
     members, others, reference = (
         attack.draw_patches([Path(path) for path in given[split]], each=params.patches, seed=seed)
         for split in ("train", "validation", "test")

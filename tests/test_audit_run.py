@@ -25,7 +25,6 @@ from privessel.train_gan import train
 torch.set_num_threads(1)
 PRIVATE = replace(OPEN, noise_multiplier=0.8, batch=40, kept_epochs=(3,), micro_batch=64, patient_delta=1e-2)
 PLAN = {"canaries": 40, "guesses_in": 12, "guesses_out": 4, "confidence": 0.95, "every": 1, "seed": 7}
-RUN = AuditRun("wgan", "noise-0.8", 1, "pegasus", **PLAN)
 
 
 def patches(patients=5, each=40, size=12, seed=0):
@@ -44,6 +43,9 @@ def patches(patients=5, each=40, size=12, seed=0):
 
 
 PATCHES = patches()
+PUBLIC = patches(seed=9)
+REFERENCE = (PUBLIC.image, PUBLIC.label)
+RUN = AuditRun("wgan", "noise-0.8", 1, "pegasus", **PLAN, reference=REFERENCE)
 
 
 def identity(run=RUN, training=PRIVATE):
@@ -62,7 +64,7 @@ def trained(folder, *, run=RUN, training=PRIVATE, site=None, watch=True, claims=
         seed=7, site=site, identity=named, training=training, patches=audited, patients=PATCHES.patients,
         scans=scans,
     )  # fmt: skip
-    probes = run.probes(size=SHAPE.patch, background=training.label_background, device="cpu")
+    probes = run.probes(background=training.label_background, device="cpu")
     train(
         images=audited.image, labels=audited.label, patients=audited.patient_index, validation=None,
         shape=SHAPE, training=training, source=source, identity=named, folder=folder, device="cpu",
@@ -139,7 +141,7 @@ def test_canaries_come_after_all_patients_patches_each_as_a_patient_of_its_own()
         assert np.bincount(audited.patient_index)[5:].tolist() == [copies] * inserted
         assert len(audited.image) == len(audited.centre) == n + copies * inserted
         numbers = [int(name.removeprefix("canary ")) for name in audited.patients[5:]]
-        assert np.array_equal(audited.image[n::copies], RUN.canary_patches(12)[0][numbers])
+        assert np.array_equal(audited.image[n::copies], RUN.canary_patches[0][numbers])
 
 
 def test_on_patients_an_audit_is_charged_to_them_and_to_nobody_else(tmp_path, site):
@@ -204,7 +206,9 @@ def test_a_watched_run_makes_the_same_generator(tmp_path):
 def test_noise_that_was_left_out_is_found_and_a_kept_promise_is_not(tmp_path):
     """The whole way: a run that adds a fiftieth of the noise it claims, and one that adds what it claims."""
     honest = trained(tmp_path / "honest")
-    bounds = attack.attack_canaries(honest, released(tmp_path / "honest", some(30)), site=None)
+    bounds = attack.attack_canaries(
+        honest, released(tmp_path / "honest", some(30)), reference=REFERENCE, site=None
+    )
     assert bounds["score"].tolist() == ["gradient", "critic", "nearest"]
     assert not bounds["refuted"].any()
     assert (bounds["epsilon_low"] < bounds["claimed_epsilon"]).all()
@@ -214,7 +218,9 @@ def test_noise_that_was_left_out_is_found_and_a_kept_promise_is_not(tmp_path):
         training=replace(PRIVATE, noise_multiplier=0.16),
         claims=replace(PRIVATE, noise_multiplier=8.0),
     )
-    bounds = attack.attack_canaries(broken, released(tmp_path / "broken", some(30)), site=None)
+    bounds = attack.attack_canaries(
+        broken, released(tmp_path / "broken", some(30)), reference=REFERENCE, site=None
+    )
     gradient = bounds.set_index("score").loc["gradient"]
     assert gradient["refuted"]
     assert gradient["claimed_epsilon"] < gradient["epsilon_low"] <= gradient["ceiling"]
@@ -223,7 +229,9 @@ def test_noise_that_was_left_out_is_found_and_a_kept_promise_is_not(tmp_path):
 def test_without_noise_there_is_no_claim_to_refute(tmp_path):
     open_run = replace(RUN, level="inf")
     record = trained(tmp_path / "inf", run=open_run, training=replace(OPEN, kept_epochs=(3,)))
-    bounds = attack.attack_canaries(record, released(tmp_path / "inf", some(30)), site=None)
+    bounds = attack.attack_canaries(
+        record, released(tmp_path / "inf", some(30)), reference=REFERENCE, site=None
+    )
     assert bounds["score"].tolist() == ["critic", "nearest"]
     assert (bounds["claimed_epsilon"] == math.inf).all()
     assert not bounds["refuted"].any()
@@ -231,10 +239,10 @@ def test_without_noise_there_is_no_claim_to_refute(tmp_path):
 
 def test_canaries_of_another_version_are_not_scored(tmp_path):
     record = trained(tmp_path / "audit")
-    assert AuditRun.recorded(record) == RUN
+    assert AuditRun.recorded(record, reference=REFERENCE) == RUN
     record["audit"]["digest"] = digest(np.zeros(3))
     with pytest.raises(PrivacyError, match=r"wgan/noise-0\.8/audit-1: its canaries .* Remedy"):
-        AuditRun.recorded(record)
+        AuditRun.recorded(record, reference=REFERENCE)
 
 
 def test_a_generator_that_copies_its_patches_is_found_by_what_lies_near(tmp_path):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from privessel import checkpoint
 from privessel.audit import audit
 from privessel.audit_run import GRADIENT, AuditRun
+from privessel.canaries import Patches as Canaries
 from privessel.errors import DamagedError
 from privessel.gan_steps import Pairs
 from privessel.gans import Critic, GanShape, normalise_spectra
@@ -100,16 +101,18 @@ def describe_run(record: Mapping) -> dict[str, object]:
     return named | {"eps": math.inf if None in spent else max(spent)}
 
 
-def attack_canaries(record: Mapping, released: Released, *, site: Site | None) -> pd.DataFrame:
+def attack_canaries(
+    record: Mapping, released: Released, *, reference: Canaries, site: Site | None
+) -> pd.DataFrame:
     """Return what the canaries of a run show, a row a score of its plan (`audit.Finding`).
 
-    `record` is the run's privacy.json, whose plan decides, whatever the config says by now; `site` tossed the
-    coins of a private run on patients.
+    `record` is the run's privacy.json, whose plan decides, whatever the config says by now; canaries are made
+    of the public patches of `reference`; `site` tossed the coins of a private run on patients.
     """
-    run, about, planned = AuditRun.recorded(record), describe_run(record), record["audit"]
+    run, about = AuditRun.recorded(record, reference=reference), describe_run(record)
     private = record["noise_multiplier"] is not None
-    plan = run.plan(private=private, delta=planned["delta"])
-    canaries = Drawn(*run.canary_patches(planned["patch"]), np.arange(run.canaries))
+    plan = run.plan(private=private, delta=record["audit"]["delta"])
+    canaries = Drawn(*run.canary_patches, np.arange(run.canaries))
     scores = {
         GRADIENT: released.watched,
         "critic": released.judged(canaries),

@@ -1,7 +1,8 @@
 """A run of the audit: a run of the study once more, with canaries among its patches, by a coin for each."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -33,21 +34,23 @@ class AuditRun(GanRun):
     confidence: float
     every: int  # critic step whose gradient is scored
     seed: int  # public: of the canaries, and of the coins where the run's noise is public too
+    reference: Canaries = field(compare=False, repr=False)  # public patches, which canaries are made of
     series: ClassVar[str] = "audit"
 
     @classmethod
-    def recorded(cls, record: Mapping) -> "AuditRun":
+    def recorded(cls, record: Mapping, *, reference: Canaries) -> "AuditRun":
         """Return the run that a privacy.json tells of.
 
         Raises PrivacyError where its canaries can no longer be drawn.
         """
         named = (record["arch"], record["level"], record["run"], record["cohort"])
         keys = ("canaries", "guesses_in", "guesses_out", "confidence", "every", "seed")
-        run = cls(*named, **{key: record["audit"][key] for key in keys})
-        if digest(*run.canary_patches(record["audit"]["patch"])) != record["audit"]["digest"]:
+        run = cls(*named, **{key: record["audit"][key] for key in keys}, reference=reference)
+        if digest(*run.canary_patches) != record["audit"]["digest"]:
             raise PrivacyError(
-                f"{run.name}: its canaries were drawn by another version of the code, so nobody can score "
-                "them now. Remedy: take that version again, or another audit.run, which patients pay for"
+                f"{run.name}: its canaries were drawn by another version of the code or from other public "
+                "patches, so nobody can score them now. Remedy: take those again, or another audit.run, "
+                "which patients pay for"
             )
         return run
 
@@ -62,16 +65,23 @@ class AuditRun(GanRun):
             confidence=self.confidence,
         )
 
-    def canary_patches(self, size: int) -> Canaries:
-        """Return the canaries' images in [-1, 1] and labels, (m, size, size) each; nobody was scanned."""
+    @cached_property
+    def canary_patches(self) -> Canaries:
+        """The canaries' images in [-1, 1] and labels, (m, s, s) each: public images with others' labels.
+
+        In the demo's critic two of them have gradients almost at right angles; those of noise, or of black
+        but for a pixel, are nearly parallel (cosines 0.04, 0.96 and 1.0), and hide one another.
+        """
         stream = Stream(public_key(seed=self.seed, name=f"canaries of {self.name}"))
         rng = np.random.default_rng(int(stream.uniform("canaries", 0, 1)[0] * 2**53))
-        return draw_canaries("noise", canaries=self.canaries, size=size, rng=rng)
+        size = self.reference[0].shape[-1]
+        return draw_canaries(
+            "mislabelled", canaries=self.canaries, size=size, rng=rng, reference=self.reference
+        )
 
     def identity(self, *, training: GanTraining, **parts: object) -> dict[str, object]:
         """Return what decides the run's weights: the patches before canaries are in, and the plan."""
-        size = parts["shape"].patch
-        return super().identity(training=training, **parts) | {"audit": self._planned(training, size)}
+        return super().identity(training=training, **parts) | {"audit": self._planned(training)}
 
     def coins(self, *, private: bool, site: Site | None, identity: str | None) -> Stream:
         """Return the draws that toss the coins, from where the run's noise comes from.
@@ -93,7 +103,7 @@ class AuditRun(GanRun):
         copies = training.patient_patches if training.by_patient else 1
         images, labels, whose = insert(
             patches.image, patches.label, patches.patient_index,
-            canaries=self.canary_patches(patches.image.shape[-1]), inserted=inserted, copies=copies,
+            canaries=self.canary_patches, inserted=inserted, copies=copies,
         )  # fmt: skip
         added = len(images) - len(patches.image)
         return replace(
@@ -106,18 +116,17 @@ class AuditRun(GanRun):
             seeds=(*patches.seeds, *[0] * int(inserted.sum())),
         )
 
-    def probes(self, *, size: int, background: float, device: str) -> Tensor:
-        """Return all canaries as a critic meets them, (m, 2, size, size)."""
+    def probes(self, *, background: float, device: str) -> Tensor:
+        """Return all canaries as a critic meets them, (m, 2, s, s)."""
         whose = np.arange(self.canaries)
         on = {"device": device, "background": background}
-        return Pairs(*self.canary_patches(size), patients=whose, **on).take(whose)
+        return Pairs(*self.canary_patches, patients=whose, **on).take(whose)
 
     def record(self, training: GanTraining, patches: Patches, account: Account | None) -> dict:
         """Return what privacy.json says of the finished run, canaries and all; `audit` is its plan."""
-        planned = self._planned(training, patches.image.shape[-1])
-        return super().record(training, patches, account) | {"audit": planned}
+        return super().record(training, patches, account) | {"audit": self._planned(training)}
 
-    def _planned(self, training: GanTraining, size: int) -> dict[str, object]:
+    def _planned(self, training: GanTraining) -> dict[str, object]:
         plan = self.plan(private=training.private, delta=training.unit_delta)
-        own = {"every": self.every, "seed": self.seed, "patch": size}
-        return asdict(plan) | own | {"digest": digest(*self.canary_patches(size))}
+        own = {"every": self.every, "seed": self.seed, "digest": digest(*self.canary_patches)}
+        return asdict(plan) | own

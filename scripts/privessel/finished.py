@@ -21,6 +21,7 @@ FOLDER = ".finished"
 IDENTITY, DIGESTS = "identity.json", "digests.json"
 # Parts of an identity that decide a run's bits and not what was asked for: another version, another machine.
 VERSIONS = {"code", "libraries", "device", "threads"}
+ANOTHER = "another number (`runs: [6]`; of an audit, `audit.run: 2`)"
 
 
 def keep(files: Iterable[Path], folder: Path, *, identity: Mapping[str, object]) -> None:
@@ -65,14 +66,13 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bo
         raise PrivacyError(
             f"{name} is finished and paid for, and is not trained again because things have changed: {told}."
             f" It is kept in {kept}. Remedy: change it back, and the run is there again at no cost; or train "
-            "what you ask for now under another number (`runs: [6]`) or another `study`, which is charged in "
-            "addition"
+            f"what you ask for now under {ANOTHER} or another `study`, which is charged in addition"
         )
     if changed:
         log.warning(
             "%s was trained under another %s; it is paid for and stands as it is. To train it with what is "
-            "there now, give it another number (runs: [6]): that is charged in addition",
-            name, " and ".join(changed),
+            "there now, give it %s: that is charged in addition",
+            name, " and ".join(changed), ANOTHER,
         )  # fmt: skip
     else:
         log.info("%s is finished and paid for: brought back, nothing was trained or charged", name)

@@ -64,6 +64,29 @@ def test_a_private_run_is_charged_shown_kept_and_never_trained_again(paid_for):
             assert key.hex().encode() not in content
 
 
+def test_an_audit_of_a_level_is_charged_to_its_patients_and_shown_under_its_own_name(paid_for):
+    bound = "results/hospital/audit/wgan/noise-1/run-1/bound.csv"
+    told = done(paid_for.study(bound, "ledger"))
+    assert paid_for.charged() == 20 + 20
+    assert "wgan/noise-1/audit-1" in told
+    assert "in 2 runs" in told
+    record = json.loads((paid_for.folder / bound).with_name("privacy.json").read_text())
+    assert record["public_key"] is False
+    rows = (paid_for.folder / bound).read_text().splitlines()
+    assert [row.split(",")[5] for row in rows] == ["score", "gradient", "critic", "nearest"]
+
+    before = digests((paid_for.folder / bound).parent)
+    paid_for.configure(audit={"guesses_in": 4})
+    refused = paid_for.study(bound)
+    assert refused.returncode != 0
+    assert "wgan/noise-1/audit-1 is finished and paid for" in refused.stdout
+    assert "guesses_in was 3, is 4" in refused.stdout
+    paid_for.configure()
+    done(paid_for.study(bound))
+    assert digests((paid_for.folder / bound).parent) == before
+    assert paid_for.charged() == 40
+
+
 def test_patients_as_the_unit_run_through_the_workflow(hospital):
     budget = {"epsilon": 100.0, "delta": 0.04}
     hospital.configure(
