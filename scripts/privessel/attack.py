@@ -30,6 +30,7 @@ from privessel.patches import load, rescale
 from privessel.privacy.site import Site
 from privessel.reading import REMEDY, reading
 
+# Dense near 0, where an attack that is sure of a few patches shows.
 FALSE_RATES = np.unique(np.concatenate([np.linspace(0, 1, 101), np.logspace(-3, -1, 21)]))
 
 
@@ -45,6 +46,10 @@ class Drawn:
     def points(self) -> NDArray[np.float32]:
         """The patches as points (n, 2 s s)."""
         return as_points(self.images, self.labels)
+
+    def take(self, which: NDArray[np.integer]) -> "Drawn":
+        """Return some of the patches, in the order of `which`."""
+        return Drawn(self.images[which], self.labels[which], self.patients[which])
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,7 @@ def draw_patches(paths: Sequence[Path], *, each: int, seed: int) -> Drawn:
         np.sort(rng.choice(np.flatnonzero(patches.patient_index == patient), each, replace=False))
         for patient in range(len(paths))
     ]
-    which = np.concatenate(chosen)
-    return Drawn(patches.image[which], patches.label[which], patches.patient_index[which])
+    return Drawn(patches.image, patches.label, patches.patient_index).take(np.concatenate(chosen))
 
 
 def describe_run(record: Mapping) -> dict[str, object]:
@@ -168,20 +172,17 @@ def find_neighbours(pairs: Drawn, members: Drawn, others: Drawn, *, shown: int) 
     Images as uint8, labels as bool, (k, s, s) each, and Euclidean distances (k,) over images in [-1, 1] and
     labels -1 or 1, as `figures.neighbours` draws them.
     """
-    distances = nearest_distances(pairs.points, members.points)
-    closest = np.argsort(distances, kind="stable")[:shown]
-    found = {"synthetic": (pairs, closest)}
-    points = pairs.points[closest].astype(np.float64)
+    order = np.argsort(nearest_distances(pairs.points, members.points), kind="stable")
+    closest = pairs.take(order[:shown])
+    points = closest.points.astype(np.float64)
+    found = _pictures("synthetic", closest)
     for name, patches in (("train", members), ("held", others)):
-        apart = np.stack([np.square(patches.points - point).sum(axis=1) for point in points])
-        found[name] = (patches, apart.argmin(axis=1))
-        found[f"distance_{name}"] = np.sqrt(apart.min(axis=1))
-    named = {}
-    for name, value in found.items():
-        if isinstance(value, tuple):
-            patches, which = value
-            named[f"{name}_image"] = np.rint(rescale(patches.images[which], 0, 255)).astype(np.uint8)
-            named[f"{name}_label"] = patches.labels[which]
-        else:
-            named[name] = value
-    return named
+        squares = np.stack([np.square(patches.points - point).sum(axis=1) for point in points])
+        found |= _pictures(name, patches.take(squares.argmin(axis=1)))
+        found[f"distance_{name}"] = np.sqrt(squares.min(axis=1))
+    return found
+
+
+def _pictures(name: str, patches: Drawn) -> dict[str, NDArray]:
+    images = np.rint(rescale(patches.images, 0, 255)).astype(np.uint8)
+    return {f"{name}_image": images, f"{name}_label": patches.labels}

@@ -1,7 +1,8 @@
 """Canaries: patches that stand out, some of them trained on, and what training shows of them.
 
-Measured on a small private GAN: `noise` is told apart best, because gradients of unlike patches point in
-unlike directions; patches that are all alike but for a pixel hide one another.
+Canaries whose gradients point in like directions hide one another: those that are black but for a pixel in
+every critic, those of noise in some. Which kind is told best depends on the critic; `benchmarks/canaries.py`
+prints it for two.
 """
 
 from collections.abc import Iterator, Sequence
