@@ -28,7 +28,7 @@ from privessel.checked import read_voxels
 from privessel.evaluation import evaluate_patients
 from privessel.figures.style import save as save_figure
 from privessel.figures.tally import read_table
-from privessel.gan_files import keep_generator, save_checkpoint
+from privessel.gan_files import keep_critic, keep_generator, save_checkpoint
 from privessel.gan_steps import Gan
 from privessel.job import logged
 from privessel.phantom.dataset import write_nifti
@@ -125,11 +125,15 @@ def write_patches(folder, patient):
 
 def write_checkpoint(folder, patient):
     history = [{"epoch": number, "epsilon": None} for number in range(3)]
-    save_checkpoint(folder, a_gan(), digest="abc", history=history, ledger=None)
+    save_checkpoint(folder, a_gan(), digest="abc", history=history, ledger=None, watched=None)
 
 
 def write_generator(folder, patient):
     keep_generator(folder, a_gan(), 1)
+
+
+def write_critic(folder, patient):
+    keep_critic(folder, a_gan(), torch.zeros(40))
 
 
 def write_unet(folder, patient):
@@ -193,7 +197,8 @@ def write_kept_run(folder, patient):
 
 
 WRITERS = [
-    *(write_patches, write_checkpoint, write_generator, write_unet, write_pairs, write_evaluation),
+    *(write_patches, write_checkpoint, write_generator, write_critic, write_unet, write_pairs),
+    write_evaluation,
     *(write_phantom, write_figures, write_kept_run),
 ]
 
