@@ -180,11 +180,11 @@ def audited_minutes(wildcards):
 
 
 def attack_cost():
-    """MB and minutes: all patches of a split, those drawn and the pairs as points of 8 bytes a number, and their distances."""
+    """MB and minutes: a patient's patches, those drawn and the pairs as points of 8 bytes a number, and their distances."""
     audit, pixels = config["audit"], config["patches"]["size"] ** 2
     patients = [len(ids(config["train_cohort"], split)) for split in ("train", "validation")]
     patients.append(len(ids(config["test_cohorts"][0], "test")))
     points = audit["patches"] * sum(patients) + audit["synthetic"]
     seconds = 4 * points * audit["synthetic"] * pixels / 1e12 / (THREAD_TERA * config["quality"]["threads"])
-    read = 10 * config["patches"]["per_patient"] * max(patients) * pixels
+    read = 10 * config["patches"]["per_patient"] * pixels
     return 1500 + (read + 40 * points * pixels) / 1e6, int(30 + seconds / 60)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from privessel import checkpoint
 from privessel.audit import audit
 from privessel.audit_run import GRADIENT, AuditRun
-from privessel.canaries import Patches as Canaries
+from privessel.canaries import Labelled
 from privessel.errors import DamagedError
 from privessel.gan_steps import Pairs
 from privessel.gans import Critic, GanShape, normalise_spectra
@@ -42,7 +43,7 @@ class Drawn:
     labels: NDArray[np.bool_]
     patients: NDArray[np.int64]
 
-    @property
+    @cached_property
     def points(self) -> NDArray[np.float32]:
         """The patches as points (n, 2 s s)."""
         return as_points(self.images, self.labels)
@@ -89,13 +90,13 @@ def drawn(images: NDArray[np.uint8], labels: NDArray[np.bool_]) -> Drawn:
 
 def draw_patches(paths: Sequence[Path], *, each: int, seed: int) -> Drawn:
     """Draw `each` patches of every patient, without replacement; patients count from 0 as `paths` do."""
-    patches = load(paths, scale=(-1, 1))
-    rng = np.random.default_rng(seed)
-    chosen = [
-        np.sort(rng.choice(np.flatnonzero(patches.patient_index == patient), each, replace=False))
-        for patient in range(len(paths))
-    ]
-    return Drawn(patches.image, patches.label, patches.patient_index).take(np.concatenate(chosen))
+    rng, parts = np.random.default_rng(seed), []
+    for path in paths:  # one patient's patches in memory at a time
+        patches = load([path], scale=(-1, 1))
+        which = np.sort(rng.choice(len(patches.image), each, replace=False))
+        parts.append((patches.image[which], patches.label[which]))
+    images, labels = (np.concatenate(side) for side in zip(*parts, strict=True))
+    return Drawn(images, labels, np.repeat(np.arange(len(paths)), each))
 
 
 def describe_run(record: Mapping) -> dict[str, object]:
@@ -106,7 +107,7 @@ def describe_run(record: Mapping) -> dict[str, object]:
 
 
 def attack_canaries(
-    record: Mapping, released: Released, *, reference: Canaries, site: Site | None
+    record: Mapping, released: Released, *, reference: Labelled, site: Site | None
 ) -> pd.DataFrame:
     """Return what the canaries of a run show, a row a score of its plan (`audit.Finding`).
 

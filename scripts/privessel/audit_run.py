@@ -9,8 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from privessel.audit import Plan, toss_coins
-from privessel.canaries import Patches as Canaries
-from privessel.canaries import draw_canaries, insert
+from privessel.canaries import Labelled, draw_canaries, insert
 from privessel.errors import PrivacyError
 from privessel.gan_run import GanRun
 from privessel.gan_steps import Pairs
@@ -19,6 +18,7 @@ from privessel.patches import Patches, digest
 from privessel.privacy.account import Account
 from privessel.privacy.keys import Stream, identity_digest, public_key
 from privessel.privacy.site import Site
+from privessel.seeds import derive
 
 GRADIENT = "gradient"  # watched in training, where noisy gradients are released
 SCORES = ("critic", "nearest")  # of any finished run
@@ -34,11 +34,11 @@ class AuditRun(GanRun):
     confidence: float
     every: int  # critic step whose gradient is scored
     seed: int  # public: of the canaries, and of the coins where the run's noise is public too
-    reference: Canaries = field(compare=False, repr=False)  # public patches, which canaries are made of
+    reference: Labelled = field(compare=False, repr=False)  # public patches, which canaries are made of
     series: ClassVar[str] = "audit"
 
     @classmethod
-    def recorded(cls, record: Mapping, *, reference: Canaries) -> "AuditRun":
+    def recorded(cls, record: Mapping, *, reference: Labelled) -> "AuditRun":
         """Return the run that a privacy.json tells of.
 
         Raises PrivacyError where its canaries can no longer be drawn.
@@ -66,14 +66,13 @@ class AuditRun(GanRun):
         )
 
     @cached_property
-    def canary_patches(self) -> Canaries:
+    def canary_patches(self) -> Labelled:
         """The canaries' images in [-1, 1] and labels, (m, s, s) each: public images with others' labels.
 
         In the demo's critic two of them have gradients almost at right angles; those of noise, or of black
         but for a pixel, are nearly parallel (cosines 0.04, 0.96 and 1.0), and hide one another.
         """
-        stream = Stream(public_key(seed=self.seed, name=f"canaries of {self.name}"))
-        rng = np.random.default_rng(int(stream.uniform("canaries", 0, 1)[0] * 2**53))
+        rng = np.random.default_rng(derive(self.seed, "canaries", self.name))
         size = self.reference[0].shape[-1]
         return draw_canaries(
             "mislabelled", canaries=self.canaries, size=size, rng=rng, reference=self.reference

@@ -20,12 +20,12 @@ from privessel.privacy.mechanism import mean_gradient, private_gradient
 
 KINDS = ("dirac", "noise", "mislabelled")
 HELD_NUMBERS = 1 << 28  # of canaries' gradients in memory at a time: 1 GB
-Patches = tuple[NDArray[np.float32], NDArray[np.bool_]]  # images in [-1, 1] and labels, (n, s, s) each
+Labelled = tuple[NDArray[np.float32], NDArray[np.bool_]]  # images in [-1, 1] and labels, (n, s, s) each
 
 
 def draw_canaries(
-    kind: str, *, canaries: int, size: int, rng: np.random.Generator, reference: Patches | None = None
-) -> Patches:
+    kind: str, *, canaries: int, size: int, rng: np.random.Generator, reference: Labelled | None = None
+) -> Labelled:
     """Return `canaries` patches, no two alike, of `size` pixels a side.
 
     dirac: one bright pixel on black, and one vessel pixel elsewhere. noise: every pixel of image and label by
@@ -53,7 +53,7 @@ def insert(
     labels: NDArray[np.bool_],
     patients: NDArray[np.integer],
     *,
-    canaries: Patches,
+    canaries: Labelled,
     inserted: NDArray[np.bool_],
     copies: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.integer]]:

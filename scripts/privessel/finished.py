@@ -93,9 +93,9 @@ def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
         raise PrivacyError(
             f"{name} is finished and paid for, but what is kept of it is damaged: {problem}. It is "
             f"not trained again unasked. Remedy: restore {kept} from a backup; or train the run under "
-            f"another number (`runs: [6]`), which is charged in addition; or remove {kept} to train this one "
-            "again. Where it was trained on this CPU, with the same code, settings and patches, that repeats "
-            "it and costs nothing; anywhere else every step is charged in addition"
+            f"{ANOTHER}, which is charged in addition; or remove {kept} to train this one again. Where it "
+            "was trained on this CPU, with the same code, settings and patches, that repeats it and costs "
+            "nothing; anywhere else every step is charged in addition"
         ) from problem
     return identity, list(digests)
 

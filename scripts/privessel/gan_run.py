@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from privessel.checked import read_voxels
-from privessel.device import replaying_machine
+from privessel.device import pick_device, replaying_machine
 from privessel.gans import GanShape
 from privessel.hyperparameters import GanTraining
 from privessel.patches import Patches, digest
@@ -22,6 +22,26 @@ from privessel.privacy.planner import noise_of
 from privessel.privacy.site import PaidRun, Site
 
 LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")  # named in privacy.json
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The keys of a config's `gan` at one level, parted by what they are for."""
+
+    shape: GanShape
+    training: dict[str, object]  # for `GanRun.training`
+    device: str
+    threads: int
+    checkpoint_seconds: float
+
+    @classmethod
+    def parted(cls, keys: Mapping[str, object], *, patch: int) -> "Settings":
+        """Part `keys`; patches have `patch` pixels a side, and `device` is one that there is."""
+        rest = dict(keys)
+        own = {"device": pick_device(rest.pop("device")).type}
+        own |= {name: rest.pop(name) for name in ("threads", "checkpoint_seconds")}
+        form = {field.name: rest.pop(field.name) for field in fields(GanShape) if field.name != "patch"}
+        return cls(shape=GanShape(patch=patch, **form), training=rest, **own)
 
 
 @dataclass(frozen=True)

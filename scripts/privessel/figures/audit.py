@@ -1,24 +1,17 @@
 """The audit's figures: utility against privacy, and how attacks tell training patches from others."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.figures.bounds import ATTACKS, describe_bounds, draw_privacy, draw_risk
 from privessel.figures.curves import choose_looks, draw_curves
-from privessel.figures.marks import (
-    depth_of_labels,
-    draw_best,
-    draw_lines,
-    label_levels,
-    set_scale,
-    write_inside,
-)
-from privessel.figures.scores import fig3_data
+from privessel.figures.marks import depth_of_labels, label_levels, write_inside
+from privessel.figures.scores import draw_panel, fig3_data
 from privessel.figures.significance import describe_intervals
 from privessel.figures.style import SMALL, format_eps, place_axes, styled, wrap_notes, write_notes
 from privessel.figures.tally import IDENTITY, as_text, describe_gaps, format_interval, format_score
@@ -29,6 +22,7 @@ _FINDING = ["canaries", "guesses", "right", "ceiling", "confidence", "p_value"]
 _NUMBERS = ["value", "sd", "low", "high", "patients", "scored", "empty", *_FINDING, "chance", *_SIZES]
 _TEXT = ["panel", "shows", "name", "cohort", "model", "source", "kind", "level", "unit", "claim", "resampled"]
 _COLUMNS = ["panel", "shows", "name", "cohort", "model", *IDENTITY, *_NUMBERS, "claim", "resampled"]
+_ATTACK = ["arch", "level", "run", "eps", "attack", "resampled", "members", "others"]
 _CURVE = ["shows", "attack", "arch", "level", "run", "eps", "false_rate", "value", "low", "high", "resampled"]
 # Inches. Utility against privacy: the right margin holds the names of lines and marks.
 _LEFT, _RIGHT, _TOP, _PANEL, _BETWEEN = 0.95, 1.75, 0.28, 1.75, 0.36
@@ -80,20 +74,24 @@ def utility_privacy(data: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(width, height))
     cohort = next((f"{name}: " for name in data["cohort"] if name), "")
     panels = (
-        ("A", f"{cohort}best run by validation DSC, mean ± SD", _draw_utility),
+        (
+            "A",
+            f"{cohort}best run by validation DSC, mean ± SD",
+            partial(draw_panel, metric="dsc", shows="best"),
+        ),
         ("B", "what is known of ε: at most (accountant), at least (audit)", draw_privacy),
         ("C", "attacks on patients' patches: indicators of risk, not bounds", draw_risk),
     )
     for k, (panel, title, draw) in enumerate(panels):
         top = _TOP + k * (_PANEL + _BETWEEN)
         axes = place_axes(figure, left=_LEFT, top=top, width=across, height=_PANEL)
-        axes.set_xlim(-0.6, max(len(levels), 1) - 0.4)
         above = 1 - (top - 0.08) / height
         figure.text(0.3 / width, above, panel, fontweight="bold", fontsize=9)
         figure.text(_LEFT / width, above, title)
         draw(axes, data[data["panel"] == panel], list(levels["model"]))
+        axes.set_xlim(-0.6, max(len(levels), 1) - 0.4)
         axes.set_xticks(range(len(levels)), [])
-        if levels.empty:
+        if levels.empty and draw in (draw_privacy, draw_risk):  # panel A says so itself
             write_inside(axes, 0.5, "no results", xdata=False)
     if len(levels):
         label_levels(figure.axes[-1], levels)
@@ -192,32 +190,15 @@ def _measure(membership: pd.DataFrame, measure: str) -> list[dict[str, Any]]:
     for _, rows in membership.groupby(["arch", "level", "attack"], sort=False):
         by = {(row["unit"], row["resampled"]): row for row in rows.to_dict("records")}
         patches, patients = by["patch", "patch"], by["patch", "patient"]
-        used, owners = (
-            (patients if np.isfinite(patients[f"{measure}_low"]) else patches),
-            by["patient", "patient"],
-        )
+        used = patients if np.isfinite(patients[f"{measure}_low"]) else patches
+        owners = by["patient", "patient"]
         found.append(
-            {
-                key: used[key]
-                for key in ("arch", "level", "run", "eps", "attack", "resampled", "members", "others")
-            }
+            {key: used[key] for key in _ATTACK}
             | {"value": used[measure], "low": used[f"{measure}_low"], "high": used[f"{measure}_high"]}
             | {"chance": patients["advantage_chance"]}
             | {"member_patients": owners["members"], "other_patients": owners["others"]}
         )
     return found
-
-
-def _draw_utility(axes: Axes, part: pd.DataFrame, models: list[str]) -> None:
-    axes.set_ylabel("DSC")
-    set_scale(axes, part, log=False)
-    best = part[part["shows"] == "best"].set_index("model")
-    for position, model in enumerate(models):
-        if np.isnan(best.loc[model, "value"]):
-            write_inside(axes, position, "no result", xdata=True)
-        else:
-            draw_best(axes, position, best.loc[model])
-    draw_lines(axes, part[(part["shows"] == "reference") & part["value"].notna()])
 
 
 def _tell_area(area: pd.Series) -> str:

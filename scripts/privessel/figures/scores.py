@@ -114,7 +114,7 @@ def _draw(data: pd.DataFrame, *, panels: Sequence[tuple[str, str, str]]) -> Figu
         top = _TOP + k * (_PANEL + _BETWEEN)
         axes = place_axes(figure, left=_LEFT, top=top, width=width - _LEFT - _RIGHT, height=_PANEL)
         part = data[data["panel"] == panel]
-        _draw_panel(axes, part, levels=levels, metric=metric, shows=shows)
+        draw_panel(axes, part, list(levels["model"]), metric=metric, shows=shows)
         above = 1 - (top - 0.08) / height
         figure.text(0.3 / width, above, panel, fontweight="bold", fontsize=9)
         if len(part):
@@ -126,15 +126,16 @@ def _draw(data: pd.DataFrame, *, panels: Sequence[tuple[str, str, str]]) -> Figu
     return figure
 
 
-def _draw_panel(axes: Axes, part: pd.DataFrame, *, levels: pd.DataFrame, metric: str, shows: str) -> None:
-    axes.set_xlim(-0.6, max(len(levels), 1) - 0.4)
+def draw_panel(axes: Axes, part: pd.DataFrame, models: Sequence[str], *, metric: str, shows: str) -> None:
+    """Draw a panel's rows, a position a model: `metric` of its best run or of all `runs`, and references."""
+    axes.set_xlim(-0.6, max(len(models), 1) - 0.4)
     axes.set_ylabel(_LABELS[metric])
     if part["value"].isna().all():
         write_inside(axes, 0.5, "no results", xdata=False)
         axes.set_yticks([])
         return
     set_scale(axes, part, log=metric != "dsc")
-    for position, model in enumerate(levels["model"]):
+    for position, model in enumerate(models):
         points = part[(part["model"] == model) & (part["shows"] == shows) & part["value"].notna()]
         if points.empty:
             write_inside(axes, position, "no result", xdata=True)
