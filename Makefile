@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Jobs are processes by the hundred: where compiled files may not be kept, each compiles all of torch for itself.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test lint setup recover test-cluster test-envs test-kills
 
