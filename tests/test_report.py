@@ -2,24 +2,16 @@
 
 import json
 import re
-import shutil
 import subprocess
-from functools import partial
 from hashlib import sha256
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
+from tiny_report import CAPTIONS, small_report
 
 from privessel.provenance import (
-    DURATIONS,
     digest_files,
     find_commit,
     list_trained_with,
@@ -28,8 +20,6 @@ from privessel.provenance import (
 )
 from privessel.report_page import lay_out, render, render_caption
 
-CAPTIONS = Path(__file__).parents[1] / "report"
-EVIL = '<script>alert("x")</script>'
 VOID = {"meta", "link", "img", "input", "br", "wbr"}
 
 
@@ -61,55 +51,9 @@ class Page(HTMLParser):
         return " ".join(" ".join(data for tag, data in self.texts if tag not in ("script", "style")).split())
 
 
-def scores(n=12):
-    """Return scores whose order as text is another than as numbers, with a missing and an infinite value."""
-    values = [9, 10, 100, 2, np.nan, 0.5, 1e-5, 1e6, -3, 33, 4, 5][:n]
-    eps = [np.inf, 6.24, 10.2, np.nan, *[1.0] * 8][:n]
-    return pd.DataFrame(
-        {"patient": [f"{k:03d}" for k in range(n)], "source": "wgan/inf", "x": values, "eps": eps}
-    )
-
-
 @pytest.fixture
 def made(tmp_path):
-    """Return the arguments of `render` for a small study with odd names."""
-    files = {"scores": scores(), "one": scores(1), "none": scores(0), EVIL.replace("/", ""): scores(2)}
-    tables = []
-    for name, frame in files.items():
-        path = tmp_path / f"{re.sub('[^a-z]', '', name)}.csv"
-        frame.to_csv(path, index=False)
-        tables.append((f"Table {name}", path))
-    pictures = []
-    for name in ("table1", "fig3", "plan"):
-        Image.new("RGB", (300, 200), (10, 90, 150)).save(tmp_path / f"{name}.png")
-        pictures.append((name, f"Title of {name}", tmp_path / f"{name}.png", CAPTIONS / f"{name}.rst"))
-    levels = pd.DataFrame(
-        {"level": ["inf", "noise-0.65"], "epsilon": [np.nan, 6.251], "epsilon_rdp": [np.nan, 6.8]}
-    )
-    levels.assign(patient_statement=["", "Patient level: vacuous."]).to_csv(
-        tmp_path / "plan.csv", index=False
-    )
-    return {
-        "study": f"demo {EVIL}",
-        "overview": {
-            "public": False,
-            "scale": "Demo scale.",
-            "summary": f"real  0.80 +- 0.05 {EVIL}",
-            "facts": {"Levels": f"inf, noise-0.65 {EVIL}"},
-            "cohorts": [{"name": f"own {EVIL}", "role": "test", "train": 10, "validation": 2, "test": 3}],
-        },
-        "figures": pictures,
-        "tables": tables,
-        "plan": tmp_path / "plan.csv",
-        "provenance": {
-            "software": "privessel 0.1.0",
-            "commit": None,
-            "packages": {"numpy": "2.4.6"},
-            "config": f"study: demo  # {EVIL}\n",
-            "digests": {f"results/{EVIL}": "ab" * 32},
-            "durations": pd.DataFrame([["gan", 3, 3723.0, 3000.0, np.nan]], columns=DURATIONS),
-        },
-    }
+    return small_report(tmp_path)
 
 
 # One file
@@ -295,62 +239,3 @@ def test_commit_is_named_with_local_changes_and_absent_outside_git(tmp_path):
     assert find_commit(tmp_path) == head
     (tmp_path / "a").write_text("2")
     assert find_commit(tmp_path) == f"{head} and local changes"
-
-
-# In a browser
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-OPTIONS += ["--disable-background-networking", "--disable-component-update", "--hide-scrollbars"]
-
-
-@pytest.fixture
-def browser(tmp_path):
-    """A headless Chromium with an empty profile; neither browser nor driver is ever downloaded."""
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("no chromium and chromedriver on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield started
-    started.quit()
-
-
-def column(browser, number, table="table-1"):
-    """Return a column's texts in the rows that are shown."""
-    return browser.execute_script(
-        f"return [...document.querySelectorAll('#{table} tbody tr')].filter((row) => !row.hidden)"
-        f".map((row) => row.cells[{number}].textContent)"
-    )
-
-
-def test_a_reader_sorts_filters_and_sees_everything_without_an_error(made, tmp_path, browser):
-    path = tmp_path / "report.html"
-    path.write_text(render(**made), encoding="utf-8")
-    browser.get(path.as_uri())
-    find = partial(browser.find_element, By.CSS_SELECTOR)
-    find('nav a[href="#table-1-box"]').click()
-    head = "#table-1 th:nth-child(3)"
-    find(f"{head} button").click()
-    rising = ["-3", "1e-05", "0.5", "2", "4", "5", "9", "10", "33", "100", "1e+06", ""]
-    assert column(browser, 2) == rising
-    assert find(head).get_attribute("aria-sort") == "ascending"
-    find(f"{head} button").send_keys(Keys.ENTER)  # the keyboard does what the mouse does
-    assert column(browser, 2) == [*rising[-2::-1], ""]
-    find("#table-1 th:nth-child(4) button").click()
-    assert column(browser, 3)[-3:] == ["10.2", "inf", ""]
-    find("input[data-filters=table-1]").send_keys("00")
-    assert sorted(column(browser, 0)) == [f"{k:03d}" for k in range(10)]
-    assert browser.execute_script(
-        "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
-    )
-    for width in (1400, 420):  # CSS pixels; smaller than a real window could be
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        browser.save_screenshot(str(tmp_path / f"{width}.png"))
-        assert Image.open(tmp_path / f"{width}.png").size == (width, 900)
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
