@@ -1,21 +1,22 @@
 """Choose a source's U-Net setting by the mean DSC over the validation patients."""
 
+import csv
 import json
-from io import StringIO
 from pathlib import Path
+from statistics import fmean
 
-import pandas as pd
 from privessel.atomic import atomic_path
 from privessel.job import logged
 from privessel.reading import read_text, reading
 
 with logged(snakemake.log[0]):
-    rows = []
+    found = {setting: [] for setting in snakemake.params.settings}
     for path in snakemake.input:
         with reading(path):
-            row = pd.read_csv(StringIO(read_text(path)))[["patient", "dsc"]]
-        rows.append(row.assign(setting=Path(path).parts[-3]))
-    means = pd.concat(rows).groupby("setting")["dsc"].mean()[snakemake.params.settings]
-    choice = {"setting": means.idxmax(), "validation_dsc": means.max(), "settings": means.to_dict()}
+            (row,) = csv.DictReader(read_text(path).splitlines())
+            found[Path(path).parts[-3]].append(float(row["dsc"]))
+    means = {setting: fmean(scores) for setting, scores in found.items()}
+    best = max(means, key=means.get)
+    choice = {"setting": best, "validation_dsc": means[best], "settings": means}
     with atomic_path(Path(snakemake.output[0])) as partial:
         partial.write_text(json.dumps(choice, indent=1) + "\n")

@@ -1,12 +1,12 @@
 """Whole-volume evaluation of one way to segment: a mask and a row of metrics a patient."""
 
+import csv
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 
 from privessel.atomic import atomic_path
 from privessel.cohort import Patient
@@ -37,6 +37,8 @@ def evaluate_patients(
             with atomic_path(masks[number]) as partial:
                 nib.save(restore(mask, patient.image), partial)
         found = evaluate(scan.vessels, mask, spacing=scan.spacing, brain=scan.brain)
-        with atomic_path(row) as partial:
-            pd.DataFrame([{"patient": patient.id} | found]).to_csv(partial, index=False)
+        with atomic_path(row) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=["patient", *found], lineterminator="\n")
+            writer.writeheader()
+            writer.writerow({"patient": patient.id} | found)
         log.info("patient %d of %d: %s, DSC %.3f", number + 1, len(patients), patient.id, found["dsc"])
