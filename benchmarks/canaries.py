@@ -31,10 +31,11 @@ def audit_kind(kind: str, *, critic_norm: str, noise: float) -> str:
         critic_norm=critic_norm, upsampling="nearest", noise_map=True,
     )  # fmt: skip
     training = GanTraining(
-        batch=100, generator_batch=64, critic_steps=3, steps_per_epoch=40, epochs=1, kept_epochs=(1,),
-        optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-3, critic_learning_rate=1e-3,
-        decay_start=0.5, loss="wasserstein", weight_clip=0.05, gradient_penalty=0.0, spectral_norm=False,
-        ema=0.0, noise_multiplier=noise, clipping_norm=0.01, clipping="book-keeping",
+        batch=100, units=2000, generator_batch=64, critic_steps=3, steps_per_epoch=40, epochs=1,
+        kept_epochs=(1,), optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-3,
+        critic_learning_rate=1e-3, decay_start=0.5, loss="wasserstein", weight_clip=0.05,
+        gradient_penalty=0.0, spectral_norm=False, ema=0.0, noise_multiplier=noise,
+        clipping_norm=0.01, clipping="book-keeping",
         fakes="centre" if critic_norm == "none" else "per-sample", micro_batch=512, label_background=-1.0,
         unit="patch", patient_patches=1, delta=1e-5, patient_delta=1e-3,
     )  # fmt: skip
@@ -52,8 +53,7 @@ def audit_kind(kind: str, *, critic_norm: str, noise: float) -> str:
     with watch.open(gan, data):
         for _ in range(training.steps):
             gan.advance(data)
-    rate = training.sampling_rate(patches=len(data), patients=1)
-    spent = epsilon(noise_multiplier=noise, sampling_rate=rate, steps=120, delta=PLAN.delta)
+    spent = epsilon(noise_multiplier=noise, sampling_rate=training.sampling_rate, steps=120, delta=PLAN.delta)
     (found,) = audit(PLAN, {"gradient": watch.scores}, stream=_stream(1), claimed_epsilon=spent)
     with torch.no_grad():
         critic = gan.critic(probes).numpy()

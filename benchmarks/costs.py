@@ -50,8 +50,8 @@ def gan_step(config: dict, noise: float | None, device: str) -> Callable[[], obj
     """Return a generator step with its critic steps."""
     keys = dict(config["gan"], **config["gan"]["private"]) | config["privacy"]
     shape = GanShape(patch=config["patches"]["size"], **{key: keys[key] for key in SHAPE - {"patch"}})
-    chosen = {key: keys[key] for key in TRAINING - {"noise_multiplier"}}
-    training = GanTraining(noise_multiplier=noise, **chosen)
+    chosen = {key: keys[key] for key in TRAINING - {"noise_multiplier", "units"}}
+    training = GanTraining(noise_multiplier=noise, units=PATCHES, **chosen)
     gan = Gan(shape, training, stream=Stream(bytes(32), threads=torch.get_num_threads()), device=device)
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (PATCHES, shape.patch, shape.patch)).astype(np.float32)
@@ -90,7 +90,7 @@ def main() -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     gan, unet, pairs = config["gan"], config["unet"], config["synthesis"]["pairs"]
     steps = gan["epochs"] * gan["steps_per_epoch"]
-    unet_steps = unet["epochs"] * unet["factor_train_samples"] * pairs // unet["batch"]
+    unet_steps = unet["epochs"] * (int(unet["factor_train_samples"] * pairs) // unet["batch"])
     shape = config["cohorts"]["phantom-a"]["phantom"]["shape"]
     volume = TILES * shape[2] / unet["batch"]
     parts = {

@@ -164,6 +164,14 @@ def test_a_bound_of_hundreds_does_not_lose_its_digits():
     assert p_value(canaries=10, guesses=10, right=10, epsilon=math.inf, delta=0.0) == 1
 
 
+@pytest.mark.parametrize("eps", [100.0, 650.0, 740.0, 746.0, 1e4])
+@pytest.mark.parametrize("delta", [0.0, 1e-5])
+def test_no_guesses_refute_a_claim_of_hundreds_however_wrong_they_are(eps, delta):
+    for guesses, right in ((10, 9), (200, 113), (2000, 1500)):
+        given = {"canaries": 2000, "guesses": guesses, "right": right, "delta": delta}
+        assert p_value(**given, epsilon=eps) == pytest.approx(1)
+
+
 def test_a_claim_that_cannot_be_counted_is_refused():
     with pytest.raises(ValueError, match="11 right of 10 guesses"):
         p_value(canaries=20, guesses=10, right=11, epsilon=1.0, delta=0.0)
@@ -519,6 +527,7 @@ def watched_run(training, *, canaries, plan, shape=CRITIC, watch=True):
     pixels = draw_canaries("noise", canaries=canaries, size=12, rng=rng(3))
     copies = training.patient_patches if training.by_patient else 1
     images, labels, patients = genuine()
+    training = replace(training, units=8 + canaries // 2 if training.by_patient else 80)
     inserted = toss_coins(plan, stream())
     whole = insert(images, labels, patients, canaries=pixels, inserted=inserted, copies=copies)
     on = {"device": "cpu", "background": 0.0}
@@ -537,10 +546,9 @@ def watched_run(training, *, canaries, plan, shape=CRITIC, watch=True):
     assert "take" not in vars(data)  # nothing is left behind
     assert not gan.generator._forward_hooks
     assert not gan.optimisers["critic"]._optimizer_step_pre_hooks
-    rate = training.sampling_rate(patches=len(data), patients=len(data.of_patient))
     spent = epsilon(
         noise_multiplier=training.noise_multiplier,
-        sampling_rate=rate,
+        sampling_rate=training.sampling_rate,
         steps=steps * training.critic_steps,
         delta=plan.delta,
     )

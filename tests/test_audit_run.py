@@ -11,7 +11,7 @@ import torch
 from tiny_gan import SHAPE
 from tiny_gan import TRAINING as OPEN
 
-from privessel import attack, checkpoint, train_gan
+from privessel import attack, checkpoint, gan_steps, train_gan
 from privessel.audit import toss_coins
 from privessel.audit_run import AuditRun
 from privessel.canaries import GradientWatch
@@ -23,7 +23,9 @@ from privessel.privacy.site import Site
 from privessel.train_gan import train
 
 torch.set_num_threads(1)
-PRIVATE = replace(OPEN, noise_multiplier=0.8, batch=40, kept_epochs=(3,), micro_batch=64, patient_delta=1e-2)
+PRIVATE = replace(
+    OPEN, noise_multiplier=0.8, batch=40, units=200, kept_epochs=(3,), micro_batch=64, patient_delta=1e-2
+)
 PLAN = {"canaries": 40, "guesses_in": 12, "guesses_out": 4, "confidence": 0.95, "every": 1, "seed": 7}
 
 
@@ -129,6 +131,16 @@ def test_coins_on_patients_follow_from_the_secret_and_the_run(tmp_path, site):
     assert len({tuple(each) for each in tosses}) == 4
 
 
+@pytest.mark.parametrize("key", ["number", "canaries", "guesses_in", "guesses_out", "confidence", "every"])
+def test_another_plan_is_another_run_with_other_coins_where_the_seed_is_public_too(key):
+    def tossed(run):
+        plan = run.plan(private=True, delta=1e-4)
+        return toss_coins(plan, run.coins(private=True, site=None, identity=None))[:40].tolist()
+
+    change = -0.1 if key == "confidence" else 1
+    assert tossed(replace(RUN, **{key: getattr(RUN, key) + change})) != tossed(RUN)
+
+
 def test_canaries_come_after_all_patients_patches_each_as_a_patient_of_its_own():
     by_patient = replace(PRIVATE, unit="patient", patient_patches=3)
     for training, copies in ((PRIVATE, 1), (by_patient, 3)):
@@ -142,6 +154,19 @@ def test_canaries_come_after_all_patients_patches_each_as_a_patient_of_its_own()
         assert len(audited.image) == len(audited.centre) == n + copies * inserted
         numbers = [int(name.removeprefix("canary ")) for name in audited.patients[5:]]
         assert np.array_equal(audited.image[n::copies], RUN.canary_patches[0][numbers])
+
+
+def test_the_sampling_rate_does_not_follow_the_coins(tmp_path, monkeypatch):
+    """A rate that fell with every canary would tell of all their coins, and no accountant knows."""
+    rates, sampled = set(), gan_steps.poisson_sample
+    monkeypatch.setattr(
+        gan_steps,
+        "poisson_sample",
+        lambda *given, **named: rates.add(named["rate"]) or sampled(*given, **named),
+    )
+    records = [trained(tmp_path / str(number), run=replace(RUN, number=number)) for number in (1, 2)]
+    assert records[0]["patches"] != records[1]["patches"]
+    assert {record["sampling_rate"] for record in records} == rates == {40 / 200}
 
 
 def test_on_patients_an_audit_is_charged_to_them_and_to_nobody_else(tmp_path, site):

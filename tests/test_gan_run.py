@@ -91,7 +91,7 @@ def test_a_private_run_on_patients_is_charged_for_each_of_them_and_draws_from_th
     expected = site.digests({patient: f"scan of {patient}" for patient in PATCHES.patients})
     assert found.run.patients == tuple(expected.values())
     assert (found.run.unit, found.run.sampling_rate, found.run.steps) == ("patch", 4 / 40, 24)
-    by_patient = source(site=site, scans=scans, training=replace(TRAINING, unit="patient"))
+    by_patient = source(site=site, scans=scans, training=replace(TRAINING, unit="patient", units=5))
     assert (by_patient.run.unit, by_patient.run.sampling_rate) == ("patient", 4 / 5)
 
 
@@ -116,7 +116,9 @@ def test_a_delta_that_would_allow_to_publish_a_unit_is_refused_before_training(w
         source(training=replace(TRAINING, **wrong))
 
 
-SETTINGS = {name: value for name, value in vars(TRAINING).items() if name != "noise_multiplier"}
+SETTINGS = {
+    name: value for name, value in vars(TRAINING).items() if name not in ("noise_multiplier", "units")
+}
 
 
 def test_a_budget_s_delta_that_would_allow_to_publish_a_unit_is_refused_before_training(site, scans):
@@ -165,7 +167,7 @@ def test_an_identity_changes_with_everything_that_decides_the_weights(tmp_path):
 
 def test_privacy_record_of_the_paper_s_run_has_the_valid_and_the_published_eps():
     paper = replace(
-        TRAINING, batch=32, critic_steps=5, steps_per_epoch=1281, epochs=50, kept_epochs=(50,),
+        TRAINING, batch=32, units=41000, critic_steps=5, steps_per_epoch=1281, epochs=50, kept_epochs=(50,),
         noise_multiplier=1.0, micro_batch=64, delta=1 / 41000, patient_delta=1e-3,
     )  # fmt: skip
     record = RUN.record(paper, patches(patients=41, each=1000, size=1), None)
@@ -197,7 +199,7 @@ def test_privacy_record_counts_a_step_as_often_as_it_was_charged_and_names_the_l
 
 
 def test_privacy_record_by_patient_has_one_eps_at_the_patient_s_delta():
-    record = RUN.record(replace(TRAINING, unit="patient"), PATCHES, None)
+    record = RUN.record(replace(TRAINING, unit="patient", units=5), PATCHES, None)
     last = record["epochs"]["3"]
     assert (record["unit"], record["delta"], record["sampling_rate"]) == ("patient", 1e-2, 0.8)
     assert last["epsilon"] == last["patient"]["epsilon"]

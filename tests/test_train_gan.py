@@ -596,7 +596,7 @@ def test_the_steps_of_a_private_run_see_a_fresh_poisson_sample_each(monkeypatch)
 
 
 def test_where_the_unit_is_the_patient_a_step_sees_so_many_patches_of_each_patient_it_drew(monkeypatch):
-    training = replace(PRIVATE, unit="patient", batch=2, patient_patches=3, critic_steps=40)
+    training = replace(PRIVATE, unit="patient", units=5, batch=2, patient_patches=3, critic_steps=40)
     one, data, drawn = gan(training), pairs(), []
     take = data.take
     monkeypatch.setattr(data, "take", lambda indices: drawn.append(indices) or take(indices))

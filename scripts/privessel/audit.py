@@ -176,7 +176,7 @@ def p_value(*, canaries: int, guesses: int, right: int, epsilon: float, delta: f
         raise ValueError(f"{right} right of {guesses} guesses on {canaries} canaries cannot be")
     if not epsilon >= 0:
         raise ValueError(f"eps is at least 0, not {epsilon}")
-    if right == 0 or math.isinf(epsilon):
+    if right == 0 or epsilon > LARGEST_LOG:  # beyond it exp(-eps) has no digits left
         return 1.0
     # In terms of wrong guesses, whose chance keeps its digits where eps is large.
     wrong, chance = guesses - right, math.exp(-epsilon) / (1 + math.exp(-epsilon))

@@ -89,13 +89,17 @@ class AuditRun(GanRun):
         digest of a run on patients.
         """
         if site is None or not private:
-            return Stream(public_key(seed=self.seed, name=f"coins of {self.name}"))
+            return Stream(public_key(seed=self.seed, name=f"coins of {self.name}, every {self.every}"))
         return site.coins(identity)
 
     def insert(
         self, patches: Patches, *, training: GanTraining, site: Site | None, identity: Mapping[str, object]
     ) -> Patches:
-        """Return what is trained on: `patches`, then the canaries that are in, each a patient of its own."""
+        """Return what is trained on: `patches`, then the canaries that are in, each a patient of its own.
+
+        The sampling rate stays that of `patches`: one that followed the number of canaries in would tell of
+        their coins what no accountant counts.
+        """
         stream = self.coins(private=training.private, site=site, identity=identity_digest(identity))
         plan = self.plan(private=training.private, delta=training.unit_delta)
         inserted = toss_coins(plan, stream)

@@ -97,7 +97,7 @@ class GradientWatch:
         if gan.clipping is None:
             yield
             return
-        rate = gan.training.sampling_rate(patches=len(data), patients=len(data.of_patient))
+        rate = gan.training.sampling_rate
         seen, take = {"step": gan.step * gan.training.critic_steps}, data.take
 
         def keep_sample(indices: np.ndarray) -> Tensor:

@@ -60,16 +60,17 @@ class GanRun:
         return f"{self.arch}/{self.level}/{self.series}-{self.number}"
 
     def training(self, patches: Patches, **settings: object) -> GanTraining:
-        """Return the hyper-parameters at this level: `settings` are all but its noise multiplier.
+        """Return the hyper-parameters at this level: `settings` are all but noise multiplier and units.
 
         Of a level such as eps-5 the noise is calibrated to all steps of the run, also those after the last
         kept epoch: they are charged too.
         """
-        private = self.level != "inf"
-        given = GanTraining(noise_multiplier=1.0 if private else None, **settings)
+        noise = None if self.level == "inf" else 1.0
+        given = GanTraining(noise_multiplier=noise, units=len(patches.image), **settings)
+        if given.by_patient:
+            given = replace(given, units=len(patches.patients))
         steps = given.steps * given.critic_steps
-        rate, delta = _rate(given, patches), given.unit_delta
-        noise = noise_of(self.level, sampling_rate=rate, steps=steps, delta=delta)
+        noise = noise_of(self.level, sampling_rate=given.sampling_rate, steps=steps, delta=given.unit_delta)
         return replace(given, noise_multiplier=noise)
 
     def identity(
@@ -117,12 +118,11 @@ class GanRun:
         are trained on; `scans` is the table of training patients, with the digests of their scans. Raises
         PrivacyError for a delta that protects nobody.
         """
-        units = len(patches.patients) if training.by_patient else len(patches.image)
         if training.private:
-            check_delta(delta=training.unit_delta, units=units, release=False)
+            check_delta(delta=training.unit_delta, units=training.units, release=False)
         if site is None or not training.private:
             return Stream(public_key(seed=seed, name=self.name), threads=identity["threads"])
-        check_delta(delta=site.delta, units=units, release=False)
+        check_delta(delta=site.delta, units=training.units, release=False)
         voxels = read_voxels(scans)
         digests = site.digests({patient: voxels[patient] for patient in patients})
         run = Run(
@@ -133,7 +133,7 @@ class GanRun:
             run=self.number,
             unit=training.unit,
             noise_multiplier=training.noise_multiplier,
-            sampling_rate=_rate(training, patches),
+            sampling_rate=training.sampling_rate,
             steps=training.steps * training.critic_steps,
             patients=tuple(digests.values()),
             series=self.series,
@@ -147,7 +147,7 @@ class GanRun:
         With an `account` an epoch's eps counts every step as often as it was charged.
         """
         private, patients = training.private, len(patches.patients)
-        rate = _rate(training, patches) if private else None
+        rate = training.sampling_rate if private else None
         epochs = {}
         for epoch in sorted(training.kept_epochs):
             steps = epoch * training.steps_per_epoch * training.critic_steps
@@ -201,7 +201,3 @@ class GanRun:
             "epochs": epochs,
             "versions": {name: version(name) for name in LIBRARIES},
         }
-
-
-def _rate(training: GanTraining, patches: Patches) -> float:
-    return training.sampling_rate(patches=len(patches.image), patients=len(patches.patients))

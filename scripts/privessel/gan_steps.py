@@ -145,7 +145,7 @@ class Gan:
 
     def _private(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
         mechanism = self.training.mechanism()
-        rate = self.training.sampling_rate(patches=len(data), patients=len(data.of_patient))
+        rate = self.training.sampling_rate
         if self.training.by_patient:
             each = mechanism.patches_per_unit
             sample = poisson_patients(self.stream, step=step, patches=data.of_patient, rate=rate, each=each)

@@ -13,6 +13,7 @@ class GanTraining:
     """Every hyper-parameter of a run but the nets' shape; ValueError for values that cannot be used."""
 
     batch: int  # real patches in a critic step; if private, the expected number of privacy units
+    units: int  # privacy units (patches, or patients) that a sample is a share of, as far as that is public
     generator_batch: int  # fakes in a step of critic or generator
     critic_steps: int  # per generator step, each on a fresh sample
     steps_per_epoch: int  # generator steps
@@ -42,6 +43,7 @@ class GanTraining:
     def __post_init__(self) -> None:
         for name in (
             "batch",
+            "units",
             "generator_batch",
             "critic_steps",
             "steps_per_epoch",
@@ -108,9 +110,10 @@ class GanTraining:
         falling = self.steps * (1 - self.decay_start)
         return min(1.0, (self.steps - step) / falling) if falling else 1.0
 
-    def sampling_rate(self, *, patches: int, patients: int) -> float:
-        """Return the share of the privacy units in a step's sample: of all patches, or of all patients."""
-        return self.batch / (patients if self.by_patient else patches)
+    @property
+    def sampling_rate(self) -> float:
+        """The chance of each privacy unit to be in a step's sample."""
+        return self.batch / self.units
 
     @property
     def unit_delta(self) -> float:

@@ -204,7 +204,7 @@ def _row(gan: Gan, epoch: int, *, data: Pairs, held_out: Pairs | None, ledger: L
         "critic_steps": steps,
         "epsilon": epsilon(
             noise_multiplier=training.noise_multiplier,
-            sampling_rate=training.sampling_rate(patches=len(data), patients=len(data.of_patient)),
+            sampling_rate=training.sampling_rate,
             steps=charged,
             delta=training.unit_delta,
         )
