@@ -153,7 +153,8 @@ def test_augmentation_changes_the_run_and_checkpoints_do_not(tmp_path, change, d
 
 
 @pytest.mark.parametrize(
-    ("factor", "n", "batch", "epochs", "steps"), [(1, 13, 4, 2, 6), (2, 13, 4, 1, 6), (3, 5, 8, 2, 2)]
+    ("factor", "n", "batch", "epochs", "steps"),
+    [(1, 13, 4, 2, 6), (2, 13, 4, 1, 6), (3, 5, 8, 2, 2), (0.5, 13, 3, 2, 4)],
 )
 def test_an_epoch_is_factor_times_the_patches(tmp_path, monkeypatch, factor, n, batch, epochs, steps):
     images, labels = discs(n, 8)
@@ -229,7 +230,7 @@ def test_a_network_that_marks_nothing_is_reported(tmp_path, caplog):
     for seed in range(8):
         caplog.clear()
         still = {"shape": UNetShape((1,), 0.0), "learning_rate": 1e-9, "epochs": 1, "seed": seed}
-        _, history = run(tmp_path, **still)
+        _, history = run(tmp_path, *discs(13, 16), **still)
         assert ("marks nothing" in caplog.text) == (history[-1]["dsc"] == 0)
         reported.add(history[-1]["dsc"] == 0)
     assert reported == {True, False}

@@ -112,6 +112,14 @@ def test_first_weights_are_he_uniform():
     assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.04, 0.04), (0.5, 0.5), (0.0, 1e-4), (1.0, 1 - 1e-4)])
+def test_an_untrained_network_takes_so_many_pixels_for_vessel_as_it_was_told(share, expected):
+    network = unet(2, 3)
+    network.expect(share)
+    # Of an image that is 0 all features are 0: only the last bias speaks.
+    assert network(torch.zeros(1, 1, 8, 8)).detach().numpy() == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("overlap", "predicted", "marked"), [(0, 10, 20), (5, 10, 20), (10, 10, 10), (0, 0, 0)]
 )

@@ -36,7 +36,7 @@ def train(
     learning_rate: float,
     batch: int,
     epochs: int,
-    factor_train_samples: int,
+    factor_train_samples: float,
     augment: bool,
     seed: int,
     device: str,
@@ -62,7 +62,7 @@ def train(
     state left by other arguments is dropped with a warning. `save_run` removes the folder. `beat` is the
     heartbeat of the lock that the caller holds on it. Raises ValueError on unusable patches.
     """
-    steps_per_epoch = factor_train_samples * len(images) // batch
+    steps_per_epoch = int(factor_train_samples * len(images)) // batch
     _check(images, labels, shape=shape, batch=batch, epochs=epochs, steps_per_epoch=steps_per_epoch)
     if start:
         start.check_form(shape, patch_size=images.shape[-1])
@@ -88,6 +88,8 @@ def train(
         weights = start.weights
         identity["start"] = digest(np.array([mean, sd]), *(weights[name].numpy() for name in sorted(weights)))
         network.load_state_dict(weights)
+    else:
+        network.expect(float(labels.mean()))
     network.to(place, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
     state = UNetState(resume / "unet.pt", identity=identity, network=network, optimiser=optimiser)
