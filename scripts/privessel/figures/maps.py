@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
+import scipy  # its parts load when they are used: drawing a figure needs none of them
 
 from privessel.figures.style import upright
 
@@ -36,7 +36,7 @@ def big_and_small_slice(truth: np.ndarray, *, spacing: Sequence[float]) -> tuple
     Slices with fewer than a quarter of the fullest slice's vessel voxels do not compete.
     """
     voxels = truth.sum(axis=(0, 1))
-    distance = ndimage.distance_transform_edt(truth, sampling=spacing)
+    distance = scipy.ndimage.distance_transform_edt(truth, sampling=spacing)
     width = distance.sum(axis=(0, 1)) / np.maximum(voxels, 1)
     competing = voxels >= max(1, _ENOUGH * voxels.max())
     if not competing.any():
@@ -46,7 +46,7 @@ def big_and_small_slice(truth: np.ndarray, *, spacing: Sequence[float]) -> tuple
 
 def content_box(*masks: np.ndarray) -> tuple[slice, ...]:
     """Return the box around all that is true in any mask; everything where nothing is."""
-    found = ndimage.find_objects(np.logical_or.reduce(masks).astype(np.uint8))
+    found = scipy.ndimage.find_objects(np.logical_or.reduce(masks).astype(np.uint8))
     return found[0] if found else tuple(slice(None) for _ in masks[0].shape)
 
 
