@@ -637,12 +637,16 @@ def test_hyper_parameters_that_cannot_be_used_are_refused(wrong):
         replace(TRAINING, **wrong)
 
 
-@pytest.mark.parametrize("wrong", ["few", "size", "labels", "float64", "owners", "patients", "of a patient"])
+@pytest.mark.parametrize(
+    "wrong", ["few", "units", "size", "labels", "float64", "owners", "patients", "of a patient"]
+)
 def test_patches_that_cannot_be_trained_on_are_refused_before_anything_is_written(tmp_path, wrong):
     images, labels = discs(40)
     training, patients = PRIVATE, np.arange(40) // 8
     if wrong == "few":
         images, labels, patients = images[:3], labels[:3], patients[:3]
+    if wrong == "units":  # a rate above 1: what an audit adds to the patches makes them no more
+        training = replace(training, units=3)
     if wrong == "owners":
         patients = patients[:3]
     if wrong == "patients":

@@ -172,8 +172,8 @@ def _check(
         raise ValueError(f"patients {patients.shape} must say of each of {len(images)} patches whose it is")
     counts = np.bincount(patients)
     units, name = (len(counts), "patients") if training.by_patient else (len(images), "patches")
-    if units < training.batch:
-        raise ValueError(f"{units} {name} are fewer than a batch of {training.batch}")
+    if (least := min(units, training.units)) < training.batch:
+        raise ValueError(f"{least} {name} are fewer than a batch of {training.batch}")
     if training.by_patient and counts.min() < training.patient_patches:
         raise ValueError(
             f"a patient has {counts.min()} patches, fewer than the {training.patient_patches} of a step"
