@@ -13,11 +13,11 @@ from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from privessel.audit import Plan, audit, toss_coins
-from privessel.canaries import KINDS, GradientWatch, draw_canaries, insert
-from privessel.gan_steps import Gan, Pairs
-from privessel.gans import GanShape
-from privessel.hyperparameters import GanTraining
+from privessel.audit.canaries import KINDS, GradientWatch, draw_canaries, insert
+from privessel.audit.plan import Plan, audit, toss_coins
+from privessel.gan.nets import GanShape
+from privessel.gan.step import Gan, Pairs
+from privessel.gan.training import GanTraining
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.keys import Stream
 

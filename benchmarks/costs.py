@@ -22,11 +22,11 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from privessel.gan_steps import Gan, Pairs
-from privessel.gans import GanShape
-from privessel.hyperparameters import GanTraining
+from privessel.gan.nets import GanShape
+from privessel.gan.step import Gan, Pairs
+from privessel.gan.training import GanTraining
 from privessel.privacy.keys import Stream
-from privessel.unet import UNet, UNetShape, soft_dice_loss
+from privessel.unet.net import UNet, UNetShape, soft_dice_loss
 
 ROOT = Path(__file__).parents[1]
 SHAPE = {field.name for field in fields(GanShape)}

@@ -8,9 +8,9 @@ import torch
 from torch.func import functional_call, grad, vmap
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from privessel.gan_losses import plain_gradient
-from privessel.gan_steps import shuffled_batch
-from privessel.gans import Critic, GanShape
+from privessel.gan.losses import plain_gradient
+from privessel.gan.nets import Critic, GanShape
+from privessel.gan.step import shuffled_batch
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import (
     CLIPPING,

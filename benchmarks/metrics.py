@@ -34,9 +34,9 @@ from scipy.stats import wasserstein_distance
 from skimage.metrics import structural_similarity
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from privessel.metrics import distances, evaluate, surface
 from privessel.phantom import simulate
-from privessel.quality import frechet_distance, grey_value_distances, pairwise_ssim
+from privessel.quality.distances import frechet_distance, grey_value_distances, pairwise_ssim
+from privessel.scores.metrics import distances, evaluate, surface
 
 SIDE = 96
 WINDOWS = {

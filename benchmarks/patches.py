@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from privessel.patches import Patches, load, rescale, save
+from privessel.cohort.patches import Patches, load, rescale, save
 
 Read = Callable[[list[Path]], object]
 

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from privessel.patches import cut, rescale, stitch
-from privessel.prediction import brain_tiles, predict_probability
-from privessel.unet import TrainedUNet, UNet, UNetShape
+from privessel.cohort.patches import cut, rescale, stitch
+from privessel.unet.net import TrainedUNet, UNet, UNetShape
+from privessel.unet.prediction import brain_tiles, predict_probability
 
 PLANE = (312, 384)
 

@@ -1,6 +1,6 @@
 """What a schema can't say: keys that must fit each other and the number of patients, checked before any job."""
 
-from privessel.architectures import private_obstacles
+from privessel.study.architectures import private_obstacles
 
 
 def check_levels():

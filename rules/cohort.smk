@@ -66,7 +66,7 @@ rule intake:
         mem_mb=volume_memory(30),
         runtime=10,
     params:
-        code=lib_digest("cohort", "nifti", "scan"),
+        code=lib_digest("cohort/table", "cohort/nifti", "cohort/scan"),
         patient=lambda w: vars(PATIENTS[w.cohort, w.patient]),
         patch_size=config["patches"]["size"],
     script:
@@ -91,7 +91,7 @@ rule checked:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("checked", "cohort"),
+        code=lib_digest("cohort/intake", "cohort/table"),
         patients=lambda w: patient_records(w.cohort, w.split),
     script:
         "../scripts/list_patients.py"
@@ -114,7 +114,7 @@ rule patches:
         mem_mb=volume_memory(20),
         runtime=10,
     params:
-        code=lib_digest("cohort", "nifti", "patches", "sampling", "scan"),
+        code=lib_digest("cohort/table", "cohort/nifti", "cohort/patches", "cohort/sampling", "cohort/scan"),
         patient=lambda w: vars(PATIENTS[w.cohort, w.patient]),
         size=config["patches"]["size"],
         n=config["patches"]["per_patient"],

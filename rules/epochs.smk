@@ -20,7 +20,7 @@ rule epochs_table:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("epochs", "figures/tally", "scores"),
+        code=lib_digest("scores/epochs", "scores/tally", "scores/table"),
         sources={
             pairs: {"kind": "private" if is_private(gan_record(pairs)["level"]) else "inf"} | gan_record(pairs)
             for pairs in EPOCH_STUDY

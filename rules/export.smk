@@ -14,7 +14,7 @@ rule nnunet:
         mem_mb=pairs_memory(),
         runtime=60,
     params:
-        code=lib_digest("export", "patches"),
+        code=lib_digest("release/export", "cohort/patches"),
         dataset_id=lambda w: dataset_id(f"{w.arch}/{w.level}/run-{w.run}/epoch-{w.epoch}"),
         name=lambda w: f"{w.arch}-{w.level}-run-{w.run}-epoch-{w.epoch}".replace(".", "p"),
     script:
@@ -34,7 +34,7 @@ rule png:
         mem_mb=pairs_memory(),
         runtime=60,
     params:
-        code=lib_digest("export", "patches"),
+        code=lib_digest("release/export", "cohort/patches"),
     script:
         "../scripts/export_png.py"
 

@@ -1,6 +1,6 @@
 """The cohorts' patients, who must be known before any job runs, and the files that stand for them."""
 
-from privessel import cohort as tables
+from privessel.cohort import table as tables
 from privessel.errors import CohortError
 
 

@@ -80,9 +80,9 @@ rule ledger_data:
         runtime=15,
     params:
         code=lib_digest(
-            "checked",
-            "cohort",
-            "lock",
+            "cohort/intake",
+            "cohort/table",
+            "files/lock",
             "privacy/account",
             "privacy/accounting",
             "privacy/chain",
@@ -91,7 +91,7 @@ rule ledger_data:
             "privacy/losses",
             "privacy/site",
             "privacy/spending",
-            "privacy/spent_tables",
+            "privacy/spending_tables",
         ),
         budget=config["privacy"]["budget"],
     script:

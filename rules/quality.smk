@@ -22,7 +22,7 @@ rule features:
         mem_mb=quality_memory(),
         runtime=quality_minutes(),
     params:
-        code=lib_digest("device", "features", "images", "patches", "quality"),
+        code=lib_digest("device", "quality/features", "quality/images", "cohort/patches", "quality/distances"),
         images=config["quality"]["frechet_images"],
         threads=config["quality"]["threads"],
         device=config["quality"]["device"],
@@ -49,7 +49,7 @@ rule quality:
         mem_mb=quality_memory(),
         runtime=quality_minutes(),
     params:
-        code=lib_digest("device", "features", "images", "patches", "quality"),
+        code=lib_digest("device", "quality/features", "quality/images", "cohort/patches", "quality/distances"),
         frechet_images=config["quality"]["frechet_images"],
         ssim_images=config["quality"]["ssim_images"],
         threads=config["quality"]["threads"],
@@ -74,7 +74,7 @@ rule quality_table:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("figures/tally", "scores"),
+        code=lib_digest("scores/tally", "scores/table"),
         sources={source: SOURCE_RECORDS[source] for source in IMAGE_SETS},
     script:
         "../scripts/collect_quality.py"
@@ -96,7 +96,7 @@ rule fig9_data:
         mem_mb=embedding_memory(),
         runtime=60,
     params:
-        code=lib_digest("embedding", "figures/choice", "figures/tally", "images", "patches", "quality"),
+        code=lib_digest("quality/embedding", "scores/choice", "scores/tally", "quality/images", "cohort/patches", "quality/distances"),
         files={source: pairs_of(source) for source in EMBEDDED},
         images=config["quality"]["tsne_images"],
         perplexity=config["quality"]["perplexity"],

@@ -22,7 +22,7 @@ rule scores:
         mem_mb=memory(1000),
         runtime=10,
     params:
-        code=lib_digest("figures/tally", "scores"),
+        code=lib_digest("scores/tally", "scores/table"),
         sources=SOURCE_RECORDS,
     script:
         "../scripts/collect_scores.py"
@@ -45,7 +45,7 @@ for figure in [figure for figure in TABLE_OF if figure in FIGURES]:
             mem_mb=memory(500),
             runtime=5,
         params:
-            code=lib_digest("figures", "significance"),
+            code=lib_digest("figures", "scores/significance"),
             figure=figure,
             seed=config["seed"],
         script:
@@ -68,7 +68,7 @@ rule comparison_data:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("figures", "transfer"),
+        code=lib_digest("figures", "scores/transfer"),
     script:
         "../scripts/tabulate_comparison.py"
 
@@ -89,7 +89,7 @@ rule fig2_data:
         mem_mb=pairs_memory(),
         runtime=30,
     params:
-        code=lib_digest("figures", "patches"),
+        code=lib_digest("figures", "cohort/patches"),
         pairs=PAIRS,
         rivals=config["rivals"],
     script:
@@ -121,7 +121,7 @@ for figure, cohort, lowest in (("fig4", config["test_cohorts"][0], None), ("figS
                 mem_mb=volume_memory(60, cohort),
                 runtime=10,
             params:
-                code=lib_digest("cohort", "figures", "nifti", "scan"),
+                code=lib_digest("cohort/table", "figures", "cohort/nifti", "cohort/scan"),
                 cohort=cohort,
                 lowest=lowest,
                 patients={record["id"]: record for record in patient_records(cohort, "test")},
@@ -145,7 +145,7 @@ rule fig7_data:
         mem_mb=volume_memory(60, config["test_cohorts"][0]),
         runtime=10,
     params:
-        code=lib_digest("cohort", "figures", "nifti", "scan"),
+        code=lib_digest("cohort/table", "figures", "cohort/nifti", "cohort/scan"),
         cohort=config["test_cohorts"][0],
         patients={record["id"]: record for record in patient_records(config["test_cohorts"][0], "test")},
         patch_size=config["patches"]["size"],
@@ -176,7 +176,7 @@ for figure in [*FIGURES, *AUDIT_FIGURES]:
             mem_mb=memory(1500),
             runtime=5,
         params:
-            code=lib_digest("figures", "significance"),
+            code=lib_digest("figures", "scores/significance"),
             figure=figure,
         script:
             "../scripts/draw_figure.py"
@@ -197,7 +197,7 @@ rule summary:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("figures/tally", "summary"),
+        code=lib_digest("scores/tally", "report/summary"),
         study=config["study"],
     script:
         "../scripts/summarise.py"
@@ -211,7 +211,7 @@ rule report:
         plan=f"{RESULTS}/privacy/plan.csv",
         summary=f"{RESULTS}/summary.txt",
         privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
-        template="scripts/privessel/report.html.j2",
+        template="scripts/privessel/report/page.html.j2",
     output:
         f"{RESULTS}/report.html",
     log:
@@ -222,7 +222,7 @@ rule report:
         mem_mb=memory(2000),
         runtime=15,
     params:
-        code=lib_digest("figures/tally", "provenance", "report_page"),
+        code=lib_digest("scores/tally", "report/provenance", "report/page"),
         study=config["study"],
         source=os.path.relpath(workflow.basedir),
         packages=["snakemake", "numpy", "scipy", "pandas", "nibabel"],

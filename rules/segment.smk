@@ -19,7 +19,7 @@ rule unet:
         runtime=lambda w: unet_minutes(source_pairs(w.source), epochs=config["unet"]["epochs"]),
         gpu=1,
     params:
-        code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet", "unet_state"),
+        code=lib_digest("unet/augmentation", "files/checkpoint", "device", "cohort/patches", "unet/loop", "unet/net", "unet/state"),
         training={key: config["unet"][key] for key in config["unet"] if key != "grid"},
         setting=lambda w: KNOWN_SETTINGS[w.setting],
         shuffled=lambda w: w.source.endswith("-shuffled"),
@@ -49,7 +49,7 @@ rule validate:
         runtime=evaluation_minutes(config["train_cohort"], "validation"),
     params:
         code=lib_digest(
-            "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
+            "files/checkpoint", "cohort/table", "device", "scores/evaluation", "scores/metrics", "cohort/nifti", "cohort/patches", "unet/prediction", "cohort/scan", "unet/net"
         ),
         patients=patient_records(config["train_cohort"], "validation"),
         prediction=config["prediction"],
@@ -97,7 +97,7 @@ rule baseline:
         mem_mb=volume_memory(50, config["train_cohort"]),
         runtime=60,
     params:
-        code=lib_digest("baselines", "cohort", "nifti", "scan"),
+        code=lib_digest("scores/baselines", "cohort/table", "cohort/nifti", "cohort/scan"),
         patients=patient_records(config["train_cohort"], "validation"),
         patch_size=config["patches"]["size"],
         frangi_sigmas=config["baselines"]["frangi_sigmas"],
@@ -131,16 +131,16 @@ for cohort in config["test_cohorts"]:
             runtime=evaluation_minutes(cohort, "test"),
         params:
             code=lib_digest(
-                "checkpoint",
-                "cohort",
+                "files/checkpoint",
+                "cohort/table",
                 "device",
-                "evaluation",
-                "metrics",
-                "nifti",
-                "patches",
-                "prediction",
-                "scan",
-                "unet",
+                "scores/evaluation",
+                "scores/metrics",
+                "cohort/nifti",
+                "cohort/patches",
+                "unet/prediction",
+                "cohort/scan",
+                "unet/net",
             ),
             patients=patient_records(cohort, "test"),
             prediction=config["prediction"],
@@ -169,7 +169,7 @@ for cohort in config["test_cohorts"]:
             mem_mb=volume_memory(50, cohort),
             runtime=240,
         params:
-            code=lib_digest("baselines", "cohort", "evaluation", "metrics", "nifti", "scan"),
+            code=lib_digest("scores/baselines", "cohort/table", "scores/evaluation", "scores/metrics", "cohort/nifti", "cohort/scan"),
             patients=patient_records(cohort, "test"),
             patch_size=config["patches"]["size"],
         script:

@@ -23,7 +23,7 @@ rule transfer_unet:
         runtime=lambda w: unet_minutes(drawn_pairs(w.k), epochs=config["transfer"]["epochs"]),
         gpu=1,
     params:
-        code=lib_digest("augmentation", "checkpoint", "device", "patches", "train_unet", "unet", "unet_state"),
+        code=lib_digest("unet/augmentation", "files/checkpoint", "device", "cohort/patches", "unet/loop", "unet/net", "unet/state"),
         training={
             **{key: config["unet"][key] for key in config["unet"] if key != "grid"},
             **{key: config["transfer"][key] for key in ("epochs", "learning_rate", "dropout", "augment")},
@@ -51,7 +51,7 @@ rule test_transfer:
         runtime=evaluation_minutes(SECOND_COHORT, "test"),
     params:
         code=lib_digest(
-            "checkpoint", "cohort", "device", "evaluation", "metrics", "nifti", "patches", "prediction", "scan", "unet"
+            "files/checkpoint", "cohort/table", "device", "scores/evaluation", "scores/metrics", "cohort/nifti", "cohort/patches", "unet/prediction", "cohort/scan", "unet/net"
         ),
         patients=patient_records(SECOND_COHORT, "test"),
         prediction=config["prediction"],
@@ -76,7 +76,7 @@ rule transfer_table:
         mem_mb=memory(1000),
         runtime=10,
     params:
-        code=lib_digest("figures/tally", "transfer"),
+        code=lib_digest("scores/tally", "scores/transfer"),
         starts=TRANSFER_STARTS,
         cohort=SECOND_COHORT,
     script:

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import torch
-from privessel import attack
-from privessel.atomic import atomic_path
+
+from privessel.audit import attack
+from privessel.cohort.patches import load
 from privessel.figures.neighbours import neighbours
 from privessel.figures.style import format_eps, save
-from privessel.job import logged
-from privessel.patches import load
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import read_json
+from privessel.files.script import logged
+from privessel.gan.synthesis import synthesise
 from privessel.privacy.site import Site
-from privessel.reading import read_json
 from privessel.seeds import derive
-from privessel.synthesis import synthesise
 
 SHOWN = 8
 

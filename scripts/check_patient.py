@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from privessel.atomic import atomic_path
-from privessel.cohort import Patient
-from privessel.job import logged
-from privessel.scan import load_scan, report
+from privessel.cohort.scan import load_scan, report
+from privessel.cohort.table import Patient
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
     patient = Patient(**snakemake.params.patient)

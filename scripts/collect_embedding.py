@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from privessel.atomic import atomic_path
-from privessel.embedding import choose_sets, embed
-from privessel.figures.tally import read_table
-from privessel.images import draw
-from privessel.job import logged
+
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.files.tables import read_table
+from privessel.quality.embedding import choose_sets, embed
+from privessel.quality.images import draw
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path
-from privessel.epochs import collect
-from privessel.job import logged
-from privessel.reading import read_json
-from privessel.scores import by_run, find_eps, origin, read_metrics
+
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import read_json
+from privessel.files.script import logged
+from privessel.scores.epochs import collect
+from privessel.scores.table import by_run, find_eps, origin, read_metrics
 
 with logged(snakemake.log[0]):
     params = snakemake.params

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from privessel.atomic import atomic_path
-from privessel.figures.choice import choose_levels
-from privessel.figures.tally import read_table
-from privessel.job import logged
-from privessel.patches import load_pairs, rescale
+
+from privessel.cohort.patches import load_pairs, rescale
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.files.tables import read_table
+from privessel.scores.choice import choose_levels
 
 SHOWN = 6
 

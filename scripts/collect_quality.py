@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel import scores
-from privessel.atomic import atomic_path
-from privessel.figures.tally import IDENTITY, read_table
-from privessel.job import logged
-from privessel.reading import read_json
+
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import read_json
+from privessel.files.script import logged
+from privessel.files.tables import read_table
+from privessel.scores import table as scores
+from privessel.scores.tally import IDENTITY
 
 with logged(snakemake.log[0]):
     sources = snakemake.params.sources

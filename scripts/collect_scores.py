@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel import scores
-from privessel.atomic import atomic_path
-from privessel.job import logged
-from privessel.reading import read_json
+
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import read_json
+from privessel.files.script import logged
+from privessel.scores import table as scores
 
 with logged(snakemake.log[0]):
     metrics = pd.concat(

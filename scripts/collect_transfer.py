@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path
-from privessel.figures.tally import read_table
-from privessel.job import logged
-from privessel.transfer import collect, origin
+
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.files.tables import read_table
+from privessel.scores.transfer import collect, origin
 
 with logged(snakemake.log[0]):
     files = [Path(path) for path in snakemake.input.metrics]

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-from privessel.atomic import atomic_path
-from privessel.cohort import Patient
-from privessel.figures.choice import add_scores, choose_best_private, choose_patient
+
+from privessel.cohort.nifti import load_mask
+from privessel.cohort.scan import load_scan
+from privessel.cohort.table import Patient
 from privessel.figures.errors import fig7_data
-from privessel.figures.tally import read_table
-from privessel.job import logged
-from privessel.nifti import load_mask
-from privessel.scan import load_scan
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.files.tables import read_table
+from privessel.scores.choice import add_scores, choose_best_private, choose_patient
 
 with logged(snakemake.log[0]):
     params, scores = snakemake.params, read_table(snakemake.input.scores)

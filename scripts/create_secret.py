@@ -2,7 +2,7 @@
 
 import logging
 
-from privessel.job import logged
+from privessel.files.script import logged
 from privessel.privacy.site import Site
 
 with logged(snakemake.log[0]):

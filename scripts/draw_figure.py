@@ -14,10 +14,10 @@ from privessel.figures.scores import fig3, fig5
 from privessel.figures.significance import statistics
 from privessel.figures.style import save
 from privessel.figures.table import table1
-from privessel.figures.tally import read_table
 from privessel.figures.transfer import transfer
-from privessel.job import logged
-from privessel.reading import read_arrays
+from privessel.files.reading import read_arrays
+from privessel.files.script import logged
+from privessel.files.tables import read_table
 
 DRAW = {"fig2": fig2, "fig3": fig3, "fig4": fig4, "fig5": fig5, "fig6": fig6, "fig7": fig7, "fig8": fig8}
 DRAW |= {"fig9": fig9, "figS1": figS1, "figS2": fig4, "table1": table1, "comparison": published}

@@ -4,10 +4,11 @@ from io import StringIO
 from pathlib import Path
 
 import pandas as pd
+
 from privessel.figures.plan import draw_plan, tell_plan
 from privessel.figures.style import save
-from privessel.job import logged
-from privessel.reading import read_text
+from privessel.files.reading import read_text
+from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
     tables = (snakemake.input.levels, snakemake.input.patients)

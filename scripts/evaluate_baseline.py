@@ -3,11 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from privessel.baselines import apply
-from privessel.cohort import Patient
-from privessel.evaluation import evaluate_patients
-from privessel.job import logged
-from privessel.reading import read_json
+from privessel.cohort.table import Patient
+from privessel.files.reading import read_json
+from privessel.files.script import logged
+from privessel.scores.baselines import apply
+from privessel.scores.evaluation import evaluate_patients
 
 with logged(snakemake.log[0]):
     parameters = read_json(snakemake.input.selection, keys=["parameters"])["parameters"]

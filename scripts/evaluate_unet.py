@@ -4,12 +4,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from privessel.cohort import Patient
-from privessel.evaluation import evaluate_patients
-from privessel.job import logged
-from privessel.prediction import predict_volume
-from privessel.reading import read_json
-from privessel.unet import TrainedUNet
+
+from privessel.cohort.table import Patient
+from privessel.files.reading import read_json
+from privessel.files.script import logged
+from privessel.scores.evaluation import evaluate_patients
+from privessel.unet.net import TrainedUNet
+from privessel.unet.prediction import predict_volume
 
 with logged(snakemake.log[0]):
     params, weights = snakemake.params, snakemake.input.weights

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from privessel.export import read_nnunet, require_same, warn_of_level, write_nnunet
-from privessel.job import logged
-from privessel.patches import load_pairs
+from privessel.cohort.patches import load_pairs
+from privessel.files.script import logged
+from privessel.release.export import read_nnunet, require_same, warn_of_level, write_nnunet
 
 with logged(snakemake.log[0]):
     pairs = load_pairs([Path(snakemake.input.pairs)])

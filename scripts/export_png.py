@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from privessel.export import read_png_pairs, require_same, warn_of_level, write_png_pairs
-from privessel.job import logged
-from privessel.patches import load_pairs
+from privessel.cohort.patches import load_pairs
+from privessel.files.script import logged
+from privessel.release.export import read_png_pairs, require_same, warn_of_level, write_png_pairs
 
 with logged(snakemake.log[0]):
     pairs = load_pairs([Path(snakemake.input.pairs)])

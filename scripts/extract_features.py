@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from privessel.atomic import atomic_path
+
 from privessel.device import pick_device
-from privessel.features import choose_extractor, extract
-from privessel.images import draw, halve
-from privessel.job import logged
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.quality.features import choose_extractor, extract
+from privessel.quality.images import draw, halve
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):

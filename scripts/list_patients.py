@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path
-from privessel.checked import check_listed
-from privessel.cohort import Patient
-from privessel.job import logged
-from privessel.reading import read_json
+
+from privessel.cohort.intake import check_listed
+from privessel.cohort.table import Patient
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import read_json
+from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
     if snakemake.input.get("table"):

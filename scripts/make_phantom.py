@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from privessel.job import logged
+from privessel.files.script import logged
 from privessel.phantom import simulate, write_patient
 from privessel.seeds import derive
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from privessel.job import logged
+from privessel.files.script import logged
 from privessel.phantom import write_table
 
 with logged(snakemake.log[0]):

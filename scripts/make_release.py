@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from privessel.checked import read_voxels
-from privessel.job import logged
-from privessel.patches import load, load_pairs
+from privessel.cohort.intake import read_voxels
+from privessel.cohort.patches import load, load_pairs
+from privessel.files.reading import read_json
+from privessel.files.script import logged
 from privessel.privacy.site import Site
-from privessel.reading import read_json
 from privessel.release.bundle import publish
+from privessel.release.forbidden import list_forbidden
 from privessel.release.guarantee import RECORDED, count_cohort, state_guarantee
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
 from privessel.release.selection import find_choice
 from privessel.release.statement import summarise_numbers
-from privessel.release.surroundings import list_forbidden
 from privessel.release.terms import Terms
 
 with logged(snakemake.log[0]):

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from privessel.atomic import atomic_path
+
 from privessel.device import pick_device
-from privessel.features import choose_extractor, distances_of_real, distances_to_real, extract
-from privessel.images import draw
-from privessel.job import logged
-from privessel.quality import similarity_of_pairs
-from privessel.reading import read_arrays
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import read_arrays
+from privessel.files.script import logged
+from privessel.quality.distances import similarity_of_pairs
+from privessel.quality.features import choose_extractor, distances_of_real, distances_to_real, extract
+from privessel.quality.images import draw
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):

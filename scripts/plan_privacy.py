@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path
-from privessel.job import logged
+
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
 from privessel.privacy.planner import plan_levels, plan_patients
 
 with logged(snakemake.log[0]):

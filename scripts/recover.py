@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import yaml
-from privessel.recovery import SlurmError, cancel, find_orphans, find_workflows
+
+from privessel.files.recovery import SlurmError, cancel, find_orphans, find_workflows
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--profile", type=Path, default=Path("profiles/slurm"))

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from privessel.cohort import Patient
-from privessel.job import logged
-from privessel.patches import save
-from privessel.sampling import sample_patient
-from privessel.scan import load_scan
+from privessel.cohort.patches import save
+from privessel.cohort.sampling import sample_patient
+from privessel.cohort.scan import load_scan
+from privessel.cohort.table import Patient
+from privessel.files.script import logged
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):

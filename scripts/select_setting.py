@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from statistics import fmean
 
-from privessel.atomic import atomic_path
-from privessel.job import logged
-from privessel.reading import read_text, reading
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import read_text, reading
+from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
     found = {setting: [] for setting in snakemake.params.settings}

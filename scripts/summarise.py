@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from privessel.atomic import atomic_path
-from privessel.figures.tally import read_table
-from privessel.job import logged
-from privessel.summary import summary
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.files.tables import read_table
+from privessel.report.summary import summary
 
 with logged(snakemake.log[0]):
     scores = read_table(snakemake.input.scores)

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from privessel.atomic import atomic_path
+
 from privessel.device import pick_device
 from privessel.figures.pairs import contact_sheet
 from privessel.figures.style import format_eps, save
-from privessel.job import logged
-from privessel.reading import read_json
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import read_json
+from privessel.files.script import logged
+from privessel.gan.synthesis import synthesise
 from privessel.seeds import derive
-from privessel.synthesis import synthesise
 
 SHOWN = 48
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path
+
 from privessel.figures.audit import attacks_data, utility_privacy_data
-from privessel.figures.tally import read_table
-from privessel.job import logged
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.files.tables import read_table
 
 with logged(snakemake.log[0]):
     given, made = snakemake.input, snakemake.output

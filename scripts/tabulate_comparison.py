@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from privessel.atomic import atomic_path
+
 from privessel.figures.published import published_data
-from privessel.figures.tally import read_table
-from privessel.job import logged
-from privessel.transfer import COLUMNS
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.files.tables import read_table
+from privessel.scores.transfer import COLUMNS
 
 with logged(snakemake.log[0]):
     given = snakemake.input

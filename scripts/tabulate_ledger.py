@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from privessel.atomic import atomic_path
-from privessel.checked import read_voxels
-from privessel.job import logged
+from privessel.cohort.intake import read_voxels
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
 from privessel.privacy.site import Site
-from privessel.privacy.spent_tables import tabulate_patients, tabulate_runs
+from privessel.privacy.spending_tables import tabulate_patients, tabulate_runs
 
 with logged(snakemake.log[0]):
     site = Site.described(snakemake.config["privacy"])

@@ -4,9 +4,10 @@ import logging
 from io import StringIO
 
 import pandas as pd
-from privessel.job import logged
-from privessel.privacy.spent_tables import tell_spent
-from privessel.reading import read_text
+
+from privessel.files.reading import read_text
+from privessel.files.script import logged
+from privessel.privacy.spending_tables import tell_spent
 
 with logged(snakemake.log[0]):
     runs, patients = (StringIO(read_text(path)) for path in (snakemake.input.runs, snakemake.input.patients))

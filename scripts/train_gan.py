@@ -4,11 +4,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from privessel.gan_run import GanRun, Settings
-from privessel.job import logged
-from privessel.patches import load
+
+from privessel.cohort.patches import load
+from privessel.files.script import logged
+from privessel.gan.loop import train
+from privessel.gan.run import GanRun, Settings
 from privessel.privacy.site import Site
-from privessel.train_gan import train
 
 with logged(snakemake.log[0]):
     params, wildcards = snakemake.params, snakemake.wildcards

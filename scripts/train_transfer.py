@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from privessel.job import logged
-from privessel.lock import SILENT_MINUTES, lock
-from privessel.patches import load_pairs
-from privessel.reading import read_json
+from privessel.cohort.patches import load_pairs
+from privessel.files.lock import SILENT_MINUTES, lock
+from privessel.files.reading import read_json
+from privessel.files.script import logged
 from privessel.seeds import derive
-from privessel.train_unet import save_run, train
-from privessel.unet import TrainedUNet, UNetShape
+from privessel.unet.loop import save_run, train
+from privessel.unet.net import TrainedUNet, UNetShape
 
 weights = Path(snakemake.output.weights)
 

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from privessel.job import logged
-from privessel.lock import SILENT_MINUTES, lock
-from privessel.patches import load_pairs
+
+from privessel.cohort.patches import load_pairs
+from privessel.files.lock import SILENT_MINUTES, lock
+from privessel.files.script import logged
 from privessel.seeds import derive
-from privessel.train_unet import save_run, train
-from privessel.unet import UNetShape
+from privessel.unet.loop import save_run, train
+from privessel.unet.net import UNetShape
 
 weights = Path(snakemake.output.weights)
 

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from privessel.atomic import atomic_path
-from privessel.baselines import choose_frangi, choose_threshold
-from privessel.cohort import Patient
-from privessel.job import logged
-from privessel.scan import load_scan
+from privessel.cohort.scan import load_scan
+from privessel.cohort.table import Patient
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.scores.baselines import choose_frangi, choose_threshold
 
 with logged(snakemake.log[0]):
     params = snakemake.params

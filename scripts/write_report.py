@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
-import privessel
 import yaml
-from privessel.atomic import atomic_path
-from privessel.job import logged
-from privessel.provenance import digest_files, find_commit, list_trained_with, list_versions, sum_durations
-from privessel.report_page import render
+
+import privessel
+from privessel.files.atomic import atomic_path
+from privessel.files.script import logged
+from privessel.report.page import render
+from privessel.report.provenance import (
+    digest_files,
+    find_commit,
+    list_trained_with,
+    list_versions,
+    sum_durations,
+)
 
 with logged(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from privessel.gans import GanShape
-from privessel.hyperparameters import GanTraining
+from privessel.gan.nets import GanShape
+from privessel.gan.training import GanTraining
 
 SHAPE = GanShape(
     patch=12, latent=3, generator_width=2, critic_width=2, generator_norm="batch", critic_norm="instance",

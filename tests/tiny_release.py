@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from privessel import checkpoint
-from privessel.gans import GanShape, Generator
-from privessel.patches import Patches
+from privessel.cohort.patches import Patches
+from privessel.files import checkpoint
+from privessel.gan.nets import GanShape, Generator
 from privessel.privacy.account import Point, Run
 from privessel.privacy.keys import load_master
 from privessel.privacy.ledger import open_ledger

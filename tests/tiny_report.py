@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from privessel.provenance import DURATIONS
+from privessel.report.provenance import DURATIONS
 
 CAPTIONS = Path(__file__).parents[1] / "report"
 EVIL = '<script>alert("x")</script>'

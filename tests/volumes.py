@@ -5,8 +5,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from privessel.cohort import Patient
-from privessel.scan import Scan
+from privessel.cohort.scan import Scan
+from privessel.cohort.table import Patient
 
 
 def tubes(shape=(40, 44, 16), spacing=(0.5, 0.5, 0.7), *, seed=0, gain=1.0):

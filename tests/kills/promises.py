@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hospital import GAN, Hospital, hospital_at
 
-from privessel import checkpoint
+from privessel.files import checkpoint
 
 RESULTS = "results/hospital"
 TARGETS = [f"{RESULTS}/figures/fig3.pdf", f"{RESULTS}/synthetic/wgan/noise-1/run-1/epoch-2.npz"]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import Workflow
 
-from privessel.export import read_nnunet, read_png_pairs
+from privessel.release.export import read_nnunet, read_png_pairs
 
 # Logs name times and benchmarks durations; all else that a study makes is decided by its config.
 RESULTS = "results/tiny"

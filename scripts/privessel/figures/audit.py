@@ -14,8 +14,9 @@ from privessel.figures.marks import depth_of_labels, label_levels, write_inside
 from privessel.figures.scores import draw_panel, fig3_data
 from privessel.figures.significance import describe_intervals
 from privessel.figures.style import SMALL, format_eps, place_axes, styled, wrap_notes, write_notes
-from privessel.figures.tally import IDENTITY, as_text, describe_gaps, format_interval, format_score
-from privessel.significance import LEAST_PATIENTS
+from privessel.files.tables import as_text
+from privessel.scores.significance import LEAST_PATIENTS
+from privessel.scores.tally import IDENTITY, describe_gaps, format_interval, format_score
 
 _SIZES = ["members", "others", "member_patients", "other_patients"]
 _FINDING = ["canaries", "guesses", "right", "ceiling", "confidence", "p_value"]

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from privessel.figures.marks import write_inside
 from privessel.figures.style import PALETTE, SMALL, format_eps
-from privessel.figures.tally import name_unit
+from privessel.scores.tally import name_unit
 
 # Name, colour and marker; what is scored alike looks alike in both panels.
 SCORES = {

@@ -19,7 +19,8 @@ from privessel.figures.style import (
     wrap_notes,
     write_notes,
 )
-from privessel.figures.tally import FREE, as_text, format_score, name_unit
+from privessel.files.tables import as_text
+from privessel.scores.tally import FREE, format_score, name_unit
 
 _IDENTITY = ["arch", "level", "noise_multiplier", "epoch", "eps", "eps_published", "unit"]
 _COLUMNS = ["shows", "model", *_IDENTITY, "run", "value", "sd", "runs", "patients", "kept", "best"]

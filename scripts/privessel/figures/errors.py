@@ -28,7 +28,7 @@ from privessel.figures.style import (
     styled,
     write_notes,
 )
-from privessel.figures.tally import format_score
+from privessel.scores.tally import format_score
 
 _PAGE = 6.9  # inches of pictures across figure 7
 

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.figures.style import PALETTE, SMALL, format_eps, place_axes, styled, wrap_notes, write_notes
-from privessel.figures.tally import (
+from privessel.files.tables import as_text
+from privessel.scores.tally import (
     FREE,
     IDENTITY,
-    as_text,
     choose_private,
     describe_gaps,
     format_score,

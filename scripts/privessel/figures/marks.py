@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from privessel.figures.style import PALETTE, SMALL, format_eps, format_noise
-from privessel.figures.tally import format_score
+from privessel.scores.tally import format_score
 
 _LINES = {
     "real": ("real patches", PALETTE["black"], "-"),

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.figures.style import PALETTE, SMALL, format_eps, styled, wrap_notes, write_notes
-from privessel.figures.tally import FREE, as_text, choose_private, format_score, name_cohorts, tally
+from privessel.files.tables import as_text
+from privessel.scores.tally import FREE, choose_private, format_score, name_cohorts, tally
 
 FID = (
     "FID"  # what quality.csv calls the distance of Inception features; any other extractor gives another one

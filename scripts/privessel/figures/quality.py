@@ -18,7 +18,8 @@ from privessel.figures.marks import (
     write_inside,
 )
 from privessel.figures.style import PALETTE, SMALL, place_axes, styled, wrap_notes, write_notes
-from privessel.figures.tally import IDENTITY, LEVEL_KINDS, as_text, order_levels
+from privessel.files.tables import as_text
+from privessel.scores.tally import IDENTITY, LEVEL_KINDS, order_levels
 
 _SETS = ("real", "phantom-random", "phantom-one")  # sets of images that need no eps
 _COLUMNS = ["panel", "shows", "measure", "model", *IDENTITY, "extractor", "images", "value", "sd"]

@@ -17,7 +17,7 @@ from privessel.figures.marks import (
 )
 from privessel.figures.significance import add_intervals, describe_intervals
 from privessel.figures.style import place_axes, styled, wrap_notes, write_notes
-from privessel.figures.tally import (
+from privessel.scores.tally import (
     IDENTITY,
     LEVEL_KINDS,
     REFERENCES,

@@ -6,17 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.figures.style import PALETTE, SMALL, format_eps, styled, wrap_notes, write_notes
-from privessel.figures.tally import (
-    FREE,
-    METRICS,
-    REFERENCES,
-    as_text,
-    format_score,
-    name_cohorts,
-    order_levels,
-    tally,
+from privessel.files.tables import as_text
+from privessel.scores.significance import (
+    LEAST_PATIENTS,
+    adjust_holm,
+    bootstrap_mean,
+    signed_rank_p,
+    smallest_p,
 )
-from privessel.significance import LEAST_PATIENTS, adjust_holm, bootstrap_mean, signed_rank_p, smallest_p
+from privessel.scores.tally import FREE, METRICS, REFERENCES, format_score, name_cohorts, order_levels, tally
 
 _COLUMNS = ["shows", "cohort", "metric", "model", "one", "other", "against", "eps_one", "eps_published_one"]
 _COLUMNS += ["eps_other", "patients", "runs", "mean", "sd"]

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from privessel.atomic import atomic_path
+from privessel.files.atomic import atomic_path
 
 P = ParamSpec("P")
 R = TypeVar("R")

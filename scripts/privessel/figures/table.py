@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 
 from privessel.figures.significance import add_intervals, describe_intervals
 from privessel.figures.style import PALETTE, SMALL, format_eps, styled, wrap_notes, write_notes
-from privessel.figures.tally import (
+from privessel.files.tables import as_text
+from privessel.scores.tally import (
     FREE,
     IDENTITY,
-    as_text,
     choose_private,
     describe_gaps,
     format_interval,

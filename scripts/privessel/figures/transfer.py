@@ -18,7 +18,8 @@ from privessel.figures.style import (
     wrap_notes,
     write_notes,
 )
-from privessel.figures.tally import FREE, as_text, format_score, name_unit
+from privessel.files.tables import as_text
+from privessel.scores.tally import FREE, format_score, name_unit
 
 _METRICS = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
 _IDENTITY = ["start", "kind", "level", "noise_multiplier", "eps", "eps_published", "unit"]

@@ -11,8 +11,8 @@ import nibabel as nib
 import numpy as np
 
 import privessel
-from privessel.atomic import atomic_path
 from privessel.errors import CohortError
+from privessel.files.atomic import atomic_path
 from privessel.phantom.simulation import Phantom
 
 BIDS_VERSION = "1.9.0"

@@ -12,8 +12,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from privessel.atomic import sync_folder
 from privessel.errors import PrivacyError
+from privessel.files.atomic import sync_folder
 
 
 @dataclass(frozen=True)

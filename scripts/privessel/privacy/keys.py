@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from randomgen import AESCounter
 
-from privessel.atomic import sync_folder
 from privessel.errors import PrivacyError
+from privessel.files.atomic import sync_folder
 
 SECRET_BYTES = 32
 IDENTITY_FIELDS = frozenset(

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from privessel.errors import PrivacyError
-from privessel.lock import held, lock
+from privessel.files.lock import held, lock
 from privessel.privacy.account import Account, Attempt, Point, Run
 from privessel.privacy.chain import Chain, Head, append, read_chain
 from privessel.privacy.keys import MasterSecret

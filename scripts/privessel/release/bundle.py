@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.atomic import atomic_path, sync_folder
+from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
-from privessel.export import write_nnunet, write_png_pairs
-from privessel.patches import Patches
+from privessel.files.atomic import atomic_path, sync_folder
 from privessel.release.card import write_card, write_licence
 from privessel.release.croissant import describe_dataset
+from privessel.release.export import write_nnunet, write_png_pairs
 from privessel.release.scanner import require_clean, scan
 from privessel.release.statement import write_statement
 from privessel.release.terms import Terms

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.patches import Patches
+from privessel.cohort.patches import Patches
 
 # Correlation of two images from which one is a copy of the other, brighter or darker, with more or less
 # contrast, inverted or rounded to 8 bits. Measured at 24 pixels: copies in 8 bits are above 0.999, patches of

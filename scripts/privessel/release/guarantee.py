@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from privessel.reading import reading
 from privessel.errors import PrivacyError
+from privessel.files.reading import reading
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain

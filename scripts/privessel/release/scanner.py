@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
-from privessel.patches import Patches
-from privessel.release.contents import Contents, take_apart
 from privessel.release.copies import find_copies
+from privessel.release.readers import Contents, take_apart
 from privessel.release.traces import Forbidden, Traces
 
 log = logging.getLogger(__name__)

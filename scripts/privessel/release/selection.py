@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from privessel.reading import read_json, read_text, reading
+from privessel.files.reading import read_json, read_text, reading
 
 # What a private run's history.csv may show: what follows from its noisy gradients, and from other patients.
 SHOWN = {

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from privessel.errors import DamagedError
-from privessel.gans import GanShape, Generator
-from privessel.synthesis import load_generator
+from privessel.gan.nets import GanShape, Generator
+from privessel.gan.synthesis import load_generator
 
 PARTS = {"shape", "weights"}
 

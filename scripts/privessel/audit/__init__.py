@@ -1,0 +1,1 @@
+"""Attacks on the promise of a private run."""

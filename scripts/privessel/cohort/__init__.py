@@ -1,0 +1,1 @@
+"""From a patients' table and NIfTI files to checked scans and their patches."""

@@ -1,0 +1,59 @@
+"""Where a patient's patches are cut: half of them on vessels, half anywhere in the brain."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privessel.cohort.patches import Patches, cut
+from privessel.cohort.scan import Scan
+from privessel.cohort.table import Patient
+from privessel.errors import CohortError
+
+
+def sample_centres(
+    vessels: NDArray[np.bool_], brain: NDArray[np.bool_], *, n: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw `n` distinct centres (n, 3): ceil(n/2) on vessels inside the brain, the others anywhere in it.
+
+    Drawn without replacement, the second half only from voxels not taken by the first, so that no patch comes
+    twice (Kossen et al. 2022). Raises CohortError when a half has too few distinct voxels.
+    """
+    on_vessel = np.flatnonzero(vessels & brain)
+    wanted = (n + 1) // 2
+    if on_vessel.size < wanted:
+        raise CohortError(
+            f"{wanted} vessel-centred patches wanted, {on_vessel.size} vessel voxels in the brain"
+        )
+    first = rng.choice(on_vessel, wanted, replace=False)
+    free = brain.copy()
+    free.reshape(-1)[first] = False
+    anywhere = np.flatnonzero(free)
+    if anywhere.size < n - wanted:
+        raise CohortError(
+            f"{n - wanted} patches anywhere in the brain wanted, {anywhere.size} brain voxels left after the "
+            f"{wanted} vessel-centred ones"
+        )
+    second = rng.choice(anywhere, n - wanted, replace=False)
+    return np.stack(np.unravel_index(np.concatenate([first, second]), brain.shape), axis=1)
+
+
+def sample_patient(patient: Patient, scan: Scan, *, n: int, size: int, seed: int) -> Patches:
+    """Sample `n` patches of one patient, the same for the same seed; give each patient its own seed.
+
+    Raises CohortError naming the patient, the numbers and the remedy when there are too few distinct centres.
+    """
+    try:
+        centres = sample_centres(scan.vessels, scan.brain, n=n, rng=np.random.default_rng(seed))
+    except CohortError as problem:
+        raise CohortError(
+            f"patient {patient.id} (cohort {patient.cohort}): vessel mask {patient.vessels}: too few "
+            f"distinct patch centres: {problem}. Remedy: ask for fewer patches a patient in the config, or "
+            "leave the patient out of participants.tsv."
+        ) from problem
+    return Patches(
+        image=cut(scan.image, centres, size),
+        label=cut(scan.vessels, centres, size),
+        centre=centres,
+        patient_index=np.zeros(n, dtype=np.int64),
+        patients=(patient.id,),
+        seeds=(seed,),
+    )

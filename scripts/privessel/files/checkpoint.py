@@ -1,0 +1,32 @@
+"""Saved states: whole or absent, and read back without running code."""
+
+import io
+from pathlib import Path
+
+import torch
+
+from privessel.files.atomic import atomic_path
+from privessel.files.reading import reading
+
+
+def save(path: Path, state: dict) -> None:
+    """Write tensors, numbers, strings, lists and dicts of them to `path`; it is on disk when this returns."""
+    # In memory first: given a path, torch would write the temporary file's random name into the archive, and
+    # a full disk makes it raise errors that say nothing of a disk.
+    content = io.BytesIO()
+    torch.save(state, content)
+    with atomic_path(path) as partial:
+        partial.write_bytes(content.getbuffer())
+
+
+def load(path: Path) -> dict:
+    """Read what `save` wrote, onto the CPU.
+
+    Only plain data and tensors are accepted (`weights_only=True`), so a foreign file cannot run code. Raises
+    FileNotFoundError, or DamagedError where it is damaged or was not made by `save`.
+    """
+    with path.open("rb") as file, reading(path):
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError(f"it holds {type(state).__name__}, not a saved state")
+    return state

@@ -1,0 +1,133 @@
+"""Every number that a GAN's training is made of, apart from the nets' shape."""
+
+from dataclasses import dataclass
+
+from privessel.gan.losses import LOSSES
+from privessel.privacy.mechanism import CLIPPING, Mechanism
+
+UNITS = ("patch", "patient")
+
+
+@dataclass(frozen=True)
+class GanTraining:
+    """Every hyper-parameter of a run but the nets' shape; ValueError for values that cannot be used."""
+
+    batch: int  # real patches in a critic step; if private, the expected number of privacy units
+    units: int  # privacy units (patches, or patients) that a sample is a share of, as far as that is public
+    generator_batch: int  # fakes in a step of critic or generator
+    critic_steps: int  # per generator step, each on a fresh sample
+    steps_per_epoch: int  # generator steps
+    epochs: int
+    kept_epochs: tuple[int, ...]  # the generator is saved after these, counted from 1
+    optimiser: str  # rmsprop (the paper) | adam
+    adam_betas: tuple[float, float]
+    generator_learning_rate: float
+    critic_learning_rate: float
+    decay_start: float  # share of the steps after which both learning rates fall linearly to 0; 1 = never
+    loss: str  # wasserstein (the paper) | cross-entropy (of logits; Radford et al. 2016)
+    weight_clip: float  # the critic's weights are held in [-weight_clip, weight_clip]; 0 = off
+    gradient_penalty: float  # weight of the penalty of Gulrajani et al. 2017 (eq. 3); 0 = off
+    spectral_norm: bool  # the critic's weights are divided by their spectral norm (Miyato et al. 2018)
+    ema: float  # decay of the generator's running average, which is kept in its place; 0 = off
+    noise_multiplier: float | None  # None: no noise, no clipping, no privacy (level `inf`)
+    clipping_norm: float
+    clipping: str  # book-keeping | opacus
+    fakes: str  # per-sample | common | centre
+    micro_batch: int  # patches and fakes that a critic step processes at a time
+    label_background: float  # label channel off the vessels, where it is 1: 0 (the paper) | -1
+    unit: str  # whom noise hides: patch (the paper) | patient
+    patient_patches: int  # that a sampled patient gives to a step, where the unit is the patient
+    delta: float  # of a patch
+    patient_delta: float  # of a patient
+
+    def __post_init__(self) -> None:
+        for name in (
+            "batch",
+            "units",
+            "generator_batch",
+            "critic_steps",
+            "steps_per_epoch",
+            "epochs",
+            "micro_batch",
+            "patient_patches",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("generator_learning_rate", "critic_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("weight_clip", "gradient_penalty"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if self.gradient_penalty and not self.private and self.batch != self.generator_batch:
+            raise ValueError(
+                f"gradient_penalty mixes every real patch with a fake: batch ({self.batch}) and "
+                f"generator_batch ({self.generator_batch}) must be equal"
+            )
+        if not self.kept_epochs or not set(self.kept_epochs) <= set(range(1, self.epochs + 1)):
+            raise ValueError(f"kept_epochs {self.kept_epochs} must name some of the {self.epochs} epochs")
+        if not -1 <= self.label_background < 1:
+            raise ValueError(f"label_background must be at least -1 and below 1, not {self.label_background}")
+        if not 0 <= self.decay_start <= 1:
+            raise ValueError(f"decay_start must be between 0 and 1, not {self.decay_start}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be at least 0 and below 1, not {self.ema}")
+        choices = {
+            "optimiser": ("rmsprop", "adam"),
+            "loss": tuple(LOSSES),
+            "clipping": tuple(CLIPPING),
+            "unit": UNITS,
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        bounds = (self.weight_clip, self.gradient_penalty, self.spectral_norm)
+        if self.loss == "wasserstein" and not any(bounds):
+            raise ValueError(
+                "nothing bounds the critic and so its wasserstein loss: set weight_clip, gradient_penalty "
+                "or spectral_norm"
+            )
+        if self.private:
+            self.mechanism()
+
+    @property
+    def private(self) -> bool:
+        """Whether the critic's gradients are clipped and noisy."""
+        return self.noise_multiplier is not None
+
+    @property
+    def steps(self) -> int:
+        """Generator steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def by_patient(self) -> bool:
+        """Whether whole patients are sampled and clipped."""
+        return self.private and self.unit == "patient"
+
+    def rate_factor(self, step: int) -> float:
+        """Return what the learning rates are multiplied by at a generator step, counted from 0."""
+        falling = self.steps * (1 - self.decay_start)
+        return min(1.0, (self.steps - step) / falling) if falling else 1.0
+
+    @property
+    def sampling_rate(self) -> float:
+        """The chance of each privacy unit to be in a step's sample."""
+        return self.batch / self.units
+
+    @property
+    def unit_delta(self) -> float:
+        """The delta of the privacy unit."""
+        return self.patient_delta if self.by_patient else self.delta
+
+    def mechanism(self) -> Mechanism:
+        """Return what a private critic step does."""
+        return Mechanism(
+            noise_multiplier=self.noise_multiplier,
+            clipping_norm=self.clipping_norm,
+            batch=self.batch,
+            patches_per_unit=self.patient_patches if self.by_patient else 1,
+            generator_batch=self.generator_batch,
+            fakes=self.fakes,
+            micro_batch=self.micro_batch,
+        )

@@ -1,0 +1,1 @@
+"""How close synthetic images come to real ones."""

@@ -1,0 +1,68 @@
+"""t-SNE of images by their grey values, and which sets of a study it shows."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
+
+from privessel.files.tables import as_text
+from privessel.quality.distances import grey_value_distances
+from privessel.scores.choice import choose_best_private, choose_levels
+
+_SHOWN = ["set", "source", "level", "eps", "eps_published"]
+
+log = logging.getLogger(__name__)
+
+
+def embed(images: NDArray[np.uint8], *, perplexity: float, seed: int) -> NDArray[np.float32]:
+    """Return positions (n, 2) of images (n, s, s) by t-SNE with the Wasserstein metric.
+
+    The metric is `grey_value_distances`, blind to where a grey value lies. Positions have no unit; neither
+    axes nor the distances between clusters mean anything. Images with equal grey values fall close to each
+    other, not onto one point. The same images and seed give the same positions.
+
+    Takes 20 n^2 bytes and 9 bytes a pixel of all images. Raises ValueError when there are not more images
+    than `perplexity`, which counts a point's neighbours, and as `grey_value_distances` does.
+
+    Source: Kossen et al. 2022, figures 9 and S1 (perplexity 30, Wasserstein metric).
+    """
+    if len(images) <= perplexity:
+        raise ValueError(
+            f"t-SNE of {len(images)} images with perplexity {perplexity}, the neighbours of each. "
+            "Remedy: lower quality.perplexity, or raise quality.tsne_images."
+        )
+    # Distances as they are: scikit-learn squares precomputed ones itself for its Gaussian neighbourhoods.
+    distances = grey_value_distances(images)
+    tsne = TSNE(metric="precomputed", init="random", perplexity=perplexity, random_state=seed % 2**32)
+    log.info("t-SNE of %d images", len(images))
+    # On several threads forces are summed in an order that changes from run to run.
+    with threadpool_limits(limits=1):
+        positions = tsne.fit_transform(distances)
+    log.info("t-SNE done: Kullback-Leibler divergence %.3f", tsne.kl_divergence_)
+    return positions
+
+
+def choose_sets(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the sets of images that figure 9 shows, one row each: set, source, level, eps, eps_published.
+
+    scores: the long table. Sets: `real`, the runs `inf` and `private` with the best validation DSC of their
+    kind, where the study has them, and the public phantoms by their own names. eps is inf without privacy,
+    NaN for sets that are not a GAN's.
+    """
+    levels = choose_levels(scores)
+    best = (
+        levels[levels["kind"] == "inf"].sort_values("validation_dsc", ascending=False, kind="stable").head(1)
+    )
+    kinds = as_text(scores["kind"])
+    phantoms = scores[kinds == "phantom"].drop_duplicates("source")
+    parts = [
+        pd.DataFrame([{"set": "real", "source": "real", "level": "real"}]),
+        best.assign(set="inf"),
+        choose_best_private(scores).assign(set="private"),
+        phantoms.assign(set=phantoms["source"], level=""),
+    ]
+    shown = pd.concat([part.reindex(columns=_SHOWN).astype(object) for part in parts], ignore_index=True)
+    return shown.astype({"eps": float, "eps_published": float})

@@ -1,0 +1,1 @@
+"""The closing summary and the HTML report."""

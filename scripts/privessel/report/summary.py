@@ -1,0 +1,139 @@
+"""The closing words of a run on the terminal: what was reached, at which eps, and whether it was worth it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from privessel.scores.tally import (
+    FREE,
+    LEVEL_KINDS,
+    choose_private,
+    describe_gaps,
+    format_score,
+    name_cohorts,
+    name_unit,
+    order_levels,
+    tally,
+)
+
+FULL_STUDY = "paper"
+_HEADINGS = 2  # lines of headings of the table
+
+
+def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str:
+    """Return a table of models with eps and scores, a verdict on the private ones, where the pictures are.
+
+    scores: the long table of `tally`. One line a level: its best run by validation DSC. Plain ASCII.
+    """
+    rows = tally(scores)
+    cohorts = name_cohorts(rows)
+    levels = order_levels(rows)
+    shown = pd.concat(
+        [
+            rows[rows["source"] == "real"],
+            levels[levels["best"]].iloc[::-1],
+            rows[rows["kind"] == "compared"],
+            rows[rows["kind"] == "control"],
+            *(rows[rows["source"] == source] for source in FREE),
+        ]
+    )
+    lines = [f"privessel, study '{study}': segmentation of whole test volumes, mean +- SD over patients", ""]
+    lines += _lay_out(_table(shown, rows, cohorts))
+    lines += [
+        "",
+        f"eps: valid for one training {name_unit(rows)} (PLD); "
+        "'published' is what the paper's accounting would print.",
+    ]
+    lines += [f"Note: {note}" for note in describe_gaps(shown)]
+    lines += ["", "Does the private model beat the eps = 0 rows?", *_verdict(rows, cohorts)]
+    lines += ["", *_pictures(figures)]
+    if study != FULL_STUDY:
+        lines += [
+            "",
+            f"This is '{study}' scale, not the paper's: few patients, small networks, short training.",
+            "It shows that every step works, and little about what the method reaches at full size.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(shown: pd.DataFrame, rows: pd.DataFrame, cohorts: list[str]) -> list[list[str]]:
+    """Return cells, two lines of headings first; a level's scores are those of its best run."""
+    runs = rows.groupby("model")["source"].nunique()
+    table = [
+        ["", "valid", "published", *(text for cohort in cohorts for text in (cohort, ""))],
+        ["trained on, or filter", "eps", "eps", *(text for _ in cohorts for text in ("DSC", "bAHD (vox)"))],
+    ]
+    for source, part in shown.groupby("source", sort=False):
+        first = part.iloc[0]
+        count = runs[first["model"]] if first["kind"] in LEVEL_KINDS else 1
+        cells = [f"{source}, best of {count} runs" if count > 1 else source]
+        cells += ["0" if source in FREE else _eps(first["eps"]), _eps(first["eps_published"])]
+        for cohort in cohorts:
+            row = part[part["cohort"] == cohort].iloc[0]
+            cells.append(format_score(row["dsc_mean"], row["dsc_sd"], sign="+-"))
+            cells.append(format_score(row["bahd_voxel_mean"], np.nan))
+        table.append(cells)
+    return table
+
+
+def _lay_out(table: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in table
+    ]
+    lines.insert(_HEADINGS, "-" * len(lines[0]))
+    return [line.rstrip() for line in lines]
+
+
+def _verdict(rows: pd.DataFrame, cohorts: list[str]) -> list[str]:
+    """Compare the mean DSC of the chosen private run with every eps = 0 row and with its own control."""
+    private = choose_private(rows)
+    if private is None:
+        return ["  It cannot be said: there is no private model in this table."]
+    lines = [f"  By mean DSC, for {private}, the private run with the best validation DSC:"]
+    for cohort in cohorts:
+        dsc = rows[rows["cohort"] == cohort].set_index("source")["dsc_mean"]
+        own, free = dsc[private], dsc.reindex(FREE)
+        if np.isnan(own):
+            lines.append(f"  {cohort}: it cannot be said, the private model has no result.")
+            continue
+        beaten, ahead, absent = free[free < own], free[free >= own], free[free.isna()]
+        if len(ahead):
+            answer = "no"
+        elif len(absent):
+            answer = "yes, as far as computed" if len(beaten) else "it cannot be said"
+        else:
+            answer = "yes"
+        parts = [f"does not beat {_name(ahead)}"] if len(ahead) else []
+        parts += [f"beats {_name(beaten)}"] if len(beaten) else []
+        parts += [f"not computed: {', '.join(absent.index)}"] if len(absent) else []
+        lines.append(f"  {cohort}: {answer}; {own:.2f} {'; '.join(parts)}.")
+        control = dsc.get(f"{private}-shuffled", np.nan)
+        if np.isfinite(control):
+            relation = "above" if own > control else "not above"
+            lines.append(f"  {cohort}: it is {relation} its control with shuffled labels ({control:.2f}).")
+    return lines
+
+
+def _name(dsc: pd.Series) -> str:
+    return ", ".join(f"{source} ({value:.2f})" for source, value in dsc.items())
+
+
+def _pictures(figures: Sequence[Path]) -> list[str]:
+    if not figures:
+        return ["No figures were drawn."]
+    lines = ["Pictures:"]
+    for path in map(Path, figures):
+        lines.append(f"  {path}" if path.exists() else f"  {path} (missing)")
+    return lines
+
+
+def _eps(eps: float) -> str:
+    if np.isnan(eps):
+        return "-"
+    return "inf" if np.isinf(eps) else f"{eps:.3g}"

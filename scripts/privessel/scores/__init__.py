@@ -1,0 +1,1 @@
+"""Scores of segmentations, and the tables and choices made from them."""

@@ -1,0 +1,1 @@
+"""The U-Net: net, training and whole-volume prediction."""

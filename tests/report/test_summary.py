@@ -1,0 +1,152 @@
+"""The closing summary: every number that matters, an honest verdict, where the pictures are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from privessel.report.summary import summary
+
+
+def rows(source, kind, a, b, *, noise=np.nan, run=np.nan, validation=0.5, empty=0):
+    """Return scores of two patients in each of two cohorts, 0.1 apart around the means `a` and `b`."""
+    eps, published = (
+        (8.3, 13.1) if np.isfinite(noise) else (np.inf, np.inf) if kind == "inf" else (np.nan,) * 2
+    )
+    return [
+        {
+            "source": source,
+            "kind": kind,
+            "level": "",
+            "noise_multiplier": noise,
+            "run": run,
+            "epoch": 5,
+            "eps": eps,
+            "eps_published": published,
+            "unit": "patch" if np.isfinite(noise) else "",
+            "validation_dsc": validation,
+            "cohort": cohort,
+            "patient": f"{cohort}-{k}",
+            "dsc": mean + shift,
+            "bahd_voxel": 2.0 + shift,
+            "empty": empty,
+        }
+        for cohort, mean in (("phantom-a", a), ("phantom-b", b))
+        if mean is not None
+        for k, shift in enumerate((-0.05, 0.05))
+    ]
+
+
+def demo(private=(0.4, 0.3), free=((0.68, 0.6), (0.26, 0.2), (0.35, 0.2), (0.3, 0.25)), more=()):
+    names = ("phantom-random", "phantom-one", "threshold", "frangi")
+    lists = [
+        rows("real", "real", 0.8, 0.75),
+        rows("wgan/inf/run-1/epoch-5", "inf", 0.5, 0.45, run=1),
+        rows("wgan/noise-0.7/run-1/epoch-5", "private", *private, noise=0.7, run=1),
+        rows("wgan/noise-0.7/run-1/epoch-5-shuffled", "control", 0.05, 0.04, noise=0.7, run=1),
+        *(rows(name, "baseline", *means) for name, means in zip(names, free, strict=False)),
+        *more,
+    ]
+    return pd.DataFrame([row for part in lists for row in part])
+
+
+def line_of(text, start):
+    return next(line for line in text.splitlines() if line.startswith(start))
+
+
+def said(scores, **more):
+    return summary(scores, **({"figures": [], "study": "demo"} | more))
+
+
+def test_each_source_has_a_line_with_eps_and_scores_on_both_cohorts():
+    text = said(demo())
+    private = line_of(text, "wgan/noise-0.7/run-1/epoch-5 ")
+    assert private.split()[1:] == ["8.3", "13.1", "0.40", "+-", "0.07", "2.00", "0.30", "+-", "0.07", "2.00"]
+    assert line_of(text, "real").split()[1:3] == ["-", "-"]
+    assert line_of(text, "wgan/inf").split()[1:3] == ["inf", "inf"]
+    assert line_of(text, "threshold").split()[1:3] == ["0", "-"]
+    assert "wgan/noise-0.7/run-1/epoch-5-shuffled" in text
+
+
+def test_summary_prints_on_any_terminal_within_its_width():
+    text = said(demo())
+    assert text.isascii()
+    assert max(len(line) for line in text.splitlines()) <= 120
+    assert not any(line.endswith(" ") for line in text.splitlines())
+
+
+def test_verdict_is_no_where_a_free_row_is_ahead_or_level():
+    text = said(demo(private=(0.35, 0.7)))
+    a, b = line_of(text, "  phantom-a: no"), line_of(text, "  phantom-b: yes")
+    assert "0.35 does not beat phantom-random (0.68), threshold (0.35)" in a
+    assert "beats phantom-one (0.26), frangi (0.30)" in a
+    assert "does not beat" not in b
+
+
+def test_verdict_says_what_was_not_computed():
+    text = said(demo(private=(0.9, 0.9), free=((0.68, 0.6), (0.26, None))))
+    assert "not computed: threshold, frangi" in line_of(text, "  phantom-a: yes, as far as computed")
+    assert "not computed: phantom-one, threshold, frangi" in line_of(
+        text, "  phantom-b: yes, as far as computed"
+    )
+
+
+def test_verdict_cannot_be_said_without_a_private_result_or_without_rivals():
+    scores = demo()
+    assert "cannot be said: there is no private model" in said(scores[scores["kind"] != "private"])
+    lost = scores.copy()
+    lost.loc[(lost["kind"] == "private") & (lost["cohort"] == "phantom-b"), "dsc"] = np.nan
+    assert "phantom-b: it cannot be said, the private model has no result" in said(lost)
+    assert "missing" in line_of(said(lost), "wgan/noise-0.7/run-1/epoch-5 ")
+    assert "phantom-a: it cannot be said" in said(demo(free=()))
+
+
+def test_verdict_is_about_the_run_chosen_by_validation_not_the_luckiest_on_test_patients():
+    lucky = rows("wgan/noise-0.7/run-2/epoch-5", "private", 0.9, 0.9, noise=0.7, run=2, validation=0.1)
+    text = said(demo(more=[lucky]))
+    assert "wgan/noise-0.7/run-1/epoch-5, best of 2 runs" in text
+    assert "run-2" not in text
+    assert "phantom-a: no" in text
+
+
+@pytest.mark.parametrize(("private", "word"), [((0.4, 0.3), "is above"), ((0.05, 0.01), "is not above")])
+def test_private_model_is_held_against_its_control(private, word):
+    text = said(demo(private=private))
+    assert f"phantom-a: it {word} its control with shuffled labels (0.05)" in text
+    assert f"phantom-b: it {word} its control with shuffled labels (0.04)" in text
+
+
+def test_empty_predictions_and_missing_rows_are_said():
+    blind = rows("wgan/noise-2/run-1/epoch-5", "private", 0.0, 0.0, noise=2.0, run=1, validation=0.0, empty=1)
+    text = said(demo(more=[blind]))
+    assert "phantom-a: no vessel found in any patient by wgan/noise-2/run-1/epoch-5." in text
+    assert "Not in this table: frangi." in said(demo(free=((0.68, 0.6), (0.26, 0.2), (0.5, 0.4))))
+
+
+def test_one_cohort_and_one_patient_are_enough():
+    scores = demo()
+    scores = scores[scores["patient"] == "phantom-a-0"]
+    text = said(scores)
+    assert "phantom-b" not in text
+    assert "+-" not in line_of(text, "real")
+    assert "one patient, so there is no SD" in text
+
+
+def test_only_a_scaled_down_study_says_so():
+    assert "This is 'demo' scale" in said(demo())
+    assert "scale" not in said(demo(), study="paper")
+
+
+def test_pictures_are_listed_and_missing_ones_marked(tmp_path):
+    drawn, lost = tmp_path / "fig2.png", tmp_path / "fig3.png"
+    drawn.write_bytes(b"x")
+    lines = said(demo(), figures=[drawn, lost]).splitlines()
+    assert f"  {drawn}" in lines
+    assert f"  {lost} (missing)" in lines
+    assert "No figures were drawn." in said(demo())
+
+
+@pytest.mark.parametrize("unit", ["patch", "patient"])
+def test_the_summary_says_whom_the_eps_protects(unit):
+    scores = demo()
+    scores["unit"] = scores["unit"].replace("patch", unit)
+    assert f"valid for one training {unit} (PLD)" in said(scores)
