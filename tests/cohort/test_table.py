@@ -262,7 +262,10 @@ def test_an_output_folder_inside_an_input_folder_is_refused_also_through_a_link(
 
 
 def test_importing_the_table_module_loads_no_array_library():
-    code = "import sys, privessel.cohort.table; print([m for m in ('numpy', 'nibabel', 'pandas') if m in sys.modules])"
+    code = (
+        "import sys, privessel.cohort.table;"
+        "print([m for m in ('numpy', 'nibabel', 'pandas') if m in sys.modules])"
+    )
     scripts = Path(__file__).parents[2] / "scripts"
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True

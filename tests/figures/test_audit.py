@@ -6,11 +6,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from figures.test_figures import as_read_back, demo, overlaps, rows, study, texts
+from figures.test_more import pixels
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
-from figures.test_figures import as_read_back, demo, overlaps, rows, study, texts
-from figures.test_more import pixels
 
 from privessel.figures import audit
 from privessel.figures.audit import attacks, attacks_data, utility_privacy

@@ -9,8 +9,8 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgba
 from figures.test_figures import as_read_back, free_rows, overlaps, rows, study, texts
+from matplotlib.colors import to_rgba
 
 from privessel.figures.embedding import fig9, figS1, thin_out
 from privessel.figures.epochs import epochs, epochs_data

@@ -4,6 +4,7 @@ import doctest
 import re
 
 import pytest
+
 from privessel.study import names
 from privessel.study.names import LEVEL, PAIRS_NAME, PRIVATE_LEVEL, GanName, Level
 

@@ -1,4 +1,4 @@
-"""The names that a study gives to levels, GANs and U-Net settings: parsed and printed here and nowhere else."""
+"""The names that a study gives to levels, GANs and U-Net settings, parsed and printed in one place."""
 
 import math
 import re
