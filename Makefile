@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Jobs are processes by the hundred: where compiled files may not be kept, each compiles all of torch for itself.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint setup recover test-cluster test-envs test-kills
+.PHONY: demo test test-fast lint config-docs setup recover test-cluster test-envs test-kills
 
 setup: .venv/.installed  ## what the workflow runs on
 
@@ -27,6 +27,9 @@ test-envs: .venv/.develop  ## each environment's pins alone in an empty folder: 
 
 test-kills: .venv/.develop  ## twenty studies killed at random and run again: about an hour
 	$(BIN)/python tests/kills/kill_test.py --seeds 20 --table kills.csv
+
+config-docs: .venv/.develop  ## the schema and docs/configuration.md, from the typed config
+	$(BIN)/python scripts/document_config.py
 
 lint: .venv/.develop
 	$(BIN)/ruff check

@@ -19,42 +19,22 @@ container: "privessel.sif"
 report: "report/workflow.rst"
 
 
+# First the typed model, whose errors name key, value and remedy; then the schema that editors complete from, made from it.
+include: "rules/common.smk"
+
+
 validate(config, "schemas/config.schema.yaml")
 
 
-include: "rules/common.smk"
-include: "rules/patients.smk"
-include: "rules/resources.smk"
-include: "rules/products.smk"
-include: "rules/bundle.smk"
-include: "rules/attacks.smk"
-include: "rules/checks.smk"
-
-
 wildcard_constraints:
-    cohort="|".join(map(re.escape, COHORTS)),
-    patient="[A-Za-z0-9][A-Za-z0-9._-]*",
-    arch=one_of({config["arch"], *config["compared"]}),
-    level=r"inf|(?:noise|eps)-\d+(?:\.\d+)?",
-    run=r"\d+",
-    epoch=r"\d+",
-    setting="lr-[^/]+",
-    source=r"real|[a-z]+-[a-z]+|[a-z-]+/[a-z0-9.-]+/run-\d+/epoch-\d+(?:-shuffled)?",
-    baseline="threshold|frangi",
-    split="train|validation|test",
-    start=one_of(["scratch", *TRANSFER_STARTS]),
-    k=r"\d+",
-    draw=r"\d+",
+    **study.wildcard_constraints(),
 
 
-# Snakemake would train first, and only then refuse the outputs and delete them.
 onstart:
-    if ahead := made_in_the_future():
-        raise WorkflowError(
-            f"{ahead[0]} and {len(ahead) - 1} more files have times in the future: the clock was ahead when they were "
-            "made, or is behind now. Remedy: put the clock right, then "
-            f"`find {RESULTS} {DATA} -newermt now -exec touch {{}} +`, and start again."
-        )
+    try:
+        study.check_clock()
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
 
 
 localrules:
@@ -72,12 +52,12 @@ include: "rules/gan.smk"
 include: "rules/segment.smk"
 
 
-if TRANSFER:
+if sources.transfers:
 
     include: "rules/transfer.smk"
 
 
-if EPOCH_STUDY:
+if study.gans.studied_pairs:
 
     include: "rules/epochs.smk"
 
@@ -92,8 +72,8 @@ include: "rules/audit.smk"
 rule all:
     default_target: True
     input:
-        [f"{RESULTS}/figures/{figure}.pdf" for figure in FIGURES],
+        [f"{RESULTS}/figures/{figure}.pdf" for figure in study.products.figures],
         f"{RESULTS}/summary.txt",
         f"{RESULTS}/report.html",
-        [f"{RESULTS}/synthetic/{pairs}.png" for pairs in PAIRS],
-        CHECKED,
+        [f"{RESULTS}/synthetic/{pairs}.png" for pairs in study.gans.pairs],
+        study.checked_splits(),

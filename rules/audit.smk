@@ -5,45 +5,13 @@
 
 rule audited_gan:
     input:
-        patches=patches(config["train_cohort"]),
-        patients=scans(config["train_cohort"], "train"),
-        public=lambda w: canary_files(),
-        code=lib(
-            "audit/run",
-            "audit/canaries",
-            "device",
-            "gan/losses",
-            "gan/step",
-            "gan/nets",
-            "gan/training",
-            "cohort/patches",
-            "privacy/clipping",
-            "privacy/keys",
-            "privacy/layers",
-            "privacy/mechanism",
-            "gan/loop",
-        ),
-        bookkeeping_code=lib(
-            "study/architectures",
-            "audit/plan",
-            "cohort/intake",
-            "files/checkpoint",
-            "cohort/table",
-            "gan/paid_runs",
-            "gan/files",
-            "gan/run",
-            "privacy/account",
-            "privacy/accounting",
-            "privacy/chain",
-            "privacy/ledger",
-            "privacy/losses",
-            "privacy/patient",
-            "privacy/planner",
-            "privacy/site",
-            "privacy/spending",
-        ),
+        patches=sources.patches(settings.train_cohort),
+        patients=sources.scans(settings.train_cohort, "train"),
+        public=lambda w: study.audit.canary_patches(),
+        code=code.step_files(audited=True),
+        bookkeeping_code=code.bookkeeping_files("audit_gan.py", audited=True),
     output:
-        generator=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{audited_epoch('inf')}.pt",
+        generator=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{study.audit.epoch('inf')}.pt",
         critic=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/critic.pt",
         history=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/privacy.json",
@@ -55,52 +23,52 @@ rule audited_gan:
         level="inf",
     conda:
         TORCH_ENV
-    threads: config["gan"]["threads"]
+    threads: settings.gan.threads
     resources:
-        mem_mb=memory(audited_memory),
-        runtime=audited_minutes,
+        mem_mb=cost.audited_memory(),
+        runtime=cost.audited_minutes,
         gpu=1,
     params:
-        training=lambda w: gan_training(w.level, w.arch) | {"kept_epochs": [audited_epoch(w.level)]},
+        training=lambda w: settings.gan_keys(w.level, w.arch) | {"kept_epochs": [study.audit.epoch(w.level)]},
         privacy=rules.gan.params.privacy,
-        patch_size=config["patches"]["size"],
-        seed=config["seed"],
-        public=is_public(config["train_cohort"]),
-        cohort=config["train_cohort"],
-        plan={key: config["audit"][key] for key in ("canaries", "guesses_in", "guesses_out", "confidence", "every")},
+        patch_size=settings.patches.size,
+        seed=settings.seed,
+        public=study.site.public,
+        cohort=settings.train_cohort,
+        plan=study.audit.plan(),
     script:
         "../scripts/audit_gan.py"
 
 
 use rule audited_gan as private_audited_gan with:
     input:
-        patches=patches(config["train_cohort"]),
-        patients=scans(config["train_cohort"], "train"),
-        public=lambda w: canary_files(),
-        site=[] if is_public(config["train_cohort"]) else require_secret,
+        patches=sources.patches(settings.train_cohort),
+        patients=sources.scans(settings.train_cohort, "train"),
+        public=lambda w: study.audit.canary_patches(),
+        site=[] if study.site.public else (lambda w: study.site.require_secret()),
         code=settled(rules.audited_gan.input.code),
         bookkeeping_code=settled(rules.audited_gan.input.bookkeeping_code),
     output:
-        generator=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{audited_epoch('noise-1')}.pt",
+        generator=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{study.audit.epoch(ANY_PRIVATE)}.pt",
         critic=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/critic.pt",
         history=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/privacy.json",
     wildcard_constraints:
-        level=r"(?:noise|eps)-\d+(?:\.\d+)?",
+        level=PRIVATE_LEVEL,
 
 
 rule attack:
     input:
         generator=lambda w: (
-            f"{RESULTS}/audit/{w.arch}/{w.level}/run-{w.run}/generator-epoch-{audited_epoch(w.level)}.pt"
+            f"{RESULTS}/audit/{w.arch}/{w.level}/run-{w.run}/generator-epoch-{study.audit.epoch(w.level)}.pt"
         ),
         critic=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/critic.pt",
         privacy=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/privacy.json",
-        train=patches(config["train_cohort"]),
-        validation=patches(config["train_cohort"], split="validation"),
-        test=patches(config["test_cohorts"][0], split="test"),
-        public=lambda w: canary_files(),
-        site=lambda w: [] if is_public(config["train_cohort"]) or not is_private(w.level) else require_secret(w),
+        train=sources.patches(settings.train_cohort),
+        validation=sources.patches(settings.train_cohort, split="validation"),
+        test=sources.patches(settings.test_cohorts[0], split="test"),
+        public=lambda w: study.audit.canary_patches(),
+        site=lambda w: [] if study.site.public or w.level == "inf" else study.site.require_secret(),
     output:
         bound=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/bound.csv",
         membership=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/membership.csv",
@@ -117,54 +85,20 @@ rule attack:
         f"{LOGS}/audit/{{arch}}/{{level}}/run-{{run}}/attack.tsv"
     conda:
         TORCH_ENV
-    threads: config["quality"]["threads"]
+    threads: settings.quality.threads
     resources:
-        mem_mb=memory(attack_cost()[0]),
-        runtime=attack_cost()[1],
+        mem_mb=cost.attack_memory(),
+        runtime=cost.attack_minutes(),
     params:
-        code=lib_digest(
-            "study/architectures",
-            "audit/attack",
-            "audit/plan",
-            "audit/run",
-            "audit/canaries",
-            "cohort/intake",
-            "files/checkpoint",
-            "cohort/table",
-            "device",
-            "figures/neighbours",
-            "figures/style",
-            "gan/losses",
-            "gan/run",
-            "gan/step",
-            "gan/nets",
-            "gan/training",
-            "audit/membership",
-            "cohort/patches",
-            "privacy/account",
-            "privacy/accounting",
-            "privacy/chain",
-            "privacy/clipping",
-            "privacy/keys",
-            "privacy/layers",
-            "privacy/ledger",
-            "privacy/losses",
-            "privacy/mechanism",
-            "privacy/patient",
-            "privacy/planner",
-            "privacy/site",
-            "privacy/spending",
-            "scores/significance",
-            "gan/synthesis",
-        ),
-        synthesis={key: config["synthesis"][key] for key in ("label_threshold", "batch")}
-        | {"n": config["audit"]["synthetic"]},
-        background=lambda w: gan_training(w.level, w.arch)["label_background"],
-        patches=config["audit"]["patches"],
-        neighbours=config["audit"]["neighbours"],
-        seed=config["seed"],
-        threads=config["quality"]["threads"],
-        public=is_public(config["train_cohort"]),
+        code=code.digest("attack_gan.py"),
+        synthesis=settings.synthesis.model_dump(include={"label_threshold", "batch"})
+        | {"n": settings.audit.attacker_pairs},
+        background=lambda w: settings.gan_keys(w.level, w.arch)["label_background"],
+        patches=settings.audit.patches,
+        neighbours=settings.audit.neighbours,
+        seed=settings.seed,
+        threads=settings.quality.threads,
+        public=study.site.public,
     script:
         "../scripts/attack_gan.py"
 
@@ -172,9 +106,9 @@ rule attack:
 rule audit_data:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
-        bounds=audit_files("bound.csv"),
-        memberships=audit_files("membership.csv"),
-        curves=audit_files("roc.csv"),
+        bounds=lambda w: study.audit.files("bound.csv"),
+        memberships=lambda w: study.audit.files("membership.csv"),
+        curves=lambda w: study.audit.files("roc.csv"),
     output:
         utility_privacy=f"{RESULTS}/figures/utility_privacy.csv",
         attacks=f"{RESULTS}/figures/attacks.csv",
@@ -186,13 +120,13 @@ rule audit_data:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("figures", "scores/significance"),
-        seed=config["seed"],
+        code=code.digest("tabulate_audit.py"),
+        seed=settings.seed,
     script:
         "../scripts/tabulate_audit.py"
 
 
 rule audit:
     input:
-        [f"{RESULTS}/figures/{figure}.pdf" for figure in AUDIT_FIGURES],
-        audit_files("neighbours.png"),
+        [f"{RESULTS}/figures/{figure}.pdf" for figure in study.products.audit_figures],
+        lambda w: study.audit.files("neighbours.png"),

@@ -15,15 +15,13 @@ rule phantom_patient:
     conda:
         CPU_ENV
     resources:
-        mem_mb=volume_memory(45),
+        mem_mb=cost.volume_memory(45),
         runtime=10,
     params:
-        code=lib_digest("phantom"),
+        code=code.digest("make_phantom.py"),
         root=lambda w: f"{DATA}/{w.cohort}",
-        phantom=lambda w: {
-            key: config["cohorts"][w.cohort]["phantom"][key] for key in ("parameters", "shape", "spacing")
-        },
-        seed=config["seed"],
+        phantom=lambda w: settings.cohorts[w.cohort].phantom.model_dump(mode="json", exclude={"patients"}),
+        seed=settings.seed,
     script:
         "../scripts/make_phantom.py"
 
@@ -43,16 +41,16 @@ rule phantom_table:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("phantom"),
+        code=code.digest("make_phantom_table.py"),
         root=lambda w: f"{DATA}/{w.cohort}",
-        splits=lambda w: phantom_splits(w.cohort),
+        splits=lambda w: study.cohorts.phantom_splits(w.cohort),
     script:
         "../scripts/make_phantom_table.py"
 
 
 rule intake:
     input:
-        scan=lambda w: scan_files(w.cohort, w.patient),
+        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     log:
@@ -63,12 +61,12 @@ rule intake:
     conda:
         CPU_ENV
     resources:
-        mem_mb=volume_memory(30),
+        mem_mb=cost.volume_memory(30),
         runtime=10,
     params:
-        code=lib_digest("cohort/table", "cohort/nifti", "cohort/scan"),
-        patient=lambda w: vars(PATIENTS[w.cohort, w.patient]),
-        patch_size=config["patches"]["size"],
+        code=code.digest("check_patient.py"),
+        patient=lambda w: study.cohorts.record(w.cohort, w.patient),
+        patch_size=settings.patches.size,
     script:
         "../scripts/check_patient.py"
 
@@ -77,9 +75,11 @@ rule intake:
 # it reruns when a scan has changed, not when one was touched.
 rule checked:
     input:
-        reports=lambda w: [f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in ids(w.cohort, w.split)],
+        reports=lambda w: [
+            f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in study.cohorts.ids(w.cohort, w.split)
+        ],
         # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
-        table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if is_phantom(w.cohort) else [],
+        table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if study.cohorts.is_phantom(w.cohort) else [],
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{split}}.csv",
     log:
@@ -91,15 +91,15 @@ rule checked:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("cohort/intake", "cohort/table"),
-        patients=lambda w: patient_records(w.cohort, w.split),
+        code=code.digest("list_patients.py"),
+        patients=lambda w: study.cohorts.records(w.cohort, w.split),
     script:
         "../scripts/list_patients.py"
 
 
 rule patches:
     input:
-        scan=lambda w: scan_files(w.cohort, w.patient),
+        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
         checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
@@ -111,13 +111,13 @@ rule patches:
     conda:
         CPU_ENV
     resources:
-        mem_mb=volume_memory(20),
+        mem_mb=cost.volume_memory(20),
         runtime=10,
     params:
-        code=lib_digest("cohort/table", "cohort/nifti", "cohort/patches", "cohort/sampling", "cohort/scan"),
-        patient=lambda w: vars(PATIENTS[w.cohort, w.patient]),
-        size=config["patches"]["size"],
-        n=config["patches"]["per_patient"],
-        seed=config["seed"],
+        code=code.digest("sample_patches.py"),
+        patient=lambda w: study.cohorts.record(w.cohort, w.patient),
+        size=settings.patches.size,
+        n=settings.patches.per_patient,
+        seed=settings.seed,
     script:
         "../scripts/sample_patches.py"

@@ -4,12 +4,11 @@
 rule epochs_table:
     input:
         metrics=[
-            path
-            for pairs in EPOCH_STUDY
-            for path in metric_files(pairs, STUDY_SETTING, config["train_cohort"], "validation")
+            sources.metric_table(pairs, sources.study_setting, settings.train_cohort)
+            for pairs in study.gans.studied_pairs
         ],
-        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in STUDIED_GANS],
-        selections=[f"{RESULTS}/selection/{source}.json" for source in [*config["rivals"], *BASELINES]],
+        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in study.gans.studied],
+        selections=[f"{RESULTS}/selection/{source}.json" for source in sources.free],
     output:
         f"{RESULTS}/tables/epochs.csv",
     log:
@@ -20,12 +19,9 @@ rule epochs_table:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("scores/epochs", "scores/tally", "scores/table"),
-        sources={
-            pairs: {"kind": "private" if is_private(gan_record(pairs)["level"]) else "inf"} | gan_record(pairs)
-            for pairs in EPOCH_STUDY
-        },
-        kept=PAIRS,
-        free={source: SOURCE_RECORDS[source] for source in [*config["rivals"], *BASELINES]},
+        code=code.digest("collect_epochs.py"),
+        sources=sources.studied_records(),
+        kept=study.gans.pairs,
+        free={source: sources.records[source] for source in sources.free},
     script:
         "../scripts/collect_epochs.py"

@@ -11,11 +11,11 @@ rule nnunet:
     conda:
         CPU_ENV
     resources:
-        mem_mb=pairs_memory(),
+        mem_mb=cost.pairs_memory(),
         runtime=60,
     params:
-        code=lib_digest("release/export", "cohort/patches"),
-        dataset_id=lambda w: dataset_id(f"{w.arch}/{w.level}/run-{w.run}/epoch-{w.epoch}"),
+        code=code.digest("export_nnunet.py"),
+        dataset_id=lambda w: study.gans.dataset_id(f"{w.arch}/{w.level}/run-{w.run}/epoch-{w.epoch}"),
         name=lambda w: f"{w.arch}-{w.level}-run-{w.run}-epoch-{w.epoch}".replace(".", "p"),
     script:
         "../scripts/export_nnunet.py"
@@ -31,14 +31,14 @@ rule png:
     conda:
         CPU_ENV
     resources:
-        mem_mb=pairs_memory(),
+        mem_mb=cost.pairs_memory(),
         runtime=60,
     params:
-        code=lib_digest("release/export", "cohort/patches"),
+        code=code.digest("export_png.py"),
     script:
         "../scripts/export_png.py"
 
 
 rule export:
     input:
-        exported_sets,
+        lambda w: [f"{RESULTS}/export/{form}/{pairs}" for form in ("nnunet", "png") for pairs in study.gans.exported()],

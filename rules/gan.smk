@@ -3,43 +3,15 @@
 
 rule gan:
     input:
-        patches=patches(config["train_cohort"]),
-        patients=scans(config["train_cohort"], "train"),
+        patches=sources.patches(settings.train_cohort),
+        patients=sources.scans(settings.train_cohort, "train"),
         # What decides a step, and so is part of a run's identity.
-        code=lib(
-            "device",
-            "gan/losses",
-            "gan/step",
-            "gan/nets",
-            "gan/training",
-            "cohort/patches",
-            "privacy/clipping",
-            "privacy/keys",
-            "privacy/layers",
-            "privacy/mechanism",
-            "gan/loop",
-        ),
-        bookkeeping_code=lib(
-            "study/architectures",
-            "cohort/intake",
-            "files/checkpoint",
-            "cohort/table",
-            "gan/paid_runs",
-            "gan/files",
-            "gan/run",
-            "privacy/account",
-            "privacy/accounting",
-            "privacy/chain",
-            "privacy/ledger",
-            "privacy/losses",
-            "privacy/patient",
-            "privacy/planner",
-            "privacy/site",
-            "privacy/spending",
-        ),
+        code=code.step_files(audited=False),
+        bookkeeping_code=code.bookkeeping_files("train_gan.py", audited=False),
     output:
         generators=[
-            f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt" for epoch in kept_epochs("inf")
+            f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
+            for epoch in study.gans.kept_epochs(private=False)
         ],
         history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
@@ -52,18 +24,18 @@ rule gan:
     priority: 10
     conda:
         TORCH_ENV
-    threads: config["gan"]["threads"]
+    threads: settings.gan.threads
     resources:
-        mem_mb=memory(gan_memory),
-        runtime=gan_minutes,
+        mem_mb=cost.gan_memory(),
+        runtime=cost.gan_minutes,
         gpu=1,
     params:
-        training=lambda w: gan_training(w.level, w.arch) | {"kept_epochs": saved_epochs(w.arch, w.level, w.run)},
-        privacy={key: config["privacy"][key] for key in ("unit", "patient_patches", "delta", "patient_delta")},
-        patch_size=config["patches"]["size"],
-        seed=config["seed"],
-        public=is_public(config["train_cohort"]),
-        cohort=config["train_cohort"],
+        training=lambda w: study.gans.training(w.arch, w.level, w.run),
+        privacy=study.site.promise(),
+        patch_size=settings.patches.size,
+        seed=settings.seed,
+        public=study.site.public,
+        cohort=settings.train_cohort,
     script:
         "../scripts/train_gan.py"
 
@@ -72,20 +44,20 @@ rule gan:
 # reason to start it, the script brings its files back or refuses.
 use rule gan as private_gan with:
     input:
-        patches=patches(config["train_cohort"]),
-        patients=scans(config["train_cohort"], "train"),
-        site=[] if is_public(config["train_cohort"]) else require_secret,
+        patches=sources.patches(settings.train_cohort),
+        patients=sources.scans(settings.train_cohort, "train"),
+        site=[] if study.site.public else (lambda w: study.site.require_secret()),
         code=settled(rules.gan.input.code),
         bookkeeping_code=settled(rules.gan.input.bookkeeping_code),
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
-            for epoch in kept_epochs("noise-1")
+            for epoch in study.gans.kept_epochs(private=True)
         ],
         history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
     wildcard_constraints:
-        level=r"(?:noise|eps)-\d+(?:\.\d+)?",
+        level=PRIVATE_LEVEL,
 
 
 # Runs of the epoch study keep more generators; a rule's outputs can't depend on its wildcards.
@@ -93,28 +65,28 @@ use rule gan as studied_gan with:
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
-            for epoch in studied_epochs("inf")
+            for epoch in study.gans.studied_epochs(private=False)
         ],
         history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
     wildcard_constraints:
-        arch=config["arch"],
-        level=one_of({"inf"}.intersection(STUDIED_LEVELS)),
-        run=one_of(STUDIED_RUNS),
+        arch=settings.arch,
+        level=one_of({"inf"}.intersection(study.gans.studied_levels)),
+        run=one_of(study.gans.studied_runs),
 
 
 use rule private_gan as studied_private_gan with:
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
-            for epoch in studied_epochs("noise-1")
+            for epoch in study.gans.studied_epochs(private=True)
         ],
         history=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/history.csv",
         privacy=f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/privacy.json",
     wildcard_constraints:
-        arch=config["arch"],
-        level=one_of(filter(is_private, STUDIED_LEVELS)),
-        run=one_of(STUDIED_RUNS),
+        arch=settings.arch,
+        level=one_of(set(study.gans.studied_levels) - {"inf"}),
+        run=one_of(study.gans.studied_runs),
 
 
 ruleorder: studied_gan > gan
@@ -140,15 +112,15 @@ rule synthetic:
     priority: 10
     conda:
         TORCH_ENV
-    threads: config["gan"]["threads"]
+    threads: settings.gan.threads
     resources:
-        mem_mb=memory(synthesis_memory),
+        mem_mb=cost.synthesis_memory(),
         runtime=60,
     params:
-        code=lib_digest("files/checkpoint", "device", "figures/pairs", "figures/style", "gan/nets", "cohort/patches", "gan/synthesis"),
-        synthesis=config["synthesis"],
-        seed=config["seed"],
-        threads=config["gan"]["threads"],
-        device=config["gan"]["device"],
+        code=code.digest("synthesise.py"),
+        synthesis=settings.synthesis.model_dump(),
+        seed=settings.seed,
+        threads=settings.gan.threads,
+        device=settings.gan.device,
     script:
         "../scripts/synthesise.py"

@@ -14,10 +14,10 @@ rule plan_data:
         mem_mb=memory(2000),
         runtime=15,
     params:
-        code=lib_digest("privacy/accounting", "privacy/losses", "privacy/patient", "privacy/planner"),
-        levels=config["levels"],
-        mechanism=planned_mechanism(),
-        patient_delta=config["privacy"]["patient_delta"],
+        code=code.digest("plan_privacy.py"),
+        levels=list(settings.levels),
+        mechanism=study.planned_mechanism(),
+        patient_delta=study.site.patient_delta,
         patient_epsilons=[1, 3, 8],
         times_patients=[1, 10, 100],
         mean_noise=1 / 32,
@@ -45,7 +45,7 @@ rule plan:
         mem_mb=memory(1000),
         runtime=5,
     params:
-        code=lib_digest("figures/plan", "figures/style"),
+        code=code.digest("draw_plan.py"),
     script:
         "../scripts/draw_plan.py"
 
@@ -59,15 +59,15 @@ rule secret:
         mem_mb=memory(500),
         runtime=5,
     params:
-        state=lambda w: str(site_state()),
+        state=lambda w: str(study.site.state()),
     script:
         "../scripts/create_secret.py"
 
 
 rule ledger_data:
     input:
-        patients=scans(config["train_cohort"], "train"),
-        ledgers=ledger_files,
+        patients=sources.scans(settings.train_cohort, "train"),
+        ledgers=lambda w: study.site.ledgers(),
     output:
         patients=f"{RESULTS}/privacy/ledger.csv",
         runs=f"{RESULTS}/privacy/ledger-runs.csv",
@@ -79,21 +79,8 @@ rule ledger_data:
         mem_mb=memory(2000),
         runtime=15,
     params:
-        code=lib_digest(
-            "cohort/intake",
-            "cohort/table",
-            "files/lock",
-            "privacy/account",
-            "privacy/accounting",
-            "privacy/chain",
-            "privacy/keys",
-            "privacy/ledger",
-            "privacy/losses",
-            "privacy/site",
-            "privacy/spending",
-            "privacy/spending_tables",
-        ),
-        budget=config["privacy"]["budget"],
+        code=code.digest("tabulate_ledger.py"),
+        budget=study.site.budget(),
     script:
         "../scripts/tabulate_ledger.py"
 
@@ -111,6 +98,6 @@ rule ledger:
         mem_mb=memory(1000),
         runtime=5,
     params:
-        cohort=config["train_cohort"],
+        cohort=settings.train_cohort,
     script:
         "../scripts/tell_ledger.py"

@@ -4,9 +4,9 @@
 
 rule features:
     input:
-        train=patches(config["train_cohort"]),
-        test=patches(config["test_cohorts"][0], split="test"),
-        weights=config["quality"]["inception_weights"] or [],
+        train=sources.patches(settings.train_cohort),
+        test=sources.patches(settings.test_cohorts[0], split="test"),
+        weights=settings.quality.inception_weights or [],
     output:
         f"{RESULTS}/quality/features.npz",
     log:
@@ -17,25 +17,25 @@ rule features:
     priority: FIRST
     conda:
         TORCH_ENV
-    threads: config["quality"]["threads"]
+    threads: settings.quality.threads
     resources:
-        mem_mb=quality_memory(),
-        runtime=quality_minutes(),
+        mem_mb=cost.quality_memory(),
+        runtime=cost.quality_minutes(),
     params:
-        code=lib_digest("device", "quality/features", "quality/images", "cohort/patches", "quality/distances"),
-        images=config["quality"]["frechet_images"],
-        threads=config["quality"]["threads"],
-        device=config["quality"]["device"],
-        seed=config["seed"],
+        code=code.digest("extract_features.py"),
+        images=settings.quality.frechet_images,
+        threads=settings.quality.threads,
+        device=settings.quality.device,
+        seed=settings.seed,
     script:
         "../scripts/extract_features.py"
 
 
 rule quality:
     input:
-        images=lambda w: pairs_of(w.source),
+        images=lambda w: sources.pairs_of(w.source),
         real=f"{RESULTS}/quality/features.npz",
-        weights=config["quality"]["inception_weights"] or [],
+        weights=settings.quality.inception_weights or [],
     output:
         f"{RESULTS}/quality/{{source}}.csv",
     log:
@@ -44,26 +44,26 @@ rule quality:
         f"{LOGS}/quality/{{source}}.tsv"
     conda:
         TORCH_ENV
-    threads: config["quality"]["threads"]
+    threads: settings.quality.threads
     resources:
-        mem_mb=quality_memory(),
-        runtime=quality_minutes(),
+        mem_mb=cost.quality_memory(),
+        runtime=cost.quality_minutes(),
     params:
-        code=lib_digest("device", "quality/features", "quality/images", "cohort/patches", "quality/distances"),
-        frechet_images=config["quality"]["frechet_images"],
-        ssim_images=config["quality"]["ssim_images"],
-        threads=config["quality"]["threads"],
-        device=config["quality"]["device"],
-        seed=config["seed"],
+        code=code.digest("measure_quality.py"),
+        frechet_images=settings.quality.frechet_images,
+        ssim_images=settings.quality.ssim_images,
+        threads=settings.quality.threads,
+        device=settings.quality.device,
+        seed=settings.seed,
     script:
         "../scripts/measure_quality.py"
 
 
 rule quality_table:
     input:
-        quality=[f"{RESULTS}/quality/{source}.csv" for source in IMAGE_SETS],
-        selections=[f"{RESULTS}/selection/{source}.json" for source in IMAGE_SETS],
-        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
+        quality=[f"{RESULTS}/quality/{source}.csv" for source in sources.image_sets],
+        selections=[f"{RESULTS}/selection/{source}.json" for source in sources.image_sets],
+        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in study.gans.all_runs],
     output:
         f"{RESULTS}/tables/quality.csv",
     log:
@@ -74,8 +74,8 @@ rule quality_table:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("scores/tally", "scores/table"),
-        sources={source: SOURCE_RECORDS[source] for source in IMAGE_SETS},
+        code=code.digest("collect_quality.py"),
+        sources={source: sources.records[source] for source in sources.image_sets},
     script:
         "../scripts/collect_quality.py"
 
@@ -83,7 +83,7 @@ rule quality_table:
 rule fig9_data:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
-        images=[path for source in EMBEDDED for path in pairs_of(source)],
+        images=[path for source in sources.embedded for path in sources.pairs_of(source)],
     output:
         f"{RESULTS}/figures/fig9.npz",
     log:
@@ -93,13 +93,13 @@ rule fig9_data:
     conda:
         TORCH_ENV
     resources:
-        mem_mb=embedding_memory(),
+        mem_mb=cost.embedding_memory(),
         runtime=60,
     params:
-        code=lib_digest("quality/embedding", "scores/choice", "scores/tally", "quality/images", "cohort/patches", "quality/distances"),
-        files={source: pairs_of(source) for source in EMBEDDED},
-        images=config["quality"]["tsne_images"],
-        perplexity=config["quality"]["perplexity"],
-        seed=config["seed"],
+        code=code.digest("collect_embedding.py"),
+        files={source: sources.pairs_of(source) for source in sources.embedded},
+        images=settings.quality.tsne_images,
+        perplexity=settings.quality.perplexity,
+        seed=settings.seed,
     script:
         "../scripts/collect_embedding.py"

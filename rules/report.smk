@@ -5,13 +5,12 @@
 rule scores:
     input:
         metrics=[
-            path
-            for source in TESTED
-            for cohort in config["test_cohorts"]
-            for path in metric_files(source, "selected", cohort, "test")
+            sources.metric_table(source, "selected", cohort)
+            for source in sources.tested
+            for cohort in settings.test_cohorts
         ],
-        selections=[f"{RESULTS}/selection/{source}.json" for source in TESTED],
-        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
+        selections=[f"{RESULTS}/selection/{source}.json" for source in sources.tested],
+        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in study.gans.all_runs],
     output:
         f"{RESULTS}/tables/scores.csv",
     log:
@@ -22,19 +21,19 @@ rule scores:
         mem_mb=memory(1000),
         runtime=10,
     params:
-        code=lib_digest("scores/tally", "scores/table"),
-        sources=SOURCE_RECORDS,
+        code=code.digest("collect_scores.py"),
+        sources=sources.records,
     script:
         "../scripts/collect_scores.py"
 
 
-for figure in [figure for figure in TABLE_OF if figure in FIGURES]:
+for figure, table in study.products.tabulated.items():
 
     rule:
         name:
             f"{figure}_data"
         input:
-            table=f"{RESULTS}/tables/{TABLE_OF[figure]}.csv",
+            table=f"{RESULTS}/tables/{table}.csv",
         output:
             f"{RESULTS}/figures/{figure}.csv",
         log:
@@ -45,9 +44,9 @@ for figure in [figure for figure in TABLE_OF if figure in FIGURES]:
             mem_mb=memory(500),
             runtime=5,
         params:
-            code=lib_digest("figures", "scores/significance"),
+            code=code.digest("tabulate_figure.py"),
             figure=figure,
-            seed=config["seed"],
+            seed=settings.seed,
         script:
             "../scripts/tabulate_figure.py"
 
@@ -57,7 +56,7 @@ rule comparison_data:
         published="report/published.csv",
         scores=f"{RESULTS}/tables/scores.csv",
         quality=f"{RESULTS}/tables/quality.csv",
-        transfer=f"{RESULTS}/tables/transfer.csv" if TRANSFER else [],
+        transfer=f"{RESULTS}/tables/transfer.csv" if sources.transfers else [],
     output:
         f"{RESULTS}/figures/comparison.csv",
     log:
@@ -68,7 +67,7 @@ rule comparison_data:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("figures", "scores/transfer"),
+        code=code.digest("tabulate_comparison.py"),
     script:
         "../scripts/tabulate_comparison.py"
 
@@ -76,9 +75,9 @@ rule comparison_data:
 rule fig2_data:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
-        real=patches(config["train_cohort"])[0],
-        rivals=[patches(rival)[0] for rival in config["rivals"]],
-        pairs=[f"{RESULTS}/synthetic/{pairs}.npz" for pairs in PAIRS],
+        real=sources.patches(settings.train_cohort)[0],
+        baselines=[sources.patches(cohort)[0] for cohort in settings.public_baselines],
+        pairs=[f"{RESULTS}/synthetic/{pairs}.npz" for pairs in study.gans.pairs],
     output:
         f"{RESULTS}/figures/fig2.npz",
     log:
@@ -86,30 +85,30 @@ rule fig2_data:
     conda:
         CPU_ENV
     resources:
-        mem_mb=pairs_memory(),
+        mem_mb=cost.pairs_memory(),
         runtime=30,
     params:
-        code=lib_digest("figures", "cohort/patches"),
-        pairs=PAIRS,
-        rivals=config["rivals"],
+        code=code.digest("collect_pairs.py"),
+        pairs=study.gans.pairs,
+        baselines=list(settings.public_baselines),
     script:
         "../scripts/collect_pairs.py"
 
 
 # Figure 4 shows every level on the study's own test patients, S2 the three of lowest eps on the second cohort.
-for figure, cohort, lowest in (("fig4", config["test_cohorts"][0], None), ("figS2", SECOND_COHORT, 3)):
-    if figure in FIGURES:
+for figure, cohort, lowest in (("fig4", settings.test_cohorts[0], None), ("figS2", settings.second_cohort, 3)):
+    if figure in study.products.figures:
 
         rule:
             name:
                 f"{figure}_data"
             input:
                 scores=f"{RESULTS}/tables/scores.csv",
-                scans=scans(cohort, "test"),
+                scans=sources.scans(cohort, "test"),
                 predictions=[
                     path
-                    for source in ["real", *config["rivals"], *BASELINES, *PAIRS]
-                    for path in prediction_files(source, cohort)
+                    for source in ["real", *sources.free, *study.gans.pairs]
+                    for path in sources.predictions(source, cohort)
                 ],
             output:
                 f"{RESULTS}/figures/{figure}.npz",
@@ -118,14 +117,14 @@ for figure, cohort, lowest in (("fig4", config["test_cohorts"][0], None), ("figS
             conda:
                 CPU_ENV
             resources:
-                mem_mb=volume_memory(60, cohort),
+                mem_mb=cost.volume_memory(60, cohort),
                 runtime=10,
             params:
-                code=lib_digest("cohort/table", "figures", "cohort/nifti", "cohort/scan"),
+                code=code.digest("collect_errors.py"),
                 cohort=cohort,
                 lowest=lowest,
-                patients={record["id"]: record for record in patient_records(cohort, "test")},
-                patch_size=config["patches"]["size"],
+                patients={record["id"]: record for record in study.cohorts.records(cohort, "test")},
+                patch_size=settings.patches.size,
             script:
                 "../scripts/collect_errors.py"
 
@@ -133,8 +132,12 @@ for figure, cohort, lowest in (("fig4", config["test_cohorts"][0], None), ("figS
 rule fig7_data:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
-        scans=scans(config["test_cohorts"][0], "test"),
-        predictions=[path for source in PRIVATE_PAIRS for path in prediction_files(source, config["test_cohorts"][0])],
+        scans=sources.scans(settings.test_cohorts[0], "test"),
+        predictions=[
+            path
+            for source in study.gans.private_pairs
+            for path in sources.predictions(source, settings.test_cohorts[0])
+        ],
     output:
         f"{RESULTS}/figures/fig7.npz",
     log:
@@ -142,24 +145,24 @@ rule fig7_data:
     conda:
         CPU_ENV
     resources:
-        mem_mb=volume_memory(60, config["test_cohorts"][0]),
+        mem_mb=cost.volume_memory(60, settings.test_cohorts[0]),
         runtime=10,
     params:
-        code=lib_digest("cohort/table", "figures", "cohort/nifti", "cohort/scan"),
-        cohort=config["test_cohorts"][0],
-        patients={record["id"]: record for record in patient_records(config["test_cohorts"][0], "test")},
-        patch_size=config["patches"]["size"],
+        code=code.digest("collect_tree.py"),
+        cohort=settings.test_cohorts[0],
+        patients={record["id"]: record for record in study.cohorts.records(settings.test_cohorts[0], "test")},
+        patch_size=settings.patches.size,
     script:
         "../scripts/collect_tree.py"
 
 
-for figure in [*FIGURES, *AUDIT_FIGURES]:
+for figure in [*study.products.figures, *study.products.audit_figures]:
 
     rule:
         name:
             figure
         input:
-            data=figure_data(figure),
+            data=study.products.figure_data(figure),
         output:
             pdf=f"{RESULTS}/figures/{figure}.pdf",
             png=report(
@@ -176,7 +179,7 @@ for figure in [*FIGURES, *AUDIT_FIGURES]:
             mem_mb=memory(1500),
             runtime=5,
         params:
-            code=lib_digest("figures", "scores/significance"),
+            code=code.digest("draw_figure.py"),
             figure=figure,
         script:
             "../scripts/draw_figure.py"
@@ -185,8 +188,8 @@ for figure in [*FIGURES, *AUDIT_FIGURES]:
 rule summary:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
-        figures=[f"{RESULTS}/figures/{figure}.png" for figure in FIGURES],
-        sheets=[f"{RESULTS}/synthetic/{pairs}.png" for pairs in PAIRS],
+        figures=[f"{RESULTS}/figures/{figure}.png" for figure in study.products.figures],
+        sheets=[f"{RESULTS}/synthetic/{pairs}.png" for pairs in study.gans.pairs],
     output:
         f"{RESULTS}/summary.txt",
     log:
@@ -197,20 +200,20 @@ rule summary:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=lib_digest("scores/tally", "report/summary"),
-        study=config["study"],
+        code=code.digest("summarise.py"),
+        study=settings.study,
     script:
         "../scripts/summarise.py"
 
 
 rule report:
     input:
-        figures=[f"{RESULTS}/figures/{figure}.png" for figure in REPORTED],
-        captions=[f"report/{figure}.rst" for figure in REPORTED],
-        tables=list(TABLES.values()),
+        figures=[f"{RESULTS}/figures/{figure}.png" for figure in study.products.reported],
+        captions=[f"report/{figure}.rst" for figure in study.products.reported],
+        tables=list(study.products.tables.values()),
         plan=f"{RESULTS}/privacy/plan.csv",
         summary=f"{RESULTS}/summary.txt",
-        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in GANS],
+        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in study.gans.all_runs],
         template="scripts/privessel/report/page.html.j2",
     output:
         f"{RESULTS}/report.html",
@@ -222,15 +225,15 @@ rule report:
         mem_mb=memory(2000),
         runtime=15,
     params:
-        code=lib_digest("scores/tally", "report/provenance", "report/page"),
-        study=config["study"],
+        code=code.digest("write_report.py"),
+        study=settings.study,
         source=os.path.relpath(workflow.basedir),
         packages=["snakemake", "numpy", "scipy", "pandas", "nibabel"],
-        config=shown_config(),
+        config=study.shown_config(),
         logs=LOGS,
-        names=REPORTED,
-        titles=[TITLES[figure] for figure in REPORTED],
-        table_titles=list(TABLES),
-        overview=study_overview(),
+        names=list(study.products.reported),
+        titles=list(study.products.reported.values()),
+        table_titles=list(study.products.tables),
+        overview=study.products.overview(),
     script:
         "../scripts/write_report.py"

@@ -3,7 +3,7 @@
 
 rule unet:
     input:
-        pairs=lambda w: pairs_of(w.source),
+        pairs=lambda w: sources.pairs_of(w.source),
     output:
         weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
         history=f"{RESULTS}/unet/{{source}}/{{setting}}/history.csv",
@@ -13,17 +13,17 @@ rule unet:
         f"{LOGS}/unet/{{source}}/{{setting}}.tsv"
     conda:
         TORCH_ENV
-    threads: config["unet"]["threads"]
+    threads: settings.unet.threads
     resources:
-        mem_mb=memory(lambda w: unet_memory(source_pairs(w.source))),
-        runtime=lambda w: unet_minutes(source_pairs(w.source), epochs=config["unet"]["epochs"]),
+        mem_mb=cost.unet_memory(),
+        runtime=cost.unet_minutes,
         gpu=1,
     params:
-        code=lib_digest("unet/augmentation", "files/checkpoint", "device", "cohort/patches", "unet/loop", "unet/net", "unet/state"),
-        training={key: config["unet"][key] for key in config["unet"] if key != "grid"},
-        setting=lambda w: KNOWN_SETTINGS[w.setting],
+        code=code.digest("train_unet.py"),
+        training=settings.unet.model_dump(mode="json", exclude={"grid"}),
+        setting=lambda w: sources.setting(w.setting),
         shuffled=lambda w: w.source.endswith("-shuffled"),
-        seed=config["seed"],
+        seed=settings.seed,
     script:
         "../scripts/train_unet.py"
 
@@ -31,42 +31,34 @@ rule unet:
 rule validate:
     input:
         weights=f"{RESULTS}/unet/{{source}}/{{setting}}/weights.pt",
-        scans=scans(config["train_cohort"], "validation"),
+        scans=sources.scans(settings.train_cohort, "validation"),
     output:
-        metrics=[
-            f"{RESULTS}/metrics/{{source}}/{{setting}}/{config['train_cohort']}/{patient}.csv"
-            for patient in ids(config["train_cohort"], "validation")
-        ],
+        table=sources.metric_table("{source}", "{setting}", settings.train_cohort),
+        metrics=sources.metric_files("{source}", "{setting}", settings.train_cohort, "validation"),
     log:
         f"{LOGS}/validate/{{source}}/{{setting}}.log",
     benchmark:
         f"{LOGS}/validate/{{source}}/{{setting}}.tsv"
     conda:
         TORCH_ENV
-    threads: config["unet"]["threads"]
+    threads: settings.unet.threads
     resources:
-        mem_mb=evaluation_memory(config["train_cohort"]),
-        runtime=evaluation_minutes(config["train_cohort"], "validation"),
+        mem_mb=cost.evaluation_memory(settings.train_cohort),
+        runtime=cost.evaluation_minutes(settings.train_cohort, "validation"),
     params:
-        code=lib_digest(
-            "files/checkpoint", "cohort/table", "device", "scores/evaluation", "scores/metrics", "cohort/nifti", "cohort/patches", "unet/prediction", "cohort/scan", "unet/net"
-        ),
-        patients=patient_records(config["train_cohort"], "validation"),
-        prediction=config["prediction"],
-        patch_size=config["patches"]["size"],
-        threads=config["unet"]["threads"],
-        device=config["unet"]["device"],
+        code=code.digest("evaluate_unet.py"),
+        patients=study.cohorts.records(settings.train_cohort, "validation"),
+        prediction=settings.prediction.model_dump(),
+        patch_size=settings.patches.size,
+        threads=settings.unet.threads,
+        device=settings.unet.device,
     script:
         "../scripts/evaluate_unet.py"
 
 
 rule select:
     input:
-        lambda w: [
-            path
-            for setting in SETTINGS
-            for path in metric_files(w.source, setting, config["train_cohort"], "validation")
-        ],
+        lambda w: [sources.metric_table(w.source, setting, settings.train_cohort) for setting in sources.settings],
     output:
         f"{RESULTS}/selection/{{source}}.json",
     log:
@@ -77,14 +69,14 @@ rule select:
         mem_mb=memory(500),
         runtime=5,
     params:
-        settings=list(SETTINGS),
+        settings=list(sources.settings),
     script:
         "../scripts/select_setting.py"
 
 
 rule baseline:
     input:
-        scans=scans(config["train_cohort"], "validation"),
+        scans=sources.scans(settings.train_cohort, "validation"),
     output:
         f"{RESULTS}/selection/{{baseline}}.json",
     log:
@@ -94,59 +86,49 @@ rule baseline:
     conda:
         CPU_ENV
     resources:
-        mem_mb=volume_memory(50, config["train_cohort"]),
+        mem_mb=cost.volume_memory(50, settings.train_cohort),
         runtime=60,
     params:
-        code=lib_digest("scores/baselines", "cohort/table", "cohort/nifti", "cohort/scan"),
-        patients=patient_records(config["train_cohort"], "validation"),
-        patch_size=config["patches"]["size"],
-        frangi_sigmas=config["baselines"]["frangi_sigmas"],
-        candidates=config["baselines"]["candidates"],
+        code=code.digest("tune_baseline.py"),
+        patients=study.cohorts.records(settings.train_cohort, "validation"),
+        patch_size=settings.patches.size,
+        frangi_sigmas=settings.baselines.model_dump(mode="json")["frangi_sigmas"],
+        candidates=settings.baselines.candidates,
     script:
         "../scripts/tune_baseline.py"
 
 
 # A rule's outputs can't depend on its wildcards, and cohorts have patients of their own: one rule a cohort.
-for cohort in config["test_cohorts"]:
+for cohort in settings.test_cohorts:
 
     rule:
         name:
             f"test_{cohort}"
         input:
             selection=f"{RESULTS}/selection/{{source}}.json",
-            weights=[f"{RESULTS}/unet/{{source}}/{setting}/weights.pt" for setting in SETTINGS],
-            scans=scans(cohort, "test"),
+            weights=[f"{RESULTS}/unet/{{source}}/{setting}/weights.pt" for setting in sources.settings],
+            scans=sources.scans(cohort, "test"),
         output:
-            metrics=metric_files("{source}", "selected", cohort, "test"),
-            predictions=prediction_files("{source}", cohort),
+            table=sources.metric_table("{source}", "selected", cohort),
+            metrics=sources.metric_files("{source}", "selected", cohort, "test"),
+            predictions=sources.predictions("{source}", cohort),
         log:
             f"{LOGS}/test/{{source}}/{cohort}.log",
         benchmark:
             f"{LOGS}/test/{{source}}/{cohort}.tsv"
         conda:
             TORCH_ENV
-        threads: config["unet"]["threads"]
+        threads: settings.unet.threads
         resources:
-            mem_mb=evaluation_memory(cohort),
-            runtime=evaluation_minutes(cohort, "test"),
+            mem_mb=cost.evaluation_memory(cohort),
+            runtime=cost.evaluation_minutes(cohort, "test"),
         params:
-            code=lib_digest(
-                "files/checkpoint",
-                "cohort/table",
-                "device",
-                "scores/evaluation",
-                "scores/metrics",
-                "cohort/nifti",
-                "cohort/patches",
-                "unet/prediction",
-                "cohort/scan",
-                "unet/net",
-            ),
-            patients=patient_records(cohort, "test"),
-            prediction=config["prediction"],
-            patch_size=config["patches"]["size"],
-            threads=config["unet"]["threads"],
-            device=config["unet"]["device"],
+            code=code.digest("evaluate_unet.py"),
+            patients=study.cohorts.records(cohort, "test"),
+            prediction=settings.prediction.model_dump(),
+            patch_size=settings.patches.size,
+            threads=settings.unet.threads,
+            device=settings.unet.device,
         script:
             "../scripts/evaluate_unet.py"
 
@@ -155,10 +137,11 @@ for cohort in config["test_cohorts"]:
             f"test_baseline_{cohort}"
         input:
             selection=f"{RESULTS}/selection/{{baseline}}.json",
-            scans=scans(cohort, "test"),
+            scans=sources.scans(cohort, "test"),
         output:
-            metrics=metric_files("{baseline}", "selected", cohort, "test"),
-            predictions=prediction_files("{baseline}", cohort),
+            table=sources.metric_table("{baseline}", "selected", cohort),
+            metrics=sources.metric_files("{baseline}", "selected", cohort, "test"),
+            predictions=sources.predictions("{baseline}", cohort),
         log:
             f"{LOGS}/test/{{baseline}}/{cohort}.log",
         benchmark:
@@ -166,11 +149,11 @@ for cohort in config["test_cohorts"]:
         conda:
             CPU_ENV
         resources:
-            mem_mb=volume_memory(50, cohort),
+            mem_mb=cost.volume_memory(50, cohort),
             runtime=240,
         params:
-            code=lib_digest("scores/baselines", "cohort/table", "scores/evaluation", "scores/metrics", "cohort/nifti", "cohort/scan"),
-            patients=patient_records(cohort, "test"),
-            patch_size=config["patches"]["size"],
+            code=code.digest("evaluate_baseline.py"),
+            patients=study.cohorts.records(cohort, "test"),
+            patch_size=settings.patches.size,
         script:
             "../scripts/evaluate_baseline.py"

@@ -3,10 +3,15 @@
 
 rule transfer_unet:
     input:
-        pairs=lambda w: [f"{RESULTS}/patches/{SECOND_COHORT}/{patient}.npz" for patient in drawn_patients(w)],
+        pairs=lambda w: [
+            f"{RESULTS}/patches/{settings.second_cohort}/{patient}.npz"
+            for patient in sources.chosen_patients(w.k, w.draw)
+        ],
         selection=lambda w: [] if w.start == "scratch" else f"{RESULTS}/selection/{w.start}.json",
         starts=lambda w: (
-            [] if w.start == "scratch" else [f"{RESULTS}/unet/{w.start}/{setting}/weights.pt" for setting in SETTINGS]
+            []
+            if w.start == "scratch"
+            else [f"{RESULTS}/unet/{w.start}/{setting}/weights.pt" for setting in sources.settings]
         ),
     output:
         weights=f"{RESULTS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}/weights.pt",
@@ -17,18 +22,16 @@ rule transfer_unet:
         f"{LOGS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}.tsv"
     conda:
         TORCH_ENV
-    threads: config["unet"]["threads"]
+    threads: settings.unet.threads
     resources:
-        mem_mb=memory(lambda w: unet_memory(drawn_pairs(w.k))),
-        runtime=lambda w: unet_minutes(drawn_pairs(w.k), epochs=config["transfer"]["epochs"]),
+        mem_mb=cost.transfer_memory(),
+        runtime=cost.transfer_minutes,
         gpu=1,
     params:
-        code=lib_digest("unet/augmentation", "files/checkpoint", "device", "cohort/patches", "unet/loop", "unet/net", "unet/state"),
-        training={
-            **{key: config["unet"][key] for key in config["unet"] if key != "grid"},
-            **{key: config["transfer"][key] for key in ("epochs", "learning_rate", "dropout", "augment")},
-        },
-        seed=config["seed"],
+        code=code.digest("train_transfer.py"),
+        training=settings.unet.model_dump(mode="json", exclude={"grid"})
+        | settings.transfer.model_dump(mode="json", include={"epochs", "learning_rate", "dropout", "augment"}),
+        seed=settings.seed,
     script:
         "../scripts/train_transfer.py"
 
@@ -36,35 +39,34 @@ rule transfer_unet:
 rule test_transfer:
     input:
         weights=f"{RESULTS}/unet/transfer/{{start}}/patients-{{k}}/draw-{{draw}}/weights.pt",
-        scans=scans(SECOND_COHORT, "test"),
+        scans=sources.scans(settings.second_cohort, "test"),
     output:
-        metrics=metric_files("transfer/{start}/patients-{k}", "draw-{draw}", SECOND_COHORT, "test"),
+        table=sources.metric_table("transfer/{start}/patients-{k}", "draw-{draw}", settings.second_cohort),
+        metrics=sources.metric_files("transfer/{start}/patients-{k}", "draw-{draw}", settings.second_cohort, "test"),
     log:
         f"{LOGS}/test/transfer/{{start}}/patients-{{k}}/draw-{{draw}}.log",
     benchmark:
         f"{LOGS}/test/transfer/{{start}}/patients-{{k}}/draw-{{draw}}.tsv"
     conda:
         TORCH_ENV
-    threads: config["unet"]["threads"]
+    threads: settings.unet.threads
     resources:
-        mem_mb=evaluation_memory(SECOND_COHORT),
-        runtime=evaluation_minutes(SECOND_COHORT, "test"),
+        mem_mb=cost.evaluation_memory(settings.second_cohort),
+        runtime=cost.evaluation_minutes(settings.second_cohort, "test"),
     params:
-        code=lib_digest(
-            "files/checkpoint", "cohort/table", "device", "scores/evaluation", "scores/metrics", "cohort/nifti", "cohort/patches", "unet/prediction", "cohort/scan", "unet/net"
-        ),
-        patients=patient_records(SECOND_COHORT, "test"),
-        prediction=config["prediction"],
-        patch_size=config["patches"]["size"],
-        threads=config["unet"]["threads"],
-        device=config["unet"]["device"],
+        code=code.digest("evaluate_unet.py"),
+        patients=study.cohorts.records(settings.second_cohort, "test"),
+        prediction=settings.prediction.model_dump(),
+        patch_size=settings.patches.size,
+        threads=settings.unet.threads,
+        device=settings.unet.device,
     script:
         "../scripts/evaluate_unet.py"
 
 
 rule transfer_table:
     input:
-        metrics=[path for tuned in TRANSFER for path in tuned_metric_files(tuned)],
+        metrics=[sources.transfer_table(tuned) for tuned in sources.transfers],
         scores=f"{RESULTS}/tables/scores.csv",
     output:
         f"{RESULTS}/tables/transfer.csv",
@@ -76,8 +78,8 @@ rule transfer_table:
         mem_mb=memory(1000),
         runtime=10,
     params:
-        code=lib_digest("scores/tally", "scores/transfer"),
-        starts=TRANSFER_STARTS,
-        cohort=SECOND_COHORT,
+        code=code.digest("collect_transfer.py"),
+        starts=sources.transfer_starts,
+        cohort=settings.second_cohort,
     script:
         "../scripts/collect_transfer.py"

@@ -5,6 +5,10 @@ class CohortError(ValueError):
     """A cohort's table or files, or another file that a user brings, cannot be used as they are."""
 
 
+class ConfigError(ValueError):
+    """The study's config cannot be used; the message names each key, what it has and what is allowed."""
+
+
 class PrivacyError(RuntimeError):
     """Going on would break, or leave unaccounted, a privacy promise."""
 

@@ -17,7 +17,7 @@ from privessel.gan.nets import Critic, normalise_spectra, refine_spectra
 from privessel.gan.step import Gan, Pairs
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
-from privessel.study.architectures import private_obstacles
+from privessel.study.obstacles import private_obstacles
 
 torch.set_num_threads(1)
 WGAN = {"critic_norm": "instance", "spectral_norm": False, "loss": "wasserstein", "gradient_penalty": 0.0}

@@ -25,7 +25,7 @@ from privessel.gan.nets import (
 from privessel.gan.training import GanTraining
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import CLIPPING, poisson_patients, poisson_sample, private_gradient
-from privessel.study.architectures import private_obstacles
+from privessel.study.obstacles import private_obstacles
 
 
 class Pairs:

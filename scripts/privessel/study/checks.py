@@ -1,0 +1,69 @@
+"""What no model of the config alone can say: keys that must fit the number of patients, before any job."""
+
+from privessel.errors import ConfigError
+from privessel.study.cohorts import Cohorts
+from privessel.study.config import StudyConfig
+from privessel.study.gans import ANY_PRIVATE
+from privessel.study.site import SitePlan
+from privessel.study.sources import SourcePlan
+
+
+def check_study(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan, site: SitePlan) -> None:
+    """Raise ConfigError that lists every key which does not fit the study's patients."""
+    faults = [
+        *_check_units(config, site),
+        *_check_quality(config, cohorts),
+        *_check_transfer(config, cohorts, sources),
+    ]
+    if faults:
+        raise ConfigError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
+
+
+def _check_units(config: StudyConfig, site: SitePlan) -> list[str]:
+    batch, unit = config.gan_keys(ANY_PRIVATE)["batch"], config.privacy.unit
+    if not config.private_levels or batch <= site.units:
+        return []
+    return [f"gan.batch {batch} is more than the {site.units} that a private step samples from ({unit})"]
+
+
+def _check_quality(config: StudyConfig, cohorts: Cohorts) -> list[str]:
+    """Every set must have as many images as are compared; the floor needs two halves of the patients."""
+    each = config.patches.per_patient
+    patients = cohorts.count(config.train_cohort, "train")
+    train, test = each * patients, each * cohorts.count(config.test_cohorts[0], "test")
+    half = each * (patients // 2) if patients > 1 else train
+    pairs = config.synthesis.pairs
+    free = [each * cohorts.count(name, "train") for name in config.public_baselines]
+    limits = {
+        "frechet_images": min(half, test, pairs, *free),
+        "ssim_images": min(train, pairs, *free),
+        "tsne_images": min(train, pairs, *free),
+    }
+    return [
+        f"quality.{key} {getattr(config.quality, key)} is more than the smallest set compared has ({limit})"
+        for key, limit in limits.items()
+        if getattr(config.quality, key) > limit
+    ]
+
+
+def _check_transfer(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan) -> list[str]:
+    wanted = config.transfer.patients
+    if not wanted:
+        return []
+    remedy = "or set transfer.patients to [] for no such study"
+    cohort = config.second_cohort
+    if cohort is None:
+        return [f"transfer.patients needs a second test cohort: name one in test_cohorts, {remedy}"]
+    there = cohorts.count(cohort, "train")
+    faults = [
+        f"transfer.patients has {k}, but {cohort} has {there} train patients, of whom they are chosen: give "
+        f"it more with split `train`, {remedy}"
+        for k in wanted
+        if k > there
+    ]
+    known = {*sources.gans.pairs, *sources.gans.compared}
+    return faults + [
+        f"transfer.sources has {source}, which is no GAN of this study (levels, compared_architectures)"
+        for source, start in zip(config.transfer.sources, sources.transfer_starts, strict=True)
+        if start not in known
+    ]

@@ -1,0 +1,103 @@
+"""Cohorts, where their files lie, and the patches that are cut from them."""
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from privessel.study.config.fields import (
+    Count,
+    OptionalTemplate,
+    Positive,
+    Section,
+    Template,
+    Text,
+    Whole,
+    key,
+)
+
+
+class PhantomPatients(Section):
+    """How many patients of each split are simulated."""
+
+    train: Count = key("Patients whose patches train generators and U-Nets.")
+    validation: Count = key("Patients who choose settings, runs and cut-offs.")
+    test: Count = key("Patients on whom results are reported.")
+
+
+class Phantom(Section):
+    """A simulated cohort."""
+
+    parameters: Literal["a", "b", "one", "random"] = key(
+        "Parameter set of scripts/privessel/phantom: `a` and `b` are two scanners, `one` another fixed set, "
+        "`random` draws every patient's from a wide spread."
+    )
+    shape: tuple[Whole, Whole, Whole] = key(
+        "Size of a scan: left-right, posterior-anterior, inferior-superior.", unit="voxels"
+    )
+    spacing: tuple[Positive, Positive, Positive] = key("Size of a voxel along the same axes.", unit="mm")
+    patients: PhantomPatients = key("How many patients each split has.")
+
+    @model_validator(mode="after")
+    def _is_large_enough(self) -> "Phantom":
+        if min(self.shape) < 16:
+            raise ValueError(f"shape {list(self.shape)} has a side below 16 voxels, too few for a head")
+        return self
+
+
+class Cohort(Section):
+    """A folder of scans (`root`) or a simulated cohort (`phantom`); exactly one of the two."""
+
+    public: bool = key(
+        "Whether these are nobody's scans, or scans that anyone may have; a fixed seed may draw the noise "
+        "of private levels, and privacy.json says so."
+    )
+    root: Text | None = key("Folder of a cohort of your own.", default=None)
+    phantom: Phantom | None = key("A simulated cohort instead of a folder.", default=None)
+    participants: Text | None = key("Overrides `layout.participants` for this cohort.", default=None)
+    image: Template | None = key("Overrides `layout.image` for this cohort.", default=None)
+    vessels: Template | None = key("Overrides `layout.vessels` for this cohort.", default=None)
+    brain: OptionalTemplate | None = key("Overrides `layout.brain` for this cohort.", default=None)
+    resample_mm: tuple[Positive, Positive, Positive] | None = key(
+        "Voxel size that scans are brought to before patches and prediction; predictions go back to the "
+        "scan's own grid. Absent: scans stay as they are.",
+        unit="mm",
+        default=None,
+    )
+    bias_correction: Literal["n4", "none"] = key(
+        "Whether slow changes of brightness are taken out of the images.",
+        source="N4, Tustison et al. 2010",
+        default="none",
+    )
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> "Cohort":
+        if (self.root is None) == (self.phantom is None):
+            raise ValueError("a cohort has either `root`, a folder of yours, or `phantom`, a simulation")
+        return self
+
+
+class Layout(Section):
+    """Where a cohort's files lie under its root, unless the cohort says otherwise with a key of that name."""
+
+    participants: Text = key(
+        "Tab-separated table with the columns participant_id and split (train, validation, test)."
+    )
+    image: Template = key(
+        "TOF-MRA of a patient; {patient} is participant_id without `sub-`, and any other column of the table "
+        "may be used too, such as {session}."
+    )
+    vessels: Template = key("Vessel mask of a patient.")
+    brain: OptionalTemplate = key('Brain mask of a patient; "" takes the non-zero voxels of the image.')
+
+
+class Patches(Section):
+    """What is cut from the scans."""
+
+    size: Literal[24, 32, 48, 64, 96, 128] = key(
+        "Side of the axial, square patches.", unit="pixels", source="Kossen et al. 2022, section 3.1: 96"
+    )
+    per_patient: Whole = key(
+        "Patches of each patient: half centred on a vessel voxel, half anywhere in the brain mask.",
+        source="Kossen et al. 2022, section 3.1: 1,000",
+        multiple_of=2,
+    )

@@ -1,0 +1,175 @@
+"""What U-Nets are trained on and how they are judged: sources of pairs, settings, and their files."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+from privessel.seeds import derive, draw
+from privessel.study import names
+from privessel.study.cohorts import Cohorts
+from privessel.study.config import StudyConfig
+from privessel.study.gans import GanPlan
+from privessel.study.names import GanName, setting_name
+
+BASELINES = ("threshold", "frangi")
+SCRATCH = "scratch"
+SELECTED = "selected"  # in place of a setting: the one that validation patients have chosen
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """Sources of labelled pairs, the settings each is tried with, and where their results lie."""
+
+    config: StudyConfig
+    cohorts: Cohorts
+    gans: GanPlan
+    results: str
+
+    # --- Settings and sources ---
+
+    @cached_property
+    def settings(self) -> dict[str, dict[str, object]]:
+        """Every setting that is tried, by its name."""
+        grid = self.config.unet.grid
+        combined = product(grid.learning_rate, grid.dropout, grid.augment)
+        keyed = [
+            dict(zip(("learning_rate", "dropout", "augment"), values, strict=True)) for values in combined
+        ]
+        return {setting_name(**setting): setting for setting in keyed}
+
+    @cached_property
+    def study_setting(self) -> str:
+        """The setting of the epoch study."""
+        return setting_name(**self.config.epoch_study.setting.model_dump())
+
+    def setting(self, name: str) -> dict[str, object]:
+        """Return a setting by its name."""
+        return {**self.settings, self.study_setting: self.config.epoch_study.setting.model_dump()}[name]
+
+    @cached_property
+    def trained_on(self) -> list[str]:
+        """Everything a U-Net is trained on: real patches, public cohorts, and the pairs of GANs."""
+        return [
+            "real",
+            *self.config.public_baselines,
+            *self.gans.pairs,
+            *self.gans.compared,
+            *self.gans.controls,
+        ]
+
+    @cached_property
+    def tested(self) -> list[str]:
+        """Everything whose segmentations are judged."""
+        return [*self.trained_on, *BASELINES]
+
+    @cached_property
+    def image_sets(self) -> list[str]:
+        """Sets whose images are compared; a control's are those of the pairs it shuffles."""
+        return ["real", *self.config.public_baselines, *self.gans.pairs, *self.gans.compared]
+
+    @cached_property
+    def embedded(self) -> list[str]:
+        """Sets that may be shown in the t-SNE."""
+        return ["real", *self.config.public_baselines, *self.gans.pairs]
+
+    @cached_property
+    def free(self) -> list[str]:
+        """What needs no patient's privacy: public cohorts and filters."""
+        return [*self.config.public_baselines, *BASELINES]
+
+    @cached_property
+    def records(self) -> dict[str, dict[str, object]]:
+        """What every tested source is: its kind and, of GANs, architecture, level, run and epoch."""
+        kinds = {"real": names.REAL}
+        kinds |= dict.fromkeys(self.config.public_baselines, names.PHANTOM)
+        kinds |= {pairs: self._level_kind(pairs) for pairs in self.gans.pairs}
+        kinds |= dict.fromkeys(self.gans.compared, names.COMPARED_GAN)
+        kinds |= dict.fromkeys(self.gans.controls, names.CONTROL)
+        kinds |= dict.fromkeys(BASELINES, names.BASELINE)
+        return {source: {"kind": kind} | _gan_record(source) for source, kind in kinds.items()}
+
+    def studied_records(self) -> dict[str, dict[str, object]]:
+        """The same of the epoch study's generators."""
+        studied = self.gans.studied_pairs
+        return {pairs: {"kind": self._level_kind(pairs)} | _gan_record(pairs) for pairs in studied}
+
+    def _level_kind(self, pairs: str) -> str:
+        return names.PRIVATE_GAN if GanName.parse(pairs).private else names.PLAIN_GAN
+
+    # --- Files ---
+
+    def scans(self, cohort: str, split: str) -> str:
+        """The list of a split's checked patients with digests of their files, in place of their scans."""
+        return f"{self.results}/cohort/{cohort}/{split}.csv"
+
+    def patches(self, cohort: str, split: str = "train") -> list[str]:
+        """Patches of the patients of a split."""
+        return [
+            f"{self.results}/patches/{cohort}/{patient}.npz" for patient in self.cohorts.ids(cohort, split)
+        ]
+
+    def pairs_of(self, source: str) -> list[str]:
+        """The labelled images of a source: patches of patients or phantoms, or one set of synthetic pairs."""
+        if source == "real":
+            return self.patches(self.config.train_cohort)
+        if source in self.config.public_baselines:
+            return self.patches(source)
+        return [f"{self.results}/synthetic/{source.removesuffix('-shuffled')}.npz"]
+
+    def metric_files(self, source: str, setting: str, cohort: str, split: str) -> list[str]:
+        """The metrics of every patient of a split, a file each."""
+        folder = f"{self.results}/metrics/{source}/{setting}/{cohort}"
+        return [f"{folder}/{patient}.csv" for patient in self.cohorts.ids(cohort, split)]
+
+    def metric_table(self, source: str, setting: str, cohort: str) -> str:
+        """The metrics of all patients of an evaluation in one file, for whoever needs all of them."""
+        return f"{self.results}/metrics/{source}/{setting}/{cohort}.csv"
+
+    def predictions(self, source: str, cohort: str) -> list[str]:
+        """The predicted masks of a cohort's test patients."""
+        folder = f"{self.results}/prediction/{source}/{cohort}"
+        return [f"{folder}/{patient}.nii.gz" for patient in self.cohorts.ids(cohort, "test")]
+
+    def image_count(self, source: str) -> tuple[int, int]:
+        """How many labelled images a source has, and their bytes a pixel: 5 of patches, 2 of pairs."""
+        cohort = self.config.train_cohort if source == "real" else source
+        if cohort in self.cohorts.names:
+            return self.config.patches.per_patient * self.cohorts.count(cohort, "train"), 5
+        return self.config.synthesis.pairs, 2
+
+    # --- Transfer learning ---
+
+    @cached_property
+    def transfer_starts(self) -> list[str]:
+        """The pairs whose chosen U-Nets go on with patients of the second cohort."""
+        split = [source.split("/") for source in self.config.transfer.sources]
+        return [self.gans.first_pairs(arch, level) for arch, level in split]
+
+    @cached_property
+    def transfers(self) -> list[str]:
+        """Every training of transfer learning: start, number of patients, draw of them."""
+        transfer = self.config.transfer
+        return [
+            f"transfer/{start}/patients-{k}/draw-{number}"
+            for start in [SCRATCH, *self.transfer_starts]
+            for k in transfer.patients
+            for number in range(1, transfer.draws + 1)
+        ]
+
+    def transfer_table(self, tuned: str) -> str:
+        """The metrics of one training of transfer learning."""
+        start, _, number = tuned.rpartition("/")
+        return self.metric_table(start, number, self.config.second_cohort)
+
+    def chosen_patients(self, k: str, number: str) -> list[str]:
+        """The k patients of one draw, the same for every start."""
+        cohort = self.config.second_cohort
+        seed = derive(self.config.seed, "transfer", cohort, k, number)
+        return draw(self.cohorts.ids(cohort, "train"), int(k), seed=seed)
+
+
+def _gan_record(source: str) -> dict[str, object]:
+    if not GanName.is_one(source):
+        return {}
+    gan = GanName.parse(source)
+    return {"arch": gan.arch, "level": gan.level, "run": gan.run, "epoch": gan.epoch}

@@ -1,0 +1,106 @@
+"""One study: all that the rules ask for, worked out from its config before any job runs."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from privessel.study import names
+from privessel.study.audits import AuditPlan
+from privessel.study.checks import check_study
+from privessel.study.clock import check_clock
+from privessel.study.code import Library
+from privessel.study.cohorts import Cohorts
+from privessel.study.config.reading import read_config
+from privessel.study.gans import ANY_PRIVATE, GanPlan
+from privessel.study.products import Entry, Products
+from privessel.study.releases import ReleasePlan
+from privessel.study.resources import Resources
+from privessel.study.site import SitePlan
+from privessel.study.sources import SourcePlan
+
+
+class Study:
+    """A study's folders, cohorts, GANs, sources, costs and products; `config` is the typed config.
+
+    values: the config as YAML gives it. figures: the registry of figures by name. scripts: the folder of the
+    scripts, the library in it. redraw: figures alone are drawn again, so cohorts may be absent. Raises
+    ConfigError and CohortError that list what is wrong, before any job.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], *, figures: Mapping[str, Entry], scripts: Path, redraw: bool = False
+    ) -> None:
+        config = self.config = read_config(values)
+        self._values = values
+        self.results, self.data, self.logs = (
+            f"{kind}/{config.study}" for kind in ("results", "data", "logs")
+        )
+        outputs = tuple(map(Path, (self.results, self.data, self.logs)))
+        self.cohorts = Cohorts(config, Path(self.data), outputs, absent_allowed=redraw)
+        self.gans = GanPlan(config)
+        self.sources = SourcePlan(config, self.cohorts, self.gans, self.results)
+        self.site = SitePlan(config, self.cohorts)
+        self.audit = AuditPlan(config, self.sources, self.site)
+        self.release = ReleasePlan(config, self.gans, self.site, self.results)
+        self.products = Products(config, self.cohorts, self.gans, self.sources, figures)
+        self.cost = Resources(config, self.cohorts, self.sources)
+        self.code = Library(scripts)
+        if not self.cohorts.absent:
+            check_study(config, self.cohorts, self.sources, self.site)
+
+    def checked_splits(self) -> list[str]:
+        """The lists of checked patients of every split that has any."""
+        return [
+            self.sources.scans(name, split)
+            for name in self.cohorts.names
+            for split in ("train", "validation", "test")
+            if self.cohorts.ids(name, split)
+        ]
+
+    def planned_mechanism(self) -> dict[str, object]:
+        """What the private levels will do, as `planner.plan_levels` takes it: all steps of a run."""
+        keys, unit = self.config.gan_keys(ANY_PRIVATE), self.config.privacy.unit
+        return {
+            "sampling_rate": keys["batch"] / self.site.units,
+            "steps": keys["epochs"] * keys["steps_per_epoch"] * keys["critic_steps"],
+            "critic_steps": keys["critic_steps"],
+            "delta": self.site.delta if unit == "patch" else self.site.patient_delta,
+            "unit": unit,
+            "patients": self.site.training_patients,
+            "patches_per_patient": self.config.patches.per_patient,
+        }
+
+    def shown_config(self) -> dict[str, Any]:
+        """The config as used; where the site keeps its secret is nobody's business."""
+        privacy = {key: value for key, value in self._values["privacy"].items() if key != "state"}
+        return dict(self._values) | {"privacy": privacy}
+
+    def wildcard_constraints(self) -> dict[str, str]:
+        """A pattern for every wildcard of the rules, from the config's names."""
+        config = self.config
+        cohorts, baselines = one_of(self.cohorts.names), one_of(["threshold", "frangi"])
+        return {
+            "cohort": cohorts,
+            "patient": "[A-Za-z0-9][A-Za-z0-9._-]*",
+            "arch": one_of({config.arch, *config.compared_architectures}),
+            "level": names.LEVEL,
+            "run": r"\d+",
+            "epoch": r"\d+",
+            "setting": "lr-[^/]+",
+            "source": f"real|{cohorts}|{names.PAIRS_NAME}(?:-shuffled)?",
+            "baseline": baselines,
+            "split": "train|validation|test",
+            "start": one_of(["scratch", *self.sources.transfer_starts]),
+            "k": r"\d+",
+            "draw": r"\d+",
+        }
+
+    def check_clock(self) -> None:
+        """Raise ConfigError where results are dated in the future."""
+        check_clock([Path(self.results), Path(self.data)])
+
+
+def one_of(options: Iterable[object]) -> str:
+    """Return a pattern of these names; of no name one that nothing matches."""
+    return "|".join(re.escape(str(option)) for option in options) or "(?!)"
