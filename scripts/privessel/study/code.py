@@ -25,9 +25,8 @@ PRIVATE_STEP = (
     "privacy/keys",
     "privacy/layers",
     "privacy/mechanism",
-    "seeds",
 )
-AUDITED_STEP = (*PRIVATE_STEP, "audit/canaries", "audit/plan", "audit/run")
+AUDITED_STEP = (*PRIVATE_STEP, "audit/canaries", "audit/plan", "audit/run", "seeds")
 
 _IMPORT = re.compile(r"^[ \t]*from privessel((?:\.\w+)*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
