@@ -41,8 +41,8 @@ from privessel.privacy.account import Point
 from privessel.privacy.keys import Stream
 from privessel.scores.evaluation import evaluate_patients
 from privessel.scores.table import METRICS, read_metrics
-from privessel.unet.loop import save_run
 from privessel.unet.net import TrainedUNet, UNet, UNetShape
+from privessel.unet.run import save_run
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PAGE = 4096
