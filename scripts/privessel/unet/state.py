@@ -66,4 +66,4 @@ class UNetState:
         self.sums.copy_(state["sums"])
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
-        log.info("U-Net: the training continues from step %d", self.step)
+        log.info("U-Net: going on from step %d", self.step)
