@@ -92,8 +92,8 @@ def test_vessels_outside_the_brain_are_no_centres():
 @pytest.mark.parametrize(
     ("n", "brain_slices", "text"),
     [
-        (8, 16, "4 vessel-centred patches wanted, 3 vessel voxels in the brain"),
-        (6, 5, "3 patches anywhere in the brain wanted, 2 brain voxels left after the 3 vessel-centred ones"),
+        (8, 16, "4 vessel-centred patches are asked for, but the brain has 3 vessel voxels"),
+        (6, 5, "3 patches anywhere in the brain are asked for, but 2 brain voxels are left"),
     ],
 )
 def test_too_few_distinct_centres_are_refused_with_the_numbers(scan, n, brain_slices, text):
