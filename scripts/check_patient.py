@@ -1,4 +1,4 @@
-"""Check one patient's scan and masks, and report what was found."""
+"""Check one patient's scan and masks, and write what they contain."""
 
 import json
 from pathlib import Path

@@ -8,14 +8,14 @@ from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.files.tables import read_table
 from privessel.quality.embedding import choose_sets, embed
-from privessel.quality.images import draw
+from privessel.quality.images import sample_images
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):
     params = snakemake.params
     shown = choose_sets(read_table(snakemake.input.scores))
     images = [
-        draw(params.files[source], n=params.images, seed=derive(params.seed, "t-SNE", source))
+        sample_images(params.files[source], n=params.images, seed=derive(params.seed, "t-SNE", source))
         for source in shown["source"]
     ]
     position = embed(np.concatenate(images), perplexity=params.perplexity, seed=derive(params.seed, "t-SNE"))

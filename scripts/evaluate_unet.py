@@ -10,7 +10,7 @@ from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.scores.evaluation import evaluate_patients
 from privessel.unet.net import TrainedUNet
-from privessel.unet.prediction import predict_volume
+from privessel.unet.prediction import THRESHOLD, predict_probability
 
 with logged(snakemake.log[0]):
     params, weights = snakemake.params, snakemake.input.weights
@@ -19,11 +19,11 @@ with logged(snakemake.log[0]):
         setting = read_json(snakemake.input.selection, keys=["setting"])["setting"]
         weights = next(path for path in weights if Path(path).parent.name == setting)
     predict = partial(
-        predict_volume, TrainedUNet.load(Path(weights)), device=params.device, **params.prediction
+        predict_probability, TrainedUNet.load(Path(weights)), device=params.device, **params.prediction
     )
     evaluate_patients(
         [Patient(**record) for record in params.patients],
-        lambda scan: predict(scan.image, scan.brain),
+        lambda scan: predict(scan.image, scan.brain) > THRESHOLD,
         patch_size=params.patch_size,
         rows=[Path(path) for path in snakemake.output.metrics],
         masks=[Path(path) for path in snakemake.output.get("predictions", [])],

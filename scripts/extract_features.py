@@ -9,7 +9,7 @@ from privessel.device import pick_device
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.quality.features import choose_extractor, extract
-from privessel.quality.images import draw, halve
+from privessel.quality.images import halve, sample_images
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):
@@ -18,9 +18,9 @@ with logged(snakemake.log[0]):
     extractor, device = choose_extractor(Path(weights) if weights else None), pick_device(params.device)
     sets = {name: [Path(path) for path in snakemake.input[name]] for name in ("train", "test")}
     sets |= halve(sets["train"], seed=derive(params.seed, "quality", "halves"))
-    found = {}
+    features = {}
     for name, paths in sets.items():
-        images = draw(paths, n=params.images, seed=derive(params.seed, "quality", name))
-        found[name] = extract(images, extractor=extractor, device=device)
+        images = sample_images(paths, n=params.images, seed=derive(params.seed, "quality", name))
+        features[name] = extract(images, extractor=extractor, device=device)
     with atomic_path(Path(snakemake.output[0])) as partial:
-        np.savez(partial, extractor=extractor.name, **found)
+        np.savez(partial, extractor=extractor.name, **features)

@@ -1,4 +1,4 @@
-"""List a split's checked patients with what their checks found, warnings and digests included."""
+"""List a split's checked patients with the results of their checks, warnings and digests included."""
 
 from pathlib import Path
 

@@ -12,7 +12,7 @@ from privessel.files.reading import read_arrays
 from privessel.files.script import logged
 from privessel.quality.distances import similarity_of_pairs
 from privessel.quality.features import choose_extractor, distances_of_real, distances_to_real, extract
-from privessel.quality.images import draw
+from privessel.quality.images import sample_images
 from privessel.seeds import derive
 
 with logged(snakemake.log[0]):
@@ -21,16 +21,16 @@ with logged(snakemake.log[0]):
     files, real = [Path(path) for path in given.images], read_arrays(given.real)
     seed = partial(derive, params.seed, "quality", source)
     if source == "real":
-        found = distances_of_real(real)
+        distances = distances_of_real(real)
     else:
         extractor = choose_extractor(Path(given.weights) if given.get("weights") else None)
-        images = draw(files, n=params.frechet_images, seed=seed("frechet"))
+        images = sample_images(files, n=params.frechet_images, seed=seed("frechet"))
         features = extract(images, extractor=extractor, device=pick_device(params.device))
-        found = distances_to_real(features, real)
-    images = draw(files, n=params.ssim_images, seed=seed("ssim"))
+        distances = distances_to_real(features, real)
+    images = sample_images(files, n=params.ssim_images, seed=seed("ssim"))
     mean, sd = similarity_of_pairs(images, data_range=255)
-    row = {"source": source, **found, "ssim_mean": mean, "ssim_sd": sd}
+    row = {"source": source, **distances, "ssim_mean": mean, "ssim_sd": sd}
     row |= {"images_frechet": params.frechet_images, "images_ssim": params.ssim_images}
     row["extractor"] = str(real["extractor"])
-    with atomic_path(Path(snakemake.output[0])) as written:
-        pd.DataFrame([row]).to_csv(written, index=False)
+    with atomic_path(Path(snakemake.output[0])) as partial_csv:
+        pd.DataFrame([row]).to_csv(partial_csv, index=False)

@@ -10,12 +10,12 @@ from privessel.files.reading import read_text, reading
 from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
-    found = {setting: [] for setting in snakemake.params.settings}
+    scores = {setting: [] for setting in snakemake.params.settings}
     for path in snakemake.input:
         with reading(path):
             (row,) = csv.DictReader(read_text(path).splitlines())
-            found[Path(path).parts[-3]].append(float(row["dsc"]))
-    means = {setting: fmean(scores) for setting, scores in found.items()}
+            scores[Path(path).parts[-3]].append(float(row["dsc"]))
+    means = {setting: fmean(dsc) for setting, dsc in scores.items()}
     best = max(means, key=means.get)
     choice = {"setting": best, "validation_dsc": means[best], "settings": means}
     with atomic_path(Path(snakemake.output[0])) as partial:

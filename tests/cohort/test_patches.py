@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from volumes import scan_of_tubes, tubes
 
 from privessel.cohort.patches import (
@@ -20,7 +21,7 @@ from privessel.cohort.patches import (
 )
 from privessel.cohort.sampling import sample_centres, sample_patient
 from privessel.cohort.table import Patient
-from privessel.errors import CohortError
+from privessel.errors import CohortError, DamagedError
 
 SIZE = 16
 PATIENT = Patient("017", "pegasus", "train", Path("i.nii"), Path("v.nii"), Path("b.nii"))
@@ -76,7 +77,7 @@ def test_every_brain_voxel_is_drawn_equally_often():
         second[tuple(centres[1])] += 1
     assert first[vessels] == pytest.approx(np.full(3, 1000), abs=5 * np.sqrt(1000))
     assert first[~vessels].sum() == 0
-    # A vessel voxel is free for the second draw unless it was the first: (1 - 1/3) / 8; the others 1 / 8.
+    # A vessel voxel can be the second centre unless it was the first: (1 - 1/3) / 8; the others 1 / 8.
     assert second[vessels] == pytest.approx(np.full(3, 250), abs=5 * np.sqrt(250))
     assert second[brain & ~vessels] == pytest.approx(np.full(6, 375), abs=5 * np.sqrt(375))
 
@@ -91,8 +92,8 @@ def test_vessels_outside_the_brain_are_no_centres():
 @pytest.mark.parametrize(
     ("n", "brain_slices", "text"),
     [
-        (8, 16, "4 vessel-centred patches wanted, 3 vessel voxels in the brain"),
-        (6, 5, "3 patches anywhere in the brain wanted, 2 brain voxels left after the 3 vessel-centred ones"),
+        (8, 16, "4 vessel-centred patches are asked for, but the brain has 3 vessel voxels"),
+        (6, 5, "3 patches anywhere in the brain are asked for, but 2 brain voxels are left"),
     ],
 )
 def test_too_few_distinct_centres_are_refused_with_the_numbers(scan, n, brain_slices, text):
@@ -207,7 +208,7 @@ def test_an_interrupted_save_leaves_no_file(tmp_path, patches, monkeypatch):
 
 
 def refusal(*paths):
-    with pytest.raises(CohortError) as caught:
+    with pytest.raises(DamagedError) as caught:
         load(paths)
     return str(caught.value)
 
@@ -221,7 +222,7 @@ def test_a_truncated_file_and_one_that_is_no_archive_are_refused(tmp_path, patch
         path.write_bytes(content)
         message = refusal(path)
         assert str(path) in message
-        assert "delete the file and run again" in message
+        assert "Remedy: " in message
 
 
 def test_a_changed_byte_is_refused_or_changes_nothing(tmp_path, patches):
@@ -235,7 +236,7 @@ def test_a_changed_byte_is_refused_or_changes_nothing(tmp_path, patches):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1 :])
         try:
             loaded = load([path])
-        except CohortError:
+        except DamagedError:
             refused += 1
         else:
             np.testing.assert_array_equal(loaded.image, patches.image)
@@ -245,7 +246,8 @@ def test_a_changed_byte_is_refused_or_changes_nothing(tmp_path, patches):
 
 
 def test_a_missing_file_one_of_another_version_and_one_without_labels_are_refused(tmp_path, patches):
-    assert "absent.npz" in refusal(tmp_path / "absent.npz")
+    with pytest.raises(FileNotFoundError, match=r"absent\.npz"):
+        load([tmp_path / "absent.npz"])
     path = tmp_path / "017.npz"
     save(path, patches)
     with np.load(path) as stored:
@@ -255,7 +257,7 @@ def test_a_missing_file_one_of_another_version_and_one_without_labels_are_refuse
     np.savez(path, **{name: value for name, value in content.items() if name != "label"})
     assert "label" in refusal(path)
     np.savez(path, **{**content, "patient": np.array([{}], dtype=object)})
-    assert "cannot be read" in refusal(path)
+    assert str(path) in refusal(path)  # a pickled object could run code
 
 
 def test_patches_of_two_sizes_are_refused(tmp_path, scan, patches):
@@ -320,13 +322,12 @@ def test_tiles_that_would_leave_gaps_or_do_not_fit_are_refused(size, stride):
 def test_a_volume_cut_into_tiles_and_stitched_is_the_volume_again(size):
     rng = np.random.default_rng(0)
     volume = rng.random((19, 23, 4), dtype=np.float32)
-    box = ((2, 18), (5, 9), (1, 4))
+    box = np.s_[2:18, 5:9, 1:4]
     total, count = np.zeros(volume.shape, np.float32), np.zeros(volume.shape, np.uint16)
     centres = tile(box, volume.shape, size=size, stride=3)
     for batch in np.array_split(centres, 4):
         stitch(total, count, cut(volume, batch, size), batch)
-    inside = tuple(slice(*side) for side in box)
-    assert count[inside].min() > 0
+    assert count[box].min() > 0
     assert count[:, :, 0].max() == 0
     np.testing.assert_allclose((total / np.maximum(count, 1))[count > 0], volume[count > 0], rtol=1e-6)
 
@@ -341,7 +342,9 @@ def test_overlapping_tiles_are_averaged():
 def test_a_bounding_box_just_holds_the_mask():
     mask = np.zeros((9, 8, 7), dtype=bool)
     mask[2, 3, 6] = mask[5, 1, 4] = True
-    assert bounding_box(mask) == ((2, 6), (1, 4), (4, 7))
+    assert bounding_box(mask) == np.s_[2:6, 1:4, 4:7]
+    assert bounding_box(mask) == ndimage.find_objects(mask.astype(int))[0]
+    assert bounding_box(mask[:, :, 6]) == np.s_[2:3, 3:4]
     with pytest.raises(ValueError, match="empty"):
         bounding_box(mask & False)
 

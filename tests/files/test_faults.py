@@ -41,8 +41,18 @@ from privessel.privacy.account import Point
 from privessel.privacy.keys import Stream
 from privessel.scores.evaluation import evaluate_patients
 from privessel.scores.table import METRICS, read_metrics
-from privessel.unet.loop import save_run
 from privessel.unet.net import TrainedUNet, UNet, UNetShape
+from privessel.unet.run import save_run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_collections():
+    """Leave out of every collection what the imports have made: hundreds of thousands of objects."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PAGE = 4096
@@ -77,7 +87,7 @@ def full(disk, *, but):
 @contextmanager
 def read_only(disk):
     """Let nothing be written to the disk, as after an error of its hardware."""
-    gc.collect()  # a file that is open for writing would forbid it
+    gc.collect()  # the disk could not be made read-only while a file on it is open for writing
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     try:
         yield
@@ -86,7 +96,7 @@ def read_only(disk):
 
 
 @pytest.fixture
-def told(tmp_path, capsys):
+def message_of(tmp_path, capsys):
     """Runs some work as a job, and returns the message it ends with: a remedy, no traceback."""
 
     def ends(work):
@@ -152,7 +162,7 @@ def write_pairs(folder, patient):
     (made / "privacy.json").write_text(json.dumps({"epochs": {"1": {"epsilon": 2.0}}}))
     named = SimpleNamespace(arch="wgan", level="noise-1", run="1", epoch="1")
     given = SimpleNamespace(generator=made / "generator-epoch-1.pt", privacy=made / "privacy.json")
-    synthesis = {"pairs": 50, "label_threshold": 0.0, "batch": 25}
+    synthesis = {"pairs": 16, "label_threshold": 0.0, "batch": 8}
     params = SimpleNamespace(threads=1, seed=1, device="cpu", synthesis=synthesis)
     snakemake = SimpleNamespace(
         log=[made / "script.log"], params=params, wildcards=Named(vars(named)), input=given,
@@ -186,8 +196,9 @@ def write_phantom(folder, patient):
 
 
 def write_figures(folder, patient):
-    figure, axes = plt.subplots()
+    figure, axes = plt.subplots(figsize=(1.5, 1.5))
     axes.plot(np.random.default_rng(0).random(300))
+    axes.set_axis_off()
     save_figure(figure, folder / "fig.pdf", folder / "fig.png")
     plt.close(figure)
 
@@ -234,7 +245,7 @@ each_writer = pytest.mark.parametrize("write", WRITERS, ids=lambda writer: write
 @each_writer
 @pytest.mark.parametrize("share", [0, 0.5], ids=["at its start", "in its middle"])
 def test_a_disk_that_gets_full_costs_the_write_and_nothing_else(
-    write, share, disk, patient, told, undisturbed
+    write, share, disk, patient, message_of, undisturbed
 ):
     undisturbed = undisturbed[write]
     before = {name: b"before" for name in undisturbed if ".finished" not in name}
@@ -242,7 +253,7 @@ def test_a_disk_that_gets_full_costs_the_write_and_nothing_else(
         (disk / name).write_bytes(content)
     pages = sum(-(-len(content) // PAGE) for content in undisturbed.values())
     with full(disk, but=int(share * pages) * PAGE):
-        said = told(lambda: write(disk, patient))
+        said = message_of(lambda: write(disk, patient))
         left = contents(disk)
     del left["filler"]
     assert "No space left on device" in said
@@ -257,10 +268,12 @@ def test_a_disk_that_gets_full_costs_the_write_and_nothing_else(
 
 
 @each_writer
-def test_results_that_are_read_only_are_named_and_stay_as_they_were(write, disk, patient, told, undisturbed):
+def test_results_that_are_read_only_are_named_and_stay_as_they_were(
+    write, disk, patient, message_of, undisturbed
+):
     write(disk, patient)
     with read_only(disk):
-        said = told(lambda: write(disk, patient))
+        said = message_of(lambda: write(disk, patient))
     assert "Read-only file system" in said
     assert str(disk) in said
     assert contents(disk) == undisturbed[write]
@@ -305,15 +318,15 @@ def outputs(folder):
     return {name: content for name, content in contents(folder).items() if not name.startswith(".")}
 
 
-@pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8, 0.95])
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
 def test_a_private_run_on_a_disk_that_gets_full_goes_on_from_its_checkpoint_and_is_charged_once(
-    share, disk, told, bought
+    share, disk, message_of, bought
 ):
     """Results and ledger lie on one disk, so that either may be hit; a share of what they need is free."""
     needed = sum(-(-len(content) // PAGE) for content in contents(bought).values())
     source = paid(disk / "state")
     with full(disk, but=int(share * needed) * PAGE):
-        said = told(lambda: run(disk / "run", PRIVATE, source=source))
+        said = message_of(lambda: run(disk / "run", PRIVATE, source=source))
         assert "No space left on device" in said or "disk full" in said
         assert str(disk) in said
         assert outputs(disk / "run") == {}
@@ -325,7 +338,7 @@ def test_a_private_run_on_a_disk_that_gets_full_goes_on_from_its_checkpoint_and_
     assert (disk / "run" / "history.csv").read_bytes() == (bought / "run" / "history.csv").read_bytes()
 
 
-def test_a_ledger_whose_disk_gets_full_in_a_line_stays_whole_and_names_itself(disk, told):
+def test_a_ledger_whose_disk_gets_full_in_a_line_stays_whole_and_names_itself(disk, message_of):
     source = paid(disk / "state")
 
     def charge_on():
@@ -334,7 +347,7 @@ def test_a_ledger_whose_disk_gets_full_in_a_line_stays_whole_and_names_itself(di
                 ledger.charge(step, step + 1)
 
     with full(disk, but=3 * PAGE):
-        said = told(charge_on)
+        said = message_of(charge_on)
     assert re.search(r"\.ledger: disk full, only \d+ of \d+ bytes", said)
     reached = charged(disk / "state").reached
     assert 0 < reached < 24
@@ -355,10 +368,10 @@ def damaged(bought, tmp_path):
 
 
 def test_a_damaged_generator_of_a_private_run_is_named_and_brought_back_without_a_step(
-    damaged, told, monkeypatch
+    damaged, message_of, monkeypatch
 ):
     folder, before = damaged
-    said = told(lambda: load_generator(folder / "generator-epoch-3.pt"))
+    said = message_of(lambda: load_generator(folder / "generator-epoch-3.pt"))
     assert "generator-epoch-3.pt is damaged" in said
     for name in before:  # as the message says, and as snakemake then does with the others
         (folder / name).unlink()
@@ -379,14 +392,14 @@ def zero(path):
 @pytest.mark.parametrize("damage", [cut, zero, Path.unlink], ids=["cut", "zeros", "gone"])
 @pytest.mark.parametrize("name", ["generator-epoch-3.pt", "privacy.json", "identity.json", "digests.json"])
 def test_where_the_kept_copy_is_damaged_too_the_run_is_refused_and_not_trained_again(
-    name, damage, damaged, told, monkeypatch
+    name, damage, damaged, message_of, monkeypatch
 ):
     folder, before = damaged
     for output in before:
         (folder / output).unlink()
     damage(folder / ".finished" / name)
     monkeypatch.setattr(Gan, "advance", never)
-    said = told(lambda: run(folder, PRIVATE, source=paid(folder.parent / "state")))
+    said = message_of(lambda: run(folder, PRIVATE, source=paid(folder.parent / "state")))
     assert "wgan/noise-0.8/run-1 is finished and paid for" in said
     assert f".finished/{name}" in said
     assert "not trained again unasked" in said
@@ -396,14 +409,14 @@ def test_where_the_kept_copy_is_damaged_too_the_run_is_refused_and_not_trained_a
 
 @pytest.mark.parametrize("damage", [cut, zero], ids=["cut", "zeros"])
 def test_a_damaged_checkpoint_of_a_private_run_is_refused_with_what_starting_anew_costs(
-    damage, tmp_path, told, monkeypatch
+    damage, tmp_path, message_of, monkeypatch
 ):
     stop_at_charge(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", PRIVATE, source=paid(tmp_path / "state"))
     damage(tmp_path / "run" / ".resume" / "checkpoint.pt")
     monkeypatch.setattr(Gan, "advance", never)
-    said = told(lambda: run(tmp_path / "run", PRIVATE, source=paid(tmp_path / "state")))
+    said = message_of(lambda: run(tmp_path / "run", PRIVATE, source=paid(tmp_path / "state")))
     assert "checkpoint.pt is damaged" in said
     assert "anywhere else all of them are charged again" in said
 
@@ -489,7 +502,7 @@ READERS = {
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "its last bytes", "zeros", "another's"])
 @pytest.mark.parametrize("kind", READERS)
-def test_a_damaged_file_is_named_with_a_remedy(kind, damage, tmp_path, told):
+def test_a_damaged_file_is_named_with_a_remedy(kind, damage, tmp_path, message_of):
     make, read, make_other = READERS[kind]
     path = make(tmp_path)
     read(path)
@@ -503,14 +516,14 @@ def test_a_damaged_file_is_named_with_a_remedy(kind, damage, tmp_path, told):
         "another's": make_other(tmp_path / "other").read_bytes(),
     }
     path.write_bytes(left[damage])
-    assert str(path) in told(lambda: read(path))
+    assert str(path) in message_of(lambda: read(path))
 
 
-def test_metrics_of_another_patient_are_refused(tmp_path, told):
+def test_metrics_of_another_patient_are_refused(tmp_path, message_of):
     other = a_row(tmp_path).rename(tmp_path / "003.csv")
-    assert "003.csv" in told(lambda: read_metrics(other))
+    assert "003.csv" in message_of(lambda: read_metrics(other))
 
 
-def test_labels_that_do_not_belong_to_their_images_are_refused(tmp_path, told):
+def test_labels_that_do_not_belong_to_their_images_are_refused(tmp_path, message_of):
     np.savez(tmp_path / "epoch-2.npz", image=np.zeros((4, 8, 8), np.uint8), label=np.zeros((1, 8, 8), bool))
-    assert "epoch-2.npz" in told(lambda: patches.load_pairs([tmp_path / "epoch-2.npz"]))
+    assert "epoch-2.npz" in message_of(lambda: patches.load_pairs([tmp_path / "epoch-2.npz"]))

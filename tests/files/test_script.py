@@ -11,7 +11,7 @@ from privessel.files.script import logged
     [
         (CohortError("patient 7: empty label"), 1, "error: patient 7: empty label"),
         (PrivacyError("no noise"), 1, "error: no noise"),
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on from here"),
+        (KeyboardInterrupt(), 130, "interrupted; start the same command again to continue from here"),
     ],
 )
 def test_what_the_user_can_mend_ends_with_its_message_and_no_traceback(tmp_path, capsys, error, status, said):

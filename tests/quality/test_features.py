@@ -85,7 +85,7 @@ def test_features_are_the_same_again_and_do_not_depend_on_how_images_fall_into_b
 def test_noise_is_farther_from_the_patches_than_their_other_half_and_a_collapsed_generator_too(substitute):
     real = extract(patches(2, 16), extractor=substitute, device=CPU)
     noise, collapsed = patches(3, 8, smooth=0), np.repeat(patches(4, 1), 8, axis=0)
-    noise, collapsed = (extract(each, extractor=substitute, device=CPU) for each in (noise, collapsed))
+    noise, collapsed = (extract(images, extractor=substitute, device=CPU) for images in (noise, collapsed))
     sets = {"train": real[:8], "test": real[8:], "half": real[:8], "other_half": real[8:]}
     floor = distances_of_real(sets)["frechet_train"]
     assert floor > 0
@@ -93,13 +93,13 @@ def test_noise_is_farther_from_the_patches_than_their_other_half_and_a_collapsed
     assert distances_to_real(collapsed, sets)["frechet_train"] > floor
 
 
-def test_progress_is_told_ten_times_and_once_for_a_single_batch(substitute, caplog):
+def test_progress_is_logged_ten_times_and_once_for_a_single_batch(substitute, caplog):
     caplog.set_level(logging.INFO, "privessel")
     quick = features.Extractor("mean", Mean())
     extract(patches(5, 100), extractor=quick, device=CPU)
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 10
-    assert told[-1] == "features: 100 of 100 images"
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 10
+    assert lines[-1] == "features: 100 of 100 images"
     caplog.clear()
     extract(patches(5, 3), extractor=quick, device=CPU)
     assert [record.getMessage() for record in caplog.records] == ["features: 3 of 3 images"]
@@ -164,7 +164,7 @@ def test_one_training_patient_has_no_floor_and_says_so(caplog):
 
 def test_sets_of_different_size_are_not_compared():
     train = np.random.default_rng(9).normal(size=(20, 3))
-    with pytest.raises(ValueError, match="19 images against 20 of train: only sets of equal size"):
+    with pytest.raises(ValueError, match="19 images and 20 of train"):
         distances_to_real(train[1:], {"train": train, "test": train})
 
 

@@ -1,8 +1,11 @@
+import json
+
 import pytest
 import torch
 
 from privessel.device import pick_device
-from privessel.unet.net import TrainedUNet, UNet, UNetShape, soft_dice_loss
+from privessel.errors import DamagedError
+from privessel.unet.net import TrainedUNet, UNet, UNetShape, find_chosen, soft_dice_loss
 
 PAPER = UNetShape((32, 64, 128, 256, 512), 0.1)
 
@@ -180,3 +183,12 @@ def test_a_file_of_something_else_is_refused_by_name(tmp_path):
 def test_the_device_is_the_named_one():
     assert pick_device("cpu").type == "cpu"
     assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_the_chosen_setting_s_weights_are_found_by_their_folder(tmp_path):
+    weights = [f"unet/real/{setting}/weights.pt" for setting in ("lr-1", "lr-10")]
+    (tmp_path / "real.json").write_text(json.dumps({"setting": "lr-10"}))
+    assert str(find_chosen(weights, selection=tmp_path / "real.json")) == weights[1]
+    (tmp_path / "real.json").write_text(json.dumps({"setting": "lr-2"}))
+    with pytest.raises(DamagedError, match=r"real\.json.*lr-2.*Remedy"):
+        find_chosen(weights, selection=tmp_path / "real.json")

@@ -1,4 +1,4 @@
-"""The list of a split's checked patients, `cohort/{cohort}/{split}.csv`, and what it is compared with."""
+"""The list of a split's checked patients, `cohort/{cohort}/{split}.csv`: reading and comparing it."""
 
 import csv
 from pathlib import Path
@@ -9,25 +9,27 @@ from privessel.files.reading import read_text, reading
 
 
 def read_voxels(table: Path) -> dict[str, str]:
-    """Return, by id, the digest of each listed patient's voxels. Raises DamagedError where one lacks it."""
+    """Return the digest of each listed patient's voxels by id; DamagedError where a patient has none."""
     with reading(table):
         rows = csv.DictReader(read_text(table).splitlines())
         voxels = {row["patient"]: row["voxels"] for row in rows}
         if not voxels or not all(voxels.values()):
-            raise ValueError("it lists no patient, or one without a digest")
+            raise ValueError("it lists no patient, or a patient without a digest of the voxels")
     return voxels
 
 
 def check_listed(patient: Patient, participants: Path) -> None:
-    """Refuse a patient whom the table on disk does not list under the same split.
+    """Raise CohortError for a patient whom the table on disk does not list in the same split.
 
-    For simulated cohorts, whose patients the config's counts name before the table is written.
+    For simulated cohorts, whose patients follow from the config's counts before the table is written.
     """
     with participants.open(newline="", encoding="utf-8") as lines:
         splits = {row["participant_id"]: row["split"] for row in csv.DictReader(lines, delimiter="\t")}
-    found = splits.get(f"sub-{patient.id}")
-    if found != patient.split:
+    listed = splits.get(f"sub-{patient.id}")
+    if listed != patient.split:
+        place = f"in the split {listed}" if listed else "not at all"
         raise CohortError(
-            f"patient {patient.id} (cohort {patient.cohort}): {participants} says {found or 'nothing'}, the "
-            f"config {patient.split}. Remedy: delete the table and run again; it is written from the config."
+            f"patient {patient.id} (cohort {patient.cohort}): {participants} lists this patient {place}, but "
+            f"the config has it in {patient.split}. Remedy: delete the table and run again; it is written "
+            "from the config."
         )

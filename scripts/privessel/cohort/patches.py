@@ -2,21 +2,18 @@
 
 import hashlib
 import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.errors import CohortError
+from privessel.errors import DamagedError
 from privessel.files.atomic import atomic_path
+from privessel.files.reading import reading
 
-VERSION = 1
-REMEDY = "Remedy: delete the file and run again; it is made anew."
-Box = tuple[tuple[int, int], ...]
+VERSION = 1  # of the files that `save` writes
 
 
 @dataclass(frozen=True)
@@ -35,9 +32,9 @@ class Patches:
 
 
 def cut(volume: NDArray, centres: NDArray[np.integer], size: int) -> NDArray:
-    """Cut axial patches (n, size, size) around `centres` (n, 3); what lies beyond the volume is zero.
+    """Cut axial patches (n, size, size) around `centres` (n, 3); pixels beyond the volume are zero.
 
-    The centre is pixel size // 2 of its patch, so an even patch reaches one voxel further to the left.
+    The centre is pixel size // 2 of its patch, so a patch of even size reaches one voxel further to the left.
     """
     offsets = np.arange(size) - size // 2
     rows = centres[:, :1] + offsets
@@ -69,14 +66,15 @@ def save(path: Path, patches: Patches) -> None:
 def load(paths: Sequence[Path], *, scale: tuple[float, float] | None = None) -> Patches:
     """Read the patches of several patients, in the order of `paths`, into one set.
 
-    With `scale` every image comes as `rescale` gives it for that range, else raw. Beside the set no more than
-    one patient's patches are in memory. Raises CohortError naming the file if one is missing, damaged, of
-    another version or another patch size.
+    With `scale` (low, high) every image is rescaled to that range, else it is raw. Beside the set no more
+    than one patient's patches are in memory. Raises DamagedError, naming the file, where one is damaged, of
+    another version or of another patch size; FileNotFoundError where one is missing.
     """
     parts = [_read(path, ("centre", "patient", "seed", "version")) for path in paths]
     for part, path in zip(parts, paths, strict=True):
-        if part["version"] != VERSION:
-            raise CohortError(f"patches {path} have version {part['version']}, expected {VERSION}. {REMEDY}")
+        with reading(path):
+            if part["version"] != VERSION:
+                raise ValueError(f"it has version {part['version']} of these files, not {VERSION}")
     image, label = _stack(paths, scale=scale)
     return Patches(
         image=image,
@@ -91,29 +89,30 @@ def load(paths: Sequence[Path], *, scale: tuple[float, float] | None = None) -> 
 def load_pairs(paths: Sequence[Path]) -> tuple[NDArray, NDArray[np.bool_]]:
     """Read images and labels (n, s, s) of patients' patches, or of a synthetic set, one after the other.
 
-    Beside them no more than one file's are in memory. Raises CohortError naming the file if one is missing,
-    damaged or of another patch size.
+    Beside them no more than one file's are in memory. Raises DamagedError, naming the file, where one is
+    damaged or of another patch size; FileNotFoundError where one is missing.
     """
     return _stack(paths, scale=None)
 
 
 def _stack(paths: Sequence[Path], *, scale: tuple[float, float] | None) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Fill arrays of the final size file by file: concatenating would hold every patch twice."""
-    heads = [_head(path) for path in paths]
-    sizes = {shape[1:]: path for (shape, _), path in zip(heads, paths, strict=True)}
+    """Fill arrays of the final size file by file, because concatenating would hold every patch twice."""
+    headers = [_read_header(path) for path in paths]
+    sizes = {shape[1:]: path for (shape, _), path in zip(headers, paths, strict=True)}
     if len(sizes) > 1:
-        found = ", ".join(f"{shape} in {path}" for shape, path in sizes.items())
-        raise CohortError(
-            f"patches of different sizes: {found}. Remedy: delete the older files and run again."
+        listed = ", ".join(f"{shape} in {path}" for shape, path in sizes.items())
+        raise DamagedError(
+            f"patches of different sizes: {listed}. Remedy: remove the older files and run the same command "
+            "again; they are made anew"
         )
-    whole = (sum(shape[0] for shape, _ in heads), *next(iter(sizes)))
-    images, labels = np.empty(whole, np.float32 if scale else heads[0][1]), np.empty(whole, bool)
+    total = (sum(shape[0] for shape, _ in headers), *next(iter(sizes)))
+    images, labels = np.empty(total, np.float32 if scale else headers[0][1]), np.empty(total, bool)
     start = 0
     for path in paths:
         part = _read(path, ("image", "label"))
-        if part["label"].shape != part["image"].shape:
-            sizes = f"images {part['image'].shape}, labels {part['label'].shape}"
-            raise CohortError(f"patches {path} have {sizes}. {REMEDY}")
+        with reading(path):
+            if part["label"].shape != part["image"].shape:
+                raise ValueError(f"images {part['image'].shape}, but labels {part['label'].shape}")
         stop = start + len(part["image"])
         images[start:stop] = rescale(part["image"], *scale) if scale else part["image"]
         labels[start:stop] = part["label"]
@@ -121,9 +120,9 @@ def _stack(paths: Sequence[Path], *, scale: tuple[float, float] | None) -> tuple
     return images, labels
 
 
-def _head(path: Path) -> tuple[tuple[int, ...], np.dtype]:
-    """Read shape and type of a file's images, and nothing of the images."""
-    with _named(path), zipfile.ZipFile(path) as archive, archive.open("image.npy") as array:
+def _read_header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+    """Read shape and type of a file's images without reading the images."""
+    with reading(path), zipfile.ZipFile(path) as archive, archive.open("image.npy") as array:
         np.lib.format.read_magic(array)
         shape, _, dtype = np.lib.format.read_array_header_1_0(array)
         return shape, dtype
@@ -131,25 +130,8 @@ def _head(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 
 def _read(path: Path, names: Sequence[str]) -> dict[str, NDArray]:
     """Read arrays of an `.npz` fully; their checksums are verified on the way."""
-    with _named(path), np.load(path, allow_pickle=False) as archive:
+    with reading(path), np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in names}
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Name the file in whatever goes wrong with it."""
-    try:
-        yield
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        ValueError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as problem:
-        raise CohortError(f"patches {path} cannot be read ({problem}). {REMEDY}") from problem
 
 
 def rescale(images: NDArray, low: float, high: float) -> NDArray[np.float32]:
@@ -165,31 +147,34 @@ def rescale(images: NDArray, low: float, high: float) -> NDArray[np.float32]:
 
 def digest(*arrays: NDArray) -> str:
     """Return a SHA-256 of arrays: of their types, shapes and values."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for array in arrays:
-        found.update(f"{array.dtype}{array.shape}".encode())
-        found.update(np.ascontiguousarray(array))
-    return found.hexdigest()
+        sha256.update(f"{array.dtype}{array.shape}".encode())
+        sha256.update(np.ascontiguousarray(array))
+    return sha256.hexdigest()
 
 
-def bounding_box(mask: NDArray[np.bool_]) -> Box:
-    """Give a mask's half-open voxel range (low, high) along each axis. Raises ValueError when it is empty."""
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Return the slices, one per axis, that just hold a mask. Raises ValueError where it is empty."""
     box = []
     for axis in range(mask.ndim):
-        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        if hit.size == 0:
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        occupied = np.flatnonzero(mask.any(axis=others))
+        if occupied.size == 0:
             raise ValueError("an empty mask has no bounding box")
-        box.append((int(hit[0]), int(hit[-1]) + 1))
+        box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
     return tuple(box)
 
 
 def tile_starts(low: int, high: int, *, limit: int, size: int, stride: int) -> NDArray[np.int64]:
-    """Give the first voxels of tiles that cover [low, high) and stay within [0, limit).
+    """Return the first voxels of tiles that cover [low, high) and stay within [0, limit).
 
     >>> tile_starts(10, 60, limit=100, size=20, stride=15)
     array([10, 25, 40])
     >>> tile_starts(95, 99, limit=100, size=20, stride=15)  # a box smaller than a tile: shifted inside
     array([80])
+
+    Raises ValueError unless 0 < stride <= size <= limit: other tiles would leave gaps, or not fit.
     """
     if not 0 < stride <= size <= limit:
         raise ValueError(f"tiles need 0 < stride <= size <= limit, got {stride}, {size}, {limit}")
@@ -198,13 +183,13 @@ def tile_starts(low: int, high: int, *, limit: int, size: int, stride: int) -> N
     return np.unique(np.clip(np.minimum(starts, max(low, high - size)), 0, limit - size))
 
 
-def tile(box: Box, shape: tuple[int, ...], *, size: int, stride: int) -> NDArray[np.int64]:
-    """Give the centres (n, 3), for `cut`, of tiles that cover `box` in each of its axial slices."""
+def tile(box: tuple[slice, ...], shape: tuple[int, ...], *, size: int, stride: int) -> NDArray[np.int64]:
+    """Return the centres (n, 3), for `cut`, of tiles that cover `box` in each of its axial slices."""
     x, y = (
-        tile_starts(low, high, limit=limit, size=size, stride=stride) + size // 2
-        for (low, high), limit in zip(box[:2], shape[:2], strict=True)
+        tile_starts(side.start, side.stop, limit=limit, size=size, stride=stride) + size // 2
+        for side, limit in zip(box[:2], shape[:2], strict=True)
     )
-    z = np.arange(*box[2])
+    z = np.arange(box[2].start, box[2].stop)
     # z varies slowest: a batch of neighbours stays within few slices.
     grid = np.meshgrid(z, x, y, indexing="ij")
     return np.stack([grid[1].ravel(), grid[2].ravel(), grid[0].ravel()], axis=1)
@@ -213,7 +198,7 @@ def tile(box: Box, shape: tuple[int, ...], *, size: int, stride: int) -> NDArray
 def stitch(
     total: NDArray[np.float32], count: NDArray[np.integer], tiles: NDArray, centres: NDArray[np.integer]
 ) -> None:
-    """Add `tiles` (n, s, s) at their `centres` to the running `total` and `count` (x, y, z), in place.
+    """Add `tiles` (n, s, s) at their `centres` to the sums `total` and the `count` (x, y, z), in place.
 
     The mean over overlapping tiles is `total / np.maximum(count, 1)` once every batch has been added.
     """

@@ -1,4 +1,4 @@
-"""Where a patient's patches are cut: half of them on vessels, half anywhere in the brain."""
+"""Random centres of a patient's patches: half of them on vessels, half anywhere in the brain."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,16 @@ from privessel.errors import CohortError
 def sample_centres(
     vessels: NDArray[np.bool_], brain: NDArray[np.bool_], *, n: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw `n` distinct centres (n, 3): ceil(n/2) on vessels inside the brain, the others anywhere in it.
+    """Return `n` distinct random centres (n, 3): ceil(n/2) on vessels in the brain, others anywhere in it.
 
-    Drawn without replacement, the second half only from voxels not taken by the first, so that no patch comes
-    twice (Kossen et al. 2022). Raises CohortError when a half has too few distinct voxels.
+    They are chosen without replacement, and the second half only among voxels not in the first, so that no
+    patch occurs twice (Kossen et al. 2022). Raises CohortError when a half has too few distinct voxels.
     """
     on_vessel = np.flatnonzero(vessels & brain)
     wanted = (n + 1) // 2
     if on_vessel.size < wanted:
         raise CohortError(
-            f"{wanted} vessel-centred patches wanted, {on_vessel.size} vessel voxels in the brain"
+            f"{wanted} vessel-centred patches are asked for, but the brain has {on_vessel.size} vessel voxels"
         )
     first = rng.choice(on_vessel, wanted, replace=False)
     free = brain.copy()
@@ -29,17 +29,17 @@ def sample_centres(
     anywhere = np.flatnonzero(free)
     if anywhere.size < n - wanted:
         raise CohortError(
-            f"{n - wanted} patches anywhere in the brain wanted, {anywhere.size} brain voxels left after the "
-            f"{wanted} vessel-centred ones"
+            f"{n - wanted} patches anywhere in the brain are asked for, but {anywhere.size} brain voxels are "
+            f"left after the {wanted} vessel-centred ones"
         )
     second = rng.choice(anywhere, n - wanted, replace=False)
     return np.stack(np.unravel_index(np.concatenate([first, second]), brain.shape), axis=1)
 
 
 def sample_patient(patient: Patient, scan: Scan, *, n: int, size: int, seed: int) -> Patches:
-    """Sample `n` patches of one patient, the same for the same seed; give each patient its own seed.
+    """Return `n` random patches of one patient, the same for the same seed; every patient needs another seed.
 
-    Raises CohortError naming the patient, the numbers and the remedy when there are too few distinct centres.
+    Raises CohortError, naming patient, mask, numbers and remedy, when there are too few distinct centres.
     """
     try:
         centres = sample_centres(scan.vessels, scan.brain, n=n, rng=np.random.default_rng(seed))

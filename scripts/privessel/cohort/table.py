@@ -1,6 +1,6 @@
-"""A cohort's table: who its patients are, in which split, and where their files lie.
+"""A cohort's table: its patients, the split of each, and where their files are.
 
-The Snakefile imports this module, so it needs nothing but the standard library; `scan` opens the files.
+The Snakefile imports this module, so it needs only the standard library; `scan` opens the files.
 """
 
 import csv
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from privessel.errors import CohortError
+from privessel.errors import CohortError, raise_problems
 
 SPLITS = ("train", "validation", "test")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Patient:
-    """One row of a cohort's table: `id` without 'sub-', and the NIfTI files (`brain` None: no masks)."""
+    """One row of a cohort's table: `id` without 'sub-', and the NIfTI files (`brain` may be None)."""
 
     id: str
     cohort: str
@@ -41,7 +41,7 @@ def read_participants(
 
     `image`, `vessels` and `brain` are paths relative to `root` with `{patient}` (participant_id without
     'sub-'), `{session}` (column session or session_id without 'ses-') or any other column in braces. Raises
-    CohortError listing every problem of the table with its remedy. Whether the files exist is for `scan`.
+    CohortError listing every problem of the table with its remedy. The files themselves are not looked at.
     """
     table = Path(root) / participants
     where = f"cohort {cohort}: {table}"
@@ -96,7 +96,7 @@ def build_patients(
             problems += [f"row {number}: {fault}" for fault in faults]
             continue
         if problems:
-            # Paths of a broken template or table are never used; only further faults are of interest.
+            # The error that follows lists all faults; the paths of a broken template or table are never used.
             paths = dict.fromkeys(("image", "vessels", "brain"), Path(root))
         else:
             paths = {role: Path(root) / template.format(**values) for role, template in templates.items()}
@@ -113,25 +113,25 @@ def build_patients(
     problems += _repeated_ids(patients)
     if not problems:
         problems += _shared_files(patients)
-    _raise_all(where, problems)
+    raise_problems(where, problems)
     return patients
 
 
 def check_cohorts(cohorts: Mapping[str, Sequence[Patient]]) -> None:
     """Refuse a patient listed twice, in two splits or in two cohorts; the CohortError lists all of them."""
     problems = []
-    homes: dict[str, list[str]] = defaultdict(list)
+    cohorts_of: dict[str, list[str]] = defaultdict(list)
     for cohort, patients in cohorts.items():
         problems += [f"cohort {cohort}: {problem}" for problem in _repeated_ids(patients)]
         for name in dict.fromkeys(patient.id for patient in patients):
-            homes[name].append(cohort)
+            cohorts_of[name].append(cohort)
     problems += [
-        f"patient {name} is in the cohorts {' and '.join(where)}: keep one row, or give different people "
+        f"patient {name} is in the cohorts {' and '.join(names)}: keep one row, or give different people "
         "different ids"
-        for name, where in homes.items()
-        if len(where) > 1
+        for name, names in cohorts_of.items()
+        if len(names) > 1
     ]
-    _raise_all("cohorts", problems)
+    raise_problems("cohorts", problems)
 
 
 def check_files(patients: Sequence[Patient]) -> None:
@@ -142,7 +142,7 @@ def check_files(patients: Sequence[Patient]) -> None:
         for path in patient.files
         if not path.is_file()
     ]
-    _raise_all(f"cohort {patients[0].cohort}", problems)
+    raise_problems(f"cohort {patients[0].cohort}", problems)
 
 
 def require_splits(patients: Sequence[Patient], cohort: str, splits: Iterable[str]) -> None:
@@ -153,7 +153,7 @@ def require_splits(patients: Sequence[Patient], cohort: str, splits: Iterable[st
         for split in splits
         if split not in present
     ]
-    _raise_all(f"cohort {cohort}", problems)
+    raise_problems(f"cohort {cohort}", problems)
 
 
 def check_output_outside(output: Path, roots: Mapping[str, Path]) -> None:
@@ -164,11 +164,11 @@ def check_output_outside(output: Path, roots: Mapping[str, Path]) -> None:
         for cohort, root in roots.items()
         if target.is_relative_to(Path(root).resolve())
     ]
-    _raise_all(f"output folder {output}", problems)
+    raise_problems(f"output folder {output}", problems)
 
 
 def _template_fields(templates: Mapping[str, str], known: set[str]) -> tuple[set[str], list[str]]:
-    """Collect the columns that templates name, and what is wrong with the templates."""
+    """Return the columns that the templates name, and the problems of the templates."""
     fields, problems = set(), []
     for role, template in templates.items():
         try:
@@ -188,7 +188,7 @@ def _template_fields(templates: Mapping[str, str], known: set[str]) -> tuple[set
 
 
 def _row_values(row: Mapping[str, str | None], fields: set[str]) -> tuple[dict[str, str], list[str]]:
-    """Read one row's id, split and the columns in `fields`, and what is wrong with them."""
+    """Return one row's id, split and the columns in `fields`, and the problems of these values."""
     values = {name: (value or "").strip() for name, value in row.items() if name is not None}
     values["patient"] = values["participant_id"].removeprefix("sub-")
     values["session"] = (values.get("session") or values.get("session_id") or "").removeprefix("ses-")
@@ -212,46 +212,37 @@ def _row_values(row: Mapping[str, str | None], fields: set[str]) -> tuple[dict[s
 
 
 def _is_name(value: str) -> bool:
-    """Tell whether a value is safe as part of a file name."""
+    """Return whether a value is safe as part of a file name."""
     return _NAME.fullmatch(value) is not None and ".." not in value
 
 
 def _repeated_ids(patients: Iterable[Patient]) -> list[str]:
-    """Describe every id that occurs more than once."""
+    """Return one problem for every id that occurs more than once."""
     splits: dict[str, list[str]] = defaultdict(list)
     for patient in patients:
         splits[patient.id].append(patient.split)
     problems = []
-    for name, found in splits.items():
-        if len(set(found)) > 1:
+    for name, listed in splits.items():
+        if len(set(listed)) > 1:
             problems.append(
-                f"patient {name} is in the splits {' and '.join(dict.fromkeys(found))}: keep one row"
+                f"patient {name} is in the splits {' and '.join(dict.fromkeys(listed))}: keep one row"
             )
-        elif len(found) > 1:
-            problems.append(f"patient {name} occurs {len(found)} times: keep one row (one session) a patient")
+        elif len(listed) > 1:
+            problems.append(
+                f"patient {name} occurs {len(listed)} times: keep one row (one session) a patient"
+            )
     return problems
 
 
 def _shared_files(patients: Sequence[Patient]) -> list[str]:
-    """Describe every file that two patients would share, as with a template that lacks {patient}."""
+    """Return one problem for every file that two patients share, as with a template without {patient}."""
     owners: dict[Path, list[str]] = defaultdict(list)
     for patient in patients:
-        for path in (patient.image, patient.vessels, patient.brain):
-            if path is not None:
-                owners[path].append(patient.id)
+        for path in patient.files:
+            owners[path].append(patient.id)
     return [
         f"patients {', '.join(names)} share the file {path}: use {{patient}} in the path templates, and a "
         "template of its own for each kind of file"
         for path, names in owners.items()
         if len(names) > 1
     ]
-
-
-def _raise_all(where: str, problems: Sequence[str]) -> None:
-    """Raise one CohortError for all problems of one place, if there are any."""
-    if len(problems) == 1:
-        raise CohortError(f"{where}: {problems[0]}.")
-    if problems:
-        raise CohortError(
-            f"{where}: {len(problems)} problems:\n" + "\n".join(f"- {problem}." for problem in problems)
-        )

@@ -1,1 +1,1 @@
-"""Anything on disk: whole-or-absent writes, reading back, checkpoints, locks, and how a script ends."""
+"""Files on disk: atomic writes, reading back, checkpoints, locks, and how a script ends."""

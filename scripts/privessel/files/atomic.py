@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and that are named where they cannot be written."""
+"""Writing files so that each is either whole or absent; errors name the file that cannot be written."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced to disk and renamed to `path`.
 
     The temporary name keeps the suffix (`.nii.gz`), because writers choose the format by it. On an error the
-    temporary file is removed and `path` stays as it was; an OSError of writing it names `path`.
+    temporary file is removed and `path` stays as it was. An OSError of writing names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,14 +28,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
         partial.replace(path)
         sync_folder(path.parent)
     except Exception as error:
-        refusal = _refusal(error)
-        # Writing to an open file names none, and the temporary one is gone when the message is read.
-        if refusal and (partial is None or refusal.filename in (None, str(partial))):
-            raise OSError(refusal.errno, refusal.strerror, str(path)) from error
+        cause = _system_error(error)
+        # An error of an open file has no name in it, and the temporary name means nothing to the reader.
+        if cause and (partial is None or cause.filename in (None, str(partial))):
+            raise OSError(cause.errno, cause.strerror, str(path)) from error
         raise
     finally:
         if partial:
-            with suppress(OSError):  # of a file system that has become read-only
+            with suppress(OSError):  # the file system may have become read-only
                 partial.unlink(missing_ok=True)
 
 
@@ -48,14 +48,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _refusal(error: BaseException | None) -> OSError | None:
-    """Find the system's refusal behind an error: some writers fail once more while they close what failed."""
+def _system_error(error: BaseException | None) -> OSError | None:
+    """Return the system's error behind another: a writer may fail again while it closes the file."""
     while error and not (isinstance(error, OSError) and error.errno):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _make_beside(path: Path) -> Path:
+    """Create an empty hidden file beside `path`, with its suffix."""
     suffix = "".join(path.suffixes[-2:]) if path.suffixes[-2:-1] == [".nii"] else path.suffix
     handle, name = tempfile.mkstemp(
         prefix=f".{path.name.split('.')[0]}-", suffix=f".partial{suffix}", dir=path.parent

@@ -1,4 +1,4 @@
-"""Saved states: whole or absent, and read back without running code."""
+"""Saved states of trainings and networks: whole or absent, and read back without running any code."""
 
 import io
 from pathlib import Path
@@ -11,8 +11,8 @@ from privessel.files.reading import reading
 
 def save(path: Path, state: dict) -> None:
     """Write tensors, numbers, strings, lists and dicts of them to `path`; it is on disk when this returns."""
-    # In memory first: given a path, torch would write the temporary file's random name into the archive, and
-    # a full disk makes it raise errors that say nothing of a disk.
+    # The state is serialised in memory first. Given a path, torch would write the temporary file's random
+    # name into the archive, and on a full disk it raises errors that do not mention the disk.
     content = io.BytesIO()
     torch.save(state, content)
     with atomic_path(path) as partial:
@@ -22,8 +22,8 @@ def save(path: Path, state: dict) -> None:
 def load(path: Path) -> dict:
     """Read what `save` wrote, onto the CPU.
 
-    Only plain data and tensors are accepted (`weights_only=True`), so a foreign file cannot run code. Raises
-    FileNotFoundError, or DamagedError where it is damaged or was not made by `save`.
+    Only plain data and tensors are accepted (`weights_only=True`), so that no file can run code. Raises
+    FileNotFoundError, or DamagedError where the file is damaged or was not written by `save`.
     """
     with path.open("rb") as file, reading(path):
         state = torch.load(file, map_location="cpu", weights_only=True)

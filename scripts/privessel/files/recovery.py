@@ -1,4 +1,4 @@
-"""What a Snakemake that died on a Slurm cluster left behind, found and cancelled."""
+"""Finding and cancelling the jobs that a Snakemake left behind when it died on a Slurm cluster."""
 
 import getpass
 import subprocess
@@ -11,7 +11,7 @@ COLUMNS = "%i|%T|%Z|%j|%k"  # id, state, folder, name, comment (the rule and its
 
 
 class SlurmError(RuntimeError):
-    """Slurm is not there, does not answer, or does not do what it was asked for."""
+    """Slurm is not installed here, does not answer, or does not do what it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -25,49 +25,56 @@ class Orphan:
 
 def find_orphans(*, prefix: str, folder: Path) -> list[Orphan]:
     """Return this user's jobs in the queue whose name starts with `prefix` and that work in `folder`."""
-    asked = ["squeue", "--noheader", "--array", f"--user={getpass.getuser()}", f"--format={COLUMNS}"]
-    jobs = [line.split("|", 4) for line in _told(*asked).splitlines()]
+    command = ["squeue", "--noheader", "--array", f"--user={getpass.getuser()}", f"--format={COLUMNS}"]
+    jobs = [line.split("|", 4) for line in _run(*command).splitlines()]
     return [
         Orphan(number, state, rule)
-        for number, state, place, name, rule in jobs
-        if name.startswith(prefix) and Path(place).resolve() == folder
+        for number, state, job_folder, name, rule in jobs
+        if name.startswith(prefix) and Path(job_folder).resolve() == folder
     ]
 
 
 def find_workflows(folder: Path) -> list[int]:
-    """Return the processes of this machine that direct a workflow in `folder`; those inside jobs do not."""
-    found = []
+    """Return this machine's Snakemake processes that run a workflow in `folder`, but those inside jobs."""
+    workflows = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
-            here = (process / "cwd").resolve() == folder
-        except OSError:  # it has ended, or is another user's
+            in_folder = (process / "cwd").resolve() == folder
+        except OSError:  # the process has ended, or belongs to another user
             continue
-        if here and b"--mode" not in words and any(word.endswith(b"snakemake") for word in words[:4]):
-            found.append(int(process.name))
-    return found
+        is_snakemake = any(word.endswith(b"snakemake") for word in words[:4])
+        if in_folder and is_snakemake and b"--mode" not in words:
+            workflows.append(int(process.name))
+    return workflows
 
 
 def cancel(orphans: list[Orphan], *, prefix: str, folder: Path) -> None:
-    """Cancel jobs and wait until Slurm has let go of all that `find_orphans` finds; else SlurmError."""
+    """Cancel jobs and wait until none is left in the queue; SlurmError where one stays."""
     if orphans:
-        _told("scancel", *(orphan.id for orphan in orphans))
+        _run("scancel", *(orphan.id for orphan in orphans))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while left := find_orphans(prefix=prefix, folder=folder):
         if time.monotonic() > deadline:
             names = ", ".join(orphan.id for orphan in left)
             raise SlurmError(
-                f"jobs {names} do not end: a node may be lost. Remedy: ask your site, then try again"
+                f"jobs {names} do not end: a node may be lost. Remedy: ask your cluster's administrators, "
+                "then try again"
             )
         time.sleep(1)
 
 
-def _told(*command: str) -> str:
+def _run(*command: str) -> str:
+    """Return what a command of Slurm prints; SlurmError where it cannot be run or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     except FileNotFoundError:
-        raise SlurmError(f"{command[0]} is not here. Remedy: run this where snakemake ran") from None
+        raise SlurmError(
+            f"{command[0]} is not installed here. Remedy: run this on the machine where snakemake ran"
+        ) from None
     except subprocess.TimeoutExpired:
-        raise SlurmError(f"{command[0]} does not answer. Remedy: try again when `sinfo` does") from None
+        raise SlurmError(f"{command[0]} does not answer. Remedy: try again when `sinfo` answers") from None
     except subprocess.CalledProcessError as error:
-        raise SlurmError(f"{command[0]} failed: {error.stderr.strip()}") from None
+        raise SlurmError(
+            f"{command[0]} failed: {error.stderr.strip()}. Remedy: mend what it names, then try again"
+        ) from None

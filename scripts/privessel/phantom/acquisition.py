@@ -1,12 +1,13 @@
-"""What the scanner makes of a head: inflow, flip-angle ramp, slabs, dephasing, coil bias, noise."""
+"""The simulated scanner: inflow, flip-angle ramp, slabs, dephasing, coil bias and noise of an image."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+from skimage.morphology import remove_small_objects
 
 from privessel.phantom.centrelines import Centreline
-from privessel.phantom.fields import lattice, smooth_field
+from privessel.phantom.fields import random_field, random_lattice
 from privessel.phantom.frame import Frame
 from privessel.phantom.parameters import knob
 from privessel.phantom.tissue import Levels
@@ -111,16 +112,16 @@ BITS = 12
 def blood_brightness(
     arteries: Centreline, acquisition: Acquisition, frame: Frame, rng: np.random.Generator
 ) -> np.ndarray:
-    """Brightness (n,) of arterial samples: saturation on the way, flip-angle ramp, irregular flow."""
+    """Return the brightness (n,) of points in arteries: saturation, flip-angle ramp, irregular flow."""
     decay = acquisition.inflow * np.exp(rng.normal(0, acquisition.inflow_sd))
     saturation = acquisition.saturated + (1 - acquisition.saturated) * np.exp(-arteries.time / decay)
     ramp = np.clip(1 + acquisition.ramp * (arteries.position[:, 2] - 20) / 45, 0.8, 1.2)
-    swirl = lattice(rng, frame, acquisition.swirl).at(arteries.position)
+    swirl = random_lattice(rng, frame, acquisition.swirl).at(arteries.position)
     return acquisition.blood * saturation * ramp * np.clip(1 + acquisition.dephasing * swirl, 0.6, 1.15)
 
 
 def slab_profile(frame: Frame, acquisition: Acquisition) -> np.ndarray:
-    """Gain (nz,) along the slabs: dips where two of them meet, none at the ends of the volume."""
+    """Return the gain (nz,) along the slabs: it dips where two of them meet, not at the volume's ends."""
     size = frame.shape[2] * frame.step[2]
     slabs = max(2, round(acquisition.slabs * size / 88.9))
     place = (np.arange(frame.shape[2]) + 0.5) / frame.shape[2] * slabs
@@ -132,7 +133,7 @@ def slab_profile(frame: Frame, acquisition: Acquisition) -> np.ndarray:
 def shade(image: np.ndarray, frame: Frame, acquisition: Acquisition, rng: np.random.Generator) -> None:
     """Multiply coil bias, slab profile and receiver gain into `image`, in place."""
     x, y, _ = frame.axes()
-    random = smooth_field(rng, frame, acquisition.bias_pitch)
+    random = random_field(rng, frame, acquisition.bias_pitch)
     random_share = np.float32(acquisition.bias * (1 - acquisition.bias_radial))
     edge = np.float32(acquisition.bias * acquisition.bias_radial) * ((x / 78) ** 2 + (y / 96) ** 2 - 0.5)
     profile = slab_profile(frame, acquisition) * np.exp(rng.normal(0, acquisition.gain_sd))
@@ -143,7 +144,7 @@ def shade(image: np.ndarray, frame: Frame, acquisition: Acquisition, rng: np.ran
 
 
 def add_noise(image: np.ndarray, *, sigma: float, correlation: float, rng: np.random.Generator) -> np.ndarray:
-    """Magnitude of `image` with complex Gaussian noise of SD `sigma` a channel: Rician.
+    """Return the magnitude of `image` plus complex Gaussian noise of SD `sigma` a channel: Rician noise.
 
     The noise is mixed with `correlation` of each in-plane neighbour, keeping its SD. Overwrites `image`.
     Gudbjartsson and Patz 1995, Magn Reson Med 34:910.
@@ -156,26 +157,24 @@ def add_noise(image: np.ndarray, *, sigma: float, correlation: float, rng: np.ra
 
 
 def digitise(image: np.ndarray, *, gain: float) -> np.ndarray:
-    """Grey levels of a 12-bit scanner, uint16."""
+    """Return the grey levels of a 12-bit scanner, uint16."""
     return np.clip(image * np.float32(gain), 0, 2**BITS - 1).astype(np.uint16)
 
 
 def mark_vessels(
     occupancy: np.ndarray, signal: np.ndarray, brain: np.ndarray, acquisition: Acquisition
 ) -> np.ndarray:
-    """Voxels a reader would mark, bool: mostly blood, brighter than the brain around, no lone specks."""
+    """Return the voxels a reader would mark, bool: mostly blood, brighter than brain, no specks."""
     contrast = signal - occupancy * np.float32(acquisition.wm)
     marked = (occupancy > acquisition.marked_share) & (
         contrast > acquisition.marked_contrast * acquisition.sigma
     )
-    pieces, _ = ndimage.label(marked & brain, np.ones((3, 3, 3)))
-    keep = np.bincount(pieces.ravel()) >= acquisition.marked_size
-    keep[0] = False
-    return keep[pieces]
+    largest_speck = math.ceil(acquisition.marked_size) - 1
+    return remove_small_objects(marked & brain, max_size=largest_speck, connectivity=3)
 
 
 def _correlated_noise(shape: tuple[int, int, int], weight: float, rng: np.random.Generator) -> np.ndarray:
-    """Standard normal numbers, float32, correlated with their neighbours along the first two axes."""
+    """Return standard normal numbers, float32, correlated with their neighbours along the first two axes."""
     noise = rng.standard_normal((shape[0] + 2, shape[1] + 2, shape[2]), dtype=np.float32)
     unit = np.float32(1 / np.sqrt(1 + 2 * weight**2))
     side = np.float32(weight) * unit

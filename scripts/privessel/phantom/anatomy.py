@@ -1,7 +1,7 @@
 """The head around the arteries: its population, one patient's outlines, the surface of the brain.
 
-Shapes are hand-placed on anatomical landmarks; they aim at what a vessel detector may confuse with
-arteries, not at an atlas. Numbers without a citation are estimates from textbook ranges.
+Shapes are placed by hand on anatomical landmarks. They are meant to hold what a vessel detector may confuse
+with arteries; they are no atlas. Numbers without a citation are estimates from textbook ranges.
 """
 
 from dataclasses import dataclass
@@ -55,8 +55,8 @@ class Head:
     tilt: float
 
 
-def draw_head(anatomy: Anatomy, rng: np.random.Generator) -> Head:
-    """Outlines of one patient of the population."""
+def random_head(anatomy: Anatomy, rng: np.random.Generator) -> Head:
+    """Return the outlines of one random patient of the population."""
     diameters = np.array([anatomy.brain_width, anatomy.brain_length, anatomy.brain_height])
     return Head(
         centre=np.array([0.0, -3.0, 6.0]),
@@ -70,14 +70,14 @@ def draw_head(anatomy: Anatomy, rng: np.random.Generator) -> Head:
 
 
 def radius_ratio(head: Head, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Distance from the brain's centre as a share of the surface's, 1 on the (smooth) surface."""
+    """Return the distance from the brain's centre as a share of the surface's: 1 on the (smooth) surface."""
     y0, z0 = (y - head.centre[1]) / head.axes[1], (z - head.centre[2]) / head.axes[2]
     x0 = (x - head.centre[0]) / (head.axes[0] * (1 - head.taper * np.clip(y0, -1, 1.3)))
     return np.sqrt(x0 * x0 + y0 * y0 + z0 * z0)
 
 
 def skull_base(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Height of the skull base, template mm: clivus and occiput, anterior and middle fossa, petrous ridge."""
+    """Return the height of the skull base in template mm: clivus, occiput, fossae and petrous ridge."""
     x = np.abs(x)
     clivus = -18 - 0.5 * np.clip(x - 9, 0, 45)  # the petrous ridges run backwards and outwards
     floor = -60 + 50 / (1 + np.exp(-(y - clivus) / 3)) + 0.30 * np.clip(y - 8, 0, 60)
@@ -89,7 +89,7 @@ def skull_base(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def depth_below_surface(
     head: Head, x: np.ndarray, y: np.ndarray, z: np.ndarray, *, bumps: np.ndarray | float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Depth in template mm under the brain surface and under its vault alone; negative outside.
+    """Return the depth in template mm under the brain surface and under its vault alone; negative outside.
 
     The brain ends at the vault or at the skull base. Coordinates broadcast; `bumps` in mm raise the surface.
     """

@@ -11,8 +11,8 @@ Lines = tuple[np.ndarray, np.ndarray, np.ndarray]  # position (m, n, 3), radius 
 INFLUENCE = 70.0  # mm; every target attracts its nearest node (Runions 2007, d_i as good as infinite)
 
 
-def draw_targets(head: Head, rng: np.random.Generator) -> np.ndarray:
-    """Points (n, 3) of the brain that arteries grow towards: dense in the cortex, few in the deep nuclei."""
+def random_targets(head: Head, rng: np.random.Generator) -> np.ndarray:
+    """Return random points (n, 3) that arteries grow towards: dense in the cortex, few in the deep nuclei."""
     n = 11000
     direction = rng.normal(size=(n, 3))
     direction /= np.linalg.norm(direction, axis=1)[:, None]
@@ -26,15 +26,15 @@ def draw_targets(head: Head, rng: np.random.Generator) -> np.ndarray:
 def grow_territories(
     trunks: dict[tuple[str, int], Trunk], targets: np.ndarray, *, vessels: Vessels, rng: np.random.Generator
 ) -> list[Lines]:
-    """Branches that feed each artery's territory on both sides, as straight segments."""
+    """Return the branches that feed each artery's territory on both sides, as straight segments."""
     pieces = []
     for side in (1, -1):
-        own = targets[targets[:, 0] * side > 0]
-        territory = nearest_territory(own + rng.normal(0, 5.0, own.shape), side)
+        on_side = targets[targets[:, 0] * side > 0]
+        territory = nearest_territory(on_side + rng.normal(0, 5.0, on_side.shape), side)
         for artery, names in FEEDERS.items():
             feeders = [trunks[name, side] for name in names]
-            wanted = own[territory == artery]
-            # Murray: a feeder that ends with radius r feeds (r / leaf)^3 leaves
+            wanted = on_side[territory == artery]
+            # By Murray's law a feeder that ends with radius r feeds (r / leaf)^3 leaves.
             leaves = sum((feeder.radius[-1] / vessels.leaf_radius) ** 3 for feeder in feeders)
             wanted = wanted[rng.permutation(len(wanted))[: int(vessels.richness * leaves) + 4]]
             pieces.append(grow_branches(feeders, wanted, vessels=vessels, rng=rng))
@@ -42,7 +42,7 @@ def grow_territories(
 
 
 def nearest_territory(points: np.ndarray, side: int) -> np.ndarray:
-    """Name of the artery whose region is nearest to each point (n, 3) of one side."""
+    """Return the name (n,) of the artery whose region is nearest to each point (n, 3) of one side."""
     names = [artery for artery, centres in TERRITORIES.items() for _ in centres]
     centres = np.array([centre for centres in TERRITORIES.values() for centre in centres]) * [side, 1, 1]
     return np.array(names)[cKDTree(centres).query(points)[1]]
@@ -51,7 +51,7 @@ def nearest_territory(points: np.ndarray, side: int) -> np.ndarray:
 def grow_branches(
     feeders: list[Trunk], targets: np.ndarray, *, vessels: Vessels, rng: np.random.Generator
 ) -> Lines:
-    """Grow from the distal half of the feeders to the targets; segments of five samples."""
+    """Grow branches from the distal half of the feeders to the targets: segments of five points each."""
     parts = [np.r_[int(len(f.radius) * 0.55) : len(f.radius) : 5, len(f.radius) - 1] for f in feeders]
     roots = np.concatenate([f.position[part] for f, part in zip(feeders, parts, strict=True)])
     start = np.concatenate([f.time[part] for f, part in zip(feeders, parts, strict=True)])
@@ -72,10 +72,10 @@ def grow_branches(
     delay = np.zeros(len(nodes))
     delay[grown] = np.linalg.norm(nodes[grown] - nodes[before], axis=1) / blood_speed(radius[grown], vessels)
     time = np.concatenate([start, np.zeros(len(grown))])
-    for child, mother in zip(grown.tolist(), before.tolist(), strict=True):  # mothers come first
-        time[child] = time[mother] + delay[child]
+    for child, origin in zip(grown.tolist(), before.tolist(), strict=True):  # parents come first
+        time[child] = time[origin] + delay[child]
     s = np.linspace(0, 1, 5)
-    # a branch leaves its parent hardly wider than it goes on, and a root is inside the trunk anyway
+    # A branch is hardly wider where it leaves its parent than further on, and a root lies inside the trunk.
     wide = np.where(parent[before] >= 0, np.minimum(radius[before], 1.25 * radius[grown]), radius[grown])
     position = nodes[before, None] + (nodes[grown] - nodes[before])[:, None] * s[:, None]
     return (
@@ -94,7 +94,7 @@ def colonise(
     wander: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes (n, 3) and parents (n,; -1 for the roots) of a tree grown to the targets (Runions 2007).
+    """Return nodes (n, 3) and parents (n,; -1 for the roots) of a tree grown to the targets (Runions 2007).
 
     Every target pulls its nearest node; a pulled node grows by `step`; reached targets are dropped.
     """
@@ -124,19 +124,20 @@ def colonise(
 
 
 def murray_radii(parent: np.ndarray, thinnest: np.ndarray) -> np.ndarray:
-    """Radii (n,) with r^3 of every node the sum of its children's (Murray 1926, PNAS 12:207).
+    """Return radii (n,): the cube of a node's is the sum of its children's (Murray 1926, PNAS 12:207).
 
-    `parent` (n,) holds -1 for roots; mothers come first. A node without children has its `thinnest`.
+    `parent` (n,) holds -1 for roots, and parents come before their children. A node without children has the
+    radius `thinnest`.
     """
     cube = np.where(np.bincount(parent[parent >= 0], minlength=len(parent)) == 0, thinnest**3, 0.0).tolist()
-    for child, mother in reversed(list(enumerate(parent.tolist()))):
-        if mother >= 0:
-            cube[mother] += cube[child]
+    for child, origin in reversed(list(enumerate(parent.tolist()))):
+        if origin >= 0:
+            cube[origin] += cube[child]
     return np.cbrt(cube)
 
 
 def relax(nodes: np.ndarray, parent: np.ndarray, *, rounds: int) -> np.ndarray:
-    """Pull every inner node half-way towards the middle of its parent and its children: smooth bends."""
+    """Return nodes whose bends are smooth: inner ones move half-way to the middle of parent and children."""
     nodes = nodes.copy()
     grown = np.flatnonzero(parent >= 0)
     children = np.bincount(parent[grown], minlength=len(nodes))

@@ -1,4 +1,4 @@
-"""All vessels of one patient as one list of samples: arteries with their transit times, and veins."""
+"""All vessels of one patient as one list of points: arteries with their transit times, and veins."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from privessel.phantom.anatomy import Anatomy, Head, radius_ratio
-from privessel.phantom.branches import draw_targets, grow_territories
-from privessel.phantom.fields import Lattice, lattice
+from privessel.phantom.branches import grow_territories, random_targets
+from privessel.phantom.fields import Lattice, random_lattice
 from privessel.phantom.frame import Frame
 from privessel.phantom.landmarks import CORTICAL_VEIN, VEINS
-from privessel.phantom.vessels import Vessels, draw_trunks, spline
+from privessel.phantom.vessels import Vessels, random_trunks, spline
 
 
 @dataclass(frozen=True)
 class Centreline:
-    """Samples of tubes: position (n, 3), radius, transit time in s, unit tangent (n, 3), pitch."""
+    """Points along tubes: position (n, 3), radius, transit time (s), tangent (n, 3), distance to next."""
 
     position: np.ndarray
     radius: np.ndarray
@@ -24,24 +24,24 @@ class Centreline:
     pitch: np.ndarray
 
 
-def draw_arteries(vessels: Vessels, head: Head, frame: Frame, rng: np.random.Generator) -> Centreline:
-    """All arteries of one patient, in template mm; radii are those of the full-size head."""
-    bend = draw_bends(vessels, frame, rng)
-    trunks = draw_trunks(vessels, rng)
+def random_arteries(vessels: Vessels, head: Head, frame: Frame, rng: np.random.Generator) -> Centreline:
+    """Return all arteries of one patient, in template mm; radii are those of the full-size head."""
+    bend = random_bends(vessels, frame, rng)
+    trunks = random_trunks(vessels, rng)
     pieces = [(t.position, t.radius, t.time) for t in trunks.values()]
-    targets = draw_targets(head, rng)
+    targets = random_targets(head, rng)
     pieces += grow_territories(trunks, targets, vessels=vessels, rng=rng)
     return join([(bend(position), radius, time) for position, radius, time in pieces])
 
 
-def draw_veins(
+def random_veins(
     vessels: Vessels, anatomy: Anatomy, head: Head, bumps: Lattice, frame: Frame, rng: np.random.Generator
 ) -> Centreline:
-    """Deep veins, straight and transverse sinus, and cortical veins that drain to the sagittal sinus.
+    """Return deep veins, straight and transverse sinus, and cortical veins that drain to the sagittal sinus.
 
-    `bumps` is the lattice that raises the brain surface, so that cortical veins lie on it. Times are 0.
+    `bumps` is the lattice of the brain surface's bumps, on which the cortical veins lie. Transit times are 0.
     """
-    bend = draw_bends(vessels, frame, rng)
+    bend = random_bends(vessels, frame, rng)
     scale = vessels.vein_calibre * np.exp(rng.normal(0, vessels.calibre_sd))
     lines = []
     for points, paired in VEINS:
@@ -57,12 +57,12 @@ def draw_veins(
     return join([(position, radius, np.zeros(len(radius))) for position, radius in lines])
 
 
-def draw_bends(
+def random_bends(
     vessels: Vessels, frame: Frame, rng: np.random.Generator
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Smooth random displacement of space: bends every vessel and keeps junctions joined."""
+    """Return a smooth random displacement of points (..., 3): it bends vessels and keeps junctions joined."""
     waves = [
-        (amplitude, [lattice(rng, frame, pitch) for _ in range(3)])
+        (amplitude, [random_lattice(rng, frame, pitch) for _ in range(3)])
         for amplitude, pitch in (
             (vessels.wave_amplitude, vessels.wave_pitch),
             (vessels.curl_amplitude, vessels.curl_pitch),
@@ -78,7 +78,7 @@ def draw_bends(
 
 
 def join(pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Centreline:
-    """One list of samples from lines: position (..., n, 3), radius and time (..., n)."""
+    """Return lines as one list of points; a line has position (..., n, 3), radius and time (..., n)."""
     slope = np.concatenate([np.gradient(position, axis=-2).reshape(-1, 3) for position, _, _ in pieces])
     position = np.concatenate([position.reshape(-1, 3) for position, _, _ in pieces])
     radius = np.concatenate([radius.ravel() for _, radius, _ in pieces])
@@ -88,7 +88,7 @@ def join(pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Centreline:
 
 
 def _cortical_vein(head: Head, side: int, rng: np.random.Generator) -> np.ndarray:
-    """Course (60, 3) of a vein that climbs from the lateral convexity to the sagittal sinus."""
+    """Return the course (60, 3) of a vein that climbs from the lateral convexity to the sagittal sinus."""
     forward = rng.uniform(-1.1, 1.1)
     angle = np.linspace(rng.uniform(0.7, 1.2), 0.03, 60)
     lean = forward + 0.35 * (angle - angle[0]) * np.sign(forward)

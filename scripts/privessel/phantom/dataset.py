@@ -58,7 +58,7 @@ def write_table(root: Path, splits: dict[str, str], *, name: str) -> None:
 
 
 def sidecar(phantom: Phantom, *, seed: int) -> dict[str, Any]:
-    """BIDS metadata of a simulated image: the sequence it imitates, and what it was made from."""
+    """Return the BIDS metadata of a simulated image: the imitated sequence, seed and parameters."""
     return {
         "Simulated": True,
         "Modality": "MR",
@@ -77,7 +77,7 @@ def sidecar(phantom: Phantom, *, seed: int) -> dict[str, Any]:
 
 
 def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
-    """Write a volume in scanner RAS mm, gzipped without time stamp and file name."""
+    """Write a volume in scanner RAS mm, gzipped without time and name: equal volumes give equal bytes."""
     image = nib.Nifti1Image(volume, affine)
     image.header.set_xyzt_units("mm")
     image.set_qform(affine, code=1)
@@ -91,7 +91,7 @@ def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON object."""
+    """Write a JSON object, whole or not at all."""
     with atomic_path(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -99,5 +99,6 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def _check_id(patient: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9]+", patient):
         raise CohortError(
-            f"patient {patient!r}: BIDS allows only letters and digits in an id; rename the cohort"
+            f"phantom patient {patient!r}: BIDS allows only letters and digits in a patient's id. Remedy: "
+            "give the phantom cohort another name in the config"
         )

@@ -1,4 +1,4 @@
-"""Smooth random fields of unit variance, kept coarse and interpolated where they are needed."""
+"""Smooth random fields of unit variance, stored on a coarse grid and interpolated where they are needed."""
 
 from dataclasses import dataclass
 
@@ -17,41 +17,41 @@ class Lattice:
     pitch: float
 
     def at(self, points: np.ndarray, *, order: int = 3) -> np.ndarray:
-        """Values at template points (n, 3), by cubic interpolation (order 3) or linear (order 1)."""
+        """Return values at template points (n, 3), by cubic (order 3) or linear (order 1) interpolation."""
         where = ((np.asarray(points) - self.origin) / self.pitch).T
         return ndimage.map_coordinates(self.nodes, where, order=order, mode="grid-wrap")
 
 
 @dataclass(frozen=True)
 class Field:
-    """A lattice interpolated along y and z; `slab` interpolates along x, the cheap axis."""
+    """A lattice interpolated along y and z, in which `slab` interpolates along x, the cheapest axis."""
 
     planes: np.ndarray
     below: np.ndarray
     weight: np.ndarray
 
     def slab(self, rows: slice) -> np.ndarray:
-        """Values (rows, ny, nz), float32."""
+        """Return the values (rows, ny, nz) of some rows of voxels, float32."""
         i, w = self.below[rows], self.weight[rows, None, None]
         low = self.planes[i]
         return low + w * (self.planes[i + 1] - low)
 
 
-def lattice(rng: np.random.Generator, frame: Frame, pitch: float) -> Lattice:
-    """Gaussian field over the frame and a margin of two nodes, correlated over about `pitch` template mm."""
+def random_lattice(rng: np.random.Generator, frame: Frame, pitch: float) -> Lattice:
+    """Return a Gaussian field over the frame and two nodes around it, correlated over about `pitch` mm."""
     size = np.asarray(frame.shape) * frame.step
     nodes = rng.standard_normal(tuple(np.ceil(size / pitch).astype(int) + 5))
     nodes = ndimage.gaussian_filter(nodes, 1.0, mode="wrap")
     return Lattice(nodes / nodes.std(), np.asarray(frame.origin) - 2 * pitch, pitch)
 
 
-def smooth_field(rng: np.random.Generator, frame: Frame, pitch: float) -> Field:
-    """Gaussian field on the voxels of the frame, correlated over about `pitch` template mm."""
-    return stretch(lattice(rng, frame, pitch), frame)
+def random_field(rng: np.random.Generator, frame: Frame, pitch: float) -> Field:
+    """Return a Gaussian field on the voxels of the frame, correlated over about `pitch` template mm."""
+    return interpolate(random_lattice(rng, frame, pitch), frame)
 
 
-def stretch(source: Lattice, frame: Frame) -> Field:
-    """Interpolate a lattice linearly on the voxels of the frame."""
+def interpolate(source: Lattice, frame: Frame) -> Field:
+    """Return a lattice linearly interpolated on the voxels of the frame."""
     places = [
         (origin + step * np.arange(n) - first) / source.pitch
         for origin, step, n, first in zip(frame.origin, frame.step, frame.shape, source.origin, strict=True)
@@ -66,12 +66,12 @@ def stretch(source: Lattice, frame: Frame) -> Field:
 
 
 def smoothstep(value: np.ndarray) -> np.ndarray:
-    """Rise from 0 to 1 as `value` goes from 0 to 1, flat outside."""
+    """Return 3 v^2 - 2 v^3, which rises smoothly from 0 to 1, of each `value` clipped to 0..1."""
     value = np.clip(value, 0, 1)
     return value * value * (3 - 2 * value)
 
 
 def _between(places: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lower node and weight of the upper node for each place."""
+    """Return the lower node and the weight of the upper node for each place."""
     i = np.clip(np.floor(places).astype(int), 0, n - 2)
     return i, np.clip(places - i, 0, 1).astype(np.float32)

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FIELD_OF_VIEW = (
-    156.0,
-    192.0,
-)  # template mm in plane that must fit: 312 x 384 voxels of 0.5 mm (Kossen 2022, section 3.1)
+# Template mm in plane that must fit: 312 x 384 voxels of 0.5 mm (Kossen 2022, section 3.1).
+FIELD_OF_VIEW = (156.0, 192.0)
 FULL_SLAB = 88.9  # template mm of the paper's 127 slices of 0.7 mm
 FULL_BOTTOM = -26.0  # template mm, lower edge of a full slab: petrous carotid and foramen magnum
 THIN_BOTTOM = -8.0  # template mm, lower edge of a slab too thin for that: just under the circle of Willis
@@ -43,13 +41,13 @@ class Frame:
         return affine
 
     def axes(self, box: Box = WHOLE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Template coordinates x (nx, 1, 1), y (1, ny, 1) and z (1, 1, nz) of a box in mm, float32."""
+        """Return x (nx, 1, 1), y (1, ny, 1) and z (1, 1, nz) of a box's voxels in template mm, float32."""
         lines = [o + s * np.arange(n) for o, s, n in zip(self.origin, self.step, self.shape, strict=True)]
         x, y, z = (line.astype(np.float32)[part] for line, part in zip(lines, box, strict=True))
         return x[:, None, None], y[None, :, None], z[None, None, :]
 
     def box(self, low: np.ndarray, high: np.ndarray) -> Box:
-        """Slices of the voxels whose centres lie between two template corners; empty outside the grid."""
+        """Return the slices of voxels with centres between two template corners; empty outside the grid."""
         first = np.ceil((np.asarray(low) - self.origin) / self.step).astype(int)
         last = np.floor((np.asarray(high) - self.origin) / self.step).astype(int) + 1
         bounds = zip(first, last, self.shape, strict=True)
@@ -57,8 +55,8 @@ class Frame:
         return x, y, z
 
 
-def place(*, shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> Frame:
-    """Frame whose field of view just holds the head, and whose slab starts where arteries enter the brain."""
+def fit_frame(*, shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> Frame:
+    """Return the frame that just holds the head in plane; its slab starts where arteries enter the brain."""
     extent = np.asarray(shape) * np.asarray(spacing, float)
     scale = float(min(extent[0] / FIELD_OF_VIEW[0], extent[1] / FIELD_OF_VIEW[1]))
     size = extent / scale

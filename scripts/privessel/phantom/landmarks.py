@@ -1,16 +1,16 @@
 """Landmarks of the vessels in a full-size head: (x, y, z, radius) in template mm, right half.
 
-Courses are hand-placed on the anatomy of the circle of Willis. Radii follow published diameters: cavernous
+Courses are placed by hand on the anatomy of the circle of Willis. Radii follow published diameters: cavernous
 ICA 5.0, its end 3.6, M1 3.1 and M2 2.4 mm (Rai 2013, J NeuroInterv Surg 5:371), M1 2.55 mm over 76 studies
 (Mirza 2024, doi:10.1161/svin.123.001177), distal VA 2.8, basilar artery 3.6 to 3.1 mm (Rai 2013b,
-Dimensions of the posterior cerebral circulation, J NeuroInterv Surg); CT angiograms run wider than TOF, so
-radii lie at the lower end. Variants: Hindenes 2020 (doi:10.1371/journal.pone.0241373), Macchi 1996 (Ital J
-Anat Embryol 101:115).
+Dimensions of the posterior cerebral circulation, J NeuroInterv Surg); vessels look wider in CT
+angiograms than in TOF, so the radii lie at the lower end. Variants: Hindenes 2020
+(doi:10.1371/journal.pone.0241373), Macchi 1996 (Ital J Anat Embryol 101:115).
 """
 
 Course = tuple[tuple[float, float, float, float], ...]
 
-# name: (segment it continues, course, exists on both sides); a parent stands before its children
+# name: (segment it continues, course, exists on both sides); a parent comes before its children
 TRUNKS: dict[str, tuple[str, Course, bool]] = {
     "va": ("", ((10, -27, -30, 1.6), (5, -20, -22, 1.6), (0, -14, -16, 1.6)), True),
     "basilar": (
@@ -70,7 +70,7 @@ TRUNKS: dict[str, tuple[str, Course, bool]] = {
     "sca": ("basilar", ((0.3, -8.3, 2, 0.7), (7, -12, 0, 0.65), (14, -22, -3, 0.6)), True),
 }
 
-# course, exists on both sides; the sagittal sinus and the cortical veins follow each head's own surface
+# course, exists on both sides; the sagittal sinus and the cortical veins follow the surface of the head
 VEINS: tuple[tuple[Course, bool], ...] = (
     (((3, 12, 24, 0.5), (2, -4, 27, 0.8), (1, -30, 25, 1.1), (0, -38, 24, 1.3)), True),  # internal cerebral
     (

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chndtr
 
-CHUNK = 400_000  # voxel candidates at a time: bounds memory, changes no result, as a maximum knows no order
+CHUNK = 400_000  # voxels at a time: bounds memory and changes no result, as a maximum has no order
 REACH = 2.6  # point spread SDs beyond the wall at which occupancy is negligible
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Share of a voxel that blood fills: `table[i, j]` at radius `radii[i]` and distance `distances[j]`."""
+    """Share of a voxel that is blood: `table[i, j]` for radius `radii[i]`, distance `distances[j]` (mm)."""
 
     table: np.ndarray
     radii: np.ndarray
     distances: np.ndarray
 
     def at(self, radius: np.ndarray, distance: np.ndarray) -> np.ndarray:
-        """Occupancy by bilinear interpolation, float32, for arrays of the same shape in mm."""
+        """Return the occupancy, float32, for arrays of one shape in mm, by bilinear interpolation."""
         a = (radius - self.radii[0]) / (self.radii[1] - self.radii[0])
         b = distance / self.distances[1]
         a = np.clip(a, 0, len(self.radii) - 1.001).astype(np.float32)
@@ -33,10 +33,11 @@ class Profile:
 
 
 def disc_profile(*, psf: float, largest: float) -> Profile:
-    """Occupancy of a long straight tube under a Gaussian point spread of SD `psf`, radii to `largest` mm.
+    """Return the occupancy of long straight tubes, radii to `largest` mm; `psf`: SD of the point spread.
 
-    A disc of radius r convolved with a 2-D Gaussian at distance d is P(|N(d, psf^2 I)| < r), the distribution
-    function at (r / psf)^2 of a non-central chi-square of 2 degrees of freedom, non-centrality (d / psf)^2.
+    A disc of radius r convolved with a 2-D Gaussian is, at distance d, P(|N(d, psf^2 I)| < r). That is the
+    distribution function at (r / psf)^2 of a non-central chi-square with 2 degrees of freedom and
+    non-centrality (d / psf)^2.
     """
     radii = np.linspace(0.02, largest, 160)
     distances = np.linspace(0, largest + 4 * psf, 240)
@@ -44,53 +45,64 @@ def disc_profile(*, psf: float, largest: float) -> Profile:
     return Profile(table.astype(np.float32), radii, distances)
 
 
-def draw_tubes(
-    position: np.ndarray,
-    radius: np.ndarray,
-    brightness: np.ndarray,
-    tangent: np.ndarray,
-    pitch: np.ndarray,
+@dataclass(frozen=True)
+class Tubes:
+    """Tubes as points of their centrelines, in mm.
+
+    position (n, 3), radius (n,), brightness (n,), tangent (n, 3) of unit length, pitch (n,): the distance to
+    the next point.
+    """
+
+    position: np.ndarray
+    radius: np.ndarray
+    brightness: np.ndarray
+    tangent: np.ndarray
+    pitch: np.ndarray
+
+
+def rasterise_tubes(
+    tubes: Tubes,
     *,
     shape: tuple[int, int, int],
     spacing: tuple[float, float, float],
     origin: np.ndarray,
     psf: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Occupancy, and occupancy times brightness, of tubes given by samples of their centreline.
+    """Return occupancy, and occupancy times brightness, of every voxel: two float32 (nx, ny, nz).
 
-    position (n, 3), radius (n,), pitch (n,; distance between samples) and origin (3,; voxel 0) in mm, tangent
-    (n, 3) of unit length. Returns two float32 (nx, ny, nz). Where tubes overlap the greater value counts.
+    spacing and psf (SD of the point spread) in mm; origin (3,): where voxel 0 lies, in mm. Where tubes
+    overlap the greater value counts.
     """
-    spacing_ = np.asarray(spacing, float)
+    position, radius, size = tubes.position, tubes.radius, np.asarray(spacing, float)
     occupancy = np.zeros(int(np.prod(shape)), np.float32)
     signal = np.zeros_like(occupancy)
     profile = disc_profile(psf=psf, largest=max(float(radius.max()), 0.5))
-    index = (position - origin) / spacing_
+    index = (position - origin) / size
     reach = np.ceil((radius + REACH * psf) * 2) / 2  # classes of half a millimetre share their neighbourhood
     for limit in np.unique(reach):
-        offsets = _neighbourhood(limit, spacing_)
+        offsets = _neighbourhood(limit, size)
         members = np.flatnonzero(reach == limit)
-        size = max(1, CHUNK // len(offsets))
-        for start in range(0, len(members), size):
-            part = members[start : start + size]
+        count = max(1, CHUNK // len(offsets))
+        for start in range(0, len(members), count):
+            part = members[start : start + count]
             voxel = np.rint(index[part]).astype(np.int32)[:, None] + offsets[None]
             inside = ((voxel >= 0) & (voxel < np.asarray(shape))).all(-1)
-            sample, candidate = np.nonzero(inside)
-            voxel, own = voxel[sample, candidate], part[sample]
-            gap = (voxel * spacing_ + origin - position[own]).astype(np.float32)
+            row, column = np.nonzero(inside)
+            voxel, point = voxel[row, column], part[row]
+            gap = (voxel * size + origin - position[point]).astype(np.float32)
             distance = _distance_to_segment(
-                gap, tangent[own].astype(np.float32), 0.6 * pitch[own].astype(np.float32)
+                gap, tubes.tangent[point].astype(np.float32), 0.6 * tubes.pitch[point].astype(np.float32)
             )
             close = distance < limit
-            own, flat = own[close], np.ravel_multi_index(tuple(voxel[close].T), shape)
-            share = profile.at(radius[own], distance[close])
+            point, flat = point[close], np.ravel_multi_index(tuple(voxel[close].T), shape)
+            share = profile.at(radius[point], distance[close])
             np.maximum.at(occupancy, flat, share)
-            np.maximum.at(signal, flat, share * brightness[own].astype(np.float32))
+            np.maximum.at(signal, flat, share * tubes.brightness[point].astype(np.float32))
     return occupancy.reshape(shape), signal.reshape(shape)
 
 
 def _neighbourhood(reach: float, spacing: np.ndarray) -> np.ndarray:
-    """Voxel offsets (m, 3) whose voxel may come within `reach` mm of a point in the central voxel."""
+    """Return the offsets (m, 3) of voxels that may lie within `reach` mm of a point in the central voxel."""
     half = np.ceil(reach / spacing).astype(int)
     offsets = np.stack(np.meshgrid(*[np.arange(-h, h + 1) for h in half], indexing="ij"), -1).reshape(-1, 3)
     gap = (np.abs(offsets) - 0.5).clip(0) * spacing
@@ -98,7 +110,7 @@ def _neighbourhood(reach: float, spacing: np.ndarray) -> np.ndarray:
 
 
 def _distance_to_segment(gap: np.ndarray, tangent: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Distance (n,) of vectors (n, 3) from segments of half length (n,) around the origin."""
+    """Return the distance (n,) of vectors (n, 3) from segments of half length (n,) around the origin."""
     along = gap[:, 0] * tangent[:, 0] + gap[:, 1] * tangent[:, 1] + gap[:, 2] * tangent[:, 2]
     square = gap[:, 0] ** 2 + gap[:, 1] ** 2 + gap[:, 2] ** 2
     clipped = np.clip(along, -half, half)

@@ -14,13 +14,13 @@ from privessel.phantom.acquisition import (
     mark_vessels,
     shade,
 )
-from privessel.phantom.anatomy import Anatomy, draw_head
-from privessel.phantom.centrelines import Centreline, draw_arteries, draw_veins
-from privessel.phantom.frame import Frame, place
-from privessel.phantom.parameters import draw
-from privessel.phantom.raster import draw_tubes
+from privessel.phantom.anatomy import Anatomy, random_head
+from privessel.phantom.centrelines import Centreline, random_arteries, random_veins
+from privessel.phantom.frame import Frame, fit_frame
+from privessel.phantom.parameters import random_knobs
+from privessel.phantom.raster import Tubes, rasterise_tubes
 from privessel.phantom.structures import paint_fissure, paint_sagittal_sinus, paint_structures
-from privessel.phantom.textures import draw_textures
+from privessel.phantom.textures import random_textures
 from privessel.phantom.tissue import brain_mask, paint_tissue
 from privessel.phantom.vessels import Vessels
 
@@ -48,7 +48,7 @@ class Phantom:
 
 COHORT = Parameters(Anatomy(), Vessels(), ACQUISITIONS["A"])
 SECOND_SCANNER = Parameters(Anatomy(), Vessels(), ACQUISITIONS["B"])
-# What somebody who never saw the cohort might guess: thick smooth arteries that stay bright, a clean scan.
+# A guess by somebody who never saw the cohort: thick smooth arteries that stay bright, and a clean scan.
 GUESS = Parameters(
     Anatomy(sulcus_width=0.6, ventricle_size=0.75, cistern_size=0.8),
     Vessels(
@@ -70,16 +70,16 @@ GUESS = Parameters(
 )
 
 
-def draw_spread(rng: np.random.Generator) -> Parameters:
-    """Parameters drawn uniformly from every knob's range."""
-    return Parameters(draw(Anatomy, rng), draw(Vessels, rng), draw(Acquisition, rng))
+def random_parameters(rng: np.random.Generator) -> Parameters:
+    """Return parameters whose every knob is set at random, uniformly in its range."""
+    return Parameters(random_knobs(Anatomy, rng), random_knobs(Vessels, rng), random_knobs(Acquisition, rng))
 
 
 SETS: dict[str, Callable[[np.random.Generator], Parameters]] = {
     "a": lambda rng: COHORT,
     "b": lambda rng: SECOND_SCANNER,
     "one": lambda rng: GUESS,
-    "random": draw_spread,
+    "random": random_parameters,
 }
 
 STREAMS = ("parameters", "head", "texture", "arteries", "veins", "flow", "coil", "noise")
@@ -94,28 +94,31 @@ def simulate(
     Raises ValueError for an unknown set or a grid that is not three positive numbers.
     """
     if parameters not in SETS:
-        raise ValueError(f"phantom parameters {parameters!r}: choose one of {', '.join(SETS)}")
+        raise ValueError(
+            f"phantom parameters {parameters!r} are not known. Remedy: choose one of {', '.join(SETS)}"
+        )
     if len(shape) != 3 or len(spacing) != 3 or min(shape) < 8 or min(spacing) <= 0:
         raise ValueError(
-            f"phantom grid {shape} voxels of {spacing} mm: want three numbers each, at least 8 voxels"
+            f"phantom grid of {shape} voxels of {spacing} mm. Remedy: give shape and spacing three numbers "
+            "each, at least 8 voxels and more than 0 mm"
         )
     rng = {name: np.random.default_rng([seed, i]) for i, name in enumerate(STREAMS)}
     knobs = SETS[parameters](rng["parameters"])
-    frame = place(shape=shape, spacing=spacing)
+    frame = fit_frame(shape=shape, spacing=spacing)
     acquisition = knobs.acquisition
 
-    head = draw_head(knobs.anatomy, rng["head"])
-    textures = draw_textures(frame, knobs.anatomy, head, rng["texture"])
+    head = random_head(knobs.anatomy, rng["head"])
+    textures = random_textures(frame, knobs.anatomy, head, rng["texture"])
     image, depth = paint_tissue(frame, knobs.anatomy, head, textures, acquisition.levels)
     paint_structures(image, depth, frame=frame, head=head, textures=textures, levels=acquisition.levels)
     paint_fissure(image, depth, frame=frame, head=head, textures=textures, level=acquisition.csf)
     brain = brain_mask(depth, textures, knobs.anatomy)
 
     paint_sagittal_sinus(image, depth, frame=frame, level=acquisition.sinus)
-    veins = draw_veins(knobs.vessels, knobs.anatomy, head, textures.bumps, frame, rng["veins"])
+    veins = random_veins(knobs.vessels, knobs.anatomy, head, textures.bumps, frame, rng["veins"])
     share, signal = _rasterise(veins, np.full(len(veins.radius), acquisition.vein), frame, acquisition.psf)
     _blend(image, share, signal)
-    arteries = draw_arteries(knobs.vessels, head, frame, rng["arteries"])
+    arteries = random_arteries(knobs.vessels, head, frame, rng["arteries"])
     brightness = blood_brightness(arteries, acquisition, frame, rng["flow"])
     share, signal = _rasterise(arteries, brightness, frame, acquisition.psf)
     _blend(image, share, signal)
@@ -133,13 +136,19 @@ def simulate(
 def _rasterise(
     lines: Centreline, brightness: np.ndarray, frame: Frame, psf: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Occupancy and signal of vessels; radii shrink with the root of the head only, to stay visible."""
-    return draw_tubes(
-        lines.position * frame.scale,
-        lines.radius * frame.scale**0.5,
-        brightness,
-        lines.tangent,
-        lines.pitch * frame.scale,
+    """Return occupancy and signal of vessels on the frame's voxels.
+
+    In a head shrunk by a factor, radii shrink by its square root only, so that vessels stay visible.
+    """
+    tubes = Tubes(
+        position=lines.position * frame.scale,
+        radius=lines.radius * frame.scale**0.5,
+        brightness=brightness,
+        tangent=lines.tangent,
+        pitch=lines.pitch * frame.scale,
+    )
+    return rasterise_tubes(
+        tubes,
         shape=frame.shape,
         spacing=frame.spacing,
         origin=np.asarray(frame.origin) * frame.scale,
@@ -148,6 +157,6 @@ def _rasterise(
 
 
 def _blend(image: np.ndarray, share: np.ndarray, signal: np.ndarray) -> None:
-    """Put blood into the image, in place."""
+    """Mix blood into the image, in place, where it fills a share of the voxels."""
     for rows in range(len(image)):
         image[rows] += signal[rows] - share[rows] * image[rows]

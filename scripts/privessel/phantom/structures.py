@@ -23,13 +23,13 @@ class Tube:
     paired: bool = True
 
     def bounds(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper corner (3,) of the tube with its radii times `factor`."""
+        """Return the lower and upper corner (3,) of the tube with its radii times `factor`."""
         points = np.asarray(self.points, float)
         radii = points[:, 3:] * factor
         return (points[:, :3] - radii).min(0), (points[:, :3] + radii).max(0)
 
     def depth(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, factor: float) -> np.ndarray:
-        """Signed depth in mm inside the tube with its radii times `factor`, float32."""
+        """Return the signed depth in mm inside the tube with its radii times `factor`, float32."""
         points = np.asarray(self.points, np.float32) * np.array([1, 1, 1, factor], np.float32)
         deepest = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), -np.inf, np.float32)
         for start, end in zip(points[:-1], points[1:], strict=True):
@@ -52,17 +52,20 @@ class Ellipsoid:
     paired: bool = True
 
     def bounds(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper corner (3,) of the ellipsoid with its semi-axes times `factor`."""
+        """Return the lower and upper corner (3,) of the ellipsoid with its semi-axes times `factor`."""
         centre, radii = np.asarray(self.centre, float), np.asarray(self.radii, float) * factor
         return centre - radii, centre + radii
 
     def depth(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, factor: float) -> np.ndarray:
-        """Signed depth in mm, float32, exact to first order near the surface; semi-axes times `factor`."""
+        """Return the signed depth in mm, float32, of the ellipsoid with its semi-axes times `factor`.
+
+        It is exact to first order near the surface.
+        """
         (a, b, c), (u, v, w) = np.asarray(self.radii, np.float32) * np.float32(factor), self.centre
         x, y, z = (x - u) / a, (y - v) / b, (z - w) / c
         ratio = np.sqrt(x * x + y * y + z * z)
         slope = np.sqrt((x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2)
-        # the last term replaces 0 / 0 in the centre
+        # In the centre the first term is 0 / 0; there the last one takes its place.
         return ratio * (1 - ratio) / np.maximum(slope, 1e-3) + (1 - ratio).clip(0) ** 4 * min(a, b, c)
 
 
@@ -121,7 +124,7 @@ ROUGHNESS = 0.7  # template mm that texture moves an edge
 def paint_structures(
     image: np.ndarray, depth: np.ndarray, *, frame: Frame, head: Head, textures: Textures, levels: Levels
 ) -> None:
-    """Mix the deep structures into `image`, in place, each within its own bounding box."""
+    """Mix the deep structures into `image`, in place, each within its bounding box."""
     factors = {"nuclei": 1.0, "base": 1.0, "ventricles": head.ventricles, "cisterns": head.cisterns}
     for part in STRUCTURES:
         factor, level = factors[part.group], np.float32(getattr(levels, part.tissue))
@@ -133,8 +136,8 @@ def paint_structures(
             x, y, z = frame.axes(box)
             texture = textures.medium.slab(box[0])[:, box[1], box[2]]
             inside = part.depth(side * x, y, z, factor) + np.float32(ROUGHNESS) * texture
-            there = depth[box] < -1 if part.group == "base" else depth[box] > 0
-            image[box] += (level - image[box]) * smoothstep(inside / EDGE + 0.5) * there
+            region = depth[box] < -1 if part.group == "base" else depth[box] > 0
+            image[box] += (level - image[box]) * smoothstep(inside / EDGE + 0.5) * region
 
 
 def paint_fissure(
@@ -144,10 +147,10 @@ def paint_fissure(
     box = frame.box((-6, -200, -200), (6, 200, 200))
     x, y, z = frame.axes(box)
     wave = textures.surface.slab(box[0])
-    there = (z > 26) | (y > 22) | (y < -42)
+    region = (z > 26) | (y > 22) | (y < -42)
     sheet = (
         smoothstep((0.8 * head.cisterns - np.abs(x + wave + head.tilt * y)) / 0.8 + 0.5)
-        * there
+        * region
         * (depth[box] > 0)
     )
     image[box] += (np.float32(level) - image[box]) * sheet

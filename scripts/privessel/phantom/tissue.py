@@ -35,7 +35,7 @@ def brain_tissue(
     head: Head,
     levels: Levels,
 ) -> np.ndarray:
-    """Brightness of brain voxels from their depth and their distance to a sulcus.
+    """Return the brightness of brain voxels from their depth and their distance to a sulcus.
 
     Template mm: `depth` under the surface, `vault` under the vault alone, from which sulci reach inwards.
     """
@@ -61,7 +61,7 @@ def shell_tissue(
     anatomy: Anatomy,
     levels: Levels,
 ) -> np.ndarray:
-    """Brightness of voxels `height` template mm above the brain: CSF, skull with marrow, scalp, air."""
+    """Return the brightness of voxels `height` template mm above the brain: CSF, skull, scalp, air."""
     inner, outer = 1.2, 1.2 + anatomy.skull
     middle = (inner + outer) / 2
     marrow = smoothstep(1 - np.abs(height - middle) / (0.25 * anatomy.skull)) * smoothstep(
@@ -75,16 +75,16 @@ def shell_tissue(
 
 
 def base_tissue(texture: np.ndarray, fine: np.ndarray, *, levels: Levels) -> np.ndarray:
-    """Brightness of the skull base: marrow riddled with air cells."""
+    """Return the brightness of the skull base: marrow with many small air cells."""
     return np.clip(0.8 * levels.marrow + 0.09 * texture + 0.07 * fine, 0.02, 1.5 * levels.marrow)
 
 
 def paint_tissue(
     frame: Frame, anatomy: Anatomy, head: Head, textures: Textures, levels: Levels
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Image of the head without deep structures and vessels, and depth under the brain surface.
+    """Return the head without deep structures and vessels, and the depth under the brain surface.
 
-    Both float32 (nx, ny, nz), depth in template mm; made a few rows at a time.
+    Both are float32 (nx, ny, nz), the depth in template mm; a few rows at a time are in memory.
     """
     x, y, z = frame.axes()
     image = np.empty(frame.shape, np.float32)
@@ -118,7 +118,7 @@ def paint_tissue(
 
 
 def brain_mask(depth: np.ndarray, textures: Textures, anatomy: Anatomy) -> np.ndarray:
-    """Slightly wrong brain mask, bool, as brain extraction would give it."""
+    """Return a slightly wrong brain mask, bool, as brain extraction would give it."""
     mask = np.empty(depth.shape, bool)
     for start in range(0, depth.shape[0], 4):
         rows = slice(start, min(start + 4, depth.shape[0]))

@@ -39,7 +39,7 @@ class Vessels:
         0.6, "factor", 0.4, 0.8, "lower end of a VA's calibre: V4 is 2.8 +- 0.6 mm wide (Rai 2013b)"
     )
     largest_va: float = knob(
-        1.2, "factor", 1.05, 1.3, "upper end; sides are drawn apart: 28 % have a thin one (4-D flow MRI)"
+        1.2, "factor", 1.05, 1.3, "upper end; each side is random: 28 % have a thin one (4-D flow MRI)"
     )
     leaf_radius: float = knob(
         0.28, "mm", 0.2, 0.36, "thinnest branch; pial arteries 0.1-0.4 mm, TOF sees down to about 0.25"
@@ -75,18 +75,18 @@ class Vessels:
 
 @dataclass(frozen=True)
 class Trunk:
-    """One segment of the circle of Willis: samples (n, 3) in template mm, radius and arrival time."""
+    """One segment of the circle of Willis: points (n, 3) in template mm, radius and arrival time."""
 
     position: np.ndarray
     radius: np.ndarray
     time: np.ndarray
 
 
-def draw_trunks(vessels: Vessels, rng: np.random.Generator) -> dict[tuple[str, int], Trunk]:
-    """Segments of the circle of Willis by (name, side), with one patient's variants."""
+def random_trunks(vessels: Vessels, rng: np.random.Generator) -> dict[tuple[str, int], Trunk]:
+    """Return the segments of one random circle of Willis by (name, side), with its variants."""
     size = vessels.calibre * np.exp(rng.normal(0, vessels.calibre_sd))
     trunks: dict[tuple[str, int], Trunk] = {}
-    variants = {side: draw_variants(vessels, rng) for side in (1, -1)}
+    variants = {side: random_variants(vessels, rng) for side in (1, -1)}
     for name, (parent, points, paired) in TRUNKS.items():
         for side in (1, -1) if paired else (1,):
             factor = variants[side].get(name, 1.0) * np.exp(rng.normal(0, vessels.segment_sd))
@@ -103,8 +103,8 @@ def draw_trunks(vessels: Vessels, rng: np.random.Generator) -> dict[tuple[str, i
     return trunks
 
 
-def draw_variants(vessels: Vessels, rng: np.random.Generator) -> dict[str, float]:
-    """Calibre factors of one side's variable segments; 0 = absent."""
+def random_variants(vessels: Vessels, rng: np.random.Generator) -> dict[str, float]:
+    """Return random calibre factors of one side's variable segments; 0 = absent."""
     fetal = rng.random() < vessels.fetal_pcom
     absent = rng.random() < vessels.absent_pcom
     hypoplastic = rng.random() < vessels.hypoplastic_a1
@@ -119,18 +119,18 @@ def draw_variants(vessels: Vessels, rng: np.random.Generator) -> dict[str, float
 
 
 def transit_time(position: np.ndarray, radius: np.ndarray, vessels: Vessels) -> np.ndarray:
-    """Seconds blood needs along a line from its first sample, (n,)."""
+    """Return the seconds (n,) that blood needs along a line from its first point."""
     length = np.linalg.norm(np.diff(position, axis=0, prepend=position[:1]), axis=1)
     return np.cumsum(length / blood_speed(radius, vessels))
 
 
 def blood_speed(radius: np.ndarray, vessels: Vessels) -> np.ndarray:
-    """Template mm/s at a radius in template mm: slower in small arteries."""
+    """Return the speed in template mm/s at a radius in template mm: blood is slower in small arteries."""
     return vessels.speed * (np.maximum(radius, 0.1) / 2.0) ** vessels.speed_exponent
 
 
 def spline(points: np.ndarray, pitch: float = 0.45) -> np.ndarray:
-    """Monotone cubic through (n, 3 + k) points, sampled every `pitch` mm of the first three columns."""
+    """Return a monotone cubic through points (n, 3 + k), every `pitch` mm of the first three columns."""
     points = np.asarray(points, float)
     along = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points[:, :3], axis=0), axis=1))]
     return PchipInterpolator(along, points)(np.linspace(0, along[-1], max(2, int(along[-1] / pitch) + 1)))

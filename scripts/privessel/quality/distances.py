@@ -1,4 +1,4 @@
-"""How close generated images are to real ones, and to each other: Frechet, SSIM and Wasserstein distances."""
+"""Distances of generated images to real ones and to each other: Frechet, SSIM and Wasserstein."""
 
 from typing import Literal
 
@@ -12,18 +12,18 @@ Window = Literal["uniform", "gaussian"]
 UNIFORM_WIDTH = 7  # pixels; scikit-image's default
 GAUSSIAN_SIGMA, GAUSSIAN_RADIUS = 1.5, 5  # pixels, Wang et al. 2004; radius = int(3.5 sigma + 0.5)
 K1, K2 = 0.01, 0.03  # Wang et al. 2004
-PAIRS = 16  # of 96 x 96 at once: their maps stay in a core's second cache
-STRIP = 30  # rows of the band matrix at once
-ROWS = 4  # of features factorised at once, in multiples of their dimension
+PAIRS = 16  # of 96 x 96 pixels at a time: their maps fit into a core's second-level cache
+STRIP = 30  # rows of the band matrix at a time
+ROWS = 4  # of features factorised at a time, in multiples of their dimension
 
 
 def frechet_distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """Give the squared Frechet distance of the Gaussians fitted to two sets of features (n, d) and (m, d).
+    """Return the squared Frechet distance of the Gaussians fitted to two sets of features (n, d) and (m, d).
 
     |mu1 - mu2|^2 + Tr S1 + Tr S2 - 2 Tr (S1 S2)^(1/2), with covariances over n - 1 and m - 1 (Heusel et al.
     2017, equation 6); with the features of Inception's third pool it is the FID. Units are the square of the
     features'. Real and never negative, also for n < d and for a set whose rows are all the same. It falls
-    with n, so only sets of equal size compare.
+    with n, so that only sets of equal size can be compared.
 
     Raises ValueError for fewer than 2 rows, unequal dimensions, or a feature that is not finite.
     """
@@ -40,7 +40,7 @@ def frechet_distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> 
 def pairwise_ssim(
     images: NDArray[np.generic], *, data_range: float, window: Window = "uniform"
 ) -> NDArray[np.float64]:
-    """Give the structural similarity of all n (n - 1) / 2 pairs of images (n, s, s), in the order of pdist.
+    """Return the structural similarity of all n (n - 1) / 2 pairs of images (n, s, s), in the order of pdist.
 
     Mean over the windows that lie inside the image, as scikit-image's `structural_similarity` with the same
     `data_range` (in grey values, one for all images):
@@ -61,7 +61,7 @@ def pairwise_ssim(
     c1, c2 = K1**2 / 2, K2**2 / 2 / covariance
 
     # Axes (row, image, column): then both passes of the window over a block are plain matrix products.
-    grey, mean = (torch.empty(each, count, each, dtype=torch.float64) for each in (side, inner))
+    grey, mean = (torch.empty(edge, count, edge, dtype=torch.float64) for edge in (side, inner))
     mean_single, brightness, contrast = (torch.empty(inner, count, inner) for _ in range(3))
     for i in range(count):
         image = torch.from_numpy(images[i].astype(np.float64)) / data_range
@@ -76,8 +76,8 @@ def pairwise_ssim(
         for start in range(i + 1, count, PAIRS):
             one, others = slice(i, i + 1), slice(start, min(start + PAIRS, count))
             local = _filtered(grey[:, one] * grey[:, others], band, width)
-            # Where bright images are flat the covariance is what two large numbers differ by: in single
-            # precision SSIM would be wrong by 5e-5. What follows is a ratio, and safe.
+            # Where bright images are flat, the covariance is a small difference of two large numbers; in
+            # single precision SSIM would be wrong by 5e-5. The ratio that follows needs no more than single.
             score = local.addcmul_(mean[:, one], mean[:, others], value=-1).float().add_(c2)
             score.mul_((mean_single[:, one] * mean_single[:, others]).add_(c1))
             score.div_(
@@ -92,29 +92,29 @@ def pairwise_ssim(
 def similarity_of_pairs(
     images: NDArray[np.generic], *, data_range: float, window: Window = "uniform"
 ) -> tuple[float, float]:
-    """Give mean and standard deviation of SSIM over all pairs of images (n, s, s); see `pairwise_ssim`.
+    """Return mean and standard deviation of SSIM over all pairs of images (n, s, s); see `pairwise_ssim`.
 
-    Near 1: the images are all alike. The deviation is that of the pairs as a population, since they are all
-    there are; pairs that share an image depend on each other, so it gives no standard error.
+    A mean near 1 says that the images are all alike. The deviation is that of a population, because these are
+    all pairs. It gives no standard error, because pairs that share an image depend on each other.
     """
     values = pairwise_ssim(images, data_range=data_range, window=window)
     return float(values.mean()), float(values.std())
 
 
 def grey_value_distances(images: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Give the matrix (n, n) of 1-D Wasserstein distances between the grey values of images (n, ...).
+    """Return the matrix (n, n) of 1-D Wasserstein distances between the grey values of images (n, ...).
 
-    In grey values. The distance is blind to position: an image and any shuffle of its pixels are 0 apart.
-    Symmetric with zero diagonal, as t-SNE's `metric="precomputed"` wants it. Takes 8 bytes a pixel of all
+    In grey values. The distance ignores position: it is 0 between an image and any shuffle of its pixels.
+    Symmetric with zero diagonal, as t-SNE's `metric="precomputed"` needs it. Takes 8 bytes a pixel of all
     images and 12 n^2 bytes.
 
     Raises ValueError for no image or no pixel, or a grey value that is not finite.
     """
     if images.ndim < 2 or images.size == 0:
-        raise ValueError(f"images of shape {images.shape}: give at least one, with at least one pixel")
+        raise ValueError(f"images of shape {images.shape}: give at least one image of at least one pixel")
     if not np.isfinite(images).all():
         raise ValueError("a grey value is not finite")
-    # Equally many pixels each: the optimal plan pairs the k-th darkest with the k-th darkest.
+    # All images have equally many pixels, so the optimal plan pairs the k-th darkest with the k-th darkest.
     pixels = np.sort(images.reshape(len(images), -1), axis=1).astype(np.float64, copy=False)
     distances = pdist(pixels, "cityblock")
     distances /= pixels.shape[1]
@@ -122,7 +122,7 @@ def grey_value_distances(images: NDArray[np.generic]) -> NDArray[np.float64]:
 
 
 def _gaussian(features: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the mean (d,) of features (n, d) and a factor F (at most d rows, d) of their covariance F^T F."""
+    """Return the mean (d,) of features (n, d) and a factor F (up to d rows, d) of their covariance F^T F."""
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"features of shape {features.shape}: a covariance needs (n, d) with n of 2 or more")
     if not np.isfinite(features).all():
@@ -132,10 +132,10 @@ def _gaussian(features: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDAr
     if count <= dimension:
         factor = features - mean
     else:
-        # An orthogonal transform shrinks many rows to a triangle R with R^T R = (n - 1) S, block by block, so
-        # memory stays at a few d x d. Eigenvalues of S would do too, but forming S squares the condition
-        # number: each direction that a collapsed generator has lost would come back as 1e-8 of the largest
-        # spread, not 1e-16.
+        # An orthogonal transform reduces many rows to a triangle R with R^T R = (n - 1) S, block by block, so
+        # that a few d x d numbers are in memory. Eigenvalues of S would do as well, but S has the square of
+        # the features' condition number: a direction without any spread, as a collapsed generator has them,
+        # would get 1e-8 of the largest spread instead of 1e-16.
         factor = np.empty((0, dimension))
         for start in range(0, count, ROWS * dimension):
             block = features[start : start + ROWS * dimension] - mean
@@ -144,11 +144,11 @@ def _gaussian(features: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDAr
 
 
 def _filtered(block: torch.Tensor, band: torch.Tensor, width: int) -> torch.Tensor:
-    """Give the windows' means (r, n, r) of a block (s, n, s), by a band matrix (r, s) of `width`."""
+    """Return the windows' means (r, n, r) of a block (s, n, s), by a band matrix (r, s) of `width`."""
     inner, count, side = len(band), block.shape[1], block.shape[0]
     flat = block.view(side, count * side)
     down = flat.new_empty(inner, count * side)
-    # A strip of rows of the band is zero outside a few columns: in strips, most of the zeros are left out.
+    # A strip of the band's rows is zero outside a few columns: working in strips skips most of the zeros.
     strips = [slice(start, min(start + STRIP, inner)) for start in range(0, inner, STRIP)]
     for out in strips:
         near = slice(out.start, out.stop + width - 1)
@@ -162,7 +162,7 @@ def _filtered(block: torch.Tensor, band: torch.Tensor, width: int) -> torch.Tens
 
 
 def _check_images(images: NDArray[np.generic], *, data_range: float) -> None:
-    """Refuse images of which no pair can be compared."""
+    """Raise ValueError for images of which no pair can be compared."""
     if images.ndim != 3 or len(images) < 2 or images.shape[1] != images.shape[2]:
         raise ValueError(f"images of shape {images.shape}: pairs need (n, s, s) with n of 2 or more")
     if not np.isfinite(images).all():
@@ -172,9 +172,9 @@ def _check_images(images: NDArray[np.generic], *, data_range: float) -> None:
 
 
 def _window(window: Window, side: int) -> tuple[torch.Tensor, float]:
-    """Give a window as band matrix (side - width + 1, side), and the factor of its covariance.
+    """Return a window as band matrix (side - width + 1, side), and the factor of its covariance.
 
-    The rows are those windows that lie inside the image: scikit-image drops the others, at the border.
+    Each row is a window inside the image; scikit-image also leaves out those that cross its border.
     """
     if window == "uniform":
         weights = torch.full((UNIFORM_WIDTH,), 1 / UNIFORM_WIDTH, dtype=torch.float64)

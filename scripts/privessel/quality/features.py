@@ -1,6 +1,5 @@
-"""Features of images by a trained network, and Frechet distances on them: FID where Inception is at hand."""
+"""Features of images by a trained network and the Frechet distances between them: with Inception, the FID."""
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +14,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from privessel.errors import CohortError
+from privessel.files.reading import file_digest
 from privessel.quality.distances import frechet_distance
 
 FID = "FID"
 SUBSTITUTE = "Frechet distance (EfficientNet-Lite0)"
-# Of weights-inception-2015-12-05-6726825d.pth, also known as pt_inception-2015-12-05-6726825d.pth.
+# Of the file weights-inception-2015-12-05-6726825d.pth, alias pt_inception-2015-12-05-6726825d.pth.
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-BATCHES = {"cpu": 4, "cuda": 128}  # images at a time; on a CPU few, whose activations stay near its caches
-TOLD = 10  # times that progress is logged
+BATCHES = {"cpu": 4, "cuda": 128}  # images at a time; few on a CPU, so that its caches hold the activations
+PROGRESS_LINES = 10  # in the log
 _REMEDY = (
     "name weights-inception-2015-12-05-6726825d.pth, which torch-fidelity publishes with its release v0.2.0, "
     'or leave the key "": the distance is then that of EfficientNet-Lite0.'
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network from images (n, 1, s, s) uint8 to features (n, d), and what distances on them are called."""
+    """A network from images (n, 1, s, s) uint8 to features (n, d), and the name of their distances."""
 
     name: str
     network: nn.Module
@@ -44,19 +44,18 @@ def choose_extractor(weights: Path | None) -> Extractor:
 
     Inception: the third pool's 2,048 features of the network of 2015, in torch-fidelity's conversion, as FID
     is defined (Heusel et al. 2017). EfficientNet-Lite0: the pooled 1,280 features with the weights that come
-    with the package; its distances rank sets of images, but their numbers compare with no FID.
+    with the package; its distances rank sets of images, but cannot be compared with any FID.
 
-    Raises CohortError when the file is not the one that FID is defined by, or torch-fidelity is not there.
+    Raises CohortError when the file is not the one that defines the FID, or torch-fidelity is not installed.
     """
     if weights is None:
         return Extractor(SUBSTITUTE, EfficientNetLite0().eval())
     if not weights.is_file():
         raise CohortError(f"quality.inception_weights: no file {weights}. Remedy: {_REMEDY}")
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != INCEPTION_SHA256:
+    digest = file_digest(weights)
+    if digest != INCEPTION_SHA256:
         raise CohortError(
-            f"quality.inception_weights: {weights} has the SHA-256 {found}, not {INCEPTION_SHA256}. "
+            f"quality.inception_weights: {weights} has the SHA-256 {digest}, not {INCEPTION_SHA256}. "
             f"Remedy: {_REMEDY}"
         )
     return Extractor(FID, InceptionV3(weights).eval())
@@ -95,7 +94,7 @@ class InceptionV3(nn.Module):
     def __init__(self, weights: Path):
         super().__init__()
         try:
-            # Here, since it needs torchvision, which nothing else does.
+            # Imported here, because it needs torchvision, which nothing else does.
             from torch_fidelity import FeatureExtractorInceptionV3
         except ImportError as error:
             raise CohortError(
@@ -115,23 +114,23 @@ class InceptionV3(nn.Module):
 def extract(images: NDArray[np.uint8], *, extractor: Extractor, device: torch.device) -> NDArray[np.float32]:
     """Return the features (n, d) of images (n, s, s) uint8, each scaled to 0..255 by the caller.
 
-    How they are resized and scaled further is the network's own: see `EfficientNetLite0` and `InceptionV3`.
-    The same images give the same features again on the same machine with as many threads.
+    Each network resizes and scales them further: see `EfficientNetLite0` and `InceptionV3`. The same images
+    give the same features again on the same machine with the same number of threads.
 
     Raises ValueError for images that are not uint8, not (n, s, s), or none.
     """
     if images.dtype != np.uint8 or images.ndim != 3 or len(images) == 0:
         raise ValueError(f"images {images.dtype} of shape {images.shape}: features need uint8 (n, s, s)")
     network, batch, count = extractor.network.to(device), BATCHES[device.type], len(images)
-    parts, told = [], 0
+    parts, lines = [], 0
     exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     with torch.inference_mode(), exact:
         for start in range(0, count, batch):
             part = torch.from_numpy(images[start : start + batch, None]).to(device)
             parts.append(network(part).cpu().numpy())
             done = min(start + batch, count)
-            if done * TOLD // count > told:
-                told = done * TOLD // count
+            if done * PROGRESS_LINES // count > lines:
+                lines = done * PROGRESS_LINES // count
                 log.info("features: %d of %d images", done, count)
     return np.concatenate(parts)
 
@@ -140,7 +139,7 @@ def distances_to_real(features: NDArray[np.floating], real: Mapping[str, NDArray
     """Return the squared Frechet distances of images to real ones, `frechet_train` and `frechet_test`.
 
     real: features `train` and `test` (n, d) of the training and the test patients' patches. Raises ValueError
-    when the sets differ in size: the distance falls with the number of images, so they would not compare.
+    when the sets differ in size, because the distance falls with the number of images.
     """
     return {
         f"frechet_{name}": _distance_of_equals(features, real[name], name=name) for name in ("train", "test")
@@ -148,16 +147,17 @@ def distances_to_real(features: NDArray[np.floating], real: Mapping[str, NDArray
 
 
 def distances_of_real(real: Mapping[str, NDArray]) -> dict[str, float]:
-    """Return what generated images are measured against, under the names of `distances_to_real`.
+    """Return the distances between real images, which those of generated images are compared with.
 
-    `frechet_train` is the floor, one half of the training patients (features `half`) against the others
-    (`other_half`); NaN where one patient has no halves. `frechet_test` is the training patches against those
-    of the test patients. Raises ValueError as `distances_to_real` does.
+    The names are those of `distances_to_real`. `frechet_train` is the distance between one half of the
+    training patients (features `half`) and the other (`other_half`), the lowest to hope for; it is NaN for a
+    single patient, who has no halves. `frechet_test` is the distance between the training and the test
+    patients' patches. Raises ValueError as `distances_to_real` does.
     """
     if "half" in real:
         floor = _distance_of_equals(real["half"], real["other_half"], name="other_half")
     else:
-        log.warning("one training patient: no floor, which is the distance between patients")
+        log.warning("one training patient: no distance between two halves of the training patients")
         floor = np.nan
     return {
         "frechet_train": floor,
@@ -166,6 +166,9 @@ def distances_of_real(real: Mapping[str, NDArray]) -> dict[str, float]:
 
 
 def _distance_of_equals(one: NDArray[np.floating], other: NDArray[np.floating], *, name: str) -> float:
+    """Return the distance between two sets of equal size."""
     if len(one) != len(other):
-        raise ValueError(f"{len(one)} images against {len(other)} of {name}: only sets of equal size compare")
+        raise ValueError(
+            f"{len(one)} images and {len(other)} of {name}: only sets of equal size can be compared"
+        )
     return frechet_distance(one, other)

@@ -1,4 +1,4 @@
-"""Images of a set, patients' patches or synthetic pairs, drawn for comparison with another set."""
+"""Random images of a set, patients' patches or synthetic pairs, for comparison with another set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,15 @@ from privessel.cohort.patches import load_pairs, rescale
 from privessel.errors import CohortError
 
 
-def draw(paths: Sequence[Path], *, n: int, seed: int) -> NDArray[np.uint8]:
-    """Draw `n` images (n, s, s) of the set in `paths`, each scaled by itself to 0..255.
+def sample_images(paths: Sequence[Path], *, n: int, seed: int) -> NDArray[np.uint8]:
+    """Return `n` random images (n, s, s) of the set in `paths`, each scaled by itself to 0..255.
 
-    Without replacement, as many from every file as from the others, give or take one: of a cohort, from every
-    patient. One file is in memory at a time; images keep the order of the files. A constant image is black.
+    They are chosen without replacement, equally many from every file (a patient's, in a cohort) but for a
+    difference of one. One file is in memory at a time; images keep the order of the files. A constant image
+    becomes black.
 
-    Raises CohortError naming the file with too few images and the largest `n` that it would allow, and as
-    `load_pairs` does.
+    Raises CohortError, naming the file with too few images and the largest `n` that it would allow, and the
+    errors of `load_pairs`.
     """
     rng = np.random.default_rng(seed)
     shares = np.full(len(paths), n // len(paths))
@@ -27,7 +28,7 @@ def draw(paths: Sequence[Path], *, n: int, seed: int) -> NDArray[np.uint8]:
         images, _ = load_pairs([Path(path)])
         if share > len(images):
             raise CohortError(
-                f"{path}: {len(images)} images, but {share} are to be drawn: {n} from {len(paths)} files in "
+                f"{path}: {len(images)} images, but {share} are needed: {n} from {len(paths)} files in "
                 f"all. Remedy: lower the key of `quality` that asks for {n} images to at most "
                 f"{len(images) * len(paths)}."
             )
@@ -37,7 +38,7 @@ def draw(paths: Sequence[Path], *, n: int, seed: int) -> NDArray[np.uint8]:
 
 
 def halve(paths: Sequence[Path], *, seed: int) -> dict[str, list[Path]]:
-    """Split a cohort's files, one a patient, at random into `half` and `other_half`; none of one file."""
+    """Split a cohort's files, one a patient, at random into `half` and `other_half`; {} for one file."""
     if len(paths) < 2:
         return {}
     order = np.random.default_rng(seed).permutation(len(paths))

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,15 @@ from torch.nn import functional
 
 from privessel.errors import DamagedError
 from privessel.files import checkpoint
-from privessel.files.reading import REMEDY
+from privessel.files.reading import REMEDY, read_json
 
-SMALLEST_SHARE = 1e-4  # of vessels that a network is told to expect, where there are fewer or none
+SMALLEST_SHARE = 1e-4  # of vessel pixels that a network is told to expect, where there are fewer or none
 SMOOTH = 1.0  # of the published loss: keeps the Dice of two empty masks defined
 
 
 @dataclass(frozen=True)
 class UNetShape:
-    """What fixes the network: filters of each level from finest to coarsest, and the share dropped."""
+    """What fixes the network: filters of each level from finest to coarsest, and the share of dropout."""
 
     filters: tuple[int, ...]
     dropout: float
@@ -53,7 +54,7 @@ class UNet(nn.Module):
     max-pooling down, nearest upsampling and concatenation up, a last 1 x 1 convolution with sigmoid. Weights
     start from He's uniform distribution, biases from zero. (The published code has Glorot's, the default of
     Keras: from there 2 of 10 narrow networks ended up marking nothing, and the others learned more slowly.)
-    Before it is trained, `expect` tells it how much is vessel.
+    Before the training, `expect` sets the last bias to the share of vessel pixels.
     """
 
     def __init__(self, shape: UNetShape, *, generator: torch.Generator) -> None:
@@ -70,17 +71,18 @@ class UNet(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def expect(self, share: float) -> None:
-        """Have an untrained network take each pixel for vessel with probability `share`.
+        """Set the last bias so that an untrained network gives each pixel about the probability `share`.
 
         The last bias becomes log(share / (1 - share)) (Lin et al. 2017, "Focal loss for dense object
-        detection", section 3.3). From zero it is 0.5, and soft Dice begins by pushing all pixels down: 2 of
-        24 narrow networks never came up again, and none of 24 from the share.
+        detection", section 3.3). With a bias of zero every probability begins at 0.5, and the first steps of
+        soft Dice lower all of them: 2 of 24 narrow networks stayed at zero for good, but none of 24 that
+        began from the share.
         """
         share = min(max(share, SMALLEST_SHARE), 1 - SMALLEST_SHARE)
         nn.init.constant_(self.last.bias, math.log(share / (1 - share)))
 
     def forward(self, images: Tensor, *, dropout: torch.Generator | None = None) -> Tensor:
-        """Return probabilities; units are dropped only if `dropout`, the generator of the draws, is given."""
+        """Return probabilities; dropout is applied only where `dropout`, its random generator, is given."""
         self.shape.check_patch(images.shape[-1])
         share = self.shape.dropout if dropout is not None else 0.0
         features, skipped = images, []
@@ -115,8 +117,8 @@ class Block(nn.Module):
 def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
     """1 - (2 sum(p l) + 1) / (sum(p) + sum(l) + 1), the sums over all pixels of the batch.
 
-    One Dice of the whole batch and not a mean over patches, as in the published code: patches without a
-    vessel do no harm.
+    One Dice of the whole batch and not a mean over patches, as in the published code, so that a patch without
+    a vessel needs no special case.
     """
     overlap = (probabilities * labels).sum()
     return 1 - (2 * overlap + SMOOTH) / (probabilities.sum() + labels.sum() + SMOOTH)
@@ -126,8 +128,8 @@ def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
 class TrainedUNet:
     """A U-Net ready for prediction: weights, shape, side of its patches (pixels), mean and SD of its inputs.
 
-    The statistics are those of the training patches, each scaled to 0..255 by itself; `identity` says what
-    decided the weights.
+    The statistics are those of the training patches, each scaled to 0..255 by itself; `identity` lists what
+    decided the weights: settings, seed, digests of patches and code.
     """
 
     weights: dict[str, Tensor]
@@ -144,7 +146,7 @@ class TrainedUNet:
         return network.to(device, memory_format=torch.channels_last)
 
     def check_form(self, shape: UNetShape, *, patch_size: int) -> None:
-        """Raise ValueError where training of this form, on patches of this size, cannot go on from here."""
+        """Raise ValueError where a network of this shape, on such patches, cannot start from this one."""
         if (self.shape.filters, self.patch_size) != (shape.filters, patch_size):
             raise ValueError(
                 f"a U-Net of filters {self.shape.filters} for patches of {self.patch_size} pixels cannot be "
@@ -158,8 +160,21 @@ class TrainedUNet:
 
     @classmethod
     def load(cls, path: Path) -> "TrainedUNet":
-        """Read what `save` wrote. Raises FileNotFoundError; DamagedError for a damaged or foreign file."""
+        """Read what `save` wrote. Raises FileNotFoundError, or DamagedError for a damaged or another file."""
         fields = checkpoint.load(path)
         if fields.keys() != {field.name for field in dataclasses.fields(cls)}:
             raise DamagedError(f"{path} is not a U-Net of this version. {REMEDY}")
         return cls(**{**fields, "shape": UNetShape(**fields["shape"])})
+
+
+def find_chosen(weights: Iterable[str | Path], *, selection: str | Path) -> Path:
+    """Return the one of a source's weights files whose setting the validation patients chose.
+
+    The setting is the name of the folder that holds the weights; `selection` is the JSON file of the choice.
+    Raises DamagedError where that file is damaged or chooses none of the settings.
+    """
+    setting = read_json(selection, keys=["setting"])["setting"]
+    for path in map(Path, weights):
+        if path.parent.name == setting:
+            return path
+    raise DamagedError(f"{selection} chooses the setting {setting}, which has no weights here. {REMEDY}")

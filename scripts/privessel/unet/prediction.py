@@ -1,4 +1,4 @@
-"""Whole-volume segmentation by a U-Net that sees one patch at a time."""
+"""Vessel probabilities of a whole volume, from a U-Net that works on patches."""
 
 import numpy as np
 import torch
@@ -8,20 +8,7 @@ from privessel.cohort.patches import bounding_box, cut, rescale, stitch, tile
 from privessel.device import pick_device
 from privessel.unet.net import TrainedUNet
 
-THRESHOLD = 0.5  # Kossen et al. 2022, as in Livne et al. 2019
-
-
-def predict_volume(
-    trained: TrainedUNet,
-    image: NDArray[np.float32],
-    brain: NDArray[np.bool_],
-    *,
-    stride: int,
-    batch: int,
-    device: str,
-) -> NDArray[np.bool_]:
-    """Return the (x, y, z) vessel mask: `predict_probability` above 0.5."""
-    return predict_probability(trained, image, brain, stride=stride, batch=batch, device=device) > THRESHOLD
+THRESHOLD = 0.5  # a voxel is vessel above this probability: Kossen et al. 2022, as in Livne et al. 2019
 
 
 def predict_probability(
@@ -35,19 +22,20 @@ def predict_probability(
 ) -> NDArray[np.float32]:
     """Return the vessel probability of each voxel (x, y, z) of a brain-masked image, zero outside the brain.
 
-    Patches of the trained side tile the brain's bounding box in each axial slice, `stride` voxels apart;
-    where they overlap the probability is their mean. Each is scaled and standardised like the training
-    patches; those without a brain voxel are left out; `batch` of them go through the network at once.
-    Raises ValueError on an empty brain and on a volume or stride that does not fit the patch.
+    Patches of the size the U-Net was trained on tile the brain's bounding box in each axial slice, `stride`
+    voxels apart; where they overlap, the probability is their mean. Each is scaled and standardised like the
+    training patches; those without a brain voxel are left out; `batch` of them go through the network at
+    once. `probability > THRESHOLD` is the vessel mask. Raises ValueError for an empty brain, and for a volume
+    or a stride that does not fit the patch.
     """
-    size, place = trained.patch_size, pick_device(device)
-    network = trained.network(place)
+    size, target = trained.patch_size, pick_device(device)
+    network = trained.network(target)
     total = np.zeros(image.shape, dtype=np.float32)
     count = np.zeros(image.shape, dtype=np.uint16)
     centres = brain_tiles(brain, size=size, stride=stride)
     for centres_of_batch in np.split(centres, range(batch, len(centres), batch)):
         patches = (rescale(cut(image, centres_of_batch, size), 0, 255) - trained.mean) / trained.sd
-        inputs = torch.from_numpy(patches.astype(np.float32))[:, None].to(place)
+        inputs = torch.from_numpy(patches.astype(np.float32))[:, None].to(target)
         with torch.inference_mode():
             probabilities = network(inputs.contiguous(memory_format=torch.channels_last))[:, 0]
         stitch(total, count, probabilities.cpu().numpy(), centres_of_batch)
@@ -60,9 +48,10 @@ def brain_tiles(brain: NDArray[np.bool_], *, size: int, stride: int) -> NDArray[
     Raises ValueError where the mask is empty or the volume smaller than a tile.
     """
     centres = []
-    for z in range(*bounding_box(brain)[2]):
+    slices = bounding_box(brain)[2]
+    for z in range(slices.start, slices.stop):
         if brain[:, :, z].any():
             in_plane = bounding_box(brain[:, :, z])
-            centres.append(tile((*in_plane, (z, z + 1)), brain.shape, size=size, stride=stride))
+            centres.append(tile((*in_plane, slice(z, z + 1)), brain.shape, size=size, stride=stride))
     tiles = np.concatenate(centres)
     return tiles[cut(brain, tiles, size).any(axis=(1, 2))]

@@ -1,4 +1,4 @@
-"""Where a U-Net's training stands, and how it goes on after an interruption."""
+"""The state of a U-Net's training, saved so that an interrupted training can continue."""
 
 import logging
 from pathlib import Path
@@ -13,29 +13,29 @@ log = logging.getLogger(__name__)
 
 
 class UNetState:
-    """All that a training's next step depends on, and its file `path`."""
+    """All that a training's next step depends on, and the file `path` that it is saved to."""
 
     def __init__(self, path: Path, *, identity: dict, network: UNet, optimiser: torch.optim.Adam) -> None:
         self.path, self.identity, self.network, self.optimiser = path, identity, network, optimiser
         self.step = 0
         self.history: list[dict[str, float]] = []
-        # Of the running epoch: loss and DSC.
+        # Sums of loss and DSC over the steps of the epoch that is under way.
         self.sums = torch.zeros(2, dtype=torch.float64, device=next(network.parameters()).device)
 
     def count(self, loss: Tensor, probabilities: Tensor, labels: Tensor) -> None:
-        """Add one step to the epoch's history."""
+        """Add the loss and the DSC of one step to the sums of the epoch."""
         predicted = probabilities.detach() > 0.5
-        both = (predicted.sum() + labels.sum()).clamp(min=1)
-        self.sums += torch.stack([loss.detach(), 2 * labels[predicted].sum() / both])
+        pixels = (predicted.sum() + labels.sum()).clamp(min=1)
+        self.sums += torch.stack([loss.detach(), 2 * labels[predicted].sum() / pixels])
 
     def end_epoch(self, steps: int) -> None:
-        """Turn the epoch's sums into a row of history."""
+        """Add the epoch's mean loss and DSC over its `steps` to the history, and begin the next epoch."""
         loss, dsc = (self.sums / steps).tolist()
         self.history.append({"epoch": len(self.history) + 1, "loss": loss, "dsc": dsc})
         self.sums.zero_()
 
     def save(self) -> None:
-        """Write the state, whole or not at all."""
+        """Write the state to its file, whole or not at all."""
         state = {
             "identity": self.identity,
             "step": self.step,
@@ -47,13 +47,20 @@ class UNetState:
         checkpoint.save(self.path, state)
 
     def restore(self) -> None:
-        """Take over the state of an interrupted run of the same identity, if there is one."""
+        """Continue from the saved state of an interrupted training of the same identity, if there is one.
+
+        A state of another identity is left alone with a warning; the next `save` overwrites it.
+        """
         if not self.path.exists():
             return
         state = checkpoint.load(self.path)
         if state["identity"] != self.identity:
             changed = [key for key, value in self.identity.items() if state["identity"].get(key) != value]
-            log.warning("%s is from a run with other %s: starting anew", self.path, ", ".join(changed))
+            log.warning(
+                "%s was saved by a training with other %s: the training starts from the beginning",
+                self.path,
+                ", ".join(changed),
+            )
             return
         self.step, self.history = state["step"], state["history"]
         self.sums.copy_(state["sums"])
