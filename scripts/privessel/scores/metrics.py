@@ -78,7 +78,7 @@ def centreline_dice(truth: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> 
     """Return the clDice of two masks (x, y, z) that are not empty (Shit et al. 2021, equations 1 and 2).
 
     It is the harmonic mean of two shares: of the prediction's centreline that lies in the truth, and of the
-    truth's centreline that lies in the prediction. Unlike Dice it hardly depends on how thick the vessels are.
+    truth's centreline that lies in the prediction. Unlike Dice it hardly depends on the vessels' thickness.
     """
     precision = truth[centreline(prediction)].mean()
     sensitivity = prediction[centreline(truth)].mean()
