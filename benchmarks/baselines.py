@@ -64,7 +64,9 @@ def vesselness_of_scikit_image(scan: Scan, *, sigmas_mm: Sequence[float]) -> np.
     filled = np.where(brain, scan.image[box] - np.median(scan.image[scan.brain]), 0).astype(np.float32)
     edge = min(scan.spacing)
     cubes = zoom(filled, [side / edge for side in scan.spacing], order=1, grid_mode=True, mode="nearest")
-    answer = frangi(cubes, sigmas=[s / edge for s in sigmas_mm], black_ridges=False, mode="nearest")
+    # Scale by scale, because several at once share the noise factor of the first.
+    scales = [frangi(cubes, sigmas=[s / edge], black_ridges=False, mode="nearest") for s in sigmas_mm]
+    answer = np.max(scales, axis=0)
     back = [n / m for n, m in zip(filled.shape, answer.shape, strict=True)]
     return zoom(answer, back, order=1, grid_mode=True, mode="nearest")[brain].astype(np.float32)
 
