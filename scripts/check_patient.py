@@ -3,13 +3,15 @@
 import json
 from pathlib import Path
 
-from privessel.cohort.scan import load_scan, report
+from privessel.cohort.description import describe
+from privessel.cohort.scan import load_native_scan, prepare
 from privessel.cohort.table import Patient
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
     patient = Patient(**snakemake.params.patient)
-    scan = load_scan(patient, patch_size=snakemake.params.patch_size)
+    native = load_native_scan(patient, patch_size=snakemake.params.patch_size)
+    description = describe(patient, native, prepare(patient, native))
     with atomic_path(Path(snakemake.output[0])) as partial:
-        partial.write_text(json.dumps(report(patient, scan), indent=1) + "\n")
+        partial.write_text(json.dumps(description, indent=1) + "\n")

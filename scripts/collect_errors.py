@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from privessel.cohort.nifti import load_mask
-from privessel.cohort.scan import load_scan
+from privessel.cohort.scan import load_native_scan
 from privessel.cohort.table import Patient
 from privessel.figures import choice
 from privessel.figures.errors import fig4_data
@@ -21,7 +21,7 @@ with logged(snakemake.log[0]):
     shown = pd.concat([choice.choose_references(scores), levels], ignore_index=True)
     endings = [f"/prediction/{source}/{params.cohort}/{patient}.nii.gz" for source in shown["source"]]
     files = [next(path for path in snakemake.input.predictions if path.endswith(end)) for end in endings]
-    scan = load_scan(Patient(**params.patients[patient]), patch_size=params.patch_size)
+    scan = load_native_scan(Patient(**params.patients[patient]), patch_size=params.patch_size)
     data = fig4_data(
         image=scan.image,
         truth=scan.vessels,

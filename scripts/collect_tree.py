@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from privessel.cohort.nifti import load_mask
-from privessel.cohort.scan import load_scan
+from privessel.cohort.scan import load_native_scan
 from privessel.cohort.table import Patient
 from privessel.figures.errors import fig7_data
 from privessel.files.atomic import atomic_path
@@ -18,7 +18,7 @@ with logged(snakemake.log[0]):
     patient = choose_patient(scores, cohort=params.cohort)
     best = add_scores(choose_best_private(scores), scores, cohort=params.cohort, patient=patient).iloc[0]
     ending = f"/{best['source']}/{params.cohort}/{patient}.nii.gz"
-    scan = load_scan(Patient(**params.patients[patient]), patch_size=params.patch_size)
+    scan = load_native_scan(Patient(**params.patients[patient]), patch_size=params.patch_size)
     data = fig7_data(
         image=scan.image,
         truth=scan.vessels,

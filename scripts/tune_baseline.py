@@ -1,4 +1,4 @@
-"""Choose the cut-off of a baseline (global threshold or Frangi filter) on the validation patients."""
+"""Choose the cut-off of a baseline (global threshold or vesselness filter) on the validation patients."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,6 @@ with logged(snakemake.log[0]):
         choice = choose_frangi(scans, sigma_sets=params.frangi_sigmas, candidates=params.candidates)
     else:
         choice = choose_threshold(scans, candidates=params.candidates)
-    found = {"validation_dsc": choice.pop("dsc"), "parameters": choice}
+    selection = {"validation_dsc": choice.pop("dsc"), "parameters": choice}
     with atomic_path(Path(snakemake.output[0])) as partial:
-        partial.write_text(json.dumps(found, indent=1) + "\n")
+        partial.write_text(json.dumps(selection, indent=1) + "\n")

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from skimage.filters import frangi
+from scipy.ndimage import gaussian_filter
 from volumes import scan_of_tubes
 
 from privessel.cohort.scan import Scan
@@ -84,16 +84,48 @@ def test_relative_intensity_has_median_one_and_refuses_an_image_of_zeros(scans):
 # Frangi
 
 
-def test_vesselness_is_that_of_scikit_image_on_isotropic_voxels():
+def objectness(image, sigma):
+    """The measure for bright tubes written out: Gaussian, central differences, eigenvalues, four factors."""
+    smooth = gaussian_filter(image, sigma, mode="nearest", truncate=8) * sigma**2
+    hessian = np.zeros((*image.shape, 3, 3))
+    for i, j in np.ndindex(3, 3):
+        ahead, behind = np.eye(3, dtype=int)[i], -np.eye(3, dtype=int)[i]
+        other = np.eye(3, dtype=int)[j]
+
+        def at(*steps):
+            return np.roll(smooth, tuple(-sum(steps)), axis=(0, 1, 2))
+
+        if i == j:
+            hessian[..., i, j] = at(ahead) - 2 * smooth + at(behind)
+        else:
+            mixed = at(ahead, other) - at(ahead, -other) - at(behind, other) + at(behind, -other)
+            hessian[..., i, j] = mixed / 4
+    values = np.linalg.eigvalsh(hessian)
+    order = np.abs(values).argsort(axis=-1)
+    one, two, three = np.moveaxis(np.take_along_axis(values, order, axis=-1), -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        plate = 1 - np.exp(-((two / three) ** 2) / (2 * 0.5**2))
+        blob = np.exp(-(one**2 / np.abs(two * three)) / (2 * 0.5**2))
+    noise = 1 - np.exp(-(one**2 + two**2 + three**2) / (2 * 1.0**2))
+    return np.where((two < 0) & (three < 0), np.abs(three) * plate * blob * noise, 0)
+
+
+def test_vesselness_is_its_definition_on_isotropic_voxels():
     rng = np.random.default_rng(0)
     scan = scan_of_tubes((34, 36, 30), (1.0, 1.0, 1.0), seed=4)
     image = 300 + 400 * scan.vessels + rng.normal(0, 10, scan.vessels.shape)
     for sigma in (1.5, 2.5):
-        ours = vesselness(cube(image), sigmas_mm=[sigma]).reshape(image.shape)
-        theirs = frangi(image.astype(np.float32), sigmas=[sigma], black_ridges=False, mode="nearest")
+        answer = vesselness(cube(image), sigmas_mm=[sigma]).reshape(image.shape)
+        expected = objectness(image / np.median(image), sigma)
         inner = (slice(4, -4),) * 3
-        assert np.corrcoef(ours[inner].ravel(), theirs[inner].ravel())[0, 1] > 0.995
-        np.testing.assert_allclose(ours[inner], theirs[inner], atol=0.06)
+        assert np.corrcoef(answer[inner].ravel(), expected[inner].ravel())[0, 1] > 0.999
+        np.testing.assert_allclose(answer[inner], expected[inner], atol=0.04 * expected[inner].max())
+
+
+def tube_peak(contrast):
+    """The answer on the axis of a Gaussian tube as wide as the filter: curvature contrast / 4 twice and 0."""
+    noise = 1 - np.exp(-2 * (contrast / 4) ** 2 / 2)
+    return contrast / 4 * (1 - np.exp(-2)) * noise
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.5, 0.5, 1.0), (0.4, 0.8, 0.6)])
@@ -106,18 +138,20 @@ def test_tubes_of_all_directions_and_voxels_of_any_shape_count_alike(spacing):
     for axis in range(3):
         across = [other for other in range(3) if other != axis]
         radius2 = sum((places[other] - 12) ** 2 for other in across)
-        tube = np.exp(-radius2 / (2 * 1.2**2))
-        values = vesselness(cube(tube, spacing), sigmas_mm=[1.2]).reshape(shape)
-        peaks.append(values[tuple(round(12 / side) for side in spacing)])
-    # On the axis of a round tube R_A = 1, R_B = 0 and S is the largest: (1 - exp(-2)) (1 - exp(-2)).
-    assert peaks == pytest.approx([(1 - np.exp(-2)) ** 2] * 3, rel=0.01)
+        tube = 1 + np.exp(-radius2 / (2 * 2.5**2))
+        values = vesselness(cube(tube, spacing), sigmas_mm=[2.5]).reshape(shape)
+        contrast = 1 / np.median(tube)
+        peaks.append(values[tuple(round(12 / side) for side in spacing)] / tube_peak(contrast))
+    # Central differences over a voxel of 1 mm see a little less curvature than there is.
+    assert peaks == pytest.approx([1] * 3, abs=0.12)
+    assert max(peaks) / min(peaks) < 1.1
 
 
 def test_a_diagonal_tube_counts_like_a_straight_one_beside_it():
     x, y, z = np.meshgrid(*[np.arange(31.0)] * 3, indexing="ij")
     straight = (y - 15) ** 2 + (z - 7) ** 2
     diagonal = (x - y) ** 2 / 2 + (z - 23) ** 2
-    image = np.exp(-straight / 2 / 1.5**2) + np.exp(-diagonal / 2 / 1.5**2)
+    image = 1 + np.exp(-straight / 2 / 1.5**2) + np.exp(-diagonal / 2 / 1.5**2)
     values = vesselness(cube(image), sigmas_mm=[1.5]).reshape(image.shape)
     assert values[15, 15, 23] == pytest.approx(values[15, 15, 7], rel=0.02)
 
@@ -128,14 +162,14 @@ def test_plates_balls_and_dark_tubes_answer_less_than_bright_tubes(sign):
     middle = (12, 12, 12)
     peaks = {}
     for name, axes in (("plate", [0]), ("tube", [0, 1]), ("ball", [0, 1, 2])):
-        image = 5 + sign * np.exp(-sum(places[axis] ** 2 for axis in axes) / (2 * 1.5**2))
+        image = 5 + 5 * sign * np.exp(-sum(places[axis] ** 2 for axis in axes) / (2 * 1.5**2))
         peaks[name] = vesselness(cube(image), sigmas_mm=[1.5]).reshape(25, 25, 25)[middle]
     if sign == -1:
         assert peaks["tube"] == 0
         return
-    assert peaks["tube"] > 0.7
-    assert peaks["plate"] < 0.05
-    assert peaks["ball"] < 0.2
+    assert peaks["tube"] > 0
+    assert peaks["plate"] < 0.05 * peaks["tube"]
+    assert peaks["ball"] < 0.3 * peaks["tube"]
 
 
 def test_vesselness_of_several_scales_is_the_largest(scans):
@@ -152,8 +186,7 @@ def test_the_edge_of_the_brain_mask_is_no_vessel():
     flat = replace(scan, image=(tissue + 200 * (vessel & scan.brain)).astype(np.float32))
     answer = np.zeros(scan.brain.shape)
     answer[scan.brain] = vesselness(flat, sigmas_mm=[0.8])
-    assert answer[vessel & scan.brain].mean() > 0.3
-    assert answer[:, :12][scan.brain[:, :12]].max() < 0.02
+    assert answer[:, :12][scan.brain[:, :12]].max() < 0.02 * answer[vessel & scan.brain].mean()
 
 
 def test_an_image_without_structure_has_no_vesselness():

@@ -1,6 +1,7 @@
 """A cohort of any layout, from its table on disk to a row of metrics and a mask in its own frame."""
 
 import csv
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -83,3 +84,26 @@ def test_patches_and_spacing_are_those_of_the_scan(patients):
     x, y, z = patches.centre.T
     assert np.array_equal(patches.label[:, 8, 8], scan.vessels[x, y, z])
     assert np.array_equal(patches.image[:, 8, 8], scan.image[x, y, z])
+
+
+def test_what_is_found_on_prepared_voxels_is_scored_and_stored_on_the_patients_own(patients, tmp_path):
+    rows, masks = [tmp_path / "02.csv"], [tmp_path / "02.nii.gz"]
+    prepared = replace(patients[1], resample_mm=(0.4, 0.4, 0.4), bias_correction="n4")
+    shapes = []
+
+    def segment(scan):
+        shapes.append(scan.image.shape)
+        return scan.vessels
+
+    evaluate_patients([prepared], segment, patch_size=16, rows=rows, masks=masks)
+    row = next(csv.DictReader(rows[0].open()))
+    native = load_scan(patients[1], patch_size=16)
+    assert shapes == [(50, 55, 28)]
+    stored, truth = nib.load(masks[0]), nib.load(patients[1].vessels)
+    assert stored.shape == truth.shape
+    assert np.allclose(stored.affine, truth.affine)
+    mask = load_mask(masks[0])
+    assert float(row["dsc"]) > 0.9
+    expected = 2 * (mask & native.vessels).sum() / (mask.sum() + native.vessels.sum())
+    assert float(row["dsc"]) == pytest.approx(expected)
+    assert int(row["tp"]) + int(row["fn"]) == native.vessels.sum()

@@ -36,7 +36,10 @@ class Volume:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a NIfTI file (the gzip checksum is verified), drop trailing axes of 1 and reorient to RAS."""
+    """Read a NIfTI file (the gzip checksum is verified), drop trailing axes of 1 and reorient to RAS.
+
+    Raises CohortError with what is wrong and the remedy; the caller names the patient and the file.
+    """
     if not path.is_file():
         raise CohortError("does not exist. Remedy: correct the path template in the config, or add the file")
     try:
@@ -75,7 +78,7 @@ def read_volume(path: Path) -> Volume:
 
 
 def load_mask(path: Path) -> NDArray[np.bool_]:
-    """Read a mask that `restore` wrote, back as canonical (x, y, z); it may be empty."""
+    """Read a mask that `restore` made, back to the canonical array (x, y, z); it may be empty."""
     try:
         return read_volume(path).data > 0.5
     except CohortError as problem:
@@ -83,12 +86,12 @@ def load_mask(path: Path) -> NDArray[np.bool_]:
 
 
 def restore(mask: NDArray[np.bool_], reference: Path) -> nib.Nifti1Image:
-    """Bring a canonical mask (x, y, z) back to orientation and header of the file `reference`, as uint8."""
+    """Turn a canonical mask (x, y, z) back to orientation and header of the file `reference`, as uint8."""
     original = nib.load(reference)
-    there = orientations.io_orientation(original.affine)
+    stored = orientations.io_orientation(original.affine)
     canonical = orientations.axcodes2ornt("RAS")
     data = orientations.apply_orientation(
-        mask.astype(np.uint8), orientations.ornt_transform(canonical, there)
+        mask.astype(np.uint8), orientations.ornt_transform(canonical, stored)
     )
     if data.shape != original.shape[:3]:
         raise ValueError(f"mask {mask.shape} does not belong to {reference} with shape {original.shape}")

@@ -1,15 +1,14 @@
-"""One patient's scan: image and masks read, checked against each other, and described."""
+"""One patient's scan: image and masks read, checked against each other, and prepared."""
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from privessel.cohort.nifti import Volume, read_volume
+from privessel.cohort.preparation import Grid, correct_bias, resample_image, resample_mask
 from privessel.cohort.table import Patient
 from privessel.errors import CohortError
 
@@ -34,15 +33,34 @@ class Scan:
     spacing: tuple[float, float, float]
     warnings: list[str]
 
+    @property
+    def grid(self) -> Grid:
+        """Shape and spacing of the arrays."""
+        return Grid(self.image.shape, self.spacing)
+
+
+def paths_by_role(patient: Patient) -> dict[str, Path]:
+    """Return the files of a patient by role."""
+    paths = {"image": patient.image, "vessels": patient.vessels, "brain": patient.brain}
+    return {role: path for role, path in paths.items() if path is not None}
+
 
 def load_scan(patient: Patient, *, patch_size: int) -> Scan:
+    """Read and check a patient's files, and prepare the scan as the patient's cohort asks.
+
+    Raises CohortError as `load_native_scan` and `prepare` do.
+    """
+    return prepare(patient, load_native_scan(patient, patch_size=patch_size))
+
+
+def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
     """Read, check and reorient a patient's files, and multiply the image by the brain mask.
 
     Without a brain mask the brain is where the image is not zero. Vessels outside the brain stay in the
     label, with a warning. Raises CohortError naming the patient, every faulty file and its remedy.
     """
     volumes, problems = {}, []
-    for role, path in _paths(patient).items():
+    for role, path in paths_by_role(patient).items():
         try:
             volumes[role] = read_volume(path)
         except CohortError as problem:
@@ -52,7 +70,7 @@ def load_scan(patient: Patient, *, patch_size: int) -> Scan:
     for role in volumes:
         fault = _image_fault(volumes[role]) if role == "image" else _mask_fault(volumes[role])
         if fault:
-            problems.append(f"{_ROLE_NAMES[role]} {_paths(patient)[role]} {fault}")
+            problems.append(f"{_ROLE_NAMES[role]} {paths_by_role(patient)[role]} {fault}")
     _raise_all(patient, problems)
 
     image = volumes["image"].data.astype(np.float32)
@@ -76,35 +94,36 @@ def load_scan(patient: Patient, *, patch_size: int) -> Scan:
     )
 
 
-def report(patient: Patient, scan: Scan) -> dict:
-    """Describe a checked patient for `cohort/{cohort}/{patient}.json`.
+def prepare(patient: Patient, native: Scan) -> Scan:
+    """Correct the bias field and resample, as far as the patient's cohort asks; else return `native` itself.
 
-    Shape (canonical), spacing in mm, orientation as stored, share of the brain's voxels that are vessel,
-    share of the volume that is brain, SHA-256 of every input file, and of the image's voxels (the same scan
-    under another name, compressed or oriented otherwise, has the same), and the warnings.
+    Raises CohortError where no vessel is left inside the brain on the new voxels.
     """
-    voxels = read_volume(patient.image).data.astype(np.float32)
-    return {
-        "patient": patient.id,
-        "cohort": patient.cohort,
-        "split": patient.split,
-        "shape": list(scan.image.shape),
-        "spacing_mm": [round(side, 6) for side in scan.spacing],
-        "orientation": "".join(nib.aff2axcodes(nib.load(patient.image).affine)),
-        "vessel_fraction": float((scan.vessels & scan.brain).sum() / scan.brain.sum()),
-        "brain_fraction": float(scan.brain.mean()),
-        "sha256": {
-            role: hashlib.sha256(path.read_bytes()).hexdigest() for role, path in _paths(patient).items()
-        },
-        "voxels": hashlib.sha256(str(voxels.shape).encode() + voxels.tobytes()).hexdigest(),
-        "warnings": list(scan.warnings),
-    }
+    scan = native
+    if patient.bias_correction == "n4":
+        scan = replace(scan, image=correct_bias(scan.image, scan.brain, spacing=scan.spacing))
+    elif patient.bias_correction != "none":
+        _raise_all(patient, [f"bias_correction is '{patient.bias_correction}'. Remedy: write n4 or none"])
+    if patient.resample_mm is not None:
+        target = native.grid.with_spacing(patient.resample_mm)
+        brain = resample_mask(scan.brain, source=native.grid, target=target)
+        vessels = resample_mask(scan.vessels, source=native.grid, target=target)
+        image = resample_image(scan.image, source=native.grid, target=target) * brain
+        scan = replace(scan, image=image, vessels=vessels, brain=brain, spacing=target.spacing)
+        if not (vessels & brain).any():
+            sides = " x ".join(f"{side:g}" for side in target.spacing)
+            problem = (
+                f"vessel mask {patient.vessels} loses all voxels in the brain when resampled to {sides} mm"
+            )
+            _raise_all(patient, [f"{problem}. Remedy: choose a smaller resample_mm for this cohort"])
+    return scan
 
 
-def _paths(patient: Patient) -> dict[str, Path]:
-    """Give the files of a patient by role."""
-    paths = {"image": patient.image, "vessels": patient.vessels, "brain": patient.brain}
-    return {role: path for role, path in paths.items() if path is not None}
+def restore_grid(mask: NDArray[np.bool_], scan: Scan, native: Scan) -> NDArray[np.bool_]:
+    """Bring a mask on the voxels of a prepared `scan` back to those of the `native` one, inside its brain."""
+    if scan.grid == native.grid:
+        return mask
+    return resample_mask(mask, source=scan.grid, target=native.grid) & native.brain
 
 
 def _geometry_problems(patient: Patient, volumes: Mapping[str, Volume], patch_size: int) -> list[str]:
@@ -112,7 +131,7 @@ def _geometry_problems(patient: Patient, volumes: Mapping[str, Volume], patch_si
     image = volumes["image"]
     problems = []
     for role in volumes.keys() - {"image"}:
-        mask, name = volumes[role], f"{_ROLE_NAMES[role]} {_paths(patient)[role]}"
+        mask, name = volumes[role], f"{_ROLE_NAMES[role]} {paths_by_role(patient)[role]}"
         if mask.data.shape != image.data.shape:
             problems.append(
                 f"{name} has shape {mask.data.shape}, image {patient.image} {image.data.shape} "
@@ -124,17 +143,19 @@ def _geometry_problems(patient: Patient, volumes: Mapping[str, Volume], patch_si
                 "away. Remedy: if the arrays match voxel by voxel, copy the image's header to the mask; "
                 "otherwise resample the mask to the image"
             )
-    if min(image.data.shape[:2]) < patch_size:
+    grid, where = Grid(image.data.shape, _spacing(image.affine)), f"image {patient.image}"
+    if patient.resample_mm is not None:
+        grid, where = grid.with_spacing(patient.resample_mm), f"{where}, resampled,"
+    if min(grid.shape[:2]) < patch_size:
         problems.append(
-            f"image {patient.image} has {image.data.shape[0]} x {image.data.shape[1]} voxels in an axial "
-            f"slice, smaller than a patch of {patch_size} x {patch_size}. Remedy: choose a smaller patch "
-            "size in the config"
+            f"{where} has {grid.shape[0]} x {grid.shape[1]} voxels in an axial slice, smaller than a patch "
+            f"of {patch_size} x {patch_size}. Remedy: choose a smaller patch size in the config"
         )
     return sorted(problems)
 
 
 def _largest_shift(image: Volume, mask: Volume) -> float:
-    """Give how far, in voxels of the image, the mask's affine moves a corner of the volume at most."""
+    """Return the largest distance, in voxels of the image, by which the mask's affine moves a corner."""
     corners = np.array(np.meshgrid(*[(0, side - 1) for side in image.data.shape], [1])).reshape(4, -1)
     shift = (np.linalg.inv(image.affine) @ mask.affine @ corners - corners)[:3]
     return float(np.abs(shift).max())
@@ -187,7 +208,7 @@ def _warnings(patient: Patient, *, outside: float, brain_share: float) -> list[s
 
 
 def _spacing(affine: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Give the voxel's edge lengths in mm; a rotation (oblique scan) does not change them."""
+    """Return the voxel's edge lengths in mm; a rotation (oblique scan) does not change them."""
     x, y, z = np.linalg.norm(affine[:3, :3], axis=0)
     return float(x), float(y), float(z)
 

@@ -19,7 +19,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Patient:
-    """One row of a cohort's table: `id` without 'sub-', and the NIfTI files (`brain` may be None)."""
+    """One row of a cohort's table: `id` without 'sub-', and the NIfTI files (`brain` None: no masks).
+
+    `resample_mm` (voxel size in RAS order, None: as stored) and `bias_correction` ('n4' or 'none') are what
+    the cohort asks for before its scans are used.
+    """
 
     id: str
     cohort: str
@@ -27,6 +31,8 @@ class Patient:
     image: Path
     vessels: Path
     brain: Path | None
+    resample_mm: tuple[float, float, float] | None = None
+    bias_correction: str = "none"
 
     @property
     def files(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Whole-volume evaluation of one way to segment: a mask and a row of metrics a patient."""
+"""Whole-volume evaluation of one way to segment: a mask and a row of metrics for every patient."""
 
 import csv
 import logging
@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from privessel.cohort.nifti import restore
-from privessel.cohort.scan import Scan, load_scan
+from privessel.cohort.scan import Scan, load_native_scan, prepare, restore_grid
 from privessel.cohort.table import Patient
 from privessel.files.atomic import atomic_path
 from privessel.scores.metrics import evaluate
@@ -27,18 +27,21 @@ def evaluate_patients(
 ) -> None:
     """Segment every patient; write a one-row CSV of metrics each to `rows`, and the mask to `masks` if asked.
 
-    `segment` gives a bool mask (x, y, z) of a scan; it is stored in the orientation and header of the
-    patient's own image. One scan is in memory at a time. Raises CohortError as `load_scan` does.
+    `segment` returns a bool mask (x, y, z) of a scan, which is prepared as its cohort asks. The mask goes
+    back to the voxels of the patient's image as stored, where it is compared with the patient's vessel mask,
+    and is saved in the orientation and header of that image. One patient's scan is in memory at a time.
+    Raises CohortError as `load_scan` does.
     """
-    for number, (patient, row) in enumerate(zip(patients, rows, strict=True)):
-        scan = load_scan(patient, patch_size=patch_size)
-        mask = segment(scan)
+    for number, (patient, row) in enumerate(zip(patients, rows, strict=True), start=1):
+        native = load_native_scan(patient, patch_size=patch_size)
+        scan = prepare(patient, native)
+        mask = restore_grid(segment(scan), scan, native)
         if masks:
-            with atomic_path(masks[number]) as partial:
+            with atomic_path(masks[number - 1]) as partial:
                 nib.save(restore(mask, patient.image), partial)
-        found = evaluate(scan.vessels, mask, spacing=scan.spacing, brain=scan.brain)
+        metrics = evaluate(native.vessels, mask, spacing=native.spacing, brain=native.brain)
         with atomic_path(row) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=["patient", *found], lineterminator="\n")
+            writer = csv.DictWriter(file, fieldnames=["patient", *metrics], lineterminator="\n")
             writer.writeheader()
-            writer.writerow({"patient": patient.id} | found)
-        log.info("patient %d of %d: %s, DSC %.3f", number + 1, len(patients), patient.id, found["dsc"])
+            writer.writerow({"patient": patient.id} | metrics)
+        log.info("patient %d of %d: %s, DSC %.3f", number, len(patients), patient.id, metrics["dsc"])
