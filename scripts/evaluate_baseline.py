@@ -17,4 +17,5 @@ with logged(snakemake.log[0]):
         patch_size=snakemake.params.patch_size,
         rows=[Path(path) for path in snakemake.output.metrics],
         masks=[Path(path) for path in snakemake.output.predictions],
+        table=Path(snakemake.output.table),
     )

@@ -27,4 +27,5 @@ with logged(snakemake.log[0]):
         patch_size=params.patch_size,
         rows=[Path(path) for path in snakemake.output.metrics],
         masks=[Path(path) for path in snakemake.output.get("predictions", [])],
+        table=Path(snakemake.output.table),
     )

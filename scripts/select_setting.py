@@ -10,12 +10,11 @@ from privessel.files.reading import read_text, reading
 from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
-    scores = {setting: [] for setting in snakemake.params.settings}
-    for path in snakemake.input:
+    means = {}
+    for setting, path in zip(snakemake.params.settings, snakemake.input, strict=True):
         with reading(path):
-            (row,) = csv.DictReader(read_text(path).splitlines())
-            scores[Path(path).parts[-3]].append(float(row["dsc"]))
-    means = {setting: fmean(dsc) for setting, dsc in scores.items()}
+            rows = csv.DictReader(read_text(path).splitlines())
+            means[setting] = fmean(float(row["dsc"]) for row in rows)
     best = max(means, key=means.get)
     choice = {"setting": best, "validation_dsc": means[best], "settings": means}
     with atomic_path(Path(snakemake.output[0])) as partial:

@@ -55,9 +55,12 @@ def patients(request, tmp_path):
 def test_the_true_mask_scores_full_marks_and_returns_to_the_stored_frame(patients, tmp_path):
     test = [patient for patient in patients if patient.split == "test"]
     rows, masks = [tmp_path / "out/02.csv"], [tmp_path / "out/02.nii.gz"]
-    evaluate_patients(test, lambda scan: scan.vessels, patch_size=16, rows=rows, masks=masks)
+    evaluate_patients(
+        test, lambda scan: scan.vessels, patch_size=16, rows=rows, masks=masks, table=tmp_path / "all.csv"
+    )
     row = next(csv.DictReader(rows[0].open()))
     assert row["patient"] == "02"
+    assert list(csv.DictReader((tmp_path / "all.csv").open())) == [row]
     assert float(row["dsc"]) == 1
     assert float(row["bahd_mm"]) == 0
     assert float(row["hd95_mm"]) == 0
@@ -70,7 +73,12 @@ def test_a_mask_shifted_in_the_canonical_frame_is_shifted_in_the_stored_one(pati
     """The cohort's x axis runs right to left, so a step to the right is a step back in the file."""
     rows, masks = [tmp_path / "01.csv"], [tmp_path / "01.nii.gz"]
     evaluate_patients(
-        patients[:1], lambda scan: np.roll(scan.vessels, 1, axis=0), patch_size=16, rows=rows, masks=masks
+        patients[:1],
+        lambda scan: np.roll(scan.vessels, 1, axis=0),
+        patch_size=16,
+        rows=rows,
+        masks=masks,
+        table=tmp_path / "all.csv",
     )
     truth = np.asarray(nib.load(patients[0].vessels).dataobj)
     assert np.array_equal(np.asarray(nib.load(masks[0]).dataobj), np.roll(truth, -1, axis=0))
@@ -95,7 +103,7 @@ def test_what_is_found_on_prepared_voxels_is_scored_and_stored_on_the_patients_o
         shapes.append(scan.image.shape)
         return scan.vessels
 
-    evaluate_patients([prepared], segment, patch_size=16, rows=rows, masks=masks)
+    evaluate_patients([prepared], segment, patch_size=16, rows=rows, masks=masks, table=tmp_path / "all.csv")
     row = next(csv.DictReader(rows[0].open()))
     native = load_scan(patients[1], patch_size=16)
     assert shapes == [(50, 55, 28)]

@@ -24,8 +24,11 @@ def evaluate_patients(
     patch_size: int,
     rows: Sequence[Path],
     masks: Sequence[Path],
+    table: Path,
 ) -> None:
     """Segment every patient; write a one-row CSV of metrics each to `rows`, and the mask to `masks` if asked.
+
+    `table` gets the rows of all patients, for whoever needs the whole evaluation.
 
     `segment` returns a bool mask (x, y, z) of a scan, which is prepared as its cohort asks. The mask goes
     back to the voxels of the patient's image as stored, where it is compared with the patient's vessel mask,
@@ -45,3 +48,11 @@ def evaluate_patients(
             writer.writeheader()
             writer.writerow({"patient": patient.id} | metrics)
         log.info("patient %d of %d: %s, DSC %.3f", number, len(patients), patient.id, metrics["dsc"])
+    _gather(rows, table)
+
+
+def _gather(rows: Sequence[Path], table: Path) -> None:
+    """Write one table of files that have the same heading and one row each."""
+    lines = [path.read_text(encoding="utf-8").splitlines(keepends=True) for path in rows]
+    with atomic_path(table) as partial:
+        partial.write_text("".join([lines[0][0], *(row for _, row in lines)]), encoding="utf-8")

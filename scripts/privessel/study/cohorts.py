@@ -1,7 +1,7 @@
 """The patients of a study, known before any job runs, and the files that stand for them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Cohorts:
     @cached_property
     def patients(self) -> dict[str, list[Patient]]:
         """The patients of each cohort, in the order of its table."""
-        cohorts = {name: self._read(name) for name in self.config.used_cohorts}
+        cohorts = {name: self._prepared(name) for name in self.config.used_cohorts}
         table.check_cohorts(cohorts)
         table.require_splits(
             cohorts[self.config.train_cohort], self.config.train_cohort, ["train", "validation"]
@@ -101,6 +101,12 @@ class Cohorts:
         own = {key: getattr(cohort, key) for key in keys}
         chosen = {key: getattr(common, key) if own[key] is None else own[key] for key in keys}
         return {"root": self.root(name)} | {key: template or None for key, template in chosen.items()}
+
+    def _prepared(self, name: str) -> list[Patient]:
+        """Read a cohort's patients, each with what the cohort asks to be done to its scans."""
+        cohort = self.config.cohorts[name]
+        asked = {"resample_mm": cohort.resample_mm, "bias_correction": cohort.bias_correction}
+        return [replace(patient, **asked) for patient in self._read(name)]
 
     def _read(self, name: str) -> list[Patient]:
         layout = self._layout(name)

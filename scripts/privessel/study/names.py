@@ -144,11 +144,11 @@ def setting_name(*, learning_rate: float, dropout: float, augment: bool) -> str:
 
 
 def metrics_origin(path: PurePath) -> dict[str, str]:
-    """Return source, setting and cohort of a metrics file `.../metrics/{source}/{setting}/{cohort}/{file}`.
+    """Return what a table `.../metrics/{source}/{setting}/{cohort}.csv` is about.
 
-    >>> metrics_origin(PurePath("results/demo/metrics/wgan/inf/run-1/epoch-5/selected/phantom-b/b001.csv"))
+    >>> metrics_origin(PurePath("results/demo/metrics/wgan/inf/run-1/epoch-5/selected/phantom-b.csv"))
     {'source': 'wgan/inf/run-1/epoch-5', 'setting': 'selected', 'cohort': 'phantom-b'}
     """
     parts = path.parts
-    source = "/".join(parts[parts.index("metrics") + 1 : -3])
-    return {"source": source, "setting": parts[-3], "cohort": parts[-2]}
+    source = "/".join(parts[parts.index("metrics") + 1 : -2])
+    return {"source": source, "setting": parts[-2], "cohort": path.stem}
