@@ -24,6 +24,8 @@ PIP = [sys.executable, "-m", "pip"]
 LISTED = (
     "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
 )
+# Folders of tests that start Snakemake, a cluster or other processes, or install packages.
+APART = {"cluster", "envs", "kills", "workflow"}
 SWITCHES = ["--no-compile", "--disable-pip-version-check", "--quiet", "-c", str(ENVS / "lock.txt")]
 
 
@@ -58,10 +60,13 @@ class Environment:
     def tests(self):
         """Test modules that it can carry, and for every other what it lacks."""
         there = {*self.packages(), "pytest"}
-        modules = sorted((ROOT / "tests").glob("test_*.py"))
+        modules = sorted(
+            path for path in (ROOT / "tests").glob("*/test_*.py") if path.parent.name not in APART
+        )
         lacking = {path: distributions(closure(path)) - there for path in modules}
         carried = [path for path in modules if not lacking[path]]
-        return carried, {path.name: lacking[path] for path in modules if lacking[path]}
+        left = {path: lacking[path] for path in modules if lacking[path]}
+        return carried, {f"{path.parent.name}/{path.name}": names for path, names in left.items()}
 
 
 @pytest.fixture(scope="session")
