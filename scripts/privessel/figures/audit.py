@@ -13,10 +13,12 @@ from privessel.figures.curves import choose_looks, draw_curves
 from privessel.figures.marks import depth_of_labels, label_levels, write_inside
 from privessel.figures.scores import draw_panel, fig3_data
 from privessel.figures.significance import describe_intervals
-from privessel.figures.style import SMALL, format_eps, place_axes, styled, wrap_notes, write_notes
+from privessel.figures.style import SMALL, open_page, place_axes, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
+from privessel.scores.formatting import format_eps, format_interval, format_score
 from privessel.scores.significance import LEAST_PATIENTS
-from privessel.scores.tally import IDENTITY, describe_gaps, format_interval, format_score
+from privessel.scores.tally import IDENTITY, describe_gaps
+from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, GanName
 
 _SIZES = ["members", "others", "member_patients", "other_patients"]
 _FINDING = ["canaries", "guesses", "right", "ceiling", "confidence", "p_value"]
@@ -128,8 +130,7 @@ def attacks(data: pd.DataFrame) -> Figure:
     below = _ROC_TOP + 2 * _SQUARE + _ROC_BETWEEN[1] + 0.5
     height = below + _LINE * len(levels) + 0.13 * len(notes) + 0.15
     figure = Figure(figsize=(width, height))
-    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))  # inches from the upper left
-    page.set_axis_off()
+    page = open_page(figure)
     # Both axes linear: areas and distances from the diagonal are the AUC and the advantage. Both logarithmic:
     # an attack that is sure of a few patches, and guesses the rest, shows only there. Rates below one of the
     # others cannot be told, so the axes end at it.
@@ -153,7 +154,7 @@ def attacks(data: pd.DataFrame) -> Figure:
             page.plot(
                 [left, left + 0.25], [y, y], color=looks[level.level][0], linestyle=looks[level.level][1]
             )
-            area = _tell_area(areas.loc[level.level]) if level.level in areas.index else "no result"
+            area = _format_area(areas.loc[level.level]) if level.level in areas.index else "no result"
             page.text(left + 0.3, y, f"ε = {format_eps(level.eps)}: {area}", va="center", fontsize=SMALL)
     write_notes(figure, notes, left=0.12, bottom=0.06)
     return figure
@@ -167,13 +168,14 @@ def _order(
     best: pd.DataFrame, audited: list[dict[str, Any]]
 ) -> list[tuple[dict[str, Any], tuple[str, str] | None]]:
     """Return the rows of panel A by rising eps, each with arch and level of the audit that belongs there."""
-    ends = best.sort_values("epoch", kind="stable").set_index("model")["epoch"]
-    last = {tuple(model.split("/")[:2]): model for model in ends.index}
+    by_epoch = best.sort_values("epoch", kind="stable")
+    names = [GanName.parse(source) for source in by_epoch["source"]]
+    last = {(name.arch, name.level): model for name, model in zip(names, by_epoch["model"], strict=True)}
     keys = {model: key for key, model in last.items()}
     levels = [(row, keys.get(row["model"])) for row in best.to_dict("records")]
     cohort = best[["cohort", "patients"]].iloc[0].to_dict() if len(best) else {"cohort": ""}
     for key, found in {_key(row): row for row in audited if _key(row) not in last}.items():
-        name, kind = "/".join(key), "private" if np.isfinite(found["eps"]) else "inf"
+        name, kind = "/".join(key), PRIVATE_GAN if np.isfinite(found["eps"]) else PLAIN_GAN
         row = dict.fromkeys(IDENTITY, np.nan) | {"panel": "A", "shows": "best", "model": name, "source": name}
         row |= {"kind": kind, "level": key[1], "eps": found["eps"], "unit": "", "scored": 0, "empty": 0}
         levels.append((row | cohort, key))
@@ -202,9 +204,9 @@ def _measure(membership: pd.DataFrame, measure: str) -> list[dict[str, Any]]:
     return found
 
 
-def _tell_area(area: pd.Series) -> str:
+def _format_area(area: pd.Series) -> str:
     interval = format_interval(area["low"], area["high"])
-    return f"AUC {format_score(area['value'], np.nan)}" + (f" ({interval})" if interval else "")
+    return f"AUC {format_score(area['value'])}" + (f" ({interval})" if interval else "")
 
 
 def _notes(data: pd.DataFrame) -> list[str]:

@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from privessel.figures.marks import write_inside
-from privessel.figures.style import PALETTE, SMALL, format_eps
+from privessel.figures.style import PALETTE, SMALL
+from privessel.scores.formatting import format_eps
 from privessel.scores.tally import name_unit
 
 # Name, colour and marker; what is scored alike looks alike in both panels.

@@ -1,22 +1,17 @@
 """Figures 9 and S1: real and generated images in one t-SNE embedding, as points and as images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from privessel.figures.marks import assign_looks
-from privessel.figures.style import (
-    format_eps,
-    place_axes,
-    styled,
-    upright,
-    wrap_notes,
-    write_notes,
-)
+from privessel.figures.looks import assign_marks
+from privessel.figures.style import place_axes, styled, upright, wrap_notes, write_notes
+from privessel.scores.formatting import format_eps
 
 _SIDE = 5.0  # inches of the embedding
 _GAP = 0.1
@@ -24,12 +19,31 @@ _PALE = "#D9D9D9"
 _ACROSS = 24  # images that fit beside each other in figure S1
 
 
+def fig9_data(
+    sets: pd.DataFrame, images: Sequence[np.ndarray], position: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what figures 9 and S1 draw: all images, their positions, and which set each belongs to.
+
+    sets: the rows of `quality.embedding.choose_sets`, one for each of `images` (n, s, s) uint8. position:
+    (images in all, 2), in the same order.
+    """
+    return {
+        "image": np.concatenate(images),
+        "position": position,
+        "set": np.repeat(np.arange(len(sets)), [len(part) for part in images]),
+        "names": sets["set"].to_numpy(str),
+        "level": sets["level"].to_numpy(str),
+        "eps": sets["eps"].to_numpy(),
+        "eps_published": sets["eps_published"].to_numpy(),
+    }
+
+
 @styled
 def fig9(data: Mapping[str, np.ndarray]) -> Figure:
     """Draw a t-SNE embedding of real and generated images: all sets, and each over the others in grey.
 
-    data: `position` (n, 2), `set` (n,) int, an index into the entries a set: `names`, `level`, `eps` and
-    `eps_published`, NaN for sets that are not a GAN's.
+    data: the entries of `fig9_data`: `position` (n, 2), and `set` (n,) int, the index of an image's set in
+    `names`, `level`, `eps` and `eps_published`; both eps are NaN for sets that are not a GAN's.
     Source: Kossen et al. 2022, figure 9.
     """
     position, own, looks = _read(data)
@@ -109,7 +123,7 @@ def thin_out(corners: np.ndarray, own: np.ndarray, *, apart: int) -> list[int]:
 
 
 def _read(data: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str]]]:
-    looks = assign_looks([str(name) for name in data["names"]], np.asarray(data["eps"], float))
+    looks = assign_marks([str(name) for name in data["names"]], np.asarray(data["eps"], float))
     position, own = np.asarray(data["position"], float), np.asarray(data["set"], int)
     return position, own, looks
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.files.atomic import atomic_path
+from privessel.scores.formatting import format_eps
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -88,22 +89,23 @@ def save(figure: Figure, *paths: Path) -> None:
                 figure.savefig(partial, format=suffix[1:], metadata=_METADATA[suffix])
 
 
-def format_eps(eps: float) -> str:
-    """Return eps as printed on axes and in tables: three digits, `∞`, or `–` where there is none."""
-    if np.isnan(eps):
-        return "–"
-    return "∞" if np.isinf(eps) else f"{eps:.3g}"
-
-
-def format_noise(noise_multiplier: float) -> str:
-    """Return a noise multiplier as printed on axes and in tables, `–` where there is none."""
-    return f"{noise_multiplier:.3g}" if np.isfinite(noise_multiplier) else "–"
-
-
 def place_axes(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:
     """Add axes, all in inches; `left` and `top` count from the upper left corner of the figure."""
     across, down = figure.get_size_inches()
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+def open_page(figure: Figure) -> Axes:
+    """Add axes over the whole figure, for printed tables: inches from its upper left corner, y runs down."""
+    width, height = figure.get_size_inches()
+    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    page.set_axis_off()
+    return page
+
+
+def draw_rule(page: Axes, y: float, *, linewidth: float, margin: float = 0.05) -> None:
+    """Draw a horizontal line across the page of `open_page`, y inches from its top."""
+    page.plot([margin, page.get_xlim()[1] - margin], [y, y], color="black", linewidth=linewidth)
 
 
 def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> None:
