@@ -143,10 +143,8 @@ def _find_transfer(record: dict, transfer: pd.DataFrame) -> dict:
     if transfer.empty:
         return {}
     starts = transfer["start"]
-    is_start = [
-        _architecture(start) == "wgan-gp-sn" if record["model"] == "transfer" else start == FROM_SCRATCH
-        for start in starts
-    ]
+    pretrained = starts.map(_architecture) == "wgan-gp-sn"
+    is_start = pretrained if record["model"] == "transfer" else starts == FROM_SCRATCH
     rows = transfer[is_start & (transfer["patients"] == 1)]
     over_draws = rows.groupby("patient")[record["quantity"]].mean()
     if over_draws.isna().all():
