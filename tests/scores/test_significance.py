@@ -25,7 +25,7 @@ def test_interval_of_four_patients_has_the_percentiles_of_all_resamples():
 
 def test_interval_covers_the_true_mean_of_14_patients_about_as_often_as_it_says():
     rng = np.random.default_rng(2)
-    found = [bootstrap_mean(rng.normal(0.5, 0.1, 14), seed=3) for _ in range(300)]
+    found = [bootstrap_mean(rng.normal(0.5, 0.1, 14), seed=3) for _ in range(150)]
     covered = np.mean([low < 0.5 < high for low, high in found])
     assert 0.86 < covered < 0.98  # percentile intervals of so few are a little too narrow
 

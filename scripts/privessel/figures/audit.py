@@ -1,4 +1,4 @@
-"""The audit's figures: utility against privacy, and how attacks tell training patches from others."""
+"""The audit's figures: utility against privacy, and how well attacks recognise training patches."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -51,12 +51,13 @@ def utility_privacy_data(
     rows = [row for row, _ in levels] + utility[utility["shows"] == "reference"].to_dict("records")
     for row, audited in levels:
         about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "B"}
-        own = [found for found in findings if _key(found) == audited]
-        upper = own[0]["claimed_epsilon"] if own else row["eps"]
+        of_level = [finding for finding in findings if _key(finding) == audited]
+        upper = of_level[0]["claimed_epsilon"] if of_level else row["eps"]
         rows.append(about | {"shows": "upper", "value": upper})
-        for found in own:
-            mark = {key: found[key] for key in _FINDING} | {"name": found["score"]}
-            mark |= {"value": found["epsilon_low"], "claim": "refuted" if found["refuted"] else "not refuted"}
+        for finding in of_level:
+            mark = {key: finding[key] for key in _FINDING} | {"name": finding["score"]}
+            mark |= {"value": finding["epsilon_low"]}
+            mark |= {"claim": "refuted" if finding["refuted"] else "not refuted"}
             rows.append(about | {"shows": "lower"} | mark)
     for row, audited in levels:
         about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "C", "shows": "advantage"}
@@ -67,7 +68,7 @@ def utility_privacy_data(
 @styled
 def utility_privacy(data: pd.DataFrame) -> Figure:
     """Draw `utility_privacy_data`: DSC (A), bounds on eps (B) and attack advantage (C) of every level."""
-    # Undo what a CSV makes of the level `inf`, and of columns without entries.
+    # A CSV makes a number of the level `inf`, and numbers of text columns without entries.
     data = data.assign(**{name: as_text(data[name]) for name in _TEXT}).astype(dict.fromkeys(_NUMBERS, float))
     levels = data[(data["panel"] == "A") & (data["shows"] == "best")].reset_index(drop=True)
     across = max(2.6, len(levels) * float(np.clip(4.25 / max(len(levels), 1), 0.42, 0.62)))
@@ -131,24 +132,26 @@ def attacks(data: pd.DataFrame) -> Figure:
     height = below + _LINE * len(levels) + 0.13 * len(notes) + 0.15
     figure = Figure(figsize=(width, height))
     page = open_page(figure)
-    # Both axes linear: areas and distances from the diagonal are the AUC and the advantage. Both logarithmic:
-    # an attack that is sure of a few patches, and guesses the rest, shows only there. Rates below one of the
-    # others cannot be told, so the axes end at it.
+    # On two linear axes areas and distances from the diagonal are the AUC and the advantage. An attack that
+    # is sure of a few patches and guesses the rest shows only on two logarithmic axes. These end at the rate
+    # of one patch among the others, since no smaller rate can be measured.
     rates = data["false_rate"][data["false_rate"] * data["others"].max() >= 1]
     lowest = min(rates.min(), 0.5) if len(rates) else 0.01
     for column, (attack, (name, _, _)) in enumerate(ATTACKS.items()):
-        left, own = _ROC_LEFT + column * (_SQUARE + _ROC_BETWEEN[0]), data[data["attack"] == attack]
+        left, of_attack = _ROC_LEFT + column * (_SQUARE + _ROC_BETWEEN[0]), data[data["attack"] == attack]
         page.text(left, _ROC_TOP - 0.1, name)
         for row in range(2):
             top = _ROC_TOP + row * (_SQUARE + _ROC_BETWEEN[1])
             axes = place_axes(figure, left=left, top=top, width=_SQUARE, height=_SQUARE)
-            draw_curves(axes, own[own["shows"] == "curve"], looks=looks, lowest=lowest if row else None)
+            draw_curves(
+                axes, of_attack[of_attack["shows"] == "curve"], looks=looks, lowest=lowest if row else None
+            )
             axes.set_xlabel("false positive rate" + (" (log)" if row else ""), labelpad=1)
             if column:
                 axes.tick_params(labelleft=False)
             else:
                 axes.set_ylabel("true positive rate" + (" (log)" if row else ""), labelpad=1)
-        areas = own[own["shows"] == "auc"].set_index("level")
+        areas = of_attack[of_attack["shows"] == "auc"].set_index("level")
         for k, level in enumerate(levels.itertuples()):
             y = below + k * _LINE
             page.plot(
@@ -174,10 +177,10 @@ def _order(
     keys = {model: key for key, model in last.items()}
     levels = [(row, keys.get(row["model"])) for row in best.to_dict("records")]
     cohort = best[["cohort", "patients"]].iloc[0].to_dict() if len(best) else {"cohort": ""}
-    for key, found in {_key(row): row for row in audited if _key(row) not in last}.items():
-        name, kind = "/".join(key), PRIVATE_GAN if np.isfinite(found["eps"]) else PLAIN_GAN
+    for key, audit in {_key(row): row for row in audited if _key(row) not in last}.items():
+        name, kind = "/".join(key), PRIVATE_GAN if np.isfinite(audit["eps"]) else PLAIN_GAN
         row = dict.fromkeys(IDENTITY, np.nan) | {"panel": "A", "shows": "best", "model": name, "source": name}
-        row |= {"kind": kind, "level": key[1], "eps": found["eps"], "unit": "", "scored": 0, "empty": 0}
+        row |= {"kind": kind, "level": key[1], "eps": audit["eps"], "unit": "", "scored": 0, "empty": 0}
         levels.append((row | cohort, key))
     return sorted(levels, key=lambda level: (np.nan_to_num(level[0]["eps"], nan=np.inf), level[0]["model"]))
 
@@ -188,20 +191,20 @@ def _measure(membership: pd.DataFrame, measure: str) -> list[dict[str, Any]]:
     The interval is over patients, or over patches where they are too few. Chance is always that of whole
     patients: patches of one patient are alike, and would pass for an attack's success.
     """
-    found = []
+    measured = []
     membership = membership.assign(level=as_text(membership["level"]))
     for _, rows in membership.groupby(["arch", "level", "attack"], sort=False):
         by = {(row["unit"], row["resampled"]): row for row in rows.to_dict("records")}
         patches, patients = by["patch", "patch"], by["patch", "patient"]
         used = patients if np.isfinite(patients[f"{measure}_low"]) else patches
         owners = by["patient", "patient"]
-        found.append(
+        measured.append(
             {key: used[key] for key in _ATTACK}
             | {"value": used[measure], "low": used[f"{measure}_low"], "high": used[f"{measure}_high"]}
             | {"chance": patients["advantage_chance"]}
             | {"member_patients": owners["members"], "other_patients": owners["others"]}
         )
-    return found
+    return measured
 
 
 def _format_area(area: pd.Series) -> str:
@@ -220,16 +223,16 @@ def _notes(data: pd.DataFrame) -> list[str]:
     return notes + describe_gaps(utility) + describe_intervals(utility)
 
 
-def _describe_attacks(found: pd.DataFrame) -> list[str]:
-    """Return sentences on whose patches were told apart, and on what the intervals are over."""
+def _describe_attacks(results: pd.DataFrame) -> list[str]:
+    """Return sentences on whose patches were attacked, and on what the intervals are over."""
     notes = [
         f"{row.members:,.0f} patches of {row.member_patients:,.0f} training patients against "
         f"{row.others:,.0f} of {row.other_patients:,.0f} others."
-        for row in found.drop_duplicates(_SIZES).itertuples()
+        for row in results.drop_duplicates(_SIZES).itertuples()
     ]
-    if (found["resampled"] == "patient").any():
+    if (results["resampled"] == "patient").any():
         notes.append("95 % intervals over patients.")
-    if (found["resampled"] == "patch").any():
+    if (results["resampled"] == "patch").any():
         few = f"fewer than {LEAST_PATIENTS} patients on a side"
         notes.append(f"95 % intervals over patches, with {few}: too narrow, since patches of one are alike.")
     return notes

@@ -105,9 +105,9 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, column: str, looks: dict) -> 
         write_inside(axes, 0.5, none, xdata=False)
         axes.set_xticks([])
         return
-    for model, own in part.groupby("model", sort=False):
+    for model, rows in part.groupby("model", sort=False):
         colour, marker = looks[model]
-        means, runs = own[own["shows"] == "mean"], own[own["shows"] == "run"]
+        means, runs = rows[rows["shows"] == "mean"], rows[rows["shows"] == "run"]
         if runs["run"].nunique() > 1:
             axes.plot(runs[column], runs["value"], marker, color=colour, markersize=1.8, alpha=0.6, zorder=2)
         axes.plot(means[column], means["value"], color=colour, linewidth=0.9, zorder=2)
@@ -137,9 +137,9 @@ def _write_best(figure: Figure, data: pd.DataFrame, *, looks: dict, top: float) 
         page.plot(
             [0.1, 0.27], [top + k * _LINE] * 2, marker=marker, color=colour, markersize=3.8, markevery=[1]
         )
-        own = data[data["model"] == model]
-        best = own[own["best"]]
-        noise = format_noise(own["noise_multiplier"].iloc[0])
+        rows = data[data["model"] == model]
+        best = rows[rows["best"]]
+        noise = format_noise(rows["noise_multiplier"].iloc[0])
         if best.empty:
             lines.append((model, noise, "no result", "", "", ""))
             continue

@@ -13,7 +13,7 @@ from privessel.figures.looks import GAN_COLOURS, LineLook, assign_lines
 from privessel.figures.style import PALETTE, SMALL
 from privessel.scores.formatting import format_eps, format_noise, format_score
 
-_BOX_FROM = 3  # runs; two have no quartiles worth a box
+_BOX_FROM = 3  # runs; the quartiles of two would say nothing
 _BAR = 0.2  # how far right of its point the bar of a confidence interval stands
 _LINE_HEIGHT = 0.125  # inches between the names of two reference lines
 
@@ -27,7 +27,7 @@ def set_scale(axes: Axes, part: pd.DataFrame, *, log: bool) -> None:
     sd = part["sd"].fillna(0)
     ends = pd.concat([part["value"], part["value"] + sd, part["value"] - sd, part["low"], part["high"]])
     smallest = part["value"][part["value"] > 0].min()
-    # An arm that comes near zero, or passes it, may run out of the picture instead of stretching it.
+    # An arm that comes near zero, or passes it, may leave the panel: a logarithmic axis cannot reach it.
     ends = ends[ends > 0.3 * smallest] if np.isfinite(smallest) else pd.Series([1.0])
     axes.set_yscale("log")
     axes.set_ylim(ends.min() / 1.35, ends.max() * 1.35)
@@ -128,7 +128,8 @@ def spread(heights: Sequence[float], *, apart: float) -> np.ndarray:
     """Move positions in [0, 1] as little as needed to lie `apart`, keeping their order and within [0, 1]."""
     order = np.argsort(heights, kind="stable")
     offsets = apart * np.arange(len(order))
-    # Less the offsets, positions lie apart if they do not fall: pool those that do at their mean.
+    # With the offsets subtracted, names lie `apart` if their positions do not fall. Positions that fall are
+    # replaced by their mean, which moves them least (isotonic regression by pooling adjacent violators).
     groups: list[list[float]] = []
     for height in np.asarray(heights, float)[order] - offsets:
         groups.append([height])

@@ -59,22 +59,22 @@ def published_data(
         for frame in (scores, quality, transfer)
     )
     cohorts = dict(zip(("own", "second"), name_cohorts(rows), strict=False))
-    out = []
+    table = []
     for record in published.to_dict("records"):
         role = record["cohort"]
         about = record | {"role": role, "cohort": cohorts.get(role, "")}
         if record["model"] in ("transfer", "scratch"):
-            found = _find_transfer(record, transfer)
+            counterpart = _find_transfer(record, transfer)
         elif record["quantity"] in ("frechet_train", "ssim_mean"):
-            found = _find_quality(record, rows, quality)
+            counterpart = _find_quality(record, rows, quality)
         else:
-            found = _find_score(record, rows, scores, cohort=cohorts.get(role, ""))
-        out.append(about | found)
+            counterpart = _find_score(record, rows, scores, cohort=cohorts.get(role, ""))
+        table.append(about | counterpart)
     for source in list_free(rows):
         for role, cohort in cohorts.items():
-            out.append({"quantity": "dsc", "model": "free", "role": role, "cohort": cohort, "found_eps": 0.0})
-            out[-1] |= _mean(scores, source=source, cohort=cohort, quantity="dsc")
-    return pd.DataFrame(out, columns=_COLUMNS)
+            row = {"quantity": "dsc", "model": "free", "role": role, "cohort": cohort, "found_eps": 0.0}
+            table.append(row | _mean(scores, source=source, cohort=cohort, quantity="dsc"))
+    return pd.DataFrame(table, columns=_COLUMNS)
 
 
 @styled
@@ -108,17 +108,15 @@ def published(data: pd.DataFrame) -> Figure:
 
 
 def _find_score(record: dict, rows: pd.DataFrame, scores: pd.DataFrame, *, cohort: str) -> dict:
-    own = rows[rows["cohort"] == cohort]
     if record["model"] == "private-below":
-        below = own[
-            (own["kind"] == PRIVATE_GAN) & own["best"] & (own["eps_published"] < record["eps_published"])
-        ]
+        private = rows[(rows["cohort"] == cohort) & (rows["kind"] == PRIVATE_GAN) & rows["best"]]
+        below = private[private["eps_published"] < record["eps_published"]]
         below = below[below["dsc_mean"].notna()]
         source = below.loc[below["dsc_mean"].idxmax(), "source"] if len(below) else None
     else:
         source = _find_source(record, rows)
-    found = _mean(scores, source=source, cohort=cohort, quantity=record["quantity"])
-    return found | _find_eps(rows, source) | {"remark": _remark(record)}
+    mean = _mean(scores, source=source, cohort=cohort, quantity=record["quantity"])
+    return mean | _find_eps(rows, source) | {"remark": _remark(record)}
 
 
 def _find_quality(record: dict, rows: pd.DataFrame, quality: pd.DataFrame) -> dict:
@@ -133,10 +131,10 @@ def _find_quality(record: dict, rows: pd.DataFrame, quality: pd.DataFrame) -> di
     if chosen.empty:
         return {}
     row = chosen.iloc[0]
-    found = {"found": row[quantity], "sd": np.nan, "source": row["source"], "remark": _remark(record)}
+    counterpart = {"found": row[quantity], "sd": np.nan, "source": row["source"], "remark": _remark(record)}
     if quantity == "frechet_train" and row["extractor"] != FID:
-        found["remark"] = f"not FID: {row['extractor']}"
-    return found | {"found_eps": row["eps"], "found_eps_published": row["eps_published"]}
+        counterpart["remark"] = f"not FID: {row['extractor']}"
+    return counterpart | {"found_eps": row["eps"], "found_eps_published": row["eps_published"]}
 
 
 def _find_transfer(record: dict, transfer: pd.DataFrame) -> dict:
@@ -149,8 +147,8 @@ def _find_transfer(record: dict, transfer: pd.DataFrame) -> dict:
     over_draws = rows.groupby("patient")[record["quantity"]].mean()
     if over_draws.isna().all():
         return {}
-    found = {"found": over_draws.mean(), "sd": over_draws.std(ddof=1), "source": rows["start"].iloc[0]}
-    return found | {"found_eps": rows["eps"].iloc[0], "remark": _remark(record)}
+    mean = {"found": over_draws.mean(), "sd": over_draws.std(ddof=1), "source": rows["start"].iloc[0]}
+    return mean | {"found_eps": rows["eps"].iloc[0], "remark": _remark(record)}
 
 
 def _find_source(record: dict, rows: pd.DataFrame) -> str | None:
@@ -197,10 +195,10 @@ def _remark(record: dict) -> str:
 
 def _draw_row(page: Axes, row, *, y: float) -> None:
     small = {"fontsize": SMALL - 0.5, "color": PALETTE["grey"]}
-    told = f"{_QUANTITIES[row.quantity]}, {_MODELS[row.model]}"
+    result = f"{_QUANTITIES[row.quantity]}, {_MODELS[row.model]}"
     if np.isfinite(row.eps_published):
-        told += f", ε {'<' if row.model == 'private-below' else '='} {format_eps(row.eps_published)}"
-    page.text(0.1, y + 0.12, told)
+        result += f", ε {'<' if row.model == 'private-below' else '='} {format_eps(row.eps_published)}"
+    page.text(0.1, y + 0.12, result)
     cohort = f"{_ROLES.get(row.role, '')} (here {row.cohort})" if row.cohort else _ROLES.get(row.role, "")
     page.text(0.1, y + 0.23, "; ".join(text for text in (cohort, row.where) if text), **small)
     page.text(_PAPER, y + 0.12, _published(row), ha="center")

@@ -1,4 +1,4 @@
-"""How sure the scores are: intervals of means over patients, and paired tests between levels, as a table."""
+"""How certain the scores are: intervals of means over patients, and paired tests between levels."""
 
 from collections.abc import Sequence
 
@@ -75,7 +75,7 @@ def statistics_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     table = []
     for cohort in name_cohorts(rows):
         part = rows[rows["cohort"] == cohort]
-        own = levels[levels["cohort"] == cohort]
+        of_cohort = levels[levels["cohort"] == cohort]
         dsc = _by_patient(scores, cohort=cohort).reindex(columns=rows["source"].unique())
         about = {"cohort": cohort, "metric": "dsc"}
         references = select_references(part)
@@ -83,11 +83,11 @@ def statistics_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
             {"shows": "pair", "model": one.model, "one": one.source, "other": other, "against": against}
             | {"eps_one": one.eps, "eps_published_one": one.eps_published, "eps_other": eps}
             | _compare(dsc[one.source], dsc[other], seed=seed)
-            for one in own[own["best"]].itertuples()
-            for other, against, eps in _list_comparisons(one, own, references=references)
+            for one in of_cohort[of_cohort["best"]].itertuples()
+            for other, against, eps in _list_comparisons(one, of_cohort, references=references)
         ]
         adjusted = adjust_holm([pair["p"] for pair in pairs])
-        table += [about | run for run in _over_runs(own)]
+        table += [about | run for run in _over_runs(of_cohort)]
         table += [about | pair | {"p_holm": p} for pair, p in zip(pairs, adjusted, strict=True)]
     return pd.DataFrame(table, columns=_COLUMNS)
 
@@ -124,19 +124,20 @@ def _over_runs(levels: pd.DataFrame) -> list[dict]:
 
 def _by_patient(scores: pd.DataFrame, *, cohort: str) -> pd.DataFrame:
     """Return DSC with a row a patient and a column a source; NaN where there is none."""
-    own = scores[as_text(scores["cohort"]) == cohort]
-    return own.set_index(["patient", "source"])["dsc"].unstack()
+    rows = scores[as_text(scores["cohort"]) == cohort]
+    return rows.set_index(["patient", "source"])["dsc"].unstack()
 
 
 def _list_comparisons(one, levels: pd.DataFrame, *, references: pd.DataFrame) -> list[tuple[str, str, float]]:
     """Return source, name of the comparison and eps of whatever the level's best run is held against."""
     held = [(row.source, row.source, np.nan if row.kind == REAL else 0.0) for row in references.itertuples()]
-    # Levels are compared at one epoch where they share it: else more training would pass for less noise.
+    # Levels are compared at the same epoch where both were kept there. Otherwise longer training would look
+    # like the effect of less noise.
     keyed = levels.assign(
         _noise=levels["noise_multiplier"].fillna(0), _apart=(levels["epoch"] - one.epoch).abs()
     )
-    own = 0 if np.isnan(one.noise_multiplier) else one.noise_multiplier
-    weaker = keyed[keyed["best"] & (keyed["_noise"] < own)]
+    noise = 0 if np.isnan(one.noise_multiplier) else one.noise_multiplier
+    weaker = keyed[keyed["best"] & (keyed["_noise"] < noise)]
     weaker = weaker.sort_values(["_noise", "_apart"], ascending=[False, True], kind="stable")
     return held + [(row.source, _NEXT, row.eps) for row in weaker.head(1).itertuples()]
 

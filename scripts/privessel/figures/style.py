@@ -1,4 +1,4 @@
-"""One look for every figure, and files whose bytes depend on the figure alone."""
+"""The style that all figures share, and how they are written: the same figure gives the same bytes."""
 
 import functools
 import textwrap
@@ -54,7 +54,7 @@ _PARAMETERS = {
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
 }
-# Without these a file would carry the moment it was written and never compare equal to its twin.
+# By default a file carries the time at which it was written, so two files of one figure would differ.
 _METADATA = {".pdf": {"CreationDate": None, "ModDate": None}, ".png": {"Software": None}}
 
 
@@ -109,9 +109,9 @@ def draw_rule(page: Axes, y: float, *, linewidth: float, margin: float = 0.05) -
 
 
 def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> None:
-    """Write above a picture its valid eps, below that the published one; for real patches, their name.
+    """Write two lines above a picture, its valid eps and its published eps; real patches have their name.
 
-    What costs no eps has no published one, and its name in that place.
+    A public cohort has no published eps, so its name stands in that line.
     """
     below = f"({format_eps(eps_published)})" if eps else level.removeprefix("phantom-")
     texts = [level] if np.isnan(eps) else [f"ε = {format_eps(eps)}", below]
@@ -121,7 +121,7 @@ def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> 
 
 
 def head_row(axes: Axes) -> None:
-    """Say, left of the heads of a row of pictures, what their two lines are."""
+    """Write left of a row of pictures what the two lines of their heads are."""
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
     for text, above in zip(("valid", "published"), _HEAD_LINES, strict=True):
         axes.annotate(text, (0, 1), (-4, above), fontsize=SMALL, color="#444444", **look)

@@ -131,9 +131,9 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, looks: list[tuple[str, str]])
     starts = list(dict.fromkeys(trained["start"]))
     for k, (start, (colour, marker)) in enumerate(zip(starts, looks, strict=True)):
         shift = (k - (len(starts) - 1) / 2) * 0.5 / len(starts)
-        own = trained[trained["start"] == start]
-        own = own.assign(x=own["patients"].map(sizes.index) + shift)
-        draws, means = own[own["shows"] == "draw"], own[own["shows"] == "mean"]
+        rows = trained[trained["start"] == start]
+        rows = rows.assign(x=rows["patients"].map(sizes.index) + shift)
+        draws, means = rows[rows["shows"] == "draw"], rows[rows["shows"] == "mean"]
         spots = {"markersize": 2.0, "markerfacecolor": "none", "markeredgewidth": 0.5, "alpha": 0.8}
         axes.plot(draws["x"], draws["value"], marker, color=colour, ls="", zorder=2, **spots)
         axes.plot(

@@ -1,6 +1,7 @@
 """The text that ends a run: every model's eps and scores, and whether privacy was worth its cost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from privessel.scores.tally import (
     order_levels,
     tally,
 )
-from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL
+from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, GanName
 
 FULL_STUDY = "paper"
 _HEADINGS = 2  # lines of headings of the table
@@ -104,11 +105,11 @@ def _verdict(rows: pd.DataFrame, cohorts: list[str]) -> list[str]:
     lines = [f"  By mean DSC, for {private}, the private run with the best validation DSC:"]
     for cohort in cohorts:
         dsc = rows[rows["cohort"] == cohort].set_index("source")["dsc_mean"]
-        own, free = dsc[private], dsc.reindex(free_names)
-        if np.isnan(own):
+        private_dsc, free = dsc[private], dsc.reindex(free_names)
+        if np.isnan(private_dsc):
             lines.append(f"  {cohort}: it cannot be said, the private model has no result.")
             continue
-        beaten, ahead = free[free < own], free[free >= own]
+        beaten, ahead = free[free < private_dsc], free[free >= private_dsc]
         not_computed = [*free.index[free.isna()], *missing]
         if len(ahead):
             answer = "no"
@@ -119,10 +120,10 @@ def _verdict(rows: pd.DataFrame, cohorts: list[str]) -> list[str]:
         parts = [f"does not beat {_list_scores(ahead)}"] if len(ahead) else []
         parts += [f"beats {_list_scores(beaten)}"] if len(beaten) else []
         parts += [f"not computed: {', '.join(not_computed)}"] if not_computed else []
-        lines.append(f"  {cohort}: {answer}; {own:.2f} {'; '.join(parts)}.")
-        control = dsc.get(f"{private}-shuffled", np.nan)
+        lines.append(f"  {cohort}: {answer}; {private_dsc:.2f} {'; '.join(parts)}.")
+        control = dsc.get(str(replace(GanName.parse(private), shuffled=True)), np.nan)
         if np.isfinite(control):
-            relation = "above" if own > control else "not above"
+            relation = "above" if private_dsc > control else "not above"
             lines.append(f"  {cohort}: it is {relation} its control with shuffled labels ({control:.2f}).")
     return lines
 
