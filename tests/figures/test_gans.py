@@ -1,5 +1,7 @@
 """The comparison of architectures: which sources it shows, and their patients, means and SDs."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from figures.examples import architectures
@@ -8,8 +10,15 @@ from figures.looking import as_read_back, texts
 from privessel.figures.gans import gan_comparison, gan_comparison_data
 
 
-def test_comparison_has_one_row_an_architecture_between_real_patches_and_what_costs_nothing():
+@cache
+def drawn():
+    """Return the data and the figure of the full study; tests only look at them."""
     data = gan_comparison_data(architectures())
+    return data, gan_comparison(data)
+
+
+def test_comparison_has_one_row_an_architecture_between_real_patches_and_what_costs_nothing():
+    data, _ = drawn()
     assert list(dict.fromkeys(data["name"])) == [
         "real patches",
         "WGAN, ε = ∞",
@@ -26,7 +35,7 @@ def test_comparison_has_one_row_an_architecture_between_real_patches_and_what_co
 
 
 def test_comparison_has_every_patient_and_mean_and_sample_sd_of_both_metrics():
-    data = gan_comparison_data(architectures())
+    data, figure = drawn()
     dcgan = data[(data["source"] == "dcgan/inf/run-1/epoch-50") & (data["cohort"] == "phantom-b")]
     for metric, patients, sd in (("dsc", [0.5, 0.7], 0.2), ("hd95_mm", [20, 16], 4)):
         own = dcgan[dcgan["metric"] == metric]
@@ -34,12 +43,12 @@ def test_comparison_has_every_patient_and_mean_and_sample_sd_of_both_metrics():
         mean = own[own["shows"] == "mean"].iloc[0]
         assert mean["value"] == pytest.approx(np.mean(patients))
         assert mean["sd"] == pytest.approx(sd / np.sqrt(2))
-    assert {"0.60 ± 0.14", "18.0 ± 2.8"} <= set(texts(gan_comparison(data)))
+    assert {"0.60 ± 0.14", "18.0 ± 2.8"} <= set(texts(figure))
 
 
 def test_comparison_has_two_panels_a_cohort():
     frame = architectures()
-    assert len(gan_comparison(gan_comparison_data(frame)).axes) == 4
+    assert len(drawn()[1].axes) == 4
     assert len(gan_comparison(gan_comparison_data(frame[frame["cohort"] == "phantom-a"])).axes) == 2
 
 
