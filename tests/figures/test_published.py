@@ -1,5 +1,6 @@
 """The papers' results beside this run's: the right counterpart for each, and what is missing said."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
