@@ -7,12 +7,13 @@ import torch
 from privessel.audit import attack
 from privessel.cohort.patches import load
 from privessel.figures.neighbours import neighbours
-from privessel.figures.style import format_eps, save
+from privessel.figures.style import save
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.gan.synthesis import synthesise
 from privessel.privacy.site import Site
+from privessel.scores.formatting import format_eps
 from privessel.seeds import derive
 
 SHOWN = 8

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from privessel.figures.embedding import fig9_data
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.files.tables import read_table
@@ -19,14 +20,5 @@ with logged(snakemake.log[0]):
         for source in shown["source"]
     ]
     position = embed(np.concatenate(images), perplexity=params.perplexity, seed=derive(params.seed, "t-SNE"))
-    data = {
-        "image": np.concatenate(images),
-        "position": position,
-        "set": np.repeat(np.arange(len(shown)), params.images),
-        "names": shown["set"].to_numpy(str),
-        "level": shown["level"].to_numpy(str),
-        "eps": shown["eps"].to_numpy(),
-        "eps_published": shown["eps_published"].to_numpy(),
-    }
     with atomic_path(Path(snakemake.output[0])) as partial:
-        np.savez_compressed(partial, **data)
+        np.savez_compressed(partial, **fig9_data(shown, images, position))

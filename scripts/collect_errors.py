@@ -8,11 +8,11 @@ import pandas as pd
 from privessel.cohort.nifti import load_mask
 from privessel.cohort.scan import load_native_scan
 from privessel.cohort.table import Patient
-from privessel.figures import choice
 from privessel.figures.errors import fig4_data
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.files.tables import read_table
+from privessel.scores import choice
 
 with logged(snakemake.log[0]):
     params, scores = snakemake.params, read_table(snakemake.input.scores)

@@ -2,20 +2,15 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.scores import table as scores
 
 with logged(snakemake.log[0]):
-    metrics = pd.concat(
-        [scores.read_metrics(path).assign(**scores.origin(Path(path))) for path in snakemake.input.metrics]
-    )
     chosen = [read_json(path, keys=["validation_dsc"]) for path in snakemake.input.selections]
     table = scores.collect(
-        metrics,
+        scores.gather_metrics(snakemake.input.metrics),
         sources=snakemake.params.sources,
         selections=dict(zip(snakemake.params.sources, chosen, strict=True)),
         privacy=scores.by_run(

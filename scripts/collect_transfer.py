@@ -7,12 +7,13 @@ import pandas as pd
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.files.tables import read_table
-from privessel.scores.transfer import collect, origin
+from privessel.scores.transfer import collect, transfer_origin
 
 with logged(snakemake.log[0]):
     files = [Path(path) for path in snakemake.input.metrics]
+    tuned = [read_table(path, columns=["patient", "dsc"]).assign(**transfer_origin(path)) for path in files]
     table = collect(
-        pd.concat([read_table(path, columns=["patient", "dsc"]).assign(**origin(path)) for path in files]),
+        pd.concat(tuned),
         read_table(snakemake.input.scores),
         starts=snakemake.params.starts,
         cohort=snakemake.params.cohort,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from privessel.figures.plan import draw_plan, tell_plan
+from privessel.figures.plan import draw_plan, format_plan
 from privessel.figures.style import save
 from privessel.files.reading import read_text
 from privessel.files.script import logged
@@ -14,4 +14,4 @@ with logged(snakemake.log[0]):
     tables = (snakemake.input.levels, snakemake.input.patients)
     levels, patients = (pd.read_csv(StringIO(read_text(path))) for path in tables)
     save(draw_plan(levels, patients), Path(snakemake.output.pdf), Path(snakemake.output.png))
-    print(tell_plan(levels, patients), flush=True)
+    print(format_plan(levels, patients), flush=True)

@@ -7,11 +7,12 @@ import torch
 
 from privessel.device import pick_device
 from privessel.figures.pairs import contact_sheet
-from privessel.figures.style import format_eps, save
+from privessel.figures.style import save
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.gan.synthesis import synthesise
+from privessel.scores.formatting import format_eps
 from privessel.seeds import derive
 
 SHOWN = 48

@@ -6,76 +6,28 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from figures.test_figures import as_read_back, demo, overlaps, rows, study, texts
-from figures.test_more import pixels
+from figures.audited import (
+    ADVANTAGES,
+    BOUNDS,
+    CASES,
+    LOST,
+    RATES,
+    audited,
+    bounds,
+    membership,
+    roc,
+    utility_privacy_data,
+)
+from figures.looking import as_read_back, overlaps, said, texts
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
+from scores.examples import rows, study
 
-from privessel.figures import audit
 from privessel.figures.audit import attacks, attacks_data, utility_privacy
 from privessel.figures.bounds import ATTACKS, SCORES
-from privessel.figures.neighbours import neighbours
 from privessel.figures.scores import fig3_data
 from privessel.figures.style import PALETTE
-
-utility_privacy_data = functools.partial(audit.utility_privacy_data, seed=3)
-AUDITED = {"inf": np.inf, "noise-0.65": 6.24}
-BOUNDS = {"gradient": 1.5, "critic": 0.25, "nearest": 0.0}
-ADVANTAGES = {"critic": 0.4, "nearest": 0.3, "density": 0.2}
-LOST = {"gradient": 7.5}
-RATES = np.array([0, 0.001, 0.002, 0.01, 0.1, 0.5, 1])
-UNITS = (("patch", "patch"), ("patch", "patient"), ("patient", "patient"))
-
-
-def bounds(levels=AUDITED, found=BOUNDS, **more):
-    """Return what the audit found; at level inf gradients are not scored."""
-    table = [
-        {"arch": "wgan", "level": level, "run": 1, "eps": eps, "score": score, "canaries": 1000}
-        | {"guesses": 200, "right": 120, "epsilon_low": low, "ceiling": 4.0, "claimed_epsilon": eps}
-        | {"confidence": 0.975 if np.isinf(eps) else 1 - 0.05 / 3, "p_value": 0.001 if low > eps else 0.5}
-        | {"refuted": low > eps}
-        | more
-        for level, eps in levels.items()
-        for score, low in found.items()
-        if score != "gradient" or np.isfinite(eps)
-    ]
-    return pd.DataFrame(table)
-
-
-def membership(levels=AUDITED, *, few=False):
-    """Return attacks on 41 patients against 5; with `few` there is no interval over patients."""
-    table = []
-    for level, eps in levels.items():
-        for attack, advantage in ADVANTAGES.items():
-            for unit, resampled in UNITS:
-                arm = 0.02 if resampled == "patch" else np.nan if few else 0.1
-                row = {"arch": "wgan", "level": level, "run": 1, "eps": eps, "attack": attack, "unit": unit}
-                row |= {"resampled": resampled, "members": 4100 if unit == "patch" else 41}
-                row |= {"others": 500 if unit == "patch" else 5, "auc": 0.5 + advantage / 2}
-                row |= {"auc_low": row["auc"] - arm, "auc_high": row["auc"] + arm, "advantage": advantage}
-                row |= {"advantage_low": advantage - arm, "advantage_high": advantage + arm}
-                table.append(row | {"advantage_chance": 0.05 if resampled == "patch" else 0.25})
-    return pd.DataFrame(table)
-
-
-def roc(levels=AUDITED, *, few=False):
-    arm = np.nan if few else 0.1
-    parts = [
-        pd.DataFrame(
-            {"arch": "wgan", "level": level, "run": 1, "eps": eps, "attack": attack, "false_rate": RATES}
-        )
-        for level, eps in levels.items()
-        for attack in ADVANTAGES
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    table["true_rate"] = table["false_rate"] ** (1 - table["attack"].map(ADVANTAGES))
-    low, high = (np.clip(table["true_rate"] + by, 0, 1) for by in (-arm, arm))
-    return table.assign(low=low, high=high)
-
-
-def audited(**more):
-    return utility_privacy_data(study(), bounds(**more), membership())
 
 
 @functools.cache
@@ -84,10 +36,6 @@ def draw_once(name):
     if name == "attacks":
         return attacks(attacks_data(roc(), membership()))
     return utility_privacy(audited(found=LOST if name == "refuted" else BOUNDS))
-
-
-def said(figure):
-    return " ".join(texts(figure)).replace("\n", " ")
 
 
 def bars(axes):
@@ -118,9 +66,6 @@ def marks(axes, name, looks=SCORES):
     return [float(y) for _, y in points]
 
 
-# Utility against privacy: the data
-
-
 def test_panel_a_is_panel_b_of_figure_3():
     own = audited()
     own = own[own["panel"] == "A"]
@@ -145,7 +90,6 @@ def test_upper_bound_of_an_audited_level_is_what_the_audited_run_claims():
     data = audited(levels={"noise-0.65": 6.1})
     row = data[(data["shows"] == "upper") & (data["level"] == "noise-0.65")].iloc[0]
     assert (row["value"], row["eps"]) == (6.1, 6.24)
-    assert "the audited runs' own ε, not those below the axis: noise-0.65 6.1." in said(utility_privacy(data))
 
 
 def test_a_level_of_several_epochs_was_audited_at_its_last():
@@ -161,26 +105,19 @@ def test_an_audited_level_without_scores_has_its_place_by_eps():
     assert data[data["shows"] == "best"]["level"].tolist() == ["noise-2", "noise-1", "noise-0.65", "inf"]
     figure = utility_privacy(data)
     assert texts(figure.axes[0]).count("no result") == 1
-    assert "no result for wgan/noise-1." in said(figure)
     assert bars(figure.axes[1])[1] == (1, 1.5, 2.24)
 
 
-def test_intervals_of_attacks_are_over_patients_else_over_patches_and_the_figure_says_which():
+def test_intervals_of_attacks_are_over_patients_and_over_patches_where_those_are_few():
     for few, resampled, low in ((False, "patient", 0.3), (True, "patch", 0.38)):
         data = utility_privacy_data(study(), bounds(), membership(few=few))
         risk = data[(data["shows"] == "advantage") & (data["name"] == "critic")].iloc[0]
         assert (risk["resampled"], risk["low"]) == (resampled, pytest.approx(low))
-        notes = said(utility_privacy(data))
-        assert ("C: 95 % intervals over patients." in notes) is not few
-        assert ("over patches, with fewer than 3 patients on a side: too narrow" in notes) is few
 
 
 def test_chance_is_that_of_whole_patients_even_where_intervals_are_over_patches():
     data = utility_privacy_data(study(), bounds(), membership(few=True))
     assert set(data["chance"].dropna()) == {0.25}
-
-
-# Utility against privacy: the drawing
 
 
 def test_bar_spans_from_the_best_lower_bound_to_the_upper_and_from_zero_where_nothing_was_audited():
@@ -263,9 +200,6 @@ def test_scores_and_attacks_are_told_apart_by_colour_and_by_marker():
     assert {look[1] for look in (*SCORES.values(), *ATTACKS.values())} <= set(PALETTE.values())
 
 
-# ROC curves
-
-
 def test_a_panel_an_attack_has_a_curve_a_level_with_its_band_and_the_diagonal():
     figure = draw_once("attacks")
     for axes, advantage in zip(figure.axes[1::2], ADVANTAGES.values(), strict=True):
@@ -293,66 +227,7 @@ def test_few_patients_leave_curves_without_bands_and_intervals_over_patches_with
     bands = figure.axes[1].findobj(PolyCollection)
     assert not [path for band in bands for path in band.get_paths() if len(path.vertices)]
     assert "ε = 6.24: AUC 0.70 (0.68 to 0.72)" in texts(figure)
-    assert "over patches, with fewer than 3 patients on a side" in said(figure)
-
-
-# Nearest neighbours
-
-
-def pairs(count=3, size=16):
-    rng = np.random.default_rng(0)
-    data = {f"distance_{name}": np.arange(count) + shift for name, shift in (("train", 1.25), ("held", 2.5))}
-    for name in ("synthetic", "train", "held"):
-        data[f"{name}_image"] = rng.integers(0, 256, (count, size, size), dtype=np.uint8)
-        data[f"{name}_label"] = rng.random((count, size, size)) > 0.9
-    data["distance_held"][-1] = 0.5
-    return data
-
-
-def test_neighbours_are_columns_of_synthetic_training_and_held_out_patches_label_below_image():
-    data = pairs()
-    axes = neighbours(data, title="a run").axes
-    assert len(axes) == 9
-    shown = axes[4].images[0].get_array()
-    np.testing.assert_array_equal(shown[:16], data["train_image"][1].T[::-1, ::-1])
-    np.testing.assert_array_equal(shown[16:], data["train_label"][1].T[::-1, ::-1] * 255)
-
-
-def test_distances_stand_under_the_neighbours_and_the_smaller_of_a_pair_is_bold():
-    figure = neighbours(pairs(), title="a run")
-    numbers = {text.get_text(): text.get_fontweight() for text in figure.texts}
-    assert {text for text, weight in numbers.items() if weight == "bold"} >= {"1.25", "2.25", "0.5"}
-    assert {text for text, weight in numbers.items() if weight == "normal"} >= {"2.5", "3.5", "3.25"}
-
-
-@pytest.mark.parametrize("count", [1, 8])
-def test_neighbours_say_that_they_stay_inside_and_fit_a_page(count):
-    figure = neighbours(pairs(count), title="wgan, noise-0.65, audit 1: nearest patches")
-    assert "stays inside" in said(figure)
-    assert "wgan, noise-0.65, audit 1: nearest patches" in texts(figure)
-    assert figure.get_size_inches()[0] <= 7
-    assert not overlaps(figure)
-
-
-# All of them
-
-NONE = {"bounds": bounds().head(0), "membership": membership().head(0), "roc": roc().head(0)}
-WITHOUT = {"inf": np.inf}
-CASES = {
-    "all": (study, bounds(), membership(), roc()),
-    "nothing audited": (study, NONE["bounds"], NONE["membership"], NONE["roc"]),
-    "one level": (demo, bounds({"noise-0.65": 8.3}), membership(few=True), roc(few=True)),
-    "only inf": (
-        lambda: study()[lambda frame: frame["kind"] == "inf"],
-        bounds(WITHOUT),
-        membership(WITHOUT),
-        roc(WITHOUT),
-    ),
-    "no scores": (lambda: study().head(0), bounds(), membership(), roc()),
-    "no study": (lambda: study().head(0), NONE["bounds"], NONE["membership"], NONE["roc"]),
-    "level without scores": (demo, bounds({"noise-1": 2.24}), NONE["membership"], NONE["roc"]),
-    "level that failed": (lambda: study().assign(dsc=np.nan), bounds(found=LOST), membership(), roc()),
-}
+    assert "over patches, with fewer than 3 patients on a side: too narrow" in said(figure)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -360,11 +235,11 @@ def test_good_and_bad_cases_draw_from_their_csv_without_warnings_on_a_page_and_n
     scores, found, risks, curves = CASES[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tables = [as_read_back(table) for table in (scores(), found, risks, curves)]
-        for figure in (
-            utility_privacy(as_read_back(utility_privacy_data(*tables[:3]))),
-            attacks(as_read_back(attacks_data(tables[3], tables[2]))),
-        ):
+        scores, found, risks = (as_read_back(table) for table in (scores(), found, risks))
+        figures = [utility_privacy(as_read_back(utility_privacy_data(scores, found, risks)))]
+        if curves is not None:
+            figures.append(attacks(as_read_back(attacks_data(as_read_back(curves), risks))))
+        for figure in figures:
             assert not overlaps(figure)
             assert figure.get_size_inches()[0] <= 7
 
@@ -379,19 +254,6 @@ def test_the_study_s_eight_levels_fit_a_page():
     figure = utility_privacy(utility_privacy_data(pd.concat([study(), *full]), bounds(levels), membership()))
     assert figure.get_size_inches()[0] <= 7
     assert not overlaps(figure)
-
-
-def test_the_same_tables_make_the_same_bytes_of_csv():
-    one, two = (audited().to_csv(index=False) for _ in range(2))
-    assert one == two
-    one, two = (attacks_data(roc(), membership()).to_csv(index=False) for _ in range(2))
-    assert one == two
-
-
-def test_redrawn_from_its_csv_alone_each_figure_has_the_same_pixels():
-    assert pixels(utility_privacy(as_read_back(audited()))) == pixels(utility_privacy(audited()))
-    data = attacks_data(roc(), membership())
-    assert pixels(attacks(as_read_back(data))) == pixels(attacks(data))
 
 
 def test_tables_read_back_from_csv_with_the_level_inf_alone_make_the_same_data():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from privessel.errors import PrivacyError
-from privessel.figures.plan import draw_plan, tell_plan
+from privessel.figures.plan import draw_plan, format_plan
 from privessel.privacy import patient
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.planner import noise_of, plan_levels, plan_patients
@@ -181,7 +181,7 @@ def test_the_plan_is_told_and_drawn_with_all_its_levels_and_numbers_of_patients(
             patients=number, participation=1.0, steps=200, mean_noise=1 / 32, delta=delta, epsilons=(3, 8)
         )
     )
-    told = tell_plan(levels, patients)
+    told = format_plan(levels, patients)
     assert next(line for line in told.splitlines() if line.startswith("noise-0.65")).split() == [
         "noise-0.65", "6.25", "6.83", "10.2", "102", "376,326"
     ]  # fmt: skip

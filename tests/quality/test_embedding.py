@@ -79,7 +79,7 @@ def scores(*rows):
     names = ["source", "kind", "level", "run", "eps", "validation_dsc"]
     table = pd.DataFrame(rows, columns=names).assign(eps_published=lambda frame: frame["eps"] * 0.9)
     table = table.reindex(columns=IDENTITY).assign(
-        cohort="phantom-a", patient="a001", dsc=0.5, bahd_voxel=1.0, empty=0
+        cohort="phantom-a", patient="a001", dsc=0.5, bahd_voxel=1.0, cldice=0.5, component_error=2, empty=0
     )
     # As pd.read_csv gives them.
     return table.assign(level=[np.inf if level == "inf" else level or np.nan for level in table["level"]])

@@ -28,6 +28,8 @@ def rows(source, kind, a, b, *, noise=np.nan, run=np.nan, validation=0.5, empty=
             "patient": f"{cohort}-{k}",
             "dsc": mean + shift,
             "bahd_voxel": 2.0 + shift,
+            "cldice": mean,
+            "component_error": 3,
             "empty": empty,
         }
         for cohort, mean in (("phantom-a", a), ("phantom-b", b))
@@ -37,13 +39,18 @@ def rows(source, kind, a, b, *, noise=np.nan, run=np.nan, validation=0.5, empty=
 
 
 def demo(private=(0.4, 0.3), free=((0.68, 0.6), (0.26, 0.2), (0.35, 0.2), (0.3, 0.25)), more=()):
-    names = ("phantom-random", "phantom-one", "threshold", "frangi")
+    kinds = {
+        "phantom-random": "phantom",
+        "phantom-one": "phantom",
+        "threshold": "baseline",
+        "frangi": "baseline",
+    }
     lists = [
         rows("real", "real", 0.8, 0.75),
         rows("wgan/inf/run-1/epoch-5", "inf", 0.5, 0.45, run=1),
         rows("wgan/noise-0.7/run-1/epoch-5", "private", *private, noise=0.7, run=1),
         rows("wgan/noise-0.7/run-1/epoch-5-shuffled", "control", 0.05, 0.04, noise=0.7, run=1),
-        *(rows(name, "baseline", *means) for name, means in zip(names, free, strict=False)),
+        *(rows(*source, *means) for source, means in zip(kinds.items(), free, strict=False)),
         *more,
     ]
     return pd.DataFrame([row for part in lists for row in part])
@@ -82,12 +89,24 @@ def test_verdict_is_no_where_a_free_row_is_ahead_or_level():
     assert "does not beat" not in b
 
 
-def test_verdict_says_what_was_not_computed():
+@pytest.mark.parametrize("kind", ["phantom", "baseline"])
+def test_a_source_without_privacy_cost_counts_whatever_its_name(kind):
+    free = ((0.4, 0.4), (0.26, 0.2), (0.35, 0.2), (0.3, 0.25))
+    text = said(demo(private=(0.5, 0.5), free=free, more=[rows("ixi", kind, 0.71, 0.3)]))
+    assert line_of(text, "ixi").split()[1:4] == ["0", "-", "0.71"]
+    assert "0.50 does not beat ixi (0.71); beats phantom-random (0.40)" in line_of(text, "  phantom-a: no")
+    assert "ixi (0.30)" in line_of(text, "  phantom-b: yes; 0.50 beats")
+
+
+def test_verdict_is_no_unqualified_yes_while_a_source_or_a_whole_kind_of_them_was_not_computed():
     text = said(demo(private=(0.9, 0.9), free=((0.68, 0.6), (0.26, None))))
-    assert "not computed: threshold, frangi" in line_of(text, "  phantom-a: yes, as far as computed")
-    assert "not computed: phantom-one, threshold, frangi" in line_of(
-        text, "  phantom-b: yes, as far as computed"
-    )
+    a, b = (line_of(text, f"  {cohort}: yes, as far as computed") for cohort in ("phantom-a", "phantom-b"))
+    assert "not computed: any baseline" in a
+    assert "not computed: phantom-one, any baseline" in b
+    bare = demo(private=(0.9, 0.9))
+    text = said(bare[bare["kind"] != "phantom"])
+    assert "not computed: any public cohort" in line_of(text, "  phantom-a: yes, as far as computed")
+    assert "not computed" not in line_of(said(bare), "  phantom-a: yes;")
 
 
 def test_verdict_cannot_be_said_without_a_private_result_or_without_rivals():
@@ -119,7 +138,7 @@ def test_empty_predictions_and_missing_rows_are_said():
     blind = rows("wgan/noise-2/run-1/epoch-5", "private", 0.0, 0.0, noise=2.0, run=1, validation=0.0, empty=1)
     text = said(demo(more=[blind]))
     assert "phantom-a: no vessel found in any patient by wgan/noise-2/run-1/epoch-5." in text
-    assert "Not in this table: frangi." in said(demo(free=((0.68, 0.6), (0.26, 0.2), (0.5, 0.4))))
+    assert "Not in this table: any baseline." in said(demo(free=((0.68, 0.6), (0.26, 0.2))))
 
 
 def test_one_cohort_and_one_patient_are_enough():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privessel.scores.transfer import COLUMNS, collect, origin
+from privessel.scores.transfer import COLUMNS, collect, transfer_origin
 from privessel.seeds import draw
 
 NAMES = [f"b{number:03d}" for number in range(15)]
@@ -43,7 +43,7 @@ def metrics(patient, dsc):
 def table():
     tuned = [
         metrics("b001", 0.5)
-        | origin(PurePath(f"m/metrics/transfer/{start}/patients-{k}/draw-{d}/b/b001.csv"))
+        | transfer_origin(PurePath(f"m/metrics/transfer/{start}/patients-{k}/draw-{d}/b/b001.csv"))
         for start in (START, "scratch")
         for k in (10, 2)
         for d in (1, 2)

@@ -1,4 +1,4 @@
-"""The audit's figures: utility against privacy, and how attacks tell training patches from others."""
+"""The audit's figures: utility against privacy, and how well attacks recognise training patches."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -13,10 +13,12 @@ from privessel.figures.curves import choose_looks, draw_curves
 from privessel.figures.marks import depth_of_labels, label_levels, write_inside
 from privessel.figures.scores import draw_panel, fig3_data
 from privessel.figures.significance import describe_intervals
-from privessel.figures.style import SMALL, format_eps, place_axes, styled, wrap_notes, write_notes
+from privessel.figures.style import SMALL, open_page, place_axes, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
+from privessel.scores.formatting import format_eps, format_interval, format_score
 from privessel.scores.significance import LEAST_PATIENTS
-from privessel.scores.tally import IDENTITY, describe_gaps, format_interval, format_score
+from privessel.scores.tally import IDENTITY, describe_gaps
+from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, GanName
 
 _SIZES = ["members", "others", "member_patients", "other_patients"]
 _FINDING = ["canaries", "guesses", "right", "ceiling", "confidence", "p_value"]
@@ -49,12 +51,13 @@ def utility_privacy_data(
     rows = [row for row, _ in levels] + utility[utility["shows"] == "reference"].to_dict("records")
     for row, audited in levels:
         about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "B"}
-        own = [found for found in findings if _key(found) == audited]
-        upper = own[0]["claimed_epsilon"] if own else row["eps"]
+        of_level = [finding for finding in findings if _key(finding) == audited]
+        upper = of_level[0]["claimed_epsilon"] if of_level else row["eps"]
         rows.append(about | {"shows": "upper", "value": upper})
-        for found in own:
-            mark = {key: found[key] for key in _FINDING} | {"name": found["score"]}
-            mark |= {"value": found["epsilon_low"], "claim": "refuted" if found["refuted"] else "not refuted"}
+        for finding in of_level:
+            mark = {key: finding[key] for key in _FINDING} | {"name": finding["score"]}
+            mark |= {"value": finding["epsilon_low"]}
+            mark |= {"claim": "refuted" if finding["refuted"] else "not refuted"}
             rows.append(about | {"shows": "lower"} | mark)
     for row, audited in levels:
         about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "C", "shows": "advantage"}
@@ -65,7 +68,7 @@ def utility_privacy_data(
 @styled
 def utility_privacy(data: pd.DataFrame) -> Figure:
     """Draw `utility_privacy_data`: DSC (A), bounds on eps (B) and attack advantage (C) of every level."""
-    # Undo what a CSV makes of the level `inf`, and of columns without entries.
+    # A CSV makes a number of the level `inf`, and numbers of text columns without entries.
     data = data.assign(**{name: as_text(data[name]) for name in _TEXT}).astype(dict.fromkeys(_NUMBERS, float))
     levels = data[(data["panel"] == "A") & (data["shows"] == "best")].reset_index(drop=True)
     across = max(2.6, len(levels) * float(np.clip(4.25 / max(len(levels), 1), 0.42, 0.62)))
@@ -128,32 +131,33 @@ def attacks(data: pd.DataFrame) -> Figure:
     below = _ROC_TOP + 2 * _SQUARE + _ROC_BETWEEN[1] + 0.5
     height = below + _LINE * len(levels) + 0.13 * len(notes) + 0.15
     figure = Figure(figsize=(width, height))
-    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))  # inches from the upper left
-    page.set_axis_off()
-    # Both axes linear: areas and distances from the diagonal are the AUC and the advantage. Both logarithmic:
-    # an attack that is sure of a few patches, and guesses the rest, shows only there. Rates below one of the
-    # others cannot be told, so the axes end at it.
+    page = open_page(figure)
+    # On two linear axes areas and distances from the diagonal are the AUC and the advantage. An attack that
+    # is sure of a few patches and guesses the rest shows only on two logarithmic axes. These end at the rate
+    # of one patch among the others, since no smaller rate can be measured.
     rates = data["false_rate"][data["false_rate"] * data["others"].max() >= 1]
     lowest = min(rates.min(), 0.5) if len(rates) else 0.01
     for column, (attack, (name, _, _)) in enumerate(ATTACKS.items()):
-        left, own = _ROC_LEFT + column * (_SQUARE + _ROC_BETWEEN[0]), data[data["attack"] == attack]
+        left, of_attack = _ROC_LEFT + column * (_SQUARE + _ROC_BETWEEN[0]), data[data["attack"] == attack]
         page.text(left, _ROC_TOP - 0.1, name)
         for row in range(2):
             top = _ROC_TOP + row * (_SQUARE + _ROC_BETWEEN[1])
             axes = place_axes(figure, left=left, top=top, width=_SQUARE, height=_SQUARE)
-            draw_curves(axes, own[own["shows"] == "curve"], looks=looks, lowest=lowest if row else None)
+            draw_curves(
+                axes, of_attack[of_attack["shows"] == "curve"], looks=looks, lowest=lowest if row else None
+            )
             axes.set_xlabel("false positive rate" + (" (log)" if row else ""), labelpad=1)
             if column:
                 axes.tick_params(labelleft=False)
             else:
                 axes.set_ylabel("true positive rate" + (" (log)" if row else ""), labelpad=1)
-        areas = own[own["shows"] == "auc"].set_index("level")
+        areas = of_attack[of_attack["shows"] == "auc"].set_index("level")
         for k, level in enumerate(levels.itertuples()):
             y = below + k * _LINE
             page.plot(
                 [left, left + 0.25], [y, y], color=looks[level.level][0], linestyle=looks[level.level][1]
             )
-            area = _tell_area(areas.loc[level.level]) if level.level in areas.index else "no result"
+            area = _format_area(areas.loc[level.level]) if level.level in areas.index else "no result"
             page.text(left + 0.3, y, f"ε = {format_eps(level.eps)}: {area}", va="center", fontsize=SMALL)
     write_notes(figure, notes, left=0.12, bottom=0.06)
     return figure
@@ -167,15 +171,16 @@ def _order(
     best: pd.DataFrame, audited: list[dict[str, Any]]
 ) -> list[tuple[dict[str, Any], tuple[str, str] | None]]:
     """Return the rows of panel A by rising eps, each with arch and level of the audit that belongs there."""
-    ends = best.sort_values("epoch", kind="stable").set_index("model")["epoch"]
-    last = {tuple(model.split("/")[:2]): model for model in ends.index}
+    by_epoch = best.sort_values("epoch", kind="stable")
+    names = [GanName.parse(source) for source in by_epoch["source"]]
+    last = {(name.arch, name.level): model for name, model in zip(names, by_epoch["model"], strict=True)}
     keys = {model: key for key, model in last.items()}
     levels = [(row, keys.get(row["model"])) for row in best.to_dict("records")]
     cohort = best[["cohort", "patients"]].iloc[0].to_dict() if len(best) else {"cohort": ""}
-    for key, found in {_key(row): row for row in audited if _key(row) not in last}.items():
-        name, kind = "/".join(key), "private" if np.isfinite(found["eps"]) else "inf"
+    for key, audit in {_key(row): row for row in audited if _key(row) not in last}.items():
+        name, kind = "/".join(key), PRIVATE_GAN if np.isfinite(audit["eps"]) else PLAIN_GAN
         row = dict.fromkeys(IDENTITY, np.nan) | {"panel": "A", "shows": "best", "model": name, "source": name}
-        row |= {"kind": kind, "level": key[1], "eps": found["eps"], "unit": "", "scored": 0, "empty": 0}
+        row |= {"kind": kind, "level": key[1], "eps": audit["eps"], "unit": "", "scored": 0, "empty": 0}
         levels.append((row | cohort, key))
     return sorted(levels, key=lambda level: (np.nan_to_num(level[0]["eps"], nan=np.inf), level[0]["model"]))
 
@@ -186,25 +191,25 @@ def _measure(membership: pd.DataFrame, measure: str) -> list[dict[str, Any]]:
     The interval is over patients, or over patches where they are too few. Chance is always that of whole
     patients: patches of one patient are alike, and would pass for an attack's success.
     """
-    found = []
+    measured = []
     membership = membership.assign(level=as_text(membership["level"]))
     for _, rows in membership.groupby(["arch", "level", "attack"], sort=False):
         by = {(row["unit"], row["resampled"]): row for row in rows.to_dict("records")}
         patches, patients = by["patch", "patch"], by["patch", "patient"]
         used = patients if np.isfinite(patients[f"{measure}_low"]) else patches
         owners = by["patient", "patient"]
-        found.append(
+        measured.append(
             {key: used[key] for key in _ATTACK}
             | {"value": used[measure], "low": used[f"{measure}_low"], "high": used[f"{measure}_high"]}
             | {"chance": patients["advantage_chance"]}
             | {"member_patients": owners["members"], "other_patients": owners["others"]}
         )
-    return found
+    return measured
 
 
-def _tell_area(area: pd.Series) -> str:
+def _format_area(area: pd.Series) -> str:
     interval = format_interval(area["low"], area["high"])
-    return f"AUC {format_score(area['value'], np.nan)}" + (f" ({interval})" if interval else "")
+    return f"AUC {format_score(area['value'])}" + (f" ({interval})" if interval else "")
 
 
 def _notes(data: pd.DataFrame) -> list[str]:
@@ -218,16 +223,16 @@ def _notes(data: pd.DataFrame) -> list[str]:
     return notes + describe_gaps(utility) + describe_intervals(utility)
 
 
-def _describe_attacks(found: pd.DataFrame) -> list[str]:
-    """Return sentences on whose patches were told apart, and on what the intervals are over."""
+def _describe_attacks(results: pd.DataFrame) -> list[str]:
+    """Return sentences on whose patches were attacked, and on what the intervals are over."""
     notes = [
         f"{row.members:,.0f} patches of {row.member_patients:,.0f} training patients against "
         f"{row.others:,.0f} of {row.other_patients:,.0f} others."
-        for row in found.drop_duplicates(_SIZES).itertuples()
+        for row in results.drop_duplicates(_SIZES).itertuples()
     ]
-    if (found["resampled"] == "patient").any():
+    if (results["resampled"] == "patient").any():
         notes.append("95 % intervals over patients.")
-    if (found["resampled"] == "patch").any():
+    if (results["resampled"] == "patch").any():
         few = f"fewer than {LEAST_PATIENTS} patients on a side"
         notes.append(f"95 % intervals over patches, with {few}: too narrow, since patches of one are alike.")
     return notes

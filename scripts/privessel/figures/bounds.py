@@ -9,10 +9,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from privessel.figures.marks import write_inside
-from privessel.figures.style import PALETTE, SMALL, format_eps
+from privessel.figures.style import PALETTE, SMALL
+from privessel.scores.formatting import format_eps
 from privessel.scores.tally import name_unit
 
-# Name, colour and marker; what is scored alike looks alike in both panels.
+# Name, colour and marker. A score and an attack that look at the same thing look the same in both panels.
 SCORES = {
     "gradient": ("gradients", PALETTE["blue"], "^"),
     "critic": ("critic", PALETTE["orange"], "s"),
@@ -43,9 +44,9 @@ def draw_privacy(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
     axes.set_ylabel("ε (linear to 1, then log)")
     axes.axhline(0, color=PALETTE["grey"], linewidth=0.5, zorder=1)
     for position, model in enumerate(models):
-        own = part[part["model"] == model]
-        upper = own["value"][own["shows"] == "upper"].iloc[0]
-        _draw_bounds(axes, position, upper, own[own["shows"] == "lower"])
+        rows = part[part["model"] == model]
+        upper = rows["value"][rows["shows"] == "upper"].iloc[0]
+        _draw_bounds(axes, position, upper, rows[rows["shows"] == "lower"])
     _name_marks(axes, _privacy_keys(part))
 
 
@@ -55,10 +56,10 @@ def draw_risk(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
     axes.set_ylim(-0.02, 1.0)
     axes.set_yticks(np.arange(0, 1.01, 0.2))
     for position, model in enumerate(models):
-        own = part[part["model"] == model]
-        if own.empty:
+        rows = part[part["model"] == model]
+        if rows.empty:
             write_inside(axes, position, "not audited", xdata=True)
-        for row in own.itertuples():
+        for row in rows.itertuples():
             x = position + _APART * (list(ATTACKS).index(row.name) - 1)
             _, colour, marker = ATTACKS[row.name]
             axes.bar(x, row.chance, width=0.9 * _APART, color=_CHANCE, linewidth=0, zorder=1)
@@ -71,7 +72,7 @@ def draw_risk(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
 
 
 def describe_bounds(part: pd.DataFrame) -> list[str]:
-    """Return sentences on refuted claims, on the audit's size and sureness, on what bounds do not say."""
+    """Return sentences on refuted claims, on the audit's size and confidence, and on missing bounds."""
     bounds, uppers = part[part["shows"] == "lower"], part[part["shows"] == "upper"].set_index("model")
     if bounds.empty:
         return ["No level was audited."]
@@ -81,7 +82,7 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
         for row in bounds[bounds["claim"] == "refuted"].itertuples()
     ]
     sizes = [" or ".join(f"{n:,.0f}" for n in sorted(set(bounds[key]))) for key in ("canaries", "guesses")]
-    sure = " or ".join(sorted({f"{100 * each:.3g}" for each in bounds["confidence"]}, key=float))
+    sure = " or ".join(sorted({f"{100 * share:.3g}" for share in bounds["confidence"]}, key=float))
     failing = (1 - bounds["confidence"]).groupby(bounds["model"]).sum().max()
     notes.append(
         f"B: ε of one training {name_unit(part)}. {sizes[0]} canaries, {sizes[1]} guesses; a bound alone "
@@ -89,21 +90,20 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
     )
     if (bounds["value"] == 0).any():
         notes.append("At least 0: that score showed nothing, which proves nothing.")
-    own = uppers[uppers.index.isin(bounds["model"])]
-    own = own[own["value"].map(format_eps) != own["eps"].map(format_eps)]
-    if len(own):
-        texts = [f"{row.level} {format_eps(row.value)}" for row in own.itertuples()]
+    audited = uppers[uppers.index.isin(bounds["model"])]
+    differing = audited[audited["value"].map(format_eps) != audited["eps"].map(format_eps)]
+    if len(differing):
+        texts = [f"{row.level} {format_eps(row.value)}" for row in differing.itertuples()]
         notes.append(f"B: the audited runs' own ε, not those below the axis: {', '.join(texts)}.")
-    for _, own in bounds.groupby("model", sort=False):
-        absent = [
-            text for name, (text, *_) in SCORES.items() if name in set(bounds["name"]) - set(own["name"])
-        ]
-        notes += [f"Level {own['level'].iloc[0]}: no bound from {', '.join(absent)}."] if absent else []
+    for _, rows in bounds.groupby("model", sort=False):
+        unscored = set(bounds["name"]) - set(rows["name"])
+        absent = [text for name, (text, *_) in SCORES.items() if name in unscored]
+        notes += [f"Level {rows['level'].iloc[0]}: no bound from {', '.join(absent)}."] if absent else []
     return notes
 
 
 def _draw_bounds(axes: Axes, position: int, upper: float, bounds: pd.DataFrame) -> None:
-    """Draw one level; a claim that was refuted has its bar the other way round, and in another colour."""
+    """Draw one level's bar and bounds; the bar of a refuted claim has another colour and lies above it."""
     end = min(upper, axes.get_ylim()[1])
     low, high = sorted((bounds["value"].max() if len(bounds) else 0.0, end))
     refuted = bounds[bounds["claim"] == "refuted"]

@@ -12,15 +12,17 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from privessel.figures.marks import draw_lines, set_scale, write_inside
 from privessel.figures.style import (
     SMALL,
-    format_eps,
-    format_noise,
+    draw_rule,
+    open_page,
     place_axes,
     styled,
     wrap_notes,
     write_notes,
 )
 from privessel.files.tables import as_text
-from privessel.scores.tally import FREE, format_score, name_unit
+from privessel.scores.formatting import format_eps, format_noise, format_score
+from privessel.scores.tally import name_unit
+from privessel.study.names import FREE_KINDS
 
 _IDENTITY = ["arch", "level", "noise_multiplier", "epoch", "eps", "eps_published", "unit"]
 _COLUMNS = ["shows", "model", *_IDENTITY, "run", "value", "sd", "runs", "patients", "kept", "best"]
@@ -36,14 +38,16 @@ def epochs_data(epochs: pd.DataFrame) -> pd.DataFrame:
     level's runs with a value. `best` marks each level's epoch of the highest mean, the first where equal.
     Levels by falling eps of their last epoch. `shows` reference: a line, a source at eps = 0 (`model`).
     """
-    frame = epochs.assign(**{name: as_text(epochs[name]) for name in ("source", "arch", "level", "unit")})
+    frame = epochs.assign(
+        **{name: as_text(epochs[name]) for name in ("source", "kind", "arch", "level", "unit")}
+    )
     frame = frame.assign(value=frame["dsc_mean"], kept=frame["kept"].astype(bool), best=False)
-    trained = frame["epoch"].notna()  # the epochs of a GAN; what costs no eps has none
-    free = frame[~trained].assign(shows="reference", model=lambda rows: rows["source"])
-    frame = frame[trained]
+    is_free = frame["kind"].isin(FREE_KINDS)
+    free = frame[is_free].assign(shows="reference", model=lambda rows: rows["source"])
+    frame = frame[~is_free]
     frame["model"] = frame["level"] if frame["arch"].nunique() < 2 else frame["arch"] + " " + frame["level"]
     cells = frame.groupby(["model", "epoch"], sort=False)
-    # Runs of one level spend the same eps; were one to have spent more, that is the one to tell.
+    # Runs of one level spend the same eps; should one have spent more, its eps is the one to print.
     about = {name: (name, "first") for name in ("arch", "level", "noise_multiplier", "unit", "patients")}
     about |= {name: (name, "max") for name in ("eps", "eps_published", "kept")}
     means = cells.agg(**about, value=("value", "mean"), sd=("value", "std"), runs=("value", "count"))
@@ -63,7 +67,7 @@ def epochs(data: pd.DataFrame) -> Figure:
     """Draw `epochs_data`: A against the epoch, B against the valid eps by then; each level's best epoch."""
     data = data.astype({"epoch": float, "eps": float, "value": float})  # a table without rows has no types
     notes = wrap_notes(_notes(data), width=_LEFT + _PANEL + _RIGHT - 0.2)
-    lines = data[(data["shows"] == "reference") & data["model"].isin(FREE) & data["value"].notna()]
+    lines = data[data["shows"] == "reference"]
     data = data[data["shows"] != "reference"]
     models = list(dict.fromkeys(data["model"]))
     looks = dict(zip(models, _choose_looks(data.drop_duplicates("model")), strict=True))
@@ -101,9 +105,9 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, column: str, looks: dict) -> 
         write_inside(axes, 0.5, none, xdata=False)
         axes.set_xticks([])
         return
-    for model, own in part.groupby("model", sort=False):
+    for model, rows in part.groupby("model", sort=False):
         colour, marker = looks[model]
-        means, runs = own[own["shows"] == "mean"], own[own["shows"] == "run"]
+        means, runs = rows[rows["shows"] == "mean"], rows[rows["shows"] == "run"]
         if runs["run"].nunique() > 1:
             axes.plot(runs[column], runs["value"], marker, color=colour, markersize=1.8, alpha=0.6, zorder=2)
         axes.plot(means[column], means["value"], color=colour, linewidth=0.9, zorder=2)
@@ -125,9 +129,7 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, column: str, looks: dict) -> 
 
 def _write_best(figure: Figure, data: pd.DataFrame, *, looks: dict, top: float) -> None:
     """Write a line a level, `top` inches from the upper edge: its mark, its best epoch, the eps by then."""
-    width, height = figure.get_size_inches()
-    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
-    page.set_axis_off()
+    page = open_page(figure)
     heads = ("level", "noise multiplier", "best epoch", "valid ε by then", "published ε by then", "DSC then")
     columns = (0.35, 1.8, 2.9, 3.9, 5.1, 6.3)
     lines = [heads]
@@ -135,9 +137,9 @@ def _write_best(figure: Figure, data: pd.DataFrame, *, looks: dict, top: float) 
         page.plot(
             [0.1, 0.27], [top + k * _LINE] * 2, marker=marker, color=colour, markersize=3.8, markevery=[1]
         )
-        own = data[data["model"] == model]
-        best = own[own["best"]]
-        noise = format_noise(own["noise_multiplier"].iloc[0])
+        rows = data[data["model"] == model]
+        best = rows[rows["best"]]
+        noise = format_noise(rows["noise_multiplier"].iloc[0])
         if best.empty:
             lines.append((model, noise, "no result", "", "", ""))
             continue
@@ -147,7 +149,7 @@ def _write_best(figure: Figure, data: pd.DataFrame, *, looks: dict, top: float) 
     for k, texts in enumerate(lines):
         for x, text in zip(columns, texts, strict=True):
             page.text(x, top + k * _LINE, text, ha="left" if x < 1 else "center", va="center", fontsize=SMALL)
-    page.plot([0.1, width - 0.1], [top + _LINE / 2] * 2, color="black", linewidth=0.5)
+    draw_rule(page, top + _LINE / 2, linewidth=0.5, margin=0.1)
 
 
 def _notes(data: pd.DataFrame) -> list[str]:
@@ -171,16 +173,16 @@ def _notes(data: pd.DataFrame) -> list[str]:
 
 
 def _describe_free(free: pd.DataFrame) -> list[str]:
-    """Return sentences on the lines: whose choice they are, and which are missing."""
-    known, notes = set(free["model"][free["value"].notna()]), []
-    if known.intersection(FREE):
+    """Return sentences on the lines: how their settings were chosen, and which lines are missing."""
+    if free.empty:
+        return ["Not in this table: any source at ε = 0."]
+    known = free["value"].notna()
+    notes = []
+    if known.any():
         notes.append(
             "Lines: ε = 0, no epoch. Their settings were chosen on these same validation patients; "
             "the epochs share one setting, fixed beforehand."
         )
-    for what, names in (
-        ("Not in this table", [source for source in FREE if source not in set(free["model"])]),
-        ("No result for", [source for source in free["model"] if source not in known]),
-    ):
-        notes += [f"{what}: {', '.join(names)}."] if names else []
+    if not known.all():
+        notes.append(f"No result for: {', '.join(free['model'][~known])}.")
     return notes

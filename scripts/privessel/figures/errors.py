@@ -20,7 +20,6 @@ from privessel.figures.maps import (
 )
 from privessel.figures.style import (
     SMALL,
-    format_eps,
     head_column,
     head_row,
     place_axes,
@@ -28,7 +27,7 @@ from privessel.figures.style import (
     styled,
     write_notes,
 )
-from privessel.scores.tally import format_score
+from privessel.scores.formatting import format_eps, format_score
 
 _PAGE = 6.9  # inches of pictures across figure 7
 
@@ -91,8 +90,8 @@ def fig4(data: Mapping[str, np.ndarray]) -> Figure:
             _mark_right(axes)
         tree = place_axes(figure, top=row * block + head + height + gap, **place)
         show(tree, data["tree"][k])
-        text = f"DSC {_number(data['dsc'][k])}{'' if prediction.any() else ', slice empty'}"
-        text += f"\nbAHD {format_score(float(data['bahd_voxel'][k]), np.nan)}"
+        text = f"DSC {format_score(float(data['dsc'][k]))}{'' if prediction.any() else ', slice empty'}"
+        text += f"\nbAHD {format_score(float(data['bahd_voxel'][k]))}"
         tree.text(0.5, -0.03, text, transform=tree.transAxes, ha="center", va="top")
     write_notes(figure, notes, left=0.12, bottom=legend)
     _key(figure)
@@ -172,12 +171,9 @@ def fig7(data: Mapping[str, Any]) -> Figure:
 
 def _headline(data: Mapping[str, Any]) -> str:
     eps, published = format_eps(float(data["eps"])), format_eps(float(data["eps_published"]))
+    dsc = format_score(float(data["dsc"]))
     empty = "" if np.any(data["prediction"]) else "; the prediction is empty"
-    return f"{data['level']}: ε = {eps} (as published {published}), DSC {_number(data['dsc'])}{empty}"
-
-
-def _number(value: float) -> str:
-    return "missing" if np.isnan(value) else f"{float(value):.2f}"
+    return f"{data['level']}: ε = {eps} (as published {published}), DSC {dsc}{empty}"
 
 
 def _key(figure: Figure) -> None:

@@ -7,23 +7,34 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from privessel.figures.style import PALETTE, SMALL, format_eps, place_axes, styled, wrap_notes, write_notes
+from privessel.figures.style import PALETTE, SMALL, place_axes, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
+from privessel.scores.formatting import format_eps, format_score
+from privessel.scores.references import select_references
 from privessel.scores.tally import (
-    FREE,
     IDENTITY,
     choose_private,
     describe_gaps,
-    format_score,
     name_cohorts,
     name_unit,
     tally,
+)
+from privessel.study.names import (
+    BASELINE,
+    COMPARED_GAN,
+    FREE_KINDS,
+    PHANTOM,
+    PLAIN_GAN,
+    PRIVATE_GAN,
+    REAL,
+    GanName,
 )
 
 _METRICS = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
 _COLUMNS = ["panel", "name", *IDENTITY, "cohort", "metric", "shows", "patient", "value", "sd"]
 _COLUMNS += ["patients", "scored", "empty"]
-_COLOURS = {"real": "black", "inf": "green", "compared": "sky", "private": "blue", "phantom": "vermillion"}
+_COLOURS = {REAL: "black", PLAIN_GAN: "green", PRIVATE_GAN: "blue"}
+_COLOURS |= {COMPARED_GAN: "sky", PHANTOM: "vermillion", BASELINE: "orange"}
 _LEFT, _PANEL, _NUMBERS, _ROW, _HEAD, _FOOT = 2.0, 1.9, 0.95, 0.24, 0.3, 0.4  # inches
 
 
@@ -83,24 +94,25 @@ def gan_comparison(data: pd.DataFrame) -> Figure:
 def _choose(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the sources to show, in order, with the name of their row."""
     sources = rows.drop_duplicates("source")
-    plain = sources[sources["kind"].isin(["inf", "compared"])]
+    plain = sources[sources["kind"].isin([PLAIN_GAN, COMPARED_GAN])]
     score = plain["validation_dsc"].fillna(-np.inf)
-    architecture = plain["source"].str.split("/").str[0]
+    architecture = [GanName.parse(source).arch for source in plain["source"]]
     groups = [
-        sources[sources["source"] == "real"],
+        sources[sources["kind"] == REAL],
         plain.loc[score.groupby(architecture, sort=False).idxmax()],
+        sources[sources["source"] == choose_private(rows)],
+        select_references(sources, kinds=FREE_KINDS),
     ]
-    groups += [sources[sources["source"] == source] for source in (choose_private(rows), *FREE)]
     shown = pd.concat(groups, ignore_index=True)[IDENTITY]
     shown["name"] = [_name(row) for row in shown.itertuples()]
     return shown
 
 
 def _name(row: Any) -> str:
-    if row.kind not in ("inf", "compared", "private"):
-        return "real patches" if row.source == "real" else f"{row.source} (ε = 0)"
-    published = "" if row.kind != "private" else f" (published {format_eps(row.eps_published)})"
-    return f"{row.source.split('/')[0].upper()}, ε = {format_eps(row.eps)}{published}"
+    if row.kind in (REAL, *FREE_KINDS):
+        return "real patches" if row.kind == REAL else f"{row.source} (ε = 0)"
+    published = "" if row.kind != PRIVATE_GAN else f" (published {format_eps(row.eps_published)})"
+    return f"{GanName.parse(row.source).arch.upper()}, ε = {format_eps(row.eps)}{published}"
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, *, metric: str) -> None:
@@ -113,7 +125,7 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, metric: str) -> None:
     axes.grid(axis="x", color="#E5E5E5", linewidth=0.5)
     axes.set_axisbelow(True)
     for y, row in enumerate(means.itertuples()):
-        colour = PALETTE[_COLOURS.get(row.kind, "orange")]
+        colour = PALETTE[_COLOURS[row.kind]]
         patients = part[(part["source"] == row.source) & (part["shows"] == "patient")]["value"]
         spots = {"markersize": 2.2, "markerfacecolor": "none", "markeredgewidth": 0.5, "clip_on": False}
         axes.plot(patients, np.full(len(patients), y + 0.18), "o", color=PALETTE["grey"], **spots)
@@ -131,7 +143,7 @@ def _notes(means: pd.DataFrame) -> list[str]:
     notes = [
         f"Large: mean ± SD over test patients, small: patients. ε protects one training {name_unit(means)}."
     ]
-    for kind, what in (("compared", "other architecture"), ("private", "private GAN")):
+    for kind, what in ((COMPARED_GAN, "other architecture"), (PRIVATE_GAN, "private GAN")):
         if not means["kind"].eq(kind).any():
             notes.append(f"No {what} in this table.")
     if means["empty"].gt(0).any():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-import scipy  # its parts load when they are used: drawing a figure needs none of them
+import scipy  # loads scipy.ndimage only when it is used, which drawing a figure does not
 
 from privessel.figures.style import upright
 
@@ -12,7 +12,7 @@ TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = 1, 2, 3
 COLOURS = np.array([[0, 0, 0], [214, 20, 20], [40, 190, 90], [255, 236, 60]], np.uint8)
 _GREY = 145  # brightest grey of the slice under the colours
 _FARTHEST = 0.45  # brightness of the voxel farthest from the viewer, 1 being the nearest
-# From this share of the fullest slice's vessel voxels on, a slice may stand for big or for small vessels.
+# A slice with fewer vessel voxels than this share of the fullest slice's is shown as neither big nor small.
 _ENOUGH = 0.25
 
 
@@ -46,14 +46,14 @@ def big_and_small_slice(truth: np.ndarray, *, spacing: Sequence[float]) -> tuple
 
 def content_box(*masks: np.ndarray) -> tuple[slice, ...]:
     """Return the box around all that is true in any mask; everything where nothing is."""
-    found = scipy.ndimage.find_objects(np.logical_or.reduce(masks).astype(np.uint8))
-    return found[0] if found else tuple(slice(None) for _ in masks[0].shape)
+    boxes = scipy.ndimage.find_objects(np.logical_or.reduce(masks).astype(np.uint8))
+    return boxes[0] if boxes else tuple(slice(None) for _ in masks[0].shape)
 
 
 def overlay(image: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Colour the errors (x, y) over the grey image (x, y); returns screen rows, uint8 RGB."""
     inside = image != 0
-    # Cut below the vessels' brightness, which the colours cover anyway: the tissue gets the contrast.
+    # Colours cover the vessels, so the grey range ends below their brightness and tissue gets the contrast.
     low, high = np.percentile(image[inside], [0.5, 98]) if inside.any() else (0.0, 1.0)
     grey = np.clip((image - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1) * _GREY * inside
     picture = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)

@@ -1,8 +1,6 @@
 """Points, boxes, reference lines and tick labels of figures that show scores against the privacy level."""
 
 from collections.abc import Sequence
-from itertools import cycle
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,18 +9,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-from privessel.figures.style import PALETTE, SMALL, format_eps, format_noise
-from privessel.scores.tally import format_score
+from privessel.figures.looks import GAN_COLOURS, LineLook, assign_lines
+from privessel.figures.style import PALETTE, SMALL
+from privessel.scores.formatting import format_eps, format_noise, format_score
 
-_LINES = {
-    "real": ("real patches", PALETTE["black"], "-"),
-    "phantom-random": ("phantom-random (ε = 0)", PALETTE["vermillion"], (0, (6, 2))),
-    "phantom-one": ("phantom-one (ε = 0)", PALETTE["purple"], (0, (3, 1.5))),
-    "threshold": ("threshold (ε = 0)", PALETTE["orange"], (0, (6, 1.5, 1, 1.5))),
-    "frangi": ("Frangi filter (ε = 0)", PALETTE["sky"], (0, (1, 1.2))),
-}
-_POINT = {"inf": PALETTE["green"], "private": PALETTE["blue"]}
-_BOX_FROM = 3  # runs; two have no quartiles worth a box
+_BOX_FROM = 3  # runs; the quartiles of two would say nothing
 _BAR = 0.2  # how far right of its point the bar of a confidence interval stands
 _LINE_HEIGHT = 0.125  # inches between the names of two reference lines
 
@@ -36,7 +27,7 @@ def set_scale(axes: Axes, part: pd.DataFrame, *, log: bool) -> None:
     sd = part["sd"].fillna(0)
     ends = pd.concat([part["value"], part["value"] + sd, part["value"] - sd, part["low"], part["high"]])
     smallest = part["value"][part["value"] > 0].min()
-    # An arm that comes near zero, or passes it, may run out of the picture instead of stretching it.
+    # An arm that comes near zero, or passes it, may leave the panel: a logarithmic axis cannot reach it.
     ends = ends[ends > 0.3 * smallest] if np.isfinite(smallest) else pd.Series([1.0])
     axes.set_yscale("log")
     axes.set_ylim(ends.min() / 1.35, ends.max() * 1.35)
@@ -47,7 +38,7 @@ def set_scale(axes: Axes, part: pd.DataFrame, *, log: bool) -> None:
 
 def draw_runs(axes: Axes, position: int, points: pd.DataFrame) -> None:
     """Draw one level's runs as points, over a box of their quartiles from three runs on."""
-    colour = _POINT[points["kind"].iloc[0]]
+    colour = GAN_COLOURS[points["kind"].iloc[0]]
     if len(points) >= _BOX_FROM:
         thin, thick = {"color": colour, "linewidth": 0.8}, {"color": colour, "linewidth": 1.6}
         look = {"boxprops": thin, "whiskerprops": thin, "capprops": thin, "medianprops": thick, "zorder": 2}
@@ -61,7 +52,7 @@ def draw_runs(axes: Axes, position: int, points: pd.DataFrame) -> None:
 
 def draw_best(axes: Axes, position: int, row: pd.Series) -> None:
     """Draw one level's best run: a point, an arm of one SD to either side, beside it a bar, its interval."""
-    colour, bottom = _POINT[row["kind"]], axes.get_ylim()[0]
+    colour, bottom = GAN_COLOURS[row["kind"]], axes.get_ylim()[0]
     if np.isfinite(row["sd"]):
         low, high = row["value"] - row["sd"], row["value"] + row["sd"]
         axes.vlines(position, max(low, bottom), high, color=colour, linewidth=1.0, zorder=2)
@@ -75,33 +66,30 @@ def draw_best(axes: Axes, position: int, row: pd.Series) -> None:
 
 
 def draw_lines(axes: Axes, references: pd.DataFrame) -> None:
-    """Draw the references as horizontal lines with names at the right, moved apart where they would touch."""
-    looks = [_LINES[source] for source in references["source"]]
-    draw_named_lines(
-        axes, references, names=[name for name, _, _ in looks], dashes=[dashes for _, _, dashes in looks]
-    )
+    """Draw the references as horizontal lines with names at the right, moved apart where they would touch.
+
+    references: the columns `source` and `value`; a source without a value has no line.
+    """
+    looks = assign_lines(references["source"])
+    lines = references[references["value"].notna()]
+    draw_named_lines(axes, lines["value"], looks=[looks[source] for source in lines["source"]])
 
 
-def draw_named_lines(
-    axes: Axes, references: pd.DataFrame, *, names: Sequence[str], dashes: Sequence[Any]
-) -> None:
-    """Draw references as `draw_lines`, with a name and dashes each, so that a source may have several."""
+def draw_named_lines(axes: Axes, lines: Sequence[float], *, looks: Sequence[LineLook]) -> None:
+    """Draw horizontal lines as `draw_lines` does, at these values and with a look for each."""
     bottom = axes.get_ylim()[0]
     to_axes = axes.transData + axes.transAxes.inverted()
-    values = [max(value, bottom) for value in references["value"]]
+    values = [max(value, bottom) for value in lines]
     heights = [float(to_axes.transform((0, value))[1]) for value in values]
     # In the margin x counts inches from the right edge of the panel, y the share of its height.
     inches = axes.figure.dpi_scale_trans + ScaledTranslation(1, 0, axes.transAxes)
     margin = blended_transform_factory(inches, axes.transAxes)
     apart = _LINE_HEIGHT / (axes.get_position().height * axes.figure.get_size_inches()[1])
-    for row, name, dash, height, place in zip(
-        references.itertuples(), names, dashes, heights, spread(heights, apart=apart), strict=True
-    ):
-        colour = _LINES[row.source][1]
-        axes.axhline(row.value, color=colour, linestyle=dash, linewidth=1.0, zorder=1)
+    for value, look, height, place in zip(lines, looks, heights, spread(heights, apart=apart), strict=True):
+        axes.axhline(value, color=look.colour, linestyle=look.dashes, linewidth=1.0, zorder=1)
         leader = ([0.03, 0.08, 0.18, 0.23], [height, height, place, place])
-        axes.add_line(Line2D(*leader, transform=margin, color=colour, linewidth=0.8, clip_on=False))
-        text = f"{name}  {format_score(row.value, np.nan)}"
+        axes.add_line(Line2D(*leader, transform=margin, color=look.colour, linewidth=0.8, clip_on=False))
+        text = f"{look.label}  {format_score(value)}"
         axes.text(0.26, place, text, transform=margin, va="center", fontsize=SMALL)
 
 
@@ -140,7 +128,8 @@ def spread(heights: Sequence[float], *, apart: float) -> np.ndarray:
     """Move positions in [0, 1] as little as needed to lie `apart`, keeping their order and within [0, 1]."""
     order = np.argsort(heights, kind="stable")
     offsets = apart * np.arange(len(order))
-    # Less the offsets, positions lie apart if they do not fall: pool those that do at their mean.
+    # With the offsets subtracted, names lie `apart` if their positions do not fall. Positions that fall are
+    # replaced by their mean, which moves them least (isotonic regression by pooling adjacent violators).
     groups: list[list[float]] = []
     for height in np.asarray(heights, float)[order] - offsets:
         groups.append([height])
@@ -158,30 +147,3 @@ def _draw_point(axes: Axes, x: float, y: float, *, colour: str, hollow: bool, si
     look = {"markeredgecolor": colour, "markeredgewidth": 0.9, "zorder": 3, "clip_on": False}
     face = "white" if hollow else colour
     axes.plot([x], [max(y, axes.get_ylim()[0])], "o", markersize=size, markerfacecolor=face, **look)
-
-
-# Colour and marker; `real` and the rivals in the colours of their lines.
-_OWN_LOOKS = {
-    "real": (PALETTE["black"], "o"),
-    "scratch": (PALETTE["grey"], "X"),
-    "inf": (PALETTE["green"], "s"),
-    "phantom-random": (PALETTE["vermillion"], "D"),
-    "phantom-one": (PALETTE["purple"], "v"),
-}
-_SPARE_LOOKS = [
-    (PALETTE[colour], marker)
-    for colour, marker in (("blue", "^"), ("sky", "P"), ("orange", "p"), ("grey", "<"), ("black", "*"))
-]
-
-
-def assign_looks(names: Sequence[str], eps: Sequence[float]) -> list[tuple[str, str]]:
-    """Return a colour and a marker for each set of images or each start, told apart by either alone.
-
-    names: `real`, `scratch` and the rivals keep theirs in every figure; so does the first of infinite eps.
-    """
-    spare, looks = cycle(_SPARE_LOOKS), []
-    for name, spent in zip(names, eps, strict=True):
-        key = "inf" if np.isinf(spent) else name
-        look = _OWN_LOOKS.get(key)
-        looks.append(next(spare) if look is None or look in looks else look)
-    return looks

@@ -45,11 +45,11 @@ def neighbours(data: Mapping[str, np.ndarray], *, title: str) -> Figure:
             label = upright(data[f"{name}_label"][k]).astype(np.uint8) * 255
             show(axes, np.vstack([upright(data[f"{name}_image"][k]), label]))
             if name != "synthetic":
-                own = data[f"distance_{name}"][k]
-                weight = "bold" if own == distances[:, k].min() else "normal"
+                distance = data[f"distance_{name}"][k]
+                weight = "bold" if distance == distances[:, k].min() else "normal"
                 look = {"ha": "center", "va": "top", "fontsize": SMALL, "fontweight": weight}
                 figure.text(
-                    (left + side / 2) / width, 1 - (top + 2 * side + 0.03) / height, f"{own:.3g}", **look
+                    (left + side / 2) / width, 1 - (top + 2 * side + 0.03) / height, f"{distance:.3g}", **look
                 )
     write_notes(figure, notes, left=0.1, bottom=0.06)
     return figure

@@ -1,10 +1,13 @@
 """Figure 2 and the contact sheets: labelled patches side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
+from skimage.util import montage
 
+from privessel.cohort.patches import rescale
 from privessel.figures.style import SMALL, head_column, head_row, place_axes, show, styled, upright
 
 _WHITE = 255
@@ -12,13 +15,42 @@ _GAP = 0.06  # between examples, as a share of a patch
 _COLUMNS = 12  # of patches over the width of a page
 
 
+def fig2_data(
+    *,
+    references: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    levels: pd.DataFrame,
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    count: int,
+) -> dict[str, np.ndarray]:
+    """Take `count` labelled patches of every set for figure 2, each set (images (n, s, s), labels (n, s, s)).
+
+    references: `real`, and public cohorts by name, with raw intensities; their patches are taken at equal
+    steps and scaled to 0..255. levels: rows of `choose_levels`, one for each of `pairs`, of which the first
+    are taken.
+    """
+    shown = []
+    for images, labels in references.values():
+        # Patches centred on vessels lie before the others, so the first would not stand for all.
+        chosen = np.linspace(0, len(labels) - 1, count).astype(int)
+        shown.append((rescale(images[chosen], 0, 255).astype(np.uint8), labels[chosen]))
+    shown += [(images[:count], labels[:count]) for images, labels in pairs]
+    public = len(references) - 1
+    return {
+        "image": np.stack([images for images, _ in shown]),
+        "label": np.stack([labels for _, labels in shown]),
+        "level": np.array([*references, *levels["level"]]),
+        "eps": np.array([np.nan, *[0.0] * public, *levels["eps"]]),
+        "eps_published": np.array([np.nan, *[np.nan] * public, *levels["eps_published"]]),
+    }
+
+
 @styled
 def fig2(data: Mapping[str, np.ndarray]) -> Figure:
     """Draw labelled pairs per privacy level: real patches first, then by falling eps; label below image.
 
-    data: `image` (levels, k, s, s) uint8 0..255, `label` (levels, k, s, s) bool, `level` (levels,) names, the
-    real patches called `real`; `eps` and `eps_published` (levels,), inf without privacy, NaN for `real`; a
-    public phantom has eps 0.
+    data: the entries of `fig2_data`: `image` (levels, k, s, s) uint8 0..255, `label` (levels, k, s, s) bool,
+    `level` (levels,) names, of which `real` are the real patches; `eps` and `eps_published` (levels,): inf
+    without privacy, NaN for `real`; the eps of a public cohort is 0.
     Source: Kossen et al. 2022, figure 2.
     """
     eps = np.asarray(data["eps"], float)
@@ -85,10 +117,6 @@ def _block(images: np.ndarray, labels: np.ndarray, *, across: int) -> np.ndarray
 
 def _mosaic(tiles: list[np.ndarray], *, across: int, gap: int) -> np.ndarray:
     """Lay equal tiles row by row on white, `across` in a row."""
-    height, width = tiles[0].shape
-    rows = -(-len(tiles) // across)
-    sheet = np.full((rows * (height + gap) - gap, across * (width + gap) - gap), _WHITE, np.uint8)
-    for k, tile in enumerate(tiles):
-        y, x = (k // across) * (height + gap), (k % across) * (width + gap)
-        sheet[y : y + height, x : x + width] = tile
-    return sheet
+    grid = (-(-len(tiles) // across), across)
+    framed = montage(np.stack(tiles), fill=_WHITE, grid_shape=grid, padding_width=gap)
+    return framed[gap:-gap, gap:-gap]

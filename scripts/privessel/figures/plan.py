@@ -5,7 +5,8 @@ import textwrap
 import pandas as pd
 from matplotlib.figure import Figure
 
-from privessel.figures.style import PALETTE, SMALL, format_eps, format_noise, place_axes, styled
+from privessel.figures.style import PALETTE, SMALL, place_axes, styled
+from privessel.scores.formatting import format_eps, format_noise
 
 _EPS = {
     "epsilon": ("valid (PLD)", "o", PALETTE["blue"]),
@@ -52,8 +53,11 @@ def draw_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> Figure:
     return figure
 
 
-def tell_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> str:
-    """Return the plan for a terminal: a row a level, what the last says of patients, a row a patient eps."""
+def format_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> str:
+    """Return the plan as text for a terminal.
+
+    A row a level, the patient-level statement of the last private level, and a row a patient-level eps.
+    """
     first = levels.iloc[0]
     lines = [
         f"Per {first['unit']}, delta {first['delta']:.3g}, after {first['steps']:,} critic steps "
@@ -83,4 +87,4 @@ def tell_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> str:
 
 
 def _plain(eps: float) -> str:
-    return f"{eps:,.0f}" if 1000 <= eps < float("inf") else format_eps(eps).replace("∞", "inf")
+    return f"{eps:,.0f}" if 1000 <= eps < float("inf") else format_eps(eps, infinity="inf")

@@ -5,9 +5,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from privessel.figures.style import PALETTE, SMALL, format_eps, styled, wrap_notes, write_notes
+from privessel.figures.style import PALETTE, SMALL, draw_rule, open_page, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
-from privessel.scores.tally import FREE, choose_private, format_score, name_cohorts, tally
+from privessel.scores.formatting import format_eps, format_score
+from privessel.scores.references import list_free
+from privessel.scores.tally import choose_private, name_cohorts, tally
+from privessel.scores.transfer import FROM_SCRATCH
+from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, REAL, GanName
 
 FID = (
     "FID"  # what quality.csv calls the distance of Inception features; any other extractor gives another one
@@ -55,22 +59,22 @@ def published_data(
         for frame in (scores, quality, transfer)
     )
     cohorts = dict(zip(("own", "second"), name_cohorts(rows), strict=False))
-    out = []
+    table = []
     for record in published.to_dict("records"):
         role = record["cohort"]
         about = record | {"role": role, "cohort": cohorts.get(role, "")}
         if record["model"] in ("transfer", "scratch"):
-            found = _find_transfer(record, transfer)
+            counterpart = _find_transfer(record, transfer)
         elif record["quantity"] in ("frechet_train", "ssim_mean"):
-            found = _find_quality(record, rows, quality)
+            counterpart = _find_quality(record, rows, quality)
         else:
-            found = _find_score(record, rows, scores, cohort=cohorts.get(role, ""))
-        out.append(about | found)
-    for source in FREE:
+            counterpart = _find_score(record, rows, scores, cohort=cohorts.get(role, ""))
+        table.append(about | counterpart)
+    for source in list_free(rows):
         for role, cohort in cohorts.items():
-            out.append({"quantity": "dsc", "model": "free", "role": role, "cohort": cohort, "found_eps": 0.0})
-            out[-1] |= _mean(scores, source=source, cohort=cohort, quantity="dsc")
-    return pd.DataFrame(out, columns=_COLUMNS)
+            row = {"quantity": "dsc", "model": "free", "role": role, "cohort": cohort, "found_eps": 0.0}
+            table.append(row | _mean(scores, source=source, cohort=cohort, quantity="dsc"))
+    return pd.DataFrame(table, columns=_COLUMNS)
 
 
 @styled
@@ -81,9 +85,8 @@ def published(data: pd.DataFrame) -> Figure:
     notes = wrap_notes(_notes(data), width=_WIDTH - 0.2)
     height = _HEAD + len(groups) * 0.26 + len(data) * _ROW + 0.2 + 0.13 * len(notes)
     figure = Figure(figsize=(_WIDTH, height))
-    page = figure.add_axes((0, 0, 1, 1), xlim=(0, _WIDTH), ylim=(height, 0))  # inches from the upper left
-    page.set_axis_off()
-    _rule(page, 0.06, linewidth=1.0)
+    page = open_page(figure)
+    draw_rule(page, 0.06, linewidth=1.0)
     for x, text, align in (
         (0.1, "result", "left"),
         (_PAPER, "published", "center"),
@@ -93,29 +96,27 @@ def published(data: pd.DataFrame) -> Figure:
         page.text(x, 0.32, text, ha=align)
     y = _HEAD
     for name, part in groups:
-        _rule(page, y - 0.02, linewidth=0.6)
+        draw_rule(page, y - 0.02, linewidth=0.6)
         page.text(0.1, y + 0.12, name, fontweight="bold")
         y += 0.26
         for row in part.itertuples():
             _draw_row(page, row, y=y)
             y += _ROW
-    _rule(page, y, linewidth=1.0)
+    draw_rule(page, y, linewidth=1.0)
     write_notes(figure, notes, left=0.1, bottom=0.06)
     return figure
 
 
 def _find_score(record: dict, rows: pd.DataFrame, scores: pd.DataFrame, *, cohort: str) -> dict:
-    own = rows[rows["cohort"] == cohort]
     if record["model"] == "private-below":
-        below = own[
-            (own["kind"] == "private") & own["best"] & (own["eps_published"] < record["eps_published"])
-        ]
+        private = rows[(rows["cohort"] == cohort) & (rows["kind"] == PRIVATE_GAN) & rows["best"]]
+        below = private[private["eps_published"] < record["eps_published"]]
         below = below[below["dsc_mean"].notna()]
         source = below.loc[below["dsc_mean"].idxmax(), "source"] if len(below) else None
     else:
         source = _find_source(record, rows)
-    found = _mean(scores, source=source, cohort=cohort, quantity=record["quantity"])
-    return found | _eps(rows, source) | {"remark": _remark(record)}
+    mean = _mean(scores, source=source, cohort=cohort, quantity=record["quantity"])
+    return mean | _find_eps(rows, source) | {"remark": _remark(record)}
 
 
 def _find_quality(record: dict, rows: pd.DataFrame, quality: pd.DataFrame) -> dict:
@@ -123,47 +124,52 @@ def _find_quality(record: dict, rows: pd.DataFrame, quality: pd.DataFrame) -> di
     if quality.empty:
         return {}
     if record["model"] == "private-below":
-        below = (quality["kind"] == "private") & (quality["eps_published"] < record["eps_published"])
+        below = (quality["kind"] == PRIVATE_GAN) & (quality["eps_published"] < record["eps_published"])
         chosen = quality[below & quality[quantity].notna()].sort_values(quantity, kind="stable").head(1)
     else:
         chosen = quality[quality["source"] == _find_source(record, rows)]
     if chosen.empty:
         return {}
     row = chosen.iloc[0]
-    found = {"found": row[quantity], "sd": np.nan, "source": row["source"], "remark": _remark(record)}
+    counterpart = {"found": row[quantity], "sd": np.nan, "source": row["source"], "remark": _remark(record)}
     if quantity == "frechet_train" and row["extractor"] != FID:
-        found["remark"] = f"not FID: {row['extractor']}"
-    return found | {"found_eps": row["eps"], "found_eps_published": row["eps_published"]}
+        counterpart["remark"] = f"not FID: {row['extractor']}"
+    return counterpart | {"found_eps": row["eps"], "found_eps_published": row["eps_published"]}
 
 
 def _find_transfer(record: dict, transfer: pd.DataFrame) -> dict:
     if transfer.empty:
         return {}
     starts = transfer["start"]
-    is_start = starts.str.startswith("wgan-gp-sn/") if record["model"] == "transfer" else starts == "scratch"
+    pretrained = starts.map(_architecture) == "wgan-gp-sn"
+    is_start = pretrained if record["model"] == "transfer" else starts == FROM_SCRATCH
     rows = transfer[is_start & (transfer["patients"] == 1)]
     over_draws = rows.groupby("patient")[record["quantity"]].mean()
     if over_draws.isna().all():
         return {}
-    found = {"found": over_draws.mean(), "sd": over_draws.std(ddof=1), "source": rows["start"].iloc[0]}
-    return found | {"found_eps": rows["eps"].iloc[0], "remark": _remark(record)}
+    mean = {"found": over_draws.mean(), "sd": over_draws.std(ddof=1), "source": rows["start"].iloc[0]}
+    return mean | {"found_eps": rows["eps"].iloc[0], "remark": _remark(record)}
 
 
 def _find_source(record: dict, rows: pd.DataFrame) -> str | None:
     """Return the run that stands for the paper's model: the best by validation DSC among those alike."""
     if record["model"] == "private":
         return choose_private(rows)
-    if record["model"] == "inf":
-        alike = rows[rows["kind"] == "inf"]
+    if record["model"] in (PLAIN_GAN, REAL):
+        alike = rows[rows["kind"] == record["model"]]
     elif record["model"] == "noise":
         alike = rows[
-            (rows["kind"] == "private") & np.isclose(rows["noise_multiplier"], record["noise_multiplier"])
+            (rows["kind"] == PRIVATE_GAN) & np.isclose(rows["noise_multiplier"], record["noise_multiplier"])
         ]
     else:
-        alike = rows[rows["source"].str.split("/").str[0] == record["model"]]
+        alike = rows[[_architecture(source) == record["model"] for source in rows["source"]]]
     if alike.empty:
         return None
     return alike.loc[alike["validation_dsc"].fillna(-np.inf).idxmax(), "source"]
+
+
+def _architecture(source: str) -> str | None:
+    return GanName.parse(source).arch if GanName.is_one(source) else None
 
 
 def _mean(scores: pd.DataFrame, *, source: str | None, cohort: str, quantity: str) -> dict:
@@ -171,11 +177,11 @@ def _mean(scores: pd.DataFrame, *, source: str | None, cohort: str, quantity: st
     return {"found": values.mean(), "sd": values.std(ddof=1), "source": source or ""}
 
 
-def _eps(rows: pd.DataFrame, source: str | None) -> dict:
-    own = rows[rows["source"] == source]
-    if own.empty:
+def _find_eps(rows: pd.DataFrame, source: str | None) -> dict:
+    identity = rows[rows["source"] == source]
+    if identity.empty:
         return {}
-    return {"found_eps": own["eps"].iloc[0], "found_eps_published": own["eps_published"].iloc[0]}
+    return {"found_eps": identity["eps"].iloc[0], "found_eps_published": identity["eps_published"].iloc[0]}
 
 
 def _remark(record: dict) -> str:
@@ -189,10 +195,10 @@ def _remark(record: dict) -> str:
 
 def _draw_row(page: Axes, row, *, y: float) -> None:
     small = {"fontsize": SMALL - 0.5, "color": PALETTE["grey"]}
-    told = f"{_QUANTITIES[row.quantity]}, {_MODELS[row.model]}"
+    result = f"{_QUANTITIES[row.quantity]}, {_MODELS[row.model]}"
     if np.isfinite(row.eps_published):
-        told += f", ε {'<' if row.model == 'private-below' else '='} {format_eps(row.eps_published)}"
-    page.text(0.1, y + 0.12, told)
+        result += f", ε {'<' if row.model == 'private-below' else '='} {format_eps(row.eps_published)}"
+    page.text(0.1, y + 0.12, result)
     cohort = f"{_ROLES.get(row.role, '')} (here {row.cohort})" if row.cohort else _ROLES.get(row.role, "")
     page.text(0.1, y + 0.23, "; ".join(text for text in (cohort, row.where) if text), **small)
     page.text(_PAPER, y + 0.12, _published(row), ha="center")
@@ -210,10 +216,6 @@ def _published(row) -> str:
     if np.isnan(row.value):
         return "–"
     return f"{row.value:g}" if row.relation == "=" else f"{row.relation} {row.value:g}"
-
-
-def _rule(page: Axes, y: float, *, linewidth: float) -> None:
-    page.plot([0.05, _WIDTH - 0.05], [y, y], color="black", linewidth=linewidth)
 
 
 def _notes(data: pd.DataFrame) -> list[str]:

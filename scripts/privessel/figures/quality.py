@@ -1,8 +1,6 @@
 """Figures 6 and 8: how close generated images come to real ones, and how alike they are."""
 
-import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from privessel.figures.looks import LineLook, assign_lines
 from privessel.figures.marks import (
     depth_of_labels,
     draw_lines,
@@ -19,9 +18,11 @@ from privessel.figures.marks import (
 )
 from privessel.figures.style import PALETTE, SMALL, place_axes, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
-from privessel.scores.tally import IDENTITY, LEVEL_KINDS, order_levels
+from privessel.scores.references import list_missing, select_references
+from privessel.scores.tally import IDENTITY, order_levels
+from privessel.study.names import GAN_KINDS, PHANTOM, PRIVATE_GAN, REAL, model_name
 
-_SETS = ("real", "phantom-random", "phantom-one")  # sets of images that need no eps
+_SET_KINDS = (REAL, PHANTOM)  # sets of images that are no GAN's
 _COLUMNS = ["panel", "shows", "measure", "model", *IDENTITY, "extractor", "images", "value", "sd"]
 # Name, colour, marker, and inches from the level's position.
 _MEASURES = {
@@ -54,7 +55,7 @@ def fig8_data(quality: pd.DataFrame) -> pd.DataFrame:
     """Return what figure 8 plots from the table of image quality: one row per point or line.
 
     `shows` runs: the mean SSIM over pairs of one run's images; level: mean and sample SD of those over the
-    level's runs (no SD for one); reference: that of real training patches and of the eps = 0 rivals.
+    level's runs (no SD for one); reference: that of real training patches and of the public cohorts.
     """
     rows = _describe(quality).assign(panel="A", measure="ssim", images=lambda rows: rows["images_ssim"])
     rows = rows.assign(value=rows["ssim_mean"], sd=np.nan)
@@ -80,9 +81,14 @@ def fig6(data: pd.DataFrame) -> Figure:
             axes.axhline(0, color=PALETTE["grey"], linewidth=0.6, zorder=0)
         for measure in dict.fromkeys(part["measure"]):
             _draw_measure(axes, part[part["measure"] == measure], levels=levels, measure=measure)
-        lines = part[(part["shows"] == "reference") & part["value"].notna()]
-        names = [_name_line(row, panel) for row in lines.itertuples()]
-        draw_named_lines(axes, lines, names=names, dashes=[_DASHES[measure] for measure in lines["measure"]])
+        references = part[part["shows"] == "reference"]
+        looks = assign_lines(references["source"])
+        lines = references[references["value"].notna()]
+        named = [
+            LineLook(_name_line(row, panel), looks[row.source].colour, _DASHES[row.measure])
+            for row in lines.itertuples()
+        ]
+        draw_named_lines(axes, lines["value"], looks=named)
         _key(axes, list(dict.fromkeys(part["measure"])))
     return figure
 
@@ -105,7 +111,7 @@ def fig8(data: pd.DataFrame) -> Figure:
         look = {"fmt": "D", "color": PALETTE["blue"], "markersize": 4.0, "capsize": 3, "elinewidth": 1.0}
         spread = None if mean["sd"].isna().all() else mean["sd"]
         axes.errorbar([position] * len(mean), mean["value"], yerr=spread, zorder=3, **look)
-    draw_lines(axes, data[(data["shows"] == "reference") & data["value"].notna()])
+    draw_lines(axes, data[data["shows"] == "reference"])
     marks = [
         Line2D([], [], color=PALETTE["blue"], marker="D", markersize=4.0, label="mean ± SD over runs"),
         Line2D([], [], color=PALETTE["sky"], marker="o", markersize=2.8, ls="", label="one run"),
@@ -119,16 +125,15 @@ def _describe(quality: pd.DataFrame) -> pd.DataFrame:
     frame = quality.copy()
     for column in ("source", "kind", "level", "unit", "extractor"):
         frame[column] = as_text(frame[column])
-    frame["model"] = [re.sub(r"/run-\d+", "", source) for source in frame["source"]]
+    frame["model"] = [model_name(source) for source in frame["source"]]
     levels = order_levels(frame).assign(shows="runs")
-    references = frame[frame["source"].isin(_SETS)].assign(shows="reference")
-    references = references.sort_values("source", key=lambda names: names.map(_SETS.index))
+    references = select_references(frame, kinds=_SET_KINDS).assign(shows="reference")
     return pd.concat([levels, references], ignore_index=True)
 
 
 def _lay_out(data: pd.DataFrame, *, titles: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
     """Return a figure with an empty panel a title, ticks and notes, and the levels by position."""
-    runs = data[(data["shows"] == "runs") & data["kind"].isin(LEVEL_KINDS)]
+    runs = data[(data["shows"] == "runs") & data["kind"].isin(GAN_KINDS)]
     levels = runs.drop_duplicates("model").reset_index(drop=True)
     width = _LEFT + max(2.3, 0.55 * len(levels)) + _RIGHT
     notes = wrap_notes(_notes(data), width=width - 0.24)
@@ -195,8 +200,8 @@ def _place_key(axes: Axes, marks: list[Line2D]) -> None:
     axes.legend(handles=marks, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.01), **look)
 
 
-def _name_line(row: Any, panel: str) -> str:
-    if row.source == "real":
+def _name_line(row: tuple, panel: str) -> str:
+    if row.kind == REAL:
         return _REAL[row.measure]
     return f"{row.source} (ε = 0)" + (
         f" {_MEASURES[row.measure][0].removesuffix(' patches')}" if panel == "A" else ""
@@ -209,9 +214,9 @@ def _name_distance(data: pd.DataFrame) -> str:
 
 
 def _notes(data: pd.DataFrame) -> list[str]:
-    absent = [source for source in _SETS if source not in set(data["source"])]
-    notes = [f"Not in this table: {', '.join(absent)}."] if absent else []
-    for kinds, what in ((LEVEL_KINDS, "GAN"), (("private",), "private GAN")):
+    missing = list_missing(data, kinds=_SET_KINDS)
+    notes = [f"Not in this table: {', '.join(missing)}."] if missing else []
+    for kinds, what in ((GAN_KINDS, "GAN"), ((PRIVATE_GAN,), "private GAN")):
         if not data["kind"].isin(kinds).any():
             notes.append(f"No {what} in this table.")
             break

@@ -17,15 +17,9 @@ from privessel.figures.marks import (
 )
 from privessel.figures.significance import add_intervals, describe_intervals
 from privessel.figures.style import place_axes, styled, wrap_notes, write_notes
-from privessel.scores.tally import (
-    IDENTITY,
-    LEVEL_KINDS,
-    REFERENCES,
-    describe_gaps,
-    name_cohorts,
-    order_levels,
-    tally,
-)
+from privessel.scores.references import select_references
+from privessel.scores.tally import IDENTITY, describe_gaps, name_cohorts, order_levels, tally
+from privessel.study.names import GAN_KINDS
 
 _COLUMNS = [
     "panel",
@@ -88,9 +82,9 @@ def _panels(
     names = name_cohorts(rows)
     if cohort >= len(names):
         return pd.DataFrame(columns=_COLUMNS)
-    rows = add_intervals(rows[rows["cohort"] == names[cohort]], scores, seed=seed)
-    references = rows[rows["source"].isin(REFERENCES)].assign(shows="reference")
-    references = references.sort_values("source", key=lambda names: names.map(REFERENCES.index))
+    metrics = list(dict.fromkeys(metric for _, metric, _ in panels))
+    rows = add_intervals(rows[rows["cohort"] == names[cohort]], scores, metrics=metrics, seed=seed)
+    references = select_references(rows).assign(shows="reference")
     levels = order_levels(rows)
     parts = []
     for panel, metric, shows in panels:
@@ -104,7 +98,7 @@ def _panels(
 
 
 def _draw(data: pd.DataFrame, *, panels: Sequence[tuple[str, str, str]]) -> Figure:
-    levels = data[data["kind"].isin(LEVEL_KINDS)].drop_duplicates("model").reset_index(drop=True)
+    levels = data[data["kind"].isin(GAN_KINDS)].drop_duplicates("model").reset_index(drop=True)
     width = _LEFT + max(2.3, 0.55 * len(levels)) + _RIGHT
     notes = wrap_notes(_notes(data), width=width - 0.24)
     foot = depth_of_labels(levels) + 0.13 * len(notes)
@@ -143,7 +137,7 @@ def draw_panel(axes: Axes, part: pd.DataFrame, models: Sequence[str], *, metric:
             draw_runs(axes, position, points)
         else:
             draw_best(axes, position, points.iloc[0])
-    draw_lines(axes, part[(part["shows"] == "reference") & part["value"].notna()])
+    draw_lines(axes, part[part["shows"] == "reference"])
 
 
 def _notes(data: pd.DataFrame) -> list[str]:

@@ -1,12 +1,16 @@
-"""How sure the scores are: intervals of means over patients, and paired tests between levels, as a table."""
+"""How certain the scores are: intervals of means over patients, and paired tests between levels."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from privessel.figures.style import PALETTE, SMALL, format_eps, styled, wrap_notes, write_notes
+from privessel.figures.style import PALETTE, SMALL, draw_rule, open_page, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
+from privessel.scores.formatting import format_eps, format_p, format_score
+from privessel.scores.references import select_references
 from privessel.scores.significance import (
     LEAST_PATIENTS,
     adjust_holm,
@@ -14,26 +18,23 @@ from privessel.scores.significance import (
     signed_rank_p,
     smallest_p,
 )
-from privessel.scores.tally import FREE, METRICS, REFERENCES, format_score, name_cohorts, order_levels, tally
+from privessel.scores.tally import name_cohorts, order_levels, tally
+from privessel.study.names import REAL, GanName
 
 _COLUMNS = ["shows", "cohort", "metric", "model", "one", "other", "against", "eps_one", "eps_published_one"]
 _COLUMNS += ["eps_other", "patients", "runs", "mean", "sd"]
 _COLUMNS += ["mean_difference", "difference_low", "difference_high", "p", "p_holm", "p_smallest"]
 _LEVEL = 0.05  # familywise
-_NAMES = {
-    "real": "real patches",
-    "phantom-random": "phantom-random",
-    "phantom-one": "phantom-one",
-    "threshold": "threshold",
-    "frangi": "Frangi filter",
-    "next": "next level",
-}
+_NEXT = "next"  # the level with the next weaker noise
+_NAMES = {REAL: "real patches", "frangi": "Frangi filter", _NEXT: "next level"}
 # Inches: columns from the left, the width of a comparison, the heights of a block's head and of a row.
 _EPS, _PUBLISHED, _RUNS, _FIRST, _WIDTH = 1.95, 2.5, 3.3, 3.8, 0.95
 _HEAD, _ROW, _BETWEEN = 0.66, 0.43, 0.16
 
 
-def add_intervals(rows: pd.DataFrame, scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+def add_intervals(
+    rows: pd.DataFrame, scores: pd.DataFrame, *, metrics: Sequence[str], seed: int
+) -> pd.DataFrame:
     """Return a tally of `scores` with `{metric}_low` and `{metric}_high`: the 95 % interval of each mean.
 
     NaN with fewer than three patients, see `significance.bootstrap_mean`.
@@ -41,11 +42,12 @@ def add_intervals(rows: pd.DataFrame, scores: pd.DataFrame, *, seed: int) -> pd.
     frame = scores.assign(source=as_text(scores["source"]), cohort=as_text(scores["cohort"]))
     groups = frame.groupby(["source", "cohort"], sort=False)
     added = {}
-    for metric in METRICS:
+    for metric in metrics:
         ends = {key: bootstrap_mean(values, seed=seed) for key, values in groups[metric]}
-        found = [ends.get(key, (np.nan, np.nan)) for key in zip(rows["source"], rows["cohort"], strict=True)]
-        added[f"{metric}_low"] = [low for low, _ in found]
-        added[f"{metric}_high"] = [high for _, high in found]
+        keys = zip(rows["source"], rows["cohort"], strict=True)
+        intervals = [ends.get(key, (np.nan, np.nan)) for key in keys]
+        added[f"{metric}_low"] = [low for low, _ in intervals]
+        added[f"{metric}_high"] = [high for _, high in intervals]
     return rows.assign(**added)
 
 
@@ -70,29 +72,31 @@ def statistics_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """
     rows = tally(scores)
     levels = order_levels(rows)
-    found = []
+    table = []
     for cohort in name_cohorts(rows):
-        own = levels[levels["cohort"] == cohort]
+        part = rows[rows["cohort"] == cohort]
+        of_cohort = levels[levels["cohort"] == cohort]
         dsc = _by_patient(scores, cohort=cohort).reindex(columns=rows["source"].unique())
         about = {"cohort": cohort, "metric": "dsc"}
+        references = select_references(part)
         pairs = [
             {"shows": "pair", "model": one.model, "one": one.source, "other": other, "against": against}
             | {"eps_one": one.eps, "eps_published_one": one.eps_published, "eps_other": eps}
             | _compare(dsc[one.source], dsc[other], seed=seed)
-            for one in own[own["best"]].itertuples()
-            for other, against, eps in _rivals(one, own, sources=dsc.columns)
+            for one in of_cohort[of_cohort["best"]].itertuples()
+            for other, against, eps in _list_comparisons(one, of_cohort, references=references)
         ]
         adjusted = adjust_holm([pair["p"] for pair in pairs])
-        found += [about | run for run in _over_runs(own)]
-        found += [about | pair | {"p_holm": p} for pair, p in zip(pairs, adjusted, strict=True)]
-    return pd.DataFrame(found, columns=_COLUMNS)
+        table += [about | run for run in _over_runs(of_cohort)]
+        table += [about | pair | {"p_holm": p} for pair, p in zip(pairs, adjusted, strict=True)]
+    return pd.DataFrame(table, columns=_COLUMNS)
 
 
 @styled
 def statistics(data: pd.DataFrame) -> Figure:
     """Draw `statistics_data`: a block a cohort, a row a level, a column for whatever it is compared with."""
     pairs = data[data["shows"] == "pair"]
-    columns = [name for name in _NAMES if (pairs["against"] == name).any()]
+    columns = sorted(dict.fromkeys(pairs["against"]), key=_NEXT.__eq__)  # the next level stands last
     cohorts = name_cohorts(data)
     blocks = {cohort: data[data["cohort"] == cohort] for cohort in cohorts}
     width = max(_FIRST + len(columns) * _WIDTH + 0.05, 5.2)
@@ -100,8 +104,7 @@ def statistics(data: pd.DataFrame) -> Figure:
     depths = [_HEAD + _ROW * part["model"].nunique() + _BETWEEN for part in blocks.values()]
     height = 0.05 + sum(depths) + 0.1 + 0.13 * len(notes)
     figure = Figure(figsize=(width, height))
-    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))  # inches from the upper left
-    page.set_axis_off()
+    page = open_page(figure)
     top = 0.05
     for (cohort, part), depth in zip(blocks.items(), depths, strict=True):
         _draw_block(page, part, cohort=cohort, columns=columns, top=top)
@@ -121,21 +124,22 @@ def _over_runs(levels: pd.DataFrame) -> list[dict]:
 
 def _by_patient(scores: pd.DataFrame, *, cohort: str) -> pd.DataFrame:
     """Return DSC with a row a patient and a column a source; NaN where there is none."""
-    own = scores[as_text(scores["cohort"]) == cohort]
-    return own.set_index(["patient", "source"])["dsc"].unstack()
+    rows = scores[as_text(scores["cohort"]) == cohort]
+    return rows.set_index(["patient", "source"])["dsc"].unstack()
 
 
-def _rivals(one, levels: pd.DataFrame, *, sources: pd.Index) -> list[tuple[str, str, float]]:
+def _list_comparisons(one, levels: pd.DataFrame, *, references: pd.DataFrame) -> list[tuple[str, str, float]]:
     """Return source, name of the comparison and eps of whatever the level's best run is held against."""
-    rivals = [(name, name, 0.0 if name in FREE else np.nan) for name in REFERENCES if name in sources]
-    # Levels are compared at one epoch where they share it: else more training would pass for less noise.
+    held = [(row.source, row.source, np.nan if row.kind == REAL else 0.0) for row in references.itertuples()]
+    # Levels are compared at the same epoch where both were kept there. Otherwise longer training would look
+    # like the effect of less noise.
     keyed = levels.assign(
         _noise=levels["noise_multiplier"].fillna(0), _apart=(levels["epoch"] - one.epoch).abs()
     )
-    own = 0 if np.isnan(one.noise_multiplier) else one.noise_multiplier
-    weaker = keyed[keyed["best"] & (keyed["_noise"] < own)]
+    noise = 0 if np.isnan(one.noise_multiplier) else one.noise_multiplier
+    weaker = keyed[keyed["best"] & (keyed["_noise"] < noise)]
     weaker = weaker.sort_values(["_noise", "_apart"], ascending=[False, True], kind="stable")
-    return rivals + [(row.source, "next", row.eps) for row in weaker.head(1).itertuples()]
+    return held + [(row.source, _NEXT, row.eps) for row in weaker.head(1).itertuples()]
 
 
 def _compare(one: pd.Series, other: pd.Series, *, seed: int) -> dict[str, float]:
@@ -153,10 +157,9 @@ def _compare(one: pd.Series, other: pd.Series, *, seed: int) -> dict[str, float]
 
 def _draw_block(page: Axes, part: pd.DataFrame, *, cohort: str, columns: list[str], top: float) -> None:
     """Draw one cohort, all positions in inches."""
-    right = page.get_xlim()[1] - 0.05
     page.text(0.1, top + 0.15, f"{cohort}: {_count(part)}", fontweight="bold")
     heads = [(_EPS, "valid ε"), (_PUBLISHED, "published ε"), (_RUNS, "DSC over runs")]
-    heads += [(_middle(k), _NAMES[name]) for k, name in enumerate(columns)]
+    heads += [(_middle(k), _NAMES.get(name, name)) for k, name in enumerate(columns)]
     page.text(0.1, top + 0.56, "level, its best run")
     for x, text in heads:
         page.text(x, top + 0.56, text, ha="center")
@@ -164,13 +167,13 @@ def _draw_block(page: Axes, part: pd.DataFrame, *, cohort: str, columns: list[st
         page.text(
             _FIRST, top + 0.38, "DSC of the best run less that of …", color=PALETTE["grey"], fontsize=SMALL
         )
-    for y, linewidth in ((top + 0.22, 1.0), (top + _HEAD - 0.03, 0.6)):
-        page.plot([0.05, right], [y, y], color="black", linewidth=linewidth)
+    draw_rule(page, top + 0.22, linewidth=1.0)
+    draw_rule(page, top + _HEAD - 0.03, linewidth=0.6)
     y = top + _HEAD
     for model, rows in part.groupby("model", sort=False):
         runs, pairs = rows[rows["shows"] == "runs"].iloc[0], rows[rows["shows"] == "pair"]
-        page.text(0.1, y + 0.13, model.split("/")[1])
         best = pairs["one"].iloc[0] if len(pairs) else model
+        page.text(0.1, y + 0.13, GanName.parse(best).level if len(pairs) else model)
         page.text(0.1, y + 0.26, best, fontsize=SMALL - 0.5, color=PALETTE["grey"])
         page.text(_EPS, y + 0.13, format_eps(runs["eps_one"]), ha="center")
         page.text(_PUBLISHED, y + 0.13, format_eps(runs["eps_published_one"]), ha="center")
@@ -181,7 +184,7 @@ def _draw_block(page: Axes, part: pd.DataFrame, *, cohort: str, columns: list[st
             pair = pairs[pairs["against"] == name]
             _draw_cell(page, pair.iloc[0] if len(pair) else None, x=_middle(k), y=y)
         y += _ROW
-    page.plot([0.05, right], [y, y], color="black", linewidth=1.0)
+    draw_rule(page, y, linewidth=1.0)
 
 
 def _draw_cell(page: Axes, pair: pd.Series | None, *, x: float, y: float) -> None:
@@ -195,7 +198,7 @@ def _draw_cell(page: Axes, pair: pd.Series | None, *, x: float, y: float) -> Non
     small = {"ha": "center", "fontsize": SMALL - 0.5, "color": "#444444"}
     if np.isfinite(pair["difference_low"]):
         page.text(x, y + 0.25, f"{pair['difference_low']:+.2f} to {pair['difference_high']:+.2f}", **small)
-    page.text(x, y + 0.36, f"p {_format_p(pair['p_holm'])}", **small)
+    page.text(x, y + 0.36, f"p {format_p(pair['p_holm'])}", **small)
 
 
 def _middle(column: int) -> float:
@@ -207,10 +210,6 @@ def _count(part: pd.DataFrame) -> str:
     return f"{patients} patient{'' if patients == 1 else 's'}"
 
 
-def _format_p(p: float) -> str:
-    return f"{p:.2g}" if p >= 0.001 else "< 0.001"
-
-
 def _notes(data: pd.DataFrame) -> list[str]:
     pairs = data[data["shows"] == "pair"]
     if data.empty:
@@ -219,14 +218,15 @@ def _notes(data: pd.DataFrame) -> list[str]:
         "Difference of mean DSC, its 95 % bootstrap interval, and p of the signed-rank test over patients "
         f"after Holm's correction; bold: below {_LEVEL:g}. DSC over runs: mean ± SD of the runs' means."
     ]
-    absent = [name for name in REFERENCES if name not in set(pairs["against"])]
-    notes += [f"Not in this table: {', '.join(absent)}."] if absent else []
+    held = {"real patches": pairs["against"] == REAL, "any source at ε = 0": pairs["eps_other"] == 0}
+    missing = [what for what, present in held.items() if not present.any()]
+    notes += [f"Not in this table: {', '.join(missing)}."] if missing else []
     for cohort, part in pairs[pairs["p"].notna()].groupby("cohort", sort=False):
         patients, tests = int(part["patients"].max()), len(part)
         least = smallest_p(patients)
         notes.append(
-            f"{cohort}: smallest possible p with {_count(part)}: {_format_p(least)}; after correction for "
-            f"{tests} comparison{'' if tests == 1 else 's'}: {_format_p(min(least * tests, 1))}."
+            f"{cohort}: smallest possible p with {_count(part)}: {format_p(least)}; after correction for "
+            f"{tests} comparison{'' if tests == 1 else 's'}: {format_p(min(least * tests, 1))}."
         )
         if least * tests >= _LEVEL:
             needed = int(np.floor(1 - np.log2(_LEVEL / tests))) + 1

@@ -1,4 +1,4 @@
-"""One look for every figure, and files whose bytes depend on the figure alone."""
+"""The style that all figures share, and how they are written: the same figure gives the same bytes."""
 
 import functools
 import textwrap
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.files.atomic import atomic_path
+from privessel.scores.formatting import format_eps
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,7 +54,7 @@ _PARAMETERS = {
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
 }
-# Without these a file would carry the moment it was written and never compare equal to its twin.
+# By default a file carries the time at which it was written, so two files of one figure would differ.
 _METADATA = {".pdf": {"CreationDate": None, "ModDate": None}, ".png": {"Software": None}}
 
 
@@ -88,28 +89,29 @@ def save(figure: Figure, *paths: Path) -> None:
                 figure.savefig(partial, format=suffix[1:], metadata=_METADATA[suffix])
 
 
-def format_eps(eps: float) -> str:
-    """Return eps as printed on axes and in tables: three digits, `∞`, or `–` where there is none."""
-    if np.isnan(eps):
-        return "–"
-    return "∞" if np.isinf(eps) else f"{eps:.3g}"
-
-
-def format_noise(noise_multiplier: float) -> str:
-    """Return a noise multiplier as printed on axes and in tables, `–` where there is none."""
-    return f"{noise_multiplier:.3g}" if np.isfinite(noise_multiplier) else "–"
-
-
 def place_axes(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:
     """Add axes, all in inches; `left` and `top` count from the upper left corner of the figure."""
     across, down = figure.get_size_inches()
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
-def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> None:
-    """Write above a picture its valid eps, below that the published one; for real patches, their name.
+def open_page(figure: Figure) -> Axes:
+    """Add axes over the whole figure, for printed tables: inches from its upper left corner, y runs down."""
+    width, height = figure.get_size_inches()
+    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    page.set_axis_off()
+    return page
 
-    What costs no eps has no published one, and its name in that place.
+
+def draw_rule(page: Axes, y: float, *, linewidth: float, margin: float = 0.05) -> None:
+    """Draw a horizontal line across the page of `open_page`, y inches from its top."""
+    page.plot([margin, page.get_xlim()[1] - margin], [y, y], color="black", linewidth=linewidth)
+
+
+def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> None:
+    """Write two lines above a picture, its valid eps and its published eps; real patches have their name.
+
+    A public cohort has no published eps, so its name stands in that line.
     """
     below = f"({format_eps(eps_published)})" if eps else level.removeprefix("phantom-")
     texts = [level] if np.isnan(eps) else [f"ε = {format_eps(eps)}", below]
@@ -119,7 +121,7 @@ def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> 
 
 
 def head_row(axes: Axes) -> None:
-    """Say, left of the heads of a row of pictures, what their two lines are."""
+    """Write left of a row of pictures what the two lines of their heads are."""
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
     for text, above in zip(("valid", "published"), _HEAD_LINES, strict=True):
         axes.annotate(text, (0, 1), (-4, above), fontsize=SMALL, color="#444444", **look)

@@ -5,48 +5,48 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.figures.significance import add_intervals, describe_intervals
-from privessel.figures.style import PALETTE, SMALL, format_eps, styled, wrap_notes, write_notes
+from privessel.figures.style import PALETTE, SMALL, draw_rule, open_page, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
+from privessel.scores.formatting import format_eps, format_interval, format_score
+from privessel.scores.references import list_free
 from privessel.scores.tally import (
-    FREE,
     IDENTITY,
+    METRICS,
     choose_private,
     describe_gaps,
-    format_interval,
-    format_score,
     name_cohorts,
     name_unit,
     order_levels,
     tally,
 )
+from privessel.study.names import CONTROL, FREE_KINDS, PLAIN_GAN, PRIVATE_GAN, REAL
 
-_METRICS = (
-    ("dsc", "DSC", True),
-    ("bahd_voxel", "bAHD (voxels)", False),
-)  # column, heading, whether more is better
+# Heading, and whether more is better. One block of the table shows two metrics of every cohort.
+_HEADINGS = {
+    "dsc": ("DSC", True),
+    "bahd_voxel": ("bAHD (voxels)", False),
+    "cldice": ("clDice", True),
+    "component_error": ("component error", False),
+}
+_BLOCKS = (("dsc", "bahd_voxel"), ("cldice", "component_error"))
 _COLUMNS = [
     *("row", *IDENTITY, "cohort", "patients", "scored", "empty"),
-    *(f"{metric}_{what}" for metric, _, _ in _METRICS for what in ("mean", "sd", "low", "high")),
+    *(f"{metric}_{what}" for metric in METRICS for what in ("mean", "sd", "low", "high")),
     *("best_synthetic", "beats_private"),
 ]
+# How the table prints sources of the shipped studies; all others stand under their own names.
 _FREE_NAMES = {
     "phantom-random": "phantom-random (many settings)",
     "phantom-one": "phantom-one (one setting)",
     "threshold": "Global threshold",
     "frangi": "Frangi filter",
 }
-_EPS, _PUBLISHED, _FIRST_SCORE, _SCORE = (
-    2.35,
-    2.95,
-    3.35,
-    1.0,
-)  # inches from the left; width of a score column
+_PROTECTED = {"patch": "one training patch, not a whole patient", "patient": "one whole training patient"}
+# Inches: columns from the left, and the width of a score's column.
+_EPS, _PUBLISHED, _FIRST_SCORE, _SCORE = 2.35, 2.95, 3.35, 1.0
+# Inches: heights of the head, of a row, of a row with a name or an interval below, and between blocks.
+_HEAD, _LOW, _TALL, _BETWEEN = 0.47, 0.21, 0.33, 0.12
 _BELOW = {"fontsize": SMALL - 0.5, "color": PALETTE["grey"]}
-_HEAD, _LOW, _TALL = (
-    0.47,
-    0.21,
-    0.33,
-)  # heights of the head, of a row, and of a row with a name or an interval below
 
 
 def table1_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -58,34 +58,37 @@ def table1_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     row is the best of the GAN rows (bold), `beats_private` those in which an eps = 0 row is at least as good
     as the best private run (dagger).
     """
-    rows = add_intervals(tally(scores), scores, seed=seed)
+    rows = add_intervals(tally(scores), scores, metrics=METRICS, seed=seed)
     private = choose_private(rows)
     levels = order_levels(rows)
     groups = [
-        ("Real patches", rows[rows["source"] == "real"]),
-        ("GAN without privacy", levels[(levels["kind"] == "inf") & levels["best"]]),
+        ("Real patches", rows[rows["kind"] == REAL]),
+        ("GAN without privacy", levels[(levels["kind"] == PLAIN_GAN) & levels["best"]]),
         ("GAN, best private run", rows[rows["source"] == private]),
-        ("Control: labels shuffled", rows[rows["kind"] == "control"]),
-        *((_FREE_NAMES[source], rows[rows["source"] == source]) for source in FREE),
+        ("Control: labels shuffled", rows[rows["kind"] == CONTROL]),
+        *((_FREE_NAMES.get(name, name), rows[rows["source"] == name]) for name in list_free(rows)),
     ]
     table = pd.concat([part.assign(row=name) for name, part in groups], ignore_index=True)
-    table["best_synthetic"], table["beats_private"] = "", ""
+    marks = {"best_synthetic": pd.Series("", table.index), "beats_private": pd.Series("", table.index)}
     for _, part in table.groupby("cohort", sort=False):
-        for metric, _, more_is_better in _METRICS:
+        for metric, (_, more_is_better) in _HEADINGS.items():
             means = part[f"{metric}_mean"] * (1 if more_is_better else -1)
-            gans = means[part["kind"].isin(["inf", "private", "control"])].dropna()
-            table.loc[gans.index[gans == gans.max()], "best_synthetic"] += f"{metric} "
-            free, own = means[part["source"].isin(FREE)].dropna(), means[part["source"] == private].dropna()
-            if len(own):
-                table.loc[free.index[free >= own.iloc[0]], "beats_private"] += f"{metric} "
-    for column in ("best_synthetic", "beats_private"):
-        table[column] = table[column].str.strip()
-    return table[_COLUMNS]
+            gans = means[part["kind"].isin([PLAIN_GAN, PRIVATE_GAN, CONTROL])].dropna()
+            marks["best_synthetic"][gans.index[gans == gans.max()]] += f"{metric} "
+            free = means[part["kind"].isin(FREE_KINDS)].dropna()
+            chosen = means[part["source"] == private].dropna()
+            if len(chosen):
+                marks["beats_private"][free.index[free >= chosen.iloc[0]]] += f"{metric} "
+    return table.assign(**{column: mark.str.strip() for column, mark in marks.items()})[_COLUMNS]
 
 
 @styled
 def table1(data: pd.DataFrame) -> Figure:
-    """Draw `table1_data` as a printed table. Source: Kossen et al. 2022, table 1."""
+    """Draw `table1_data` as a printed table. Source: Kossen et al. 2022, table 1.
+
+    The upper block has the paper's metrics. The lower one shows whether the vessels hang together as they
+    should: clDice and the error in the number of connected components.
+    """
     data = data.assign(**{mark: as_text(data[mark]) for mark in ("best_synthetic", "beats_private")})
     cohorts = name_cohorts(data)
     rows = data.drop_duplicates(["row", "source"])
@@ -93,68 +96,58 @@ def table1(data: pd.DataFrame) -> Figure:
     depths = [_LOW if pd.isna(row.run) and not with_intervals else _TALL for row in rows.itertuples()]
     width = _FIRST_SCORE + 2 * len(cohorts) * _SCORE + 0.05
     notes = wrap_notes(_notes(data), width=width - 0.2)
-    height = _HEAD + sum(depths) + 0.2 + 0.13 * len(notes)
+    block = _HEAD + sum(depths)
+    height = len(_BLOCKS) * block + (len(_BLOCKS) - 1) * _BETWEEN + 0.2 + 0.13 * len(notes)
     figure = Figure(figsize=(width, height))
-    page = figure.add_axes(
-        (0, 0, 1, 1), xlim=(0, width), ylim=(height, 0)
-    )  # inches from the upper left corner
-    page.set_axis_off()
-    _draw_head(page, data, cohorts)
-    y, previous = _HEAD, ""
-    for row, depth in zip(rows.itertuples(), depths, strict=True):
-        if row.source in FREE and previous and previous not in FREE:
-            _rule(page, y, linewidth=0.4)
-        previous = row.source
-        line = y + 0.15
-        page.text(0.1, line, row.row)
-        if pd.notna(row.run):
-            page.text(0.1, line + 0.12, row.source, **_BELOW)
-        page.text(_EPS, line, "0" if row.source in FREE else format_eps(row.eps), ha="center")
-        page.text(_PUBLISHED, line, format_eps(row.eps_published), ha="center")
-        for k, cohort in enumerate(cohorts):
-            cell = data[
-                (data["row"] == row.row) & (data["source"] == row.source) & (data["cohort"] == cohort)
-            ].iloc[0]
-            for m, (metric, _, _) in enumerate(_METRICS):
-                dagger = " †" if metric in cell["beats_private"].split() else ""
-                middle = _FIRST_SCORE + (2 * k + m + 0.5) * _SCORE
-                page.text(
-                    middle,
-                    line,
-                    format_score(cell[f"{metric}_mean"], cell[f"{metric}_sd"]) + dagger,
-                    ha="center",
-                    fontweight="bold" if metric in cell["best_synthetic"].split() else "normal",
-                )
-                interval = format_interval(cell[f"{metric}_low"], cell[f"{metric}_high"])
-                page.text(middle, line + 0.12, interval, ha="center", **_BELOW)
-        y += depth
-    _rule(page, y, linewidth=1.0)
+    page = open_page(figure)
+    for k, metrics in enumerate(_BLOCKS):
+        top = k * (block + _BETWEEN)
+        _draw_head(page, data, metrics=metrics, top=top)
+        y, previous = top + _HEAD, None
+        for row, depth in zip(rows.itertuples(), depths, strict=True):
+            if row.kind in FREE_KINDS and previous is not None and previous not in FREE_KINDS:
+                draw_rule(page, y, linewidth=0.4)
+            previous = row.kind
+            _draw_row(page, data, row, metrics=metrics, y=y + 0.15)
+            y += depth
+        draw_rule(page, y, linewidth=1.0)
     write_notes(figure, notes, left=0.1, bottom=0.06)
     return figure
 
 
-def _draw_head(page: Axes, data: pd.DataFrame, cohorts: list[str]) -> None:
-    _rule(page, 0.06, linewidth=1.0)
-    page.text(0.1, 0.4, "U-Net trained on, or filter")
-    page.text(_EPS, 0.4, "valid ε", ha="center")
-    page.text(_PUBLISHED, 0.4, "published ε", ha="center")
-    for k, cohort in enumerate(cohorts):
+def _draw_head(page: Axes, data: pd.DataFrame, *, metrics: tuple[str, str], top: float) -> None:
+    draw_rule(page, top + 0.06, linewidth=1.0)
+    page.text(0.1, top + 0.4, "U-Net trained on, or filter")
+    page.text(_EPS, top + 0.4, "valid ε", ha="center")
+    page.text(_PUBLISHED, top + 0.4, "published ε", ha="center")
+    for k, cohort in enumerate(name_cohorts(data)):
         left = _FIRST_SCORE + 2 * k * _SCORE
         patients = data[data["cohort"] == cohort]["patients"].iloc[0]
-        page.text(
-            left + _SCORE, 0.21, f"{cohort} ({patients} patient{'s' if patients > 1 else ''})", ha="center"
-        )
-        page.plot([left + 0.08, left + 2 * _SCORE - 0.08], [0.26, 0.26], color="black", linewidth=0.4)
-        for m, (_, heading, _) in enumerate(_METRICS):
-            page.text(left + (m + 0.5) * _SCORE, 0.4, heading, ha="center")
-    _rule(page, _HEAD, linewidth=0.6)
+        head = f"{cohort} ({patients} patient{'s' if patients > 1 else ''})"
+        page.text(left + _SCORE, top + 0.21, head, ha="center")
+        page.plot([left + 0.08, left + 2 * _SCORE - 0.08], [top + 0.26] * 2, color="black", linewidth=0.4)
+        for m, metric in enumerate(metrics):
+            page.text(left + (m + 0.5) * _SCORE, top + 0.4, _HEADINGS[metric][0], ha="center")
+    draw_rule(page, top + _HEAD, linewidth=0.6)
 
 
-def _rule(page: Axes, y: float, *, linewidth: float) -> None:
-    page.plot([0.05, page.get_xlim()[1] - 0.05], [y, y], color="black", linewidth=linewidth)
-
-
-_PROTECTED = {"patch": "one training patch, not a whole patient", "patient": "one whole training patient"}
+def _draw_row(page: Axes, data: pd.DataFrame, row, *, metrics: tuple[str, str], y: float) -> None:
+    """Draw one source's name, eps and scores of all cohorts, its base line `y` inches from the top."""
+    page.text(0.1, y, row.row)
+    if pd.notna(row.run):
+        page.text(0.1, y + 0.12, row.source, **_BELOW)
+    page.text(_EPS, y, "0" if row.kind in FREE_KINDS else format_eps(row.eps), ha="center")
+    page.text(_PUBLISHED, y, format_eps(row.eps_published), ha="center")
+    same = data[(data["row"] == row.row) & (data["source"] == row.source)]
+    for k, (_, cell) in enumerate(same.set_index("cohort").loc[name_cohorts(data)].iterrows()):
+        for m, metric in enumerate(metrics):
+            dagger = " †" if metric in cell["beats_private"].split() else ""
+            weight = "bold" if metric in cell["best_synthetic"].split() else "normal"
+            middle = _FIRST_SCORE + (2 * k + m + 0.5) * _SCORE
+            text = format_score(cell[f"{metric}_mean"], cell[f"{metric}_sd"]) + dagger
+            page.text(middle, y, text, ha="center", fontweight=weight)
+            interval = format_interval(cell[f"{metric}_low"], cell[f"{metric}_high"])
+            page.text(middle, y + 0.12, interval, ha="center", **_BELOW)
 
 
 def _notes(data: pd.DataFrame) -> list[str]:
@@ -165,6 +158,6 @@ def _notes(data: pd.DataFrame) -> list[str]:
     ]
     if data["beats_private"].ne("").any():
         notes.append("† At least as good as the best private run, at no cost in privacy.")
-    if not data["kind"].eq("private").any():
+    if not data["kind"].eq(PRIVATE_GAN).any():
         notes.append("No private GAN in this table.")
     return notes + describe_gaps(data) + describe_intervals(data)

@@ -8,18 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from privessel.figures.marks import assign_looks, draw_lines, set_scale, write_inside
+from privessel.figures.looks import assign_marks
+from privessel.figures.marks import draw_lines, set_scale, write_inside
 from privessel.figures.style import (
     SMALL,
-    format_eps,
-    format_noise,
+    draw_rule,
+    open_page,
     place_axes,
     styled,
     wrap_notes,
     write_notes,
 )
 from privessel.files.tables import as_text
-from privessel.scores.tally import FREE, format_score, name_unit
+from privessel.scores.formatting import format_eps, format_noise, format_score
+from privessel.scores.references import list_missing
+from privessel.scores.tally import name_unit
+from privessel.scores.transfer import FROM_SCRATCH
+from privessel.study.names import FREE_KINDS, PRIVATE_GAN, GanName
 
 _METRICS = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
 _IDENTITY = ["start", "kind", "level", "noise_multiplier", "eps", "eps_published", "unit"]
@@ -46,7 +51,7 @@ def transfer_data(transfer: pd.DataFrame) -> pd.DataFrame:
     if len(cohorts) > 1:
         raise ValueError(f"transfer learning is shown for one test cohort, not for {', '.join(cohorts)}")
     identity = frame.drop_duplicates("start")[_IDENTITY]
-    free = set(identity["start"][identity["eps"].isna() & (identity["start"] != "scratch")])
+    free = set(identity["start"][identity["kind"].isin(FREE_KINDS)])
     parts = []
     for panel, metric in zip("AB", _METRICS, strict=True):
         cells = frame.groupby(["start", "patients", "draw"], sort=False)
@@ -88,7 +93,7 @@ def transfer(data: pd.DataFrame) -> Figure:
     below = key + 0.15 * -(-len(starts) // 2) + 0.2
     height = below + rows + 0.13 * len(notes) + 0.12
     figure = Figure(figsize=(width, height))
-    looks = assign_looks(starts["start"], starts["eps"])
+    looks = assign_marks(starts["start"], starts["eps"])
     for k, metric in enumerate(_METRICS):
         top = _TOP + k * (_HEIGHT + _BETWEEN)
         axes = place_axes(figure, left=_LEFT, top=top, width=width - _LEFT - _RIGHT, height=_HEIGHT)
@@ -109,7 +114,7 @@ def transfer(data: pd.DataFrame) -> Figure:
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, *, looks: list[tuple[str, str]]) -> None:
     """Draw each start over k: means with arms of one SD over draws, draws as points; and lines at eps = 0."""
-    lines = part[part["start"].isin(FREE) & part["value"].notna()]
+    lines = part[part["shows"] == "reference"]
     trained = part[part["shows"] != "reference"]
     sizes = sorted(set(trained["patients"]))
     axes.set_xticks(range(len(sizes)), [f"{size:g}" for size in sizes])
@@ -126,9 +131,9 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, looks: list[tuple[str, str]])
     starts = list(dict.fromkeys(trained["start"]))
     for k, (start, (colour, marker)) in enumerate(zip(starts, looks, strict=True)):
         shift = (k - (len(starts) - 1) / 2) * 0.5 / len(starts)
-        own = trained[trained["start"] == start]
-        own = own.assign(x=own["patients"].map(sizes.index) + shift)
-        draws, means = own[own["shows"] == "draw"], own[own["shows"] == "mean"]
+        rows = trained[trained["start"] == start]
+        rows = rows.assign(x=rows["patients"].map(sizes.index) + shift)
+        draws, means = rows[rows["shows"] == "draw"], rows[rows["shows"] == "mean"]
         spots = {"markersize": 2.0, "markerfacecolor": "none", "markeredgewidth": 0.5, "alpha": 0.8}
         axes.plot(draws["x"], draws["value"], marker, color=colour, ls="", zorder=2, **spots)
         axes.plot(
@@ -148,9 +153,7 @@ def _write_table(
 
     Under a head of their own, what is not in `trained`: it saw no patient of either cohort in training.
     """
-    width, height = figure.get_size_inches()
-    page = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
-    page.set_axis_off()
+    page = open_page(figure)
     columns = _NAMES + _KINDS + _CELL * np.arange(len(table.columns)) + _CELL / 2
     heads = [(0, "U-Net pre-trained on")] if trained else []
     if set(names) - trained:
@@ -166,16 +169,16 @@ def _write_table(
     for x, line, text, side in texts:
         page.text(x, top + line * _LINE, text, ha=side, va="center", fontsize=SMALL)
     for line, _ in heads:
-        page.plot([0.1, width - 0.1], [top + (line + 0.5) * _LINE] * 2, color="black", linewidth=0.5)
+        draw_rule(page, top + (line + 0.5) * _LINE, linewidth=0.5, margin=0.1)
 
 
 def _name_start(row: Any) -> str:
-    if row.start == "scratch":
+    if row.start == FROM_SCRATCH:
         return "nothing (from scratch)"
-    if np.isnan(row.eps):
+    if row.kind in FREE_KINDS:
         return f"{row.start} (ε = 0)"
     if np.isinf(row.eps):
-        return f"{row.start.split('/')[0]}, ε = ∞"
+        return f"{GanName.parse(row.start).arch}, ε = ∞"
     published, noise = format_eps(row.eps_published), format_noise(row.noise_multiplier)
     return f"ε = {format_eps(row.eps)} (published {published}), noise {noise}"
 
@@ -195,12 +198,12 @@ def _notes(data: pd.DataFrame) -> list[str]:
             "Lines (ε = 0): trained on no patient of either cohort, whatever k. Threshold, Frangi filter and "
             "settings of U-Nets were chosen on validation patients of the first cohort."
         )
-    absent = [source for source in FREE if source not in set(data["start"])]
-    if absent:
-        notes.append(f"Not in this table: {', '.join(absent)}.")
-    if not data["kind"].eq("private").any():
+    missing = list_missing(data, kinds=FREE_KINDS)
+    if missing:
+        notes.append(f"Not in this table: {', '.join(missing)}.")
+    if not data["kind"].eq(PRIVATE_GAN).any():
         notes.append("No private start in this table.")
-    if "scratch" not in set(data["start"]):
+    if FROM_SCRATCH not in set(data["start"]):
         notes.append("No U-Net from scratch in this table.")
     if means["draws"][means["patients"] > 0].le(1).any():
         notes.append("Some cells have one draw, or none, and so no SD.")

@@ -1,4 +1,4 @@
-"""Tables that the workflow has written, read back with names as text and numbers as numbers."""
+"""Reading of tables that the workflow has written: names as text, numbers as numbers."""
 
 import io
 from collections.abc import Collection
@@ -12,9 +12,9 @@ TEXT_COLUMNS = ("source", "kind", "level", "unit", "setting", "cohort", "patient
 
 
 def read_table(path: str | Path, *, columns: Collection[str] = ()) -> pd.DataFrame:
-    """Read a table that the workflow has written: patient 007 is not 7, nor level `inf` a number.
+    """Read a table that the workflow has written; patient 007 does not become 7, nor level `inf` a number.
 
-    Raises DamagedError where its end is missing, or it does not have these columns.
+    Raises DamagedError where the end of the file is missing or it lacks one of `columns`.
     """
     with reading(path):
         table = pd.read_csv(io.StringIO(read_text(path)), dtype=dict.fromkeys(TEXT_COLUMNS, str))
@@ -25,5 +25,5 @@ def read_table(path: str | Path, *, columns: Collection[str] = ()) -> pd.DataFra
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """Return names as they were before a CSV made NaN of empty ones and a float of the level `inf`."""
+    """Return a column as text, `""` for NaN; read without types, a CSV has NaN for empty names."""
     return column.astype(object).where(column.notna(), "").astype(str)

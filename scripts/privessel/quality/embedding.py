@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from privessel.files.tables import as_text
 from privessel.quality.distances import grey_value_distances
 from privessel.scores.choice import choose_best_private, choose_levels
+from privessel.study.names import PHANTOM, PLAIN_GAN, REAL
 
 _SHOWN = ["set", "source", "level", "eps", "eps_published"]
 
@@ -20,9 +21,9 @@ log = logging.getLogger(__name__)
 def embed(images: NDArray[np.uint8], *, perplexity: float, seed: int) -> NDArray[np.float32]:
     """Return positions (n, 2) of images (n, s, s) by t-SNE with the Wasserstein metric.
 
-    The metric is `grey_value_distances`, blind to where a grey value lies. Positions have no unit; neither
-    axes nor the distances between clusters mean anything. Images with equal grey values fall close to each
-    other, not onto one point. The same images and seed give the same positions.
+    The metric is `grey_value_distances`: it compares how often each grey value occurs, not where. Positions
+    have no unit, and neither axes nor distances between clusters have a meaning. Images with equal grey
+    values fall close to each other, not onto one point. The same images and seed give the same positions.
 
     Takes 20 n^2 bytes and 9 bytes a pixel of all images. Raises ValueError when there are not more images
     than `perplexity`, which counts a point's neighbours, and as `grey_value_distances` does.
@@ -34,11 +35,11 @@ def embed(images: NDArray[np.uint8], *, perplexity: float, seed: int) -> NDArray
             f"t-SNE of {len(images)} images with perplexity {perplexity}, the neighbours of each. "
             "Remedy: lower quality.perplexity, or raise quality.tsne_images."
         )
-    # Distances as they are: scikit-learn squares precomputed ones itself for its Gaussian neighbourhoods.
+    # The distances are not squared here: scikit-learn squares precomputed ones itself.
     distances = grey_value_distances(images)
     tsne = TSNE(metric="precomputed", init="random", perplexity=perplexity, random_state=seed % 2**32)
     log.info("t-SNE of %d images", len(images))
-    # On several threads forces are summed in an order that changes from run to run.
+    # On several threads forces are summed in another order in every run, which changes the positions.
     with threadpool_limits(limits=1):
         positions = tsne.fit_transform(distances)
     log.info("t-SNE done: Kullback-Leibler divergence %.3f", tsne.kl_divergence_)
@@ -54,12 +55,14 @@ def choose_sets(scores: pd.DataFrame) -> pd.DataFrame:
     """
     levels = choose_levels(scores)
     best = (
-        levels[levels["kind"] == "inf"].sort_values("validation_dsc", ascending=False, kind="stable").head(1)
+        levels[levels["kind"] == PLAIN_GAN]
+        .sort_values("validation_dsc", ascending=False, kind="stable")
+        .head(1)
     )
     kinds = as_text(scores["kind"])
-    phantoms = scores[kinds == "phantom"].drop_duplicates("source")
+    phantoms = scores[kinds == PHANTOM].drop_duplicates("source")
     parts = [
-        pd.DataFrame([{"set": "real", "source": "real", "level": "real"}]),
+        pd.DataFrame([{"set": REAL, "source": REAL, "level": REAL}]),
         best.assign(set="inf"),
         choose_best_private(scores).assign(set="private"),
         phantoms.assign(set=phantoms["source"], level=""),

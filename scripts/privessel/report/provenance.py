@@ -22,11 +22,11 @@ def list_trained_with(records: Sequence[Path]) -> dict[str, str]:
 
     Reports are written in another environment, where these packages need not be.
     """
-    found: dict[str, set[str]] = {}
+    versions: dict[str, set[str]] = {}
     for path in records:
         for package, number in json.loads(Path(path).read_text())["versions"].items():
-            found.setdefault(package, set()).add(number)
-    return {package: ", ".join(sorted(numbers)) for package, numbers in found.items()}
+            versions.setdefault(package, set()).add(number)
+    return {package: ", ".join(sorted(numbers)) for package, numbers in versions.items()}
 
 
 def find_commit(folder: Path) -> str | None:
@@ -41,11 +41,11 @@ def find_commit(folder: Path) -> str | None:
 
 def digest_files(paths: Sequence[Path]) -> dict[str, str]:
     """Return the SHA-256 digest of each file by its path, in order."""
-    found = {}
+    digests = {}
     for path in paths:
         with Path(path).open("rb") as file:
-            found[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+            digests[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
 
 
 def sum_durations(benchmarks: Sequence[Path], *, root: Path) -> pd.DataFrame:

@@ -1,22 +1,23 @@
-"""The closing words of a run on the terminal: what was reached, at which eps, and whether it was worth it."""
+"""The text that ends a run: every model's eps and scores, and whether privacy was worth its cost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from privessel.scores.formatting import format_eps, format_score
+from privessel.scores.references import list_free, list_missing, select_references
 from privessel.scores.tally import (
-    FREE,
-    LEVEL_KINDS,
     choose_private,
     describe_gaps,
-    format_score,
     name_cohorts,
     name_unit,
     order_levels,
     tally,
 )
+from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, GanName
 
 FULL_STUDY = "paper"
 _HEADINGS = 2  # lines of headings of the table
@@ -32,11 +33,11 @@ def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str
     levels = order_levels(rows)
     shown = pd.concat(
         [
-            rows[rows["source"] == "real"],
+            rows[rows["kind"] == REAL],
             levels[levels["best"]].iloc[::-1],
-            rows[rows["kind"] == "compared"],
-            rows[rows["kind"] == "control"],
-            *(rows[rows["source"] == source] for source in FREE),
+            rows[rows["kind"] == COMPARED_GAN],
+            rows[rows["kind"] == CONTROL],
+            select_references(rows, kinds=FREE_KINDS),
         ]
     )
     lines = [f"privessel, study '{study}': segmentation of whole test volumes, mean +- SD over patients", ""]
@@ -67,13 +68,14 @@ def _table(shown: pd.DataFrame, rows: pd.DataFrame, cohorts: list[str]) -> list[
     ]
     for source, part in shown.groupby("source", sort=False):
         first = part.iloc[0]
-        count = runs[first["model"]] if first["kind"] in LEVEL_KINDS else 1
+        count = runs[first["model"]] if first["kind"] in GAN_KINDS else 1
         cells = [f"{source}, best of {count} runs" if count > 1 else source]
-        cells += ["0" if source in FREE else _eps(first["eps"]), _eps(first["eps_published"])]
+        cells.append("0" if first["kind"] in FREE_KINDS else _format_eps(first["eps"]))
+        cells.append(_format_eps(first["eps_published"]))
         for cohort in cohorts:
             row = part[part["cohort"] == cohort].iloc[0]
             cells.append(format_score(row["dsc_mean"], row["dsc_sd"], sign="+-"))
-            cells.append(format_score(row["bahd_voxel_mean"], np.nan))
+            cells.append(format_score(row["bahd_voxel_mean"]))
         table.append(cells)
     return table
 
@@ -91,36 +93,42 @@ def _lay_out(table: list[list[str]]) -> list[str]:
 
 
 def _verdict(rows: pd.DataFrame, cohorts: list[str]) -> list[str]:
-    """Compare the mean DSC of the chosen private run with every eps = 0 row and with its own control."""
+    """Compare the mean DSC of the chosen private run with every eps = 0 row and with its own control.
+
+    The answer is an unqualified yes only where the table has public cohorts and baselines, and all of them
+    have a result that is lower.
+    """
     private = choose_private(rows)
     if private is None:
         return ["  It cannot be said: there is no private model in this table."]
+    free_names, missing = list_free(rows), list_missing(rows, kinds=FREE_KINDS)
     lines = [f"  By mean DSC, for {private}, the private run with the best validation DSC:"]
     for cohort in cohorts:
         dsc = rows[rows["cohort"] == cohort].set_index("source")["dsc_mean"]
-        own, free = dsc[private], dsc.reindex(FREE)
-        if np.isnan(own):
+        private_dsc, free = dsc[private], dsc.reindex(free_names)
+        if np.isnan(private_dsc):
             lines.append(f"  {cohort}: it cannot be said, the private model has no result.")
             continue
-        beaten, ahead, absent = free[free < own], free[free >= own], free[free.isna()]
+        beaten, ahead = free[free < private_dsc], free[free >= private_dsc]
+        not_computed = [*free.index[free.isna()], *missing]
         if len(ahead):
             answer = "no"
-        elif len(absent):
+        elif not_computed:
             answer = "yes, as far as computed" if len(beaten) else "it cannot be said"
         else:
             answer = "yes"
-        parts = [f"does not beat {_name(ahead)}"] if len(ahead) else []
-        parts += [f"beats {_name(beaten)}"] if len(beaten) else []
-        parts += [f"not computed: {', '.join(absent.index)}"] if len(absent) else []
-        lines.append(f"  {cohort}: {answer}; {own:.2f} {'; '.join(parts)}.")
-        control = dsc.get(f"{private}-shuffled", np.nan)
+        parts = [f"does not beat {_list_scores(ahead)}"] if len(ahead) else []
+        parts += [f"beats {_list_scores(beaten)}"] if len(beaten) else []
+        parts += [f"not computed: {', '.join(not_computed)}"] if not_computed else []
+        lines.append(f"  {cohort}: {answer}; {private_dsc:.2f} {'; '.join(parts)}.")
+        control = dsc.get(str(replace(GanName.parse(private), shuffled=True)), np.nan)
         if np.isfinite(control):
-            relation = "above" if own > control else "not above"
+            relation = "above" if private_dsc > control else "not above"
             lines.append(f"  {cohort}: it is {relation} its control with shuffled labels ({control:.2f}).")
     return lines
 
 
-def _name(dsc: pd.Series) -> str:
+def _list_scores(dsc: pd.Series) -> str:
     return ", ".join(f"{source} ({value:.2f})" for source, value in dsc.items())
 
 
@@ -133,7 +141,5 @@ def _pictures(figures: Sequence[Path]) -> list[str]:
     return lines
 
 
-def _eps(eps: float) -> str:
-    if np.isnan(eps):
-        return "-"
-    return "inf" if np.isinf(eps) else f"{eps:.3g}"
+def _format_eps(eps: float) -> str:
+    return format_eps(eps, infinity="inf", none="-")

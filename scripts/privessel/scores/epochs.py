@@ -17,17 +17,17 @@ def collect(
 ) -> pd.DataFrame:
     """Return one row per generator: mean and sample SD of the DSC over validation patients, beside its eps.
 
-    `metrics` has the columns of a metrics file plus `source`; `sources` says of each what `scores.describe`
-    does, its kind and its architecture; those in `kept` are also evaluated in the main study. Below them one
-    row per source of `free`, at eps = 0: `free` has its kind and `validation_dsc`, the mean of the setting
-    chosen on the same patients. It has neither epoch nor SD, and is always evaluated in the main study.
+    `metrics` has the columns of a metrics file plus `source`; `sources` gives the kind, arch, level, run,
+    epoch and eps of each; those in `kept` are also evaluated in the main study. Below them stands one row per
+    source of `free`, at eps = 0: `free` has its kind and `validation_dsc`, the mean of the setting chosen on
+    the same patients. Such a source has neither epoch nor SD, and is always evaluated in the main study.
     """
     dsc = metrics.groupby("source")["dsc"].agg(dsc_mean="mean", dsc_sd="std", patients="count")
     rows = [record | {"source": source, "kept": source in kept} for source, record in sources.items()]
     generators = pd.DataFrame(rows).merge(dsc, on="source").to_dict("records")
-    rivals = [
+    references = [
         {"source": source, "kind": record["kind"], "dsc_mean": record["validation_dsc"], "kept": True}
         for source, record in free.items()
     ]
-    table = pd.DataFrame([*generators, *rivals]).reindex(columns=COLUMNS)
+    table = pd.DataFrame([*generators, *references]).reindex(columns=COLUMNS)
     return table.astype(dict.fromkeys(["run", "epoch", "patients"], "Int64"))

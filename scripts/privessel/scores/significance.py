@@ -1,9 +1,9 @@
-"""What so few patients can show: an interval for a mean over them, and a paired test between two models."""
+"""Statistics of few patients: an interval for a mean over them, and a paired test between two models."""
 
 from collections.abc import Sequence
 
 import numpy as np
-import scipy  # its parts load when they are used: drawing a figure needs none of them
+import scipy  # loads scipy.stats only when it is used, which drawing a figure does not
 
 LEAST_PATIENTS = 3  # fewer have no interval
 _CONFIDENCE = 0.95

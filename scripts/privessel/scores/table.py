@@ -1,7 +1,7 @@
 """The study's long table: one row per source, test cohort and patient, with its generator's eps."""
 
 from collections.abc import Iterable
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,16 +9,18 @@ import pandas as pd
 from privessel.files.reading import reading
 from privessel.files.tables import read_table
 from privessel.scores.tally import IDENTITY
+from privessel.study.names import metrics_origin
 
 METRICS = ["dsc", "bahd_voxel", "bahd_mm", "ahd_mm", "hd95_voxel", "hd95_mm", "hd95_surface_mm"]
-METRICS += ["tp", "fp", "fn", "empty"]
+METRICS += ["cldice", "component_error", "tp", "fp", "fn", "empty"]
 COLUMNS = [*IDENTITY, "setting", "cohort", "patient", *METRICS]
 
 
 def read_metrics(path: str | Path) -> pd.DataFrame:
     """Read the one row of a metrics file, `.../{patient}.csv`.
 
-    Raises DamagedError where it is damaged or of another patient: one who is missing would not be missed.
+    Raises DamagedError where the file is damaged or holds another patient than its name says: a patient whose
+    scores were replaced by another's would otherwise be missing from every mean without a sign.
     """
     row = read_table(path, columns=["patient", *METRICS])
     with reading(path):
@@ -27,15 +29,13 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
     return row
 
 
-def origin(path: PurePath) -> dict[str, str]:
-    """Source and cohort of a metrics file `.../metrics/{source}/{setting}/{cohort}/{patient}.csv`.
-
-    >>> origin(PurePath("results/demo/metrics/wgan/inf/run-1/epoch-5/selected/phantom-b/b001.csv"))
-    {'source': 'wgan/inf/run-1/epoch-5', 'cohort': 'phantom-b'}
-    """
-    parts = path.parts
-    source = parts[parts.index("metrics") + 1 : -3]
-    return {"source": "/".join(source), "cohort": parts[-2]}
+def gather_metrics(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Read metrics files as one table, with the source and the cohort that their paths name."""
+    parts = []
+    for path in map(Path, paths):
+        origin = metrics_origin(path)
+        parts.append(read_metrics(path).assign(source=origin["source"], cohort=origin["cohort"]))
+    return pd.concat(parts)
 
 
 def by_run(records: Iterable[dict]) -> dict[tuple[str, str, int], dict]:
@@ -55,13 +55,12 @@ def describe(
     DSC; `privacy` the privacy record of each run, as `by_run`. The eps of a source is that of the very epoch
     its generator was kept at; of a control, that of its pairs.
     """
-    described = []
+    rows = []
     for source, record in sources.items():
         chosen = selections[source]
-        named = {"source": source, "level": "", **record, **find_eps(record, privacy)}
-        named |= {"setting": chosen.get("setting", ""), "validation_dsc": chosen["validation_dsc"]}
-        described.append(named)
-    return pd.DataFrame(described).reindex(columns=[*IDENTITY, "setting"])
+        row = {"source": source, "level": "", **record, **find_eps(record, privacy)}
+        rows.append(row | {"setting": chosen.get("setting", ""), "validation_dsc": chosen["validation_dsc"]})
+    return pd.DataFrame(rows).reindex(columns=[*IDENTITY, "setting"])
 
 
 def collect(
@@ -71,20 +70,20 @@ def collect(
     selections: dict[str, dict],
     privacy: dict[tuple[str, str, int], dict],
 ) -> pd.DataFrame:
-    """Join test metrics with what `describe` says of their sources.
+    """Join test metrics with the description of their sources (see `describe`).
 
     `metrics` has the columns of a metrics file plus `source` and `cohort`.
     """
-    described = describe(sources=sources, selections=selections, privacy=privacy)
-    table = described.merge(metrics, on="source", how="inner", validate="one_to_many")
+    sources_table = describe(sources=sources, selections=selections, privacy=privacy)
+    table = sources_table.merge(metrics, on="source", how="inner", validate="one_to_many")
     return table.reindex(columns=COLUMNS)
 
 
 def find_eps(record: dict, privacy: dict[tuple[str, str, int], dict]) -> dict[str, float]:
-    """Return eps and eps_published at a source's kept epoch, its noise multiplier and unit.
+    """Return eps and eps_published at the epoch of a source's generator, its noise multiplier and unit.
 
-    `record` has the source's arch, level, run and epoch. Without noise both eps are infinite and the others
-    absent; of a source without a GAN all are absent.
+    `record` has the source's arch, level, run and epoch. Without noise both eps are infinite, and there is
+    neither noise multiplier nor unit; for a source without a GAN the result is empty.
     """
     if not record.get("level"):
         return {}

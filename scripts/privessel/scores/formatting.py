@@ -1,0 +1,40 @@
+"""How scores, eps, noise multipliers and p values are printed in figures, tables and on the terminal."""
+
+import numpy as np
+
+
+def format_score(mean: float, sd: float = np.nan, *, sign: str = "±") -> str:
+    """Return `mean ± sd`, the mean alone where there is no SD, `missing` without a mean.
+
+    Two decimals, fewer from 10 and from 100 on: `0.70 ± 0.05`, `12.3 ± 4.6`, `135 ± 59`.
+    """
+    if np.isnan(mean):
+        return "missing"
+    decimals = 2 if abs(mean) < 9.995 else 1 if abs(mean) < 99.95 else 0
+    return f"{mean:.{decimals}f}" if np.isnan(sd) else f"{mean:.{decimals}f} {sign} {sd:.{decimals}f}"
+
+
+def format_interval(low: float, high: float) -> str:
+    """Return `low to high` with the digits of `format_score`; nothing where there is no interval."""
+    return "" if np.isnan(low) else f"{format_score(low)} to {format_score(high)}"
+
+
+def format_eps(eps: float, *, infinity: str = "∞", none: str = "–") -> str:
+    """Return eps with three digits, `infinity` without privacy, or `none` where there is no eps.
+
+    >>> [format_eps(eps) for eps in (6.2412, np.inf, np.nan)]
+    ['6.24', '∞', '–']
+    """
+    if np.isnan(eps):
+        return none
+    return infinity if np.isinf(eps) else f"{eps:.3g}"
+
+
+def format_noise(noise_multiplier: float) -> str:
+    """Return a noise multiplier with three digits, `–` where there is none."""
+    return f"{noise_multiplier:.3g}" if np.isfinite(noise_multiplier) else "–"
+
+
+def format_p(p: float) -> str:
+    """Return a p value with two digits, `< 0.001` below that."""
+    return f"{p:.2g}" if p >= 0.001 else "< 0.001"

@@ -1,0 +1,33 @@
+"""Numbers as figures, tables and the terminal print them."""
+
+import numpy as np
+import pytest
+
+from privessel.scores.formatting import format_eps, format_interval, format_p, format_score
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "text"),
+    [(0.7, 0.05, "0.70 ± 0.05"), (12.34, 4.56, "12.3 ± 4.6"), (340.4, 0, "340 ± 0"), (0.5, np.nan, "0.50"),
+     (np.nan, np.nan, "missing"), (9.999, np.nan, "10.0")],
+)  # fmt: skip
+def test_score_is_printed_with_the_digits_it_deserves(mean, sd, text):
+    assert format_score(mean, sd) == text
+
+
+@pytest.mark.parametrize(
+    ("eps", "text"),
+    [(6.2412, "6.24"), (10.18, "10.2"), (0.82, "0.82"), (101.3, "101"), (np.inf, "∞"), (np.nan, "–")],
+)
+def test_eps_is_printed_with_three_digits(eps, text):
+    assert format_eps(eps) == text
+
+
+def test_an_interval_has_the_digits_of_its_ends_and_p_no_false_precision():
+    assert format_interval(0.1, 12.34) == "0.10 to 12.3"
+    assert format_interval(np.nan, np.nan) == ""
+    assert [format_p(p) for p in (0.25, 0.0321, 1e-5)] == ["0.25", "0.032", "< 0.001"]
+
+
+def test_a_terminal_without_symbols_gets_words():
+    assert [format_eps(eps, infinity="inf", none="-") for eps in (np.inf, np.nan)] == ["inf", "-"]
