@@ -22,6 +22,7 @@ rule epochs_table:
         code=code.digest("collect_epochs.py"),
         sources=sources.studied_records(),
         kept=study.gans.pairs,
+        patients={settings.train_cohort: study.cohorts.ids(settings.train_cohort, "validation")},
         free={source: sources.records[source] for source in sources.free},
     script:
         "../scripts/collect_epochs.py"

@@ -23,6 +23,7 @@ rule scores:
     params:
         code=code.digest("collect_scores.py"),
         sources=sources.records,
+        patients={cohort: study.cohorts.ids(cohort, "test") for cohort in settings.test_cohorts},
     script:
         "../scripts/collect_scores.py"
 
@@ -44,7 +45,7 @@ for figure, table in study.products.tabulated.items():
             mem_mb=memory(500),
             runtime=5,
         params:
-            code=code.digest("tabulate_figure.py"),
+            code=code.digest("tabulate_figure.py", study.products.module(figure)),
             figure=figure,
             seed=settings.seed,
         script:
@@ -105,10 +106,10 @@ for figure, cohort, lowest in (("fig4", settings.test_cohorts[0], None), ("figS2
             input:
                 scores=f"{RESULTS}/tables/scores.csv",
                 scans=sources.scans(cohort, "test"),
-                predictions=[
-                    path
+                # Beside its table an evaluation leaves the masks, one of which is shown.
+                evaluations=[
+                    sources.metric_table(source, "selected", cohort)
                     for source in ["real", *sources.free, *study.gans.pairs]
-                    for path in sources.predictions(source, cohort)
                 ],
             output:
                 f"{RESULTS}/figures/{figure}.npz",
@@ -123,6 +124,11 @@ for figure, cohort, lowest in (("fig4", settings.test_cohorts[0], None), ("figS2
                 code=code.digest("collect_errors.py"),
                 cohort=cohort,
                 lowest=lowest,
+                predictions=[
+                    path
+                    for source in ["real", *sources.free, *study.gans.pairs]
+                    for path in sources.predictions(source, cohort)
+                ],
                 patients={record["id"]: record for record in study.cohorts.records(cohort, "test")},
                 patch_size=settings.patches.size,
             script:
@@ -133,10 +139,8 @@ rule fig7_data:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
         scans=sources.scans(settings.test_cohorts[0], "test"),
-        predictions=[
-            path
-            for source in study.gans.private_pairs
-            for path in sources.predictions(source, settings.test_cohorts[0])
+        evaluations=[
+            sources.metric_table(source, "selected", settings.test_cohorts[0]) for source in study.gans.private_pairs
         ],
     output:
         f"{RESULTS}/figures/fig7.npz",
@@ -150,6 +154,11 @@ rule fig7_data:
     params:
         code=code.digest("collect_tree.py"),
         cohort=settings.test_cohorts[0],
+        predictions=[
+            path
+            for source in study.gans.private_pairs
+            for path in sources.predictions(source, settings.test_cohorts[0])
+        ],
         patients={record["id"]: record for record in study.cohorts.records(settings.test_cohorts[0], "test")},
         patch_size=settings.patches.size,
     script:
@@ -179,7 +188,7 @@ for figure in [*study.products.figures, *study.products.audit_figures]:
             mem_mb=memory(1500),
             runtime=5,
         params:
-            code=code.digest("draw_figure.py"),
+            code=code.digest("draw_figure.py", study.products.module(figure)),
             figure=figure,
         script:
             "../scripts/draw_figure.py"

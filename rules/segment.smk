@@ -86,7 +86,7 @@ rule baseline:
     conda:
         CPU_ENV
     resources:
-        mem_mb=cost.volume_memory(50, settings.train_cohort),
+        mem_mb=cost.volume_memory(65, settings.train_cohort),
         runtime=60,
     params:
         code=code.digest("tune_baseline.py"),
@@ -149,7 +149,7 @@ for cohort in settings.test_cohorts:
         conda:
             CPU_ENV
         resources:
-            mem_mb=cost.volume_memory(50, cohort),
+            mem_mb=cost.volume_memory(65, cohort),
             runtime=240,
         params:
             code=code.digest("evaluate_baseline.py"),

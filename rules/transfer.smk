@@ -80,6 +80,7 @@ rule transfer_table:
     params:
         code=code.digest("collect_transfer.py"),
         starts=sources.transfer_starts,
+        patients=study.cohorts.ids(settings.second_cohort, "test"),
         cohort=settings.second_cohort,
     script:
         "../scripts/collect_transfer.py"

@@ -17,6 +17,6 @@ with logged(snakemake.log[0]):
     chosen = [read_json(path, keys=["validation_dsc"]) for path in snakemake.input.selections]
     free = {name: record | choice for (name, record), choice in zip(params.free.items(), chosen, strict=True)}
     with atomic_path(Path(snakemake.output[0])) as partial:
-        metrics = gather_metrics(snakemake.input.metrics)
+        metrics = gather_metrics(snakemake.input.metrics, patients=params.patients)
         table = collect(metrics, sources=sources, kept=params.kept, free=free)
         table.to_csv(partial, index=False)

@@ -20,7 +20,7 @@ with logged(snakemake.log[0]):
     levels = choice.choose_lowest(scores, params.lowest) if params.lowest else choice.choose_levels(scores)
     shown = pd.concat([choice.choose_references(scores), levels], ignore_index=True)
     endings = [f"/prediction/{source}/{params.cohort}/{patient}.nii.gz" for source in shown["source"]]
-    files = [next(path for path in snakemake.input.predictions if path.endswith(end)) for end in endings]
+    files = [next(path for path in params.predictions if path.endswith(end)) for end in endings]
     scan = load_native_scan(Patient(**params.patients[patient]), patch_size=params.patch_size)
     data = fig4_data(
         image=scan.image,

@@ -17,7 +17,7 @@ with logged(snakemake.log[0]):
     params, given = snakemake.params, snakemake.input
     levels = choose_levels(read_table(given.scores))
     files = dict(zip(params.pairs, given.pairs, strict=True))
-    patches = zip(("real", *params.rivals), (given.real, *given.rivals), strict=True)
+    patches = zip(("real", *params.baselines), (given.real, *given.baselines), strict=True)
     data = fig2_data(
         references={name: load_pairs([Path(path)]) for name, path in patches},
         levels=levels,

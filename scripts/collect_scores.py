@@ -10,7 +10,7 @@ from privessel.scores import table as scores
 with logged(snakemake.log[0]):
     chosen = [read_json(path, keys=["validation_dsc"]) for path in snakemake.input.selections]
     table = scores.collect(
-        scores.gather_metrics(snakemake.input.metrics),
+        scores.gather_metrics(snakemake.input.metrics, patients=snakemake.params.patients),
         sources=snakemake.params.sources,
         selections=dict(zip(snakemake.params.sources, chosen, strict=True)),
         privacy=scores.by_run(

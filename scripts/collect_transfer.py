@@ -7,16 +7,17 @@ import pandas as pd
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.files.tables import read_table
+from privessel.scores.table import read_metrics
 from privessel.scores.transfer import collect, transfer_origin
 
 with logged(snakemake.log[0]):
-    files = [Path(path) for path in snakemake.input.metrics]
-    tuned = [read_table(path, columns=["patient", "dsc"]).assign(**transfer_origin(path)) for path in files]
+    params, files = snakemake.params, [Path(path) for path in snakemake.input.metrics]
+    tuned = [read_metrics(path, patients=params.patients).assign(**transfer_origin(path)) for path in files]
     table = collect(
         pd.concat(tuned),
         read_table(snakemake.input.scores),
-        starts=snakemake.params.starts,
-        cohort=snakemake.params.cohort,
+        starts=params.starts,
+        cohort=params.cohort,
     )
     with atomic_path(Path(snakemake.output[0])) as partial:
         table.to_csv(partial, index=False)

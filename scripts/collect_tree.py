@@ -22,9 +22,7 @@ with logged(snakemake.log[0]):
     data = fig7_data(
         image=scan.image,
         truth=scan.vessels,
-        prediction=load_mask(
-            Path(next(path for path in snakemake.input.predictions if path.endswith(ending)))
-        ),
+        prediction=load_mask(Path(next(path for path in params.predictions if path.endswith(ending)))),
         brain=scan.brain,
         spacing=scan.spacing,
         level=best["level"],

@@ -43,7 +43,7 @@ def metrics(patient, dsc):
 def table():
     tuned = [
         metrics("b001", 0.5)
-        | transfer_origin(PurePath(f"m/metrics/transfer/{start}/patients-{k}/draw-{d}/b/b001.csv"))
+        | transfer_origin(PurePath(f"m/metrics/transfer/{start}/patients-{k}/draw-{d}/b.csv"))
         for start in (START, "scratch")
         for k in (10, 2)
         for d in (1, 2)

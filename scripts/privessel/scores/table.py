@@ -1,6 +1,6 @@
 """The study's long table: one row per source, test cohort and patient, with its generator's eps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +16,29 @@ METRICS += ["cldice", "component_error", "tp", "fp", "fn", "empty"]
 COLUMNS = [*IDENTITY, "setting", "cohort", "patient", *METRICS]
 
 
-def read_metrics(path: str | Path) -> pd.DataFrame:
-    """Read the one row of a metrics file, `.../{patient}.csv`.
+def read_metrics(path: str | Path, *, patients: Sequence[str]) -> pd.DataFrame:
+    """Read the table of an evaluation, one row for each of `patients`, in their order.
 
-    Raises DamagedError where the file is damaged or holds another patient than its name says: a patient whose
-    scores were replaced by another's would otherwise be missing from every mean without a sign.
+    Raises DamagedError where the file is damaged or holds other patients: a patient who is left out would
+    otherwise be missing from every mean without a sign.
     """
-    row = read_table(path, columns=["patient", *METRICS])
+    rows = read_table(path, columns=["patient", *METRICS])
     with reading(path):
-        if list(row["patient"]) != [Path(path).stem]:
-            raise ValueError(f"it has rows of {list(row['patient'])}")
-    return row
+        if list(rows["patient"]) != list(patients):
+            raise ValueError(f"it has rows of {', '.join(rows['patient'])}")
+    return rows
 
 
-def gather_metrics(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Read metrics files as one table, with the source and the cohort that their paths name."""
+def gather_metrics(paths: Iterable[str | Path], *, patients: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Read evaluations as one table, with the source and the cohort that their paths name.
+
+    patients: those that each cohort's evaluations must have.
+    """
     parts = []
     for path in map(Path, paths):
         origin = metrics_origin(path)
-        parts.append(read_metrics(path).assign(source=origin["source"], cohort=origin["cohort"]))
+        rows = read_metrics(path, patients=patients[origin["cohort"]])
+        parts.append(rows.assign(source=origin["source"], cohort=origin["cohort"]))
     return pd.concat(parts)
 
 

@@ -13,9 +13,9 @@ COLUMNS += ["dsc", "hd95_voxel", "hd95_mm", "bahd_voxel", "empty"]
 
 
 def transfer_origin(path: PurePath) -> dict[str, str | int]:
-    """Return start, number of patients, draw and cohort of a metrics file of transfer learning.
+    """Return start, number of patients, draw and cohort of an evaluation's table of transfer learning.
 
-    >>> path = "x/metrics/transfer/wgan/inf/run-1/epoch-5/patients-2/draw-3/b/b001.csv"
+    >>> path = "x/metrics/transfer/wgan/inf/run-1/epoch-5/patients-2/draw-3/b.csv"
     >>> transfer_origin(PurePath(path))
     {'start': 'wgan/inf/run-1/epoch-5', 'patients': 2, 'draw': 3, 'cohort': 'b'}
     """

@@ -20,14 +20,15 @@ class Entry(Protocol):
 
     title: str
     table: str | None
-    pixels: bool
-    data_of: str | None
+    listed: int
     needs: frozenset[str]
+    data_file: str
+    module: str
 
 
 @dataclass(frozen=True)
 class Products:
-    """The figures of one study, in the registry's order, its tables, and its description."""
+    """The figures of one study, its tables, and its description."""
 
     config: StudyConfig
     cohorts: Cohorts
@@ -48,8 +49,9 @@ class Products:
 
     @cached_property
     def figures(self) -> list[str]:
-        """The figures of the study itself."""
-        return [name for name, entry in self.registry.items() if entry.needs <= self._conditions]
+        """The figures of the study itself, in the order in which the summary lists them."""
+        there = [name for name, entry in self.registry.items() if entry.needs <= self._conditions]
+        return sorted(there, key=lambda name: self.registry[name].listed)
 
     @cached_property
     def audit_figures(self) -> list[str]:
@@ -65,16 +67,16 @@ class Products:
 
     def figure_data(self, figure: str) -> str:
         """What is drawn: a CSV of numbers, or an npz where pixels are shown."""
-        entry = self.registry[figure]
-        return f"{self.sources.results}/figures/{entry.data_of or figure}.{'npz' if entry.pixels else 'csv'}"
+        return f"{self.sources.results}/figures/{self.registry[figure].data_file}"
+
+    def module(self, figure: str) -> str:
+        """The module with a figure's functions, which scripts load by name."""
+        return f"figures/{self.registry[figure].module}"
 
     @cached_property
     def reported(self) -> dict[str, str]:
-        """The figures of the report with their headings, in its order."""
-        return {name: self.registry[name].title for name in sorted(self.figures, key=self._place)}
-
-    def _place(self, figure: str) -> int:
-        return self.registry[figure].place
+        """The figures of the report with their headings, in the registry's order."""
+        return {name: entry.title for name, entry in self.registry.items() if name in self.figures}
 
     @cached_property
     def tables(self) -> dict[str, str]:
