@@ -1,6 +1,7 @@
 """What the workflow has made, read back: damaged files are named, with the remedy."""
 
 import errno
+import hashlib
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -55,3 +56,9 @@ def read_arrays(path: str | Path) -> dict[str, NDArray]:
     """Read all arrays of an `.npz`, their checksums verified; DamagedError where the file is none."""
     with reading(path), np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
