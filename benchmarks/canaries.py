@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from privessel.audit.canaries import KINDS, GradientWatch, draw_canaries, insert
 from privessel.audit.plan import Plan, audit, toss_coins
 from privessel.gan.nets import GanShape
-from privessel.gan.step import Gan, Pairs
+from privessel.gan.pairs import Pairs
+from privessel.gan.step import Gan
 from privessel.gan.training import GanTraining
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.keys import Stream
@@ -36,7 +37,7 @@ def audit_kind(kind: str, *, critic_norm: str, noise: float) -> str:
         critic_learning_rate=1e-3, decay_start=0.5, loss="wasserstein", weight_clip=0.05,
         gradient_penalty=0.0, spectral_norm=False, ema=0.0, noise_multiplier=noise,
         clipping_norm=0.01, clipping="book-keeping",
-        fakes="centre" if critic_norm == "none" else "per-sample", micro_batch=512, label_background=-1.0,
+        fake_clipping="centre" if critic_norm == "none" else "per-sample", micro_batch=512, label_background=-1.0,
         unit="patch", patient_patches=1, delta=1e-5, patient_delta=1e-3,
     )  # fmt: skip
     inserted = toss_coins(PLAN, _stream(1))
@@ -49,7 +50,7 @@ def audit_kind(kind: str, *, critic_norm: str, noise: float) -> str:
     data = Pairs(whole[0], whole[1], patients=whole[2], **on)
     probes = Pairs(*canaries, patients=np.arange(300), **on).take(np.arange(300))
     gan = Gan(shape, training, stream=_stream(4), device="cpu")
-    watch = GradientWatch(probes, genuine=2000, every=1)
+    watch = GradientWatch(probes, genuine=2000, score_every=1)
     with watch.open(gan, data):
         for _ in range(training.steps):
             gan.advance(data)

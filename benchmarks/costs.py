@@ -23,7 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from privessel.gan.nets import GanShape
-from privessel.gan.step import Gan, Pairs
+from privessel.gan.pairs import Pairs
+from privessel.gan.step import Gan
 from privessel.gan.training import GanTraining
 from privessel.privacy.keys import Stream
 from privessel.unet.net import UNet, UNetShape, soft_dice_loss

@@ -41,7 +41,7 @@ class Step:
         self.fakes = torch.rand(batch, 2, PATCH, PATCH, device=device)
         self.mechanism = Mechanism(
             noise_multiplier=NOISE, clipping_norm=NORM, batch=batch, patches_per_unit=1,
-            generator_batch=batch, fakes="per-sample", micro_batch=4 * batch,
+            generator_batch=batch, fake_clipping="per-sample", micro_batch=4 * batch,
         )  # fmt: skip
         self.engines = {}
 
@@ -67,7 +67,7 @@ class Step:
                 self.engines["engine"] = CLIPPING["book-keeping"](self.critic)
             gradient = private_gradient(
                 self.engines["engine"], self.sample(), self.fakes, stream=self.stream, step=self.number,
-                mechanism=replace(self.mechanism, fakes=OURS[route]),
+                mechanism=replace(self.mechanism, fake_clipping=OURS[route]),
             )  # fmt: skip
         else:
             summed, both = OTHERS[route]
@@ -79,7 +79,7 @@ class Step:
             else:
                 for module in self.engines.values():
                     module.disable_hooks()
-                fakes, _ = mean_gradient(self.critic, self.fakes, micro_batch=4 * self.batch)
+                fakes, _ = mean_gradient(self.critic, self.critic, self.fakes, micro_batch=4 * self.batch)
             sizes = [each.numel() for each in sums]
             noise = torch.from_numpy(self.stream.normal("noise", self.number, sum(sizes))).to(self.device)
             gradient = [

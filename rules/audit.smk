@@ -8,8 +8,6 @@ rule audited_gan:
         patches=sources.patches(settings.train_cohort),
         patients=sources.scans(settings.train_cohort, "train"),
         public=lambda w: study.audit.canary_patches(),
-        code=code.step_files(audited=True),
-        bookkeeping_code=code.bookkeeping_files("audit_gan.py", audited=True),
     output:
         generator=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{study.audit.epoch('inf')}.pt",
         critic=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/critic.pt",
@@ -29,6 +27,8 @@ rule audited_gan:
         runtime=cost.audited_minutes,
         gpu=1,
     params:
+        step=code.step_files(audited=True),
+        code=lambda w: study.training_digest("audit_gan.py", w.level),
         training=lambda w: settings.gan_keys(w.level, w.arch) | {"kept_epochs": [study.audit.epoch(w.level)]},
         privacy=rules.gan.params.privacy,
         patch_size=settings.patches.size,
@@ -46,8 +46,6 @@ use rule audited_gan as private_audited_gan with:
         patients=sources.scans(settings.train_cohort, "train"),
         public=lambda w: study.audit.canary_patches(),
         site=[] if study.site.public else (lambda w: study.site.require_secret()),
-        code=settled(rules.audited_gan.input.code),
-        bookkeeping_code=settled(rules.audited_gan.input.bookkeeping_code),
     output:
         generator=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{study.audit.epoch(ANY_PRIVATE)}.pt",
         critic=f"{RESULTS}/audit/{{arch}}/{{level}}/run-{{run}}/critic.pt",

@@ -31,8 +31,3 @@ TORCH_ENV = "../envs/torch.yaml"
 # Scans are checked and cut before anything is trained, so that bad input shows before hours of training. No input() here
 # is ancient(): Snakemake ignores every other reason to run a job whose ancient input is being made anew.
 FIRST = 20
-
-
-def settled(files):
-    """Code of private runs: on patients no edit of it starts them again (rule 11 of docs/mechanism.md)."""
-    return files if study.site.public else ancient(files)

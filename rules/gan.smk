@@ -5,9 +5,6 @@ rule gan:
     input:
         patches=sources.patches(settings.train_cohort),
         patients=sources.scans(settings.train_cohort, "train"),
-        # What decides a step, and so is part of a run's identity.
-        code=code.step_files(audited=False),
-        bookkeeping_code=code.bookkeeping_files("train_gan.py", audited=False),
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"
@@ -30,6 +27,9 @@ rule gan:
         runtime=cost.gan_minutes,
         gpu=1,
     params:
+        # The files that decide a step are part of a run's identity; the digest of these and all others starts it again.
+        step=code.step_files(audited=False),
+        code=lambda w: study.training_digest("train_gan.py", w.level),
         training=lambda w: study.gans.training(w.arch, w.level, w.run),
         privacy=study.site.promise(),
         patch_size=settings.patches.size,
@@ -47,8 +47,6 @@ use rule gan as private_gan with:
         patches=sources.patches(settings.train_cohort),
         patients=sources.scans(settings.train_cohort, "train"),
         site=[] if study.site.public else (lambda w: study.site.require_secret()),
-        code=settled(rules.gan.input.code),
-        bookkeeping_code=settled(rules.gan.input.bookkeeping_code),
     output:
         generators=[
             f"{RESULTS}/gan/{{arch}}/{{level}}/run-{{run}}/generator-epoch-{epoch}.pt"

@@ -100,4 +100,4 @@ rule ledger:
     params:
         cohort=settings.train_cohort,
     script:
-        "../scripts/tell_ledger.py"
+        "../scripts/print_ledger.py"

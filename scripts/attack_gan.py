@@ -1,4 +1,4 @@
-"""Attack one run of the audit: bounds from its canaries, and how well its patients' patches are told."""
+"""Attack one run of the audit: bounds from its canaries, and how well its patients' patches are recognised."""
 
 from pathlib import Path
 
@@ -20,13 +20,16 @@ SHOWN = 8
 
 with logged(snakemake.log[0]):
     params, given, made = snakemake.params, snakemake.input, snakemake.output
+    named = snakemake.wildcards
     torch.set_num_threads(params.threads)
     record = read_json(given.privacy, keys=["audit", "epochs"])
-    seed = derive(params.seed, "attack", *snakemake.wildcards)
-    pairs = attack.drawn(*synthesise(Path(given.generator), seed=seed, device="cpu", **params.synthesis))
+    seed = derive(params.seed, "attack", named.arch, named.level, named.run)
+    pairs = attack.synthetic_patches(
+        *synthesise(Path(given.generator), seed=seed, device="cpu", **params.synthesis)
+    )
     critic, watched = attack.load_critic(Path(given.critic))
     released = attack.Released(critic, watched, pairs, params.background)
-    site = None if params.public else Site.described(snakemake.config["privacy"])
+    site = None if params.public else Site.from_config(snakemake.config["privacy"])
     public = load([Path(path) for path in given.public], scale=(-1, 1))
     bound = attack.attack_canaries(record, released, reference=(public.image, public.label), site=site)
     members, others, reference = (

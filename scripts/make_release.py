@@ -21,7 +21,7 @@ with logged(snakemake.log[0]):
     real, voxels = [Path(path) for path in files.patches], read_voxels(Path(files.patients))
     cohort = count_cohort(real, public=params.public)
     # No parameter: where a site keeps its secret must not be in Snakemake's records.
-    site = None if params.public else Site.described(snakemake.config["privacy"])
+    site = None if params.public else Site.from_config(snakemake.config["privacy"])
     require_protected(record, public=params.public)
     guarantee = state_guarantee(
         record, site=site, voxels=voxels, steps=params.steps, cohort=cohort, terms=terms

@@ -11,11 +11,11 @@ from privessel.privacy.planner import plan_levels, plan_patients
 with logged(snakemake.log[0]):
     params = snakemake.params
     levels = plan_levels(params.levels, patient_delta=params.patient_delta, **params.mechanism)
-    own, steps = params.mechanism["patients"], params.mechanism["steps"]
+    trained_on, steps = params.mechanism["patients"], params.mechanism["steps"]
     patients = []
     for times in params.times_patients:
         patients += plan_patients(
-            patients=own * times, participation=1.0, steps=steps, mean_noise=params.mean_noise,
+            patients=trained_on * times, participation=1.0, steps=steps, mean_noise=params.mean_noise,
             delta=params.patient_delta / times, epsilons=params.patient_epsilons,
         )  # fmt: skip
     for rows, path in ((levels, snakemake.output.levels), (patients, snakemake.output.patients)):

@@ -1,4 +1,4 @@
-"""Draw labelled pairs from one generator, and a sheet of the first of them."""
+"""Make labelled pairs from one generator, and a sheet of pictures of the first of them."""
 
 from pathlib import Path
 
@@ -11,27 +11,28 @@ from privessel.figures.style import save
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
-from privessel.gan.synthesis import synthesise
+from privessel.gan.synthesis import pairs_seed, synthesise
 from privessel.scores.formatting import format_eps
-from privessel.seeds import derive
+from privessel.study.names import GanName
 
 SHOWN = 48
 
 with logged(snakemake.log[0]):
-    params, named = snakemake.params, snakemake.wildcards
+    params, wildcards = snakemake.params, snakemake.wildcards
     torch.set_num_threads(params.threads)
+    name = GanName(wildcards.arch, wildcards.level, int(wildcards.run), int(wildcards.epoch))
     images, labels = synthesise(
         Path(snakemake.input.generator),
         n=params.synthesis["pairs"],
-        seed=derive(params.seed, "synthesis", *named),
+        seed=pairs_seed(params.seed, name),
         label_threshold=params.synthesis["label_threshold"],
         batch=params.synthesis["batch"],
         device=pick_device(params.device).type,
     )
     record = read_json(snakemake.input.privacy, keys=["epochs"])
-    eps = record["epochs"][named.epoch]["epsilon"]
-    shown = "no privacy" if eps is None else f"valid ε {format_eps(eps)} a patch"
-    title = f"{named.arch}, {named.level}, run {named.run}, epoch {named.epoch}: {shown}"
+    eps = record["epochs"][str(name.epoch)]["epsilon"]
+    promise = "no privacy" if eps is None else f"valid ε {format_eps(eps)} a patch"
+    title = f"{name.arch}, {name.level}, run {name.run}, epoch {name.epoch}: {promise}"
     save(contact_sheet(images[:SHOWN], labels[:SHOWN], title=title), Path(snakemake.output.sheet))
     with atomic_path(Path(snakemake.output.pairs)) as partial:
         np.savez_compressed(partial, image=images, label=labels)

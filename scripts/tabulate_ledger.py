@@ -1,4 +1,4 @@
-"""Tabulate what the site's private runs have cost, and each training patient over all of them."""
+"""Tabulate what the site's private runs have cost, and what each training patient has spent in total."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from privessel.privacy.site import Site
 from privessel.privacy.spending_tables import tabulate_patients, tabulate_runs
 
 with logged(snakemake.log[0]):
-    site = Site.described(snakemake.config["privacy"])
+    site = Site.from_config(snakemake.config["privacy"])
     patients = site.digests(read_voxels(Path(snakemake.input.patients)))
     accounts = site.accounts()
     tables = {

@@ -45,7 +45,7 @@ SHAPE = {
 
 def make_site(folder):
     found = Site(folder / "secure" / "state", epsilon=50.0, delta=1e-4)
-    found.found()
+    found.create_secret()
     return found
 
 

@@ -21,7 +21,7 @@ from privessel.audit.membership import (
     roc,
 )
 from privessel.gan.nets import Critic, initialise
-from privessel.gan.step import Pairs
+from privessel.gan.pairs import Pairs
 
 
 def rng(seed=0):

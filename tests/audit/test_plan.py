@@ -25,7 +25,8 @@ from privessel.audit.canaries import (
 from privessel.audit.plan import Plan, audit, count_right, log_likelihood, lower_bound, p_value, toss_coins
 from privessel.errors import PrivacyError
 from privessel.gan.nets import Critic, initialise
-from privessel.gan.step import Gan, Pairs
+from privessel.gan.pairs import Pairs
+from privessel.gan.step import Gan
 from privessel.privacy.accounting import epsilon, epsilon_published, epsilon_reused
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
@@ -539,7 +540,7 @@ def watched_run(training, *, canaries, plan, shape=CRITIC, watch=True):
         for _ in range(steps):
             gan.advance(data)
         return gan, None, None
-    watch = GradientWatch(probes, genuine=len(images), every=1)
+    watch = GradientWatch(probes, genuine=len(images), score_every=1)
     with watch.open(gan, data):
         for _ in range(steps):
             gan.advance(data)
@@ -561,7 +562,7 @@ SMALL = Plan(canaries=40, guesses_in=16, guesses_out=0, scores=("gradient",), de
 @pytest.mark.parametrize("fakes", ["per-sample", "common", "centre"])
 @pytest.mark.parametrize("unit", ["patch", "patient"])
 def test_released_gradients_betray_the_canaries_where_there_is_next_to_no_noise(fakes, unit):
-    training = replace(PRIVATE, fakes=fakes, unit=unit, noise_multiplier=0.02)
+    training = replace(PRIVATE, fake_clipping=fakes, unit=unit, noise_multiplier=0.02)
     _, scores, spent = watched_run(training, canaries=40, plan=SMALL)
     (found,) = audit(SMALL, {"gradient": scores}, stream=stream(), claimed_epsilon=1.0)
     assert found.refuted
@@ -591,7 +592,7 @@ def test_a_run_that_promises_nothing_is_not_scored():
     data = Pairs(*genuine()[:2], patients=genuine()[2], device="cpu", background=0.0)
     probes = Pairs(*pixels, patients=np.arange(4), device="cpu", background=0.0).take(np.arange(4))
     gan = Gan(CRITIC, training, stream=stream(9), device="cpu")
-    watch = GradientWatch(probes, genuine=len(data), every=1)
+    watch = GradientWatch(probes, genuine=len(data), score_every=1)
     with watch.open(gan, data):
         gan.advance(data)
     assert not watch.scores.any()
@@ -605,9 +606,9 @@ def test_scoring_every_third_step_adds_up_a_third_of_the_steps():
         data = Pairs(*genuine()[:2], patients=genuine()[2], device="cpu", background=0.0)
         probes = Pairs(*pixels, patients=np.arange(6), device="cpu", background=0.0).take(np.arange(6))
         gan = Gan(CRITIC, PRIVATE, stream=stream(9), device="cpu")
-        watch, totals = GradientWatch(probes, genuine=len(data), every=every), []
+        watch, totals = GradientWatch(probes, genuine=len(data), score_every=every), []
         for _ in range(3):
-            again = GradientWatch(probes, genuine=len(data), every=every)
+            again = GradientWatch(probes, genuine=len(data), score_every=every)
             again.restore(watch.state())
             watch = again
             with watch.open(gan, data):

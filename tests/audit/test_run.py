@@ -12,15 +12,16 @@ from tiny_gan import SHAPE
 from tiny_gan import TRAINING as OPEN
 
 from privessel.audit import attack
-from privessel.audit.canaries import GradientWatch
 from privessel.audit.plan import toss_coins
 from privessel.audit.run import AuditRun
 from privessel.cohort.patches import Patches, digest
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files import checkpoint
 from privessel.gan import loop as train_gan
-from privessel.gan import step as gan_steps
+from privessel.gan import private_critic
+from privessel.gan.files import RunFiles
 from privessel.gan.loop import train
+from privessel.gan.pairs import TrainingPatches
 from privessel.gan.run import GanRun
 from privessel.privacy.keys import identity_digest
 from privessel.privacy.site import Site
@@ -29,7 +30,7 @@ torch.set_num_threads(1)
 PRIVATE = replace(
     OPEN, noise_multiplier=0.8, batch=40, units=200, kept_epochs=(3,), micro_batch=64, patient_delta=1e-2
 )
-PLAN = {"canaries": 40, "guesses_in": 12, "guesses_out": 4, "confidence": 0.95, "every": 1, "seed": 7}
+PLAN = {"canaries": 40, "guesses_in": 12, "guesses_out": 4, "confidence": 0.95, "score_every": 1, "seed": 7}
 
 
 def patches(patients=5, each=40, size=12, seed=0):
@@ -61,20 +62,20 @@ def identity(run=RUN, training=PRIVATE):
 def trained(folder, *, run=RUN, training=PRIVATE, site=None, watch=True, claims=None):
     """Train a run of the audit as the workflow does; return its record, of the training that it `claims`."""
     named = identity(run, training)
-    audited = run.insert(PATCHES, training=training, site=site, identity=named)
+    audited = run.training_patches(PATCHES, training=training, site=site, identity=named)
     scans = folder.parent / "train.csv"
     rows = "".join(f"{name},scan of {name}\n" for name in PATCHES.patients)
     scans.write_text("patient,voxels\n" + rows)
     source = run.source(
-        seed=7, site=site, identity=named, training=training, patches=audited, patients=PATCHES.patients,
+        seed=7, site=site, identity=named, training=training, patients=PATCHES.patients,
         scans=scans,
     )  # fmt: skip
-    probes = run.probes(background=training.label_background, device="cpu")
     train(
-        images=audited.image, labels=audited.label, patients=audited.patient_index, validation=None,
-        shape=SHAPE, training=training, source=source, identity=named, folder=folder, device="cpu",
-        checkpoint_seconds=0, record=lambda account: run.record(claims or training, audited, account),
-        watch=GradientWatch(probes, genuine=len(PATCHES.image), every=run.every) if watch else None,
+        TrainingPatches(audited.image, audited.label, audited.patient_index),
+        shape=SHAPE, training=training, source=source, device="cpu",
+        files=RunFiles(folder, named, checkpoint_seconds=0),
+        record=lambda account: run.record(claims or training, audited, account),
+        watch=run.watch(training, genuine=len(PATCHES.image), device="cpu") if watch else None,
     )  # fmt: skip
     return json.loads((folder / "privacy.json").read_text())
 
@@ -87,13 +88,13 @@ def released(folder, pairs):
 def some(n, seed=0):
     rng = np.random.default_rng(seed)
     images = rng.uniform(-1, 1, (n, 12, 12)).astype(np.float32)
-    return attack.Drawn(images, images > 0.5, np.arange(n) // 4)
+    return attack.LabelledPatches(images, images > 0.5, np.arange(n) // 4)
 
 
 @pytest.fixture
 def site(tmp_path):
     made = Site(tmp_path / "state", epsilon=1e3, delta=1e-5)
-    made.found()
+    made.create_secret()
     return made
 
 
@@ -106,7 +107,7 @@ def test_an_audit_is_no_run_of_the_study():
     assert identity_digest(identity()) != identity_digest(identity(study))
     sources = [
         run.source(
-            seed=7, site=None, identity={"threads": 1}, training=PRIVATE, patches=PATCHES,
+            seed=7, site=None, identity={"threads": 1}, training=PRIVATE,
             patients=PATCHES.patients, scans=Path("nowhere"),
         )
         for run in (RUN, study)
@@ -115,7 +116,9 @@ def test_an_audit_is_no_run_of_the_study():
     assert not np.array_equal(*noises)
 
 
-@pytest.mark.parametrize("key", ["canaries", "guesses_in", "guesses_out", "confidence", "every", "seed"])
+@pytest.mark.parametrize(
+    "key", ["canaries", "guesses_in", "guesses_out", "confidence", "score_every", "seed"]
+)
 def test_every_part_of_the_plan_decides_the_run(key):
     other = replace(RUN, **{key: PLAN[key] + (1 if key != "confidence" else -0.1)})
     assert identity_digest(identity(other)) != identity_digest(identity())
@@ -128,13 +131,15 @@ def test_coins_on_patients_follow_from_the_secret_and_the_run(tmp_path, site):
         return toss_coins(plan, run.coins(private=True, site=site, identity=named)).tolist()
 
     elsewhere = Site(tmp_path / "elsewhere", epsilon=1e3, delta=1e-5)
-    elsewhere.found()
+    elsewhere.create_secret()
     tosses = [tossed(), tossed(replace(RUN, number=2)), tossed(site=elsewhere), tossed(site=None)]
     assert tossed() == tosses[0]
     assert len({tuple(each) for each in tosses}) == 4
 
 
-@pytest.mark.parametrize("key", ["number", "canaries", "guesses_in", "guesses_out", "confidence", "every"])
+@pytest.mark.parametrize(
+    "key", ["number", "canaries", "guesses_in", "guesses_out", "confidence", "score_every"]
+)
 def test_another_plan_is_another_run_with_other_coins_where_the_seed_is_public_too(key):
     def tossed(run):
         plan = run.plan(private=True, delta=1e-4)
@@ -147,7 +152,9 @@ def test_another_plan_is_another_run_with_other_coins_where_the_seed_is_public_t
 def test_canaries_come_after_all_patients_patches_each_as_a_patient_of_its_own():
     by_patient = replace(PRIVATE, unit="patient", patient_patches=3)
     for training, copies in ((PRIVATE, 1), (by_patient, 3)):
-        audited = RUN.insert(PATCHES, training=training, site=None, identity=identity(training=training))
+        audited = RUN.training_patches(
+            PATCHES, training=training, site=None, identity=identity(training=training)
+        )
         n = len(PATCHES.image)
         inserted = len(audited.patients) - 5
         assert 8 < inserted < 32
@@ -161,9 +168,9 @@ def test_canaries_come_after_all_patients_patches_each_as_a_patient_of_its_own()
 
 def test_the_sampling_rate_does_not_follow_the_coins(tmp_path, monkeypatch):
     """A rate that fell with every canary would tell of all their coins, and no accountant knows."""
-    rates, sampled = set(), gan_steps.poisson_sample
+    rates, sampled = set(), private_critic.poisson_sample
     monkeypatch.setattr(
-        gan_steps,
+        private_critic,
         "poisson_sample",
         lambda *given, **named: rates.add(named["rate"]) or sampled(*given, **named),
     )
@@ -267,10 +274,13 @@ def test_without_noise_there_is_no_claim_to_refute(tmp_path):
 
 def test_canaries_of_another_version_are_not_scored(tmp_path):
     record = trained(tmp_path / "audit")
-    assert AuditRun.recorded(record, reference=REFERENCE) == RUN
+    assert AuditRun.from_record(record, reference=REFERENCE) == RUN
+    older = record | {"audit": record["audit"] | {"every": record["audit"]["score_every"]}}
+    del older["audit"]["score_every"]  # `every` was its name in the records of older versions
+    assert AuditRun.from_record(older, reference=REFERENCE) == RUN
     record["audit"]["digest"] = digest(np.zeros(3))
     with pytest.raises(PrivacyError, match=r"wgan/noise-0\.8/audit-1: its canaries .* Remedy"):
-        AuditRun.recorded(record, reference=REFERENCE)
+        AuditRun.from_record(record, reference=REFERENCE)
 
 
 def test_a_generator_that_copies_its_patches_is_found_by_what_lies_near(tmp_path):

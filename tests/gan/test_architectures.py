@@ -11,10 +11,12 @@ from torch import nn
 
 from privessel.errors import PrivacyError
 from privessel.gan import step as gan_steps
+from privessel.gan.files import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.losses import LOSSES, gradient_penalty, penalty_gradient, plain_gradient
 from privessel.gan.nets import Critic, normalise_spectra, refine_spectra
-from privessel.gan.step import Gan, Pairs
+from privessel.gan.pairs import Pairs, TrainingPatches
+from privessel.gan.step import Gan
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
 from privessel.study.obstacles import private_obstacles
@@ -97,9 +99,9 @@ def test_each_obstacle_by_itself_stops_a_private_gan_before_anything_is_written(
     images, labels = patches()
     with pytest.raises(PrivacyError, match=told):
         train(
-            images=images, labels=labels, patients=np.arange(40) // 8, validation=None, shape=shape,
-            training=training, source=Stream(bytes(32)), identity={}, folder=tmp_path, device="cpu",
-            checkpoint_seconds=1e9, record=lambda account: {},
+            TrainingPatches(images, labels, np.arange(40) // 8), shape=shape, training=training,
+            source=Stream(bytes(32)), files=RunFiles(tmp_path, {}, checkpoint_seconds=1e9), device="cpu",
+            record=lambda account: {},
         )  # fmt: skip
     assert not list(tmp_path.iterdir())
 

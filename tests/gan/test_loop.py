@@ -20,9 +20,11 @@ from privessel.errors import BusyError, PrivacyError
 from privessel.files import checkpoint
 from privessel.files.lock import lock
 from privessel.gan import loop as train_gan
+from privessel.gan.files import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.losses import plain_gradient
-from privessel.gan.step import Gan, Pairs, shuffled_batch
+from privessel.gan.pairs import Pairs, TrainingPatches
+from privessel.gan.step import Gan, shuffled_batch
 from privessel.privacy.account import Run
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.keys import Stream, identity_digest
@@ -75,21 +77,25 @@ def discs(n, size=12, *, seed=0):
 
 def run(folder, training=TRAINING, **changes):
     images, labels = discs(40)
+    images = changes.pop("images", images)
+    patches = TrainingPatches(
+        images,
+        changes.pop("labels", labels),
+        changes.pop("patients", np.arange(len(images)) // 8),
+        validation=discs(9, seed=1),
+    )
+    files = RunFiles(
+        folder, changes.pop("identity", IDENTITY), checkpoint_seconds=changes.pop("checkpoint_seconds", 1e9)
+    )
     settings = {
-        "images": images,
-        "labels": labels,
-        "patients": np.arange(len(changes.get("images", images))) // 8,
-        "validation": discs(9, seed=1),
         "shape": SHAPE,
         "training": training,
         "source": Stream(KEY),
-        "identity": IDENTITY,
-        "folder": folder,
+        "files": files,
         "device": "cpu",
-        "checkpoint_seconds": 1e9,
         "record": lambda account: {"unit": "patch"},
     }
-    return train(**{**settings, **changes})
+    return train(patches, **{**settings, **changes})
 
 
 def weights(folder, epoch=3):
@@ -456,6 +462,75 @@ def test_a_finished_private_run_stands_when_a_later_version_has_more_settings(bo
     assert charged(state).steps == 24
 
 
+# Settings as runs recorded them before `fakes` became `fake_clipping`, and an audit's `every` `score_every`.
+OLD = IDENTITY | {
+    "training": {"epochs": 3, "fakes": "centre"},
+    "audit": {"canaries": 40, "every": 2},
+    "code": {"train_gan.py": "ab", "gan_steps.py": "cd"},
+}
+NEW = OLD | {
+    "training": {"epochs": 3, "fake_clipping": "centre"},
+    "audit": {"canaries": 40, "score_every": 2},
+    "code": {"gan/loop.py": "ef", "gan/step.py": "01"},
+}
+
+
+@pytest.fixture
+def bought_before(tmp_path):
+    """A private run that was finished before settings were renamed, its outputs deleted by a new start."""
+    folder, state = tmp_path / "run", tmp_path / "state"
+    run(folder, PRIVATE, source=paid(state, identity=OLD), identity=OLD)
+    assert json.loads((folder / ".finished" / "identity.json").read_text()) == OLD
+    before = contents(folder)
+    for name in before.keys() - {".lock"}:
+        (folder / name).unlink()
+    return folder, state, before
+
+
+def test_a_private_run_that_was_finished_before_settings_were_renamed_stands(
+    bought_before, monkeypatch, caplog
+):
+    folder, state, before = bought_before
+    monkeypatch.setattr(Gan, "advance", never)
+    run(folder, PRIVATE, source=paid(state, identity=NEW), identity=NEW)
+    assert contents(folder) == before
+    assert charged(state).steps == 24
+    assert "was trained under another code" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("part", "now", "told"),
+    [
+        ("training", {"epochs": 3, "fake_clipping": "common"}, "fake_clipping was centre, is common"),
+        ("audit", {"canaries": 40, "score_every": 1}, "score_every was 2, is 1"),
+    ],
+    ids=["training", "audit"],
+)
+def test_a_renamed_setting_with_another_value_is_still_another_run(
+    bought_before, part, now, told, monkeypatch
+):
+    folder, state, _ = bought_before
+    identity = NEW | {part: now}
+    monkeypatch.setattr(Gan, "advance", never)
+    with pytest.raises(PrivacyError, match=rf"is finished and paid for.*{told}.*Remedy"):
+        run(folder, PRIVATE, source=paid(state, identity=identity), identity=identity)
+
+
+def test_an_unfinished_private_run_from_before_settings_were_renamed_is_refused_and_not_started_anew(
+    tmp_path, monkeypatch
+):
+    folder, state = tmp_path / "run", tmp_path / "state"
+    stop_at_charge(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, PRIVATE, source=paid(state, identity=OLD), identity=OLD)
+    saved = (folder / ".resume" / "checkpoint.pt").read_bytes()
+    monkeypatch.setattr(Gan, "advance", never)
+    with pytest.raises(PrivacyError, match=r"another run.*Remedy: restore those.* remove .*\.resume"):
+        run(folder, PRIVATE, source=paid(state, identity=NEW), identity=NEW)
+    assert (folder / ".resume" / "checkpoint.pt").read_bytes() == saved
+    assert charged(state).steps == 16
+
+
 def test_a_run_stopped_between_its_last_charge_and_its_last_file_is_finished_without_another_step(
     tmp_path, finished, monkeypatch
 ):
@@ -628,13 +703,13 @@ def test_where_the_unit_is_the_patient_a_step_sees_so_many_patches_of_each_patie
         {"label_background": 1.0},
         {"label_background": -1.5},
         {"noise_multiplier": 0.0},
-        {"noise_multiplier": 1.0, "fakes": "whole"},
+        {"noise_multiplier": 1.0, "fake_clipping": "whole"},
         {"unit": "slice"},
         {"patient_patches": 0},
     ],
 )
 def test_hyper_parameters_that_cannot_be_used_are_refused(wrong):
-    with pytest.raises(ValueError, match="must|fakes"):
+    with pytest.raises(ValueError, match="must"):
         replace(TRAINING, **wrong)
 
 
@@ -660,7 +735,7 @@ def test_patches_that_cannot_be_trained_on_are_refused_before_anything_is_writte
         labels = labels.astype(np.uint8)
     if wrong == "float64":
         images = images.astype(float)
-    with pytest.raises(ValueError, match="must be|must both be|must say|fewer than"):
+    with pytest.raises(ValueError, match="must be|must both be|must name|fewer than"):
         run(tmp_path, training, images=images, labels=labels, patients=patients)
     assert not list(tmp_path.iterdir())
 

@@ -1,5 +1,6 @@
 """Which key draws a run's randomness, which runs are charged for it, and what they say of privacy."""
 
+import hashlib
 import json
 from dataclasses import replace
 from itertools import combinations
@@ -54,12 +55,12 @@ def scans(tmp_path):
 @pytest.fixture
 def site(tmp_path):
     made = Site(tmp_path / "state", epsilon=1e3, delta=1e-5)
-    made.found()
+    made.create_secret()
     return made
 
 
 def source(run=RUN, *, site=None, training=TRAINING, scans=None, seed=2022):
-    parts = {"training": training, "patches": PATCHES, "identity": identity(run, training=training)}
+    parts = {"training": training, "identity": identity(run, training=training)}
     return run.source(seed=seed, site=site, patients=PATCHES.patients, scans=scans, **parts)
 
 
@@ -140,7 +141,8 @@ def test_a_level_may_be_named_by_its_eps_and_gets_the_least_noise_that_keeps_it_
 
 
 def test_an_identity_changes_with_everything_that_decides_the_weights(tmp_path):
-    code = tmp_path / "gan_steps.py"
+    code = tmp_path / "privessel" / "gan" / "step.py"
+    code.parent.mkdir(parents=True)
     code.write_text("one")
     given = [
         identity(),
@@ -160,6 +162,37 @@ def test_an_identity_changes_with_everything_that_decides_the_weights(tmp_path):
     for one, other in combinations(given, 2):
         assert one != other
     assert json.loads(json.dumps(given[0])).keys() == given[0].keys()
+
+
+def write_code(folder, *names):
+    """Write a file of each name below the package's folder, and return their paths."""
+    paths = [folder / "privessel" / "scripts" / "privessel" / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"the code of {path.parent.name}")
+    return paths
+
+
+def test_two_files_of_one_name_in_different_rooms_are_both_part_of_an_identity(tmp_path):
+    code = write_code(tmp_path, "gan/loop.py", "unet/loop.py", "device.py")
+    before = identity(code=code)
+    assert list(before["code"]) == ["device.py", "gan/loop.py", "unet/loop.py"]
+    assert before["code"]["gan/loop.py"] == hashlib.sha256(b"the code of gan").hexdigest()
+    for path in code[:2]:
+        path.write_text(path.read_text() + ", edited")
+        assert identity(code=code) != before
+        path.write_text(path.read_text().removesuffix(", edited"))
+    assert identity(code=code) == before
+
+
+def test_code_that_is_not_of_the_package_or_is_named_twice_is_refused(tmp_path):
+    (loop,) = write_code(tmp_path / "one", "gan/loop.py")
+    (other,) = write_code(tmp_path / "two", "gan/loop.py")
+    with pytest.raises(ValueError, match=r"two files .* are called gan/loop\.py"):
+        identity(code=[loop, other])
+    (tmp_path / "loop.py").write_text("a copy elsewhere")
+    with pytest.raises(ValueError, match="no file of the package"):
+        identity(code=[tmp_path / "loop.py"])
 
 
 # --- What privacy.json says ------------------------------------------------------------------------------
@@ -224,7 +257,7 @@ def test_a_site_s_secret_is_made_once_and_only_for_its_owner(site):
     assert (site.state / "master.key").stat().st_mode & 0o777 == 0o600
     before = (site.state / "master.key").read_bytes()
     with pytest.raises(PrivacyError, match="there is a master secret already"):
-        site.found()
+        site.create_secret()
     assert (site.state / "master.key").read_bytes() == before
 
 
@@ -232,5 +265,5 @@ def test_no_new_secret_is_made_where_ledgers_were_made_under_a_lost_one(site):
     (site.state / "master.key").unlink()
     (site.state / "0.ledger").write_text("")
     with pytest.raises(PrivacyError, match="restore .*master.key from a backup"):
-        site.found()
+        site.create_secret()
     assert not (site.state / "master.key").exists()

@@ -1,6 +1,6 @@
 """Synthetic pairs: stored as a U-Net reads them, and the same whenever they are drawn again."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,9 @@ import torch
 
 from privessel.files import checkpoint
 from privessel.gan.nets import GanShape, Generator
-from privessel.gan.synthesis import synthesise
+from privessel.gan.synthesis import pairs_seed, synthesise
+from privessel.seeds import derive
+from privessel.study.names import GanName
 
 torch.set_num_threads(1)
 
@@ -64,6 +66,17 @@ def test_pairs_follow_from_the_seed_whatever_the_batch(saved):
     assert np.abs(one[0].astype(int) - other[0]).max() <= 1
     assert np.array_equal(drawn(saved[0])[0], drawn(saved[0])[0])
     assert not np.array_equal(drawn(saved[0])[0], drawn(saved[0], seed=6)[0])
+
+
+def test_the_seed_of_pairs_follows_from_their_name_as_it_always_did():
+    name = GanName("wgan", "noise-0.65", run=2, epoch=50)
+    assert pairs_seed(2022, name) == derive(2022, "synthesis", "wgan", "noise-0.65", "2", "50")
+    assert pairs_seed(2022, name) == 9169121591862142044  # what earlier releases were made from
+    assert pairs_seed(2022, replace(name, shuffled=True)) == pairs_seed(2022, name)
+    others = [replace(name, run=50, epoch=2), replace(name, level="inf"), replace(name, arch="other")]
+    assert len({pairs_seed(2022, each) for each in (name, *others)} | {pairs_seed(1, name)}) == 5
+    with pytest.raises(ValueError, match="names a run and not the pairs"):
+        pairs_seed(2022, name.run_name)
 
 
 def test_a_file_that_is_no_generator_is_refused_by_name(tmp_path):

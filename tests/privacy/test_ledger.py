@@ -19,7 +19,7 @@ from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import MasterSecret, Stream, run_key
 from privessel.privacy.ledger import open_ledger, read_accounts, running
 from privessel.privacy.spending import check_budget, digest_patients, spent_by_patient
-from privessel.privacy.spending_tables import tabulate_patients, tabulate_runs, tell_spent
+from privessel.privacy.spending_tables import format_spending, tabulate_patients, tabulate_runs
 
 MASTER = MasterSecret(bytes(range(32)))
 PATIENTS = digest_patients(MASTER, {"001": "aa", "002": "bb"})
@@ -554,7 +554,7 @@ def test_tables_show_every_run_of_the_site_and_every_patient_of_the_cohort():
     assert table["epsilon"].tolist() == [
         composed_epsilon([Charge(1.0, 0.01, steps)], delta=1e-5) if steps else 0 for steps in (300, 100, 0)
     ]
-    told = tell_spent(runs, table, cohort="site")
+    told = format_spending(runs, table, cohort="site")
     assert "budget of eps 8" in told
     assert f"1 patient: eps {table['epsilon'][0]:.4g} in 2 runs" in told
     assert "the same" in told
@@ -564,6 +564,6 @@ def test_tables_show_every_run_of_the_site_and_every_patient_of_the_cohort():
 def test_text_of_a_site_that_has_spent_nothing_says_so():
     runs = tabulate_runs([], delta=1e-5)
     table = tabulate_patients([], patients=PATIENTS, epsilon=8, delta=1e-5)
-    told = tell_spent(runs, table, cohort="site")
+    told = format_spending(runs, table, cohort="site")
     assert "none" in told
     assert "2 patients: eps 0" in told

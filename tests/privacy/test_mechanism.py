@@ -57,7 +57,7 @@ def mechanism(**changes):
         "batch": 4,
         "patches_per_unit": 1,
         "generator_batch": 4,
-        "fakes": "per-sample",
+        "fake_clipping": "per-sample",
         "micro_batch": 99,
     }
     return Mechanism(**{**given, **changes})
@@ -234,22 +234,22 @@ def test_real_and_fake_gradients_are_clipped_apart_and_not_as_pairs():
 @pytest.mark.parametrize("fakes", ["per-sample", "common"])
 def test_fakes_get_no_noise_of_their_own_and_are_averaged(fakes):
     fake = np.array([[0.5, 0, 0], [0, 0.5, 0], [0.25, 0, 0], [0, 0, 0.125]])
-    np.testing.assert_allclose(released(np.zeros((0, 3)), fake, fakes=fakes), fake.mean(0), atol=1e-6)
+    np.testing.assert_allclose(released(np.zeros((0, 3)), fake, fake_clipping=fakes), fake.mean(0), atol=1e-6)
 
 
 def test_one_common_factor_keeps_the_direction_of_the_fakes_sum_and_bounds_its_mean_to_the_norm():
     fake = np.array([[30.0, 0, 0], [0, 40.0, 0], [0, 0, 0], [0, 0, 0]])
-    found = released(np.zeros((0, 3)), fake, fakes="common", clipping_norm=2.0)
+    found = released(np.zeros((0, 3)), fake, fake_clipping="common", clipping_norm=2.0)
     np.testing.assert_allclose(found, [1.2, 1.6, 0], atol=1e-5)
-    apart = released(np.zeros((0, 3)), fake, fakes="per-sample", clipping_norm=2.0)
+    apart = released(np.zeros((0, 3)), fake, fake_clipping="per-sample", clipping_norm=2.0)
     np.testing.assert_allclose(apart, [0.5, 0.5, 0], atol=1e-5)
 
 
 @pytest.mark.parametrize("micro_batch", [1, 2, 3, 99])
 def test_a_common_factor_never_scales_the_real_patches(micro_batch):
     real, fake = np.array([[0.5, 0, 0], [0, 7.0, 0], [0, 0, 0.25]]), np.full((4, 3), 1000.0)
-    both = released(real, fake, fakes="common", micro_batch=micro_batch)
-    alone = released(np.zeros((0, 3)), fake, fakes="common", micro_batch=micro_batch)
+    both = released(real, fake, fake_clipping="common", micro_batch=micro_batch)
+    alone = released(np.zeros((0, 3)), fake, fake_clipping="common", micro_batch=micro_batch)
     np.testing.assert_allclose(both - alone, [-0.5 / 4, -1 / 4, -0.25 / 4], atol=1e-6)
 
 
@@ -262,14 +262,14 @@ def test_the_number_of_fakes_is_always_the_same(count):
 @pytest.mark.parametrize("fakes", ["per-sample", "common", "centre"])
 def test_fakes_are_averaged_over_their_own_number_and_reals_over_the_expected_batch(fakes):
     real, fake = np.tile([0.0, 0.5, 0.25], (4, 1)), np.tile([0.0, 0.0, 0.5], (2, 1))
-    found = released(real, fake, fakes=fakes, generator_batch=2)
+    found = released(real, fake, fake_clipping=fakes, generator_batch=2)
     np.testing.assert_allclose(found, [0, -0.5, 0.25], atol=1e-6)
 
 
 def test_around_the_fakes_centre_what_reals_and_fakes_share_does_not_fill_the_norm():
     real, fake = np.tile([100.0, 0.5, 0], (4, 1)), np.tile([100.0, 0, 0], (4, 1))
-    np.testing.assert_allclose(released(real, fake, fakes="centre"), [0, -0.5, 0], atol=1e-4)
-    np.testing.assert_allclose(released(real, fake, fakes="per-sample"), [0, -0.005, 0], atol=1e-4)
+    np.testing.assert_allclose(released(real, fake, fake_clipping="centre"), [0, -0.5, 0], atol=1e-4)
+    np.testing.assert_allclose(released(real, fake, fake_clipping="per-sample"), [0, -0.005, 0], atol=1e-4)
 
 
 @pytest.mark.parametrize("fakes", ["per-sample", "common", "centre"])
@@ -282,7 +282,7 @@ def test_nobody_moves_the_released_sum_by_more_than_the_clipping_norm(fakes, mic
     moved = []
     for patch in (centre, centre + 1e-3, -centre, 1e4 * centre, *(drawn(9, 6, seed=3).numpy() * 30)):
         both = [
-            released(rows, fake, fakes=fakes, clipping_norm=0.7, micro_batch=micro_batch)
+            released(rows, fake, fake_clipping=fakes, clipping_norm=0.7, micro_batch=micro_batch)
             for rows in (others, np.vstack([others, patch]))
         ]
         moved.append(np.linalg.norm(both[1] - both[0]) * 4)
@@ -331,7 +331,7 @@ def test_a_patient_counts_with_the_clipped_mean_of_its_patches_and_not_with_each
 def test_no_patient_moves_the_released_sum_by_more_than_the_clipping_norm(fakes, micro_batch):
     """Sensitivity: the step with and without all patches of one patient."""
     fake, others = drawn(4, 6, seed=1).numpy() * 10, drawn(9, 6, seed=2).numpy() * 5
-    given = {"fakes": fakes, "clipping_norm": 0.7, "micro_batch": micro_batch, "patches_per_unit": 3}
+    given = {"fake_clipping": fakes, "clipping_norm": 0.7, "micro_batch": micro_batch, "patches_per_unit": 3}
     moved = []
     for scale in (1e-3, 1.0, 1e3):
         for seed in range(3, 6):
@@ -356,7 +356,7 @@ def test_no_patient_moves_the_released_sum_by_more_than_the_clipping_norm(fakes,
         {"patches_per_unit": 0},
         {"generator_batch": 0},
         {"micro_batch": 0},
-        {"fakes": "whole"},
+        {"fake_clipping": "whole"},
     ],
 )
 def test_numbers_that_protect_nobody_are_refused(wrong):

@@ -11,6 +11,7 @@ from privessel.figures.plan import draw_plan, format_plan
 from privessel.privacy import patient
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.planner import noise_of, plan_levels, plan_patients
+from privessel.study.names import Level
 
 STUDY = {
     "sampling_rate": 32 / 41_000,
@@ -71,10 +72,10 @@ def test_the_level_without_noise_has_no_eps(timed_plan):
 
 def test_a_level_by_its_eps_keeps_it():
     plan = {"sampling_rate": 0.01, "steps": 1_000, "delta": 1e-5}
-    noise = noise_of("eps-5", **plan)
+    noise = noise_of(Level.parse("eps-5"), **plan)
     assert epsilon(noise_multiplier=noise, **plan) <= 5
-    assert noise_of("noise-0.65", **plan) == 0.65
-    assert noise_of("inf", **plan) is None
+    assert noise_of(Level.parse("noise-0.65"), **plan) == 0.65
+    assert noise_of(Level.parse("inf"), **plan) is None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_level_by_its_eps_keeps_it():
 )
 def test_other_names_of_levels_are_refused(level):
     with pytest.raises(ValueError, match="level"):
-        noise_of(level, sampling_rate=0.01, steps=10, delta=1e-5)
+        plan_levels([level], **STUDY)
 
 
 def test_a_plan_by_patient_is_exact():

@@ -78,10 +78,3 @@ def test_what_decides_a_private_step_is_all_that_the_training_loop_is_made_of(sc
         "privacy/site", "privacy/spending", "files", "gan", "privacy", "study", "cohort", "audit",
     }  # fmt: skip
     assert LIBRARY.closure(["gan/loop", "gan/step"]) - there <= harmless
-
-
-def test_step_and_bookkeeping_are_apart_and_together_all(copy):
-    for script, audited in (("train_gan.py", False), ("audit_gan.py", True)):
-        step, rest = LIBRARY.step_files(audited=audited), LIBRARY.bookkeeping_files(script, audited=audited)
-        assert not set(step) & set(rest)
-        assert len(step) + len(rest) == len(set(LIBRARY.behind(script)))

@@ -1,4 +1,4 @@
-"""What attackers make of a run of the audit: guesses about its canaries, and about its patients' patches."""
+"""Attacks on a run of the audit: which canaries, and which patients' patches, was it trained on?"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,16 +28,16 @@ from privessel.errors import DamagedError
 from privessel.files import checkpoint
 from privessel.files.reading import REMEDY, reading
 from privessel.gan.nets import Critic, GanShape, normalise_spectra
-from privessel.gan.step import Pairs
+from privessel.gan.pairs import Pairs
 from privessel.privacy.site import Site
 
-# Dense near 0, where an attack that is sure of a few patches shows.
+# Dense near 0, where an attack shows that recognises only a few patches but is sure of them.
 FALSE_RATES = np.unique(np.concatenate([np.linspace(0, 1, 101), np.logspace(-3, -1, 21)]))
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Labelled patches: images (n, s, s) float32 in [-1, 1], labels (n, s, s) bool, whose each is (n,)."""
+class LabelledPatches:
+    """n patches: images (n, s, s) in [-1, 1], labels (n, s, s), and the patient of each, from 0, (n,)."""
 
     images: NDArray[np.float32]
     labels: NDArray[np.bool_]
@@ -48,28 +48,31 @@ class Drawn:
         """The patches as points (n, 2 s s)."""
         return as_points(self.images, self.labels)
 
-    def take(self, which: NDArray[np.integer]) -> "Drawn":
+    def take(self, which: NDArray[np.integer]) -> "LabelledPatches":
         """Return some of the patches, in the order of `which`."""
-        return Drawn(self.images[which], self.labels[which], self.patients[which])
+        return LabelledPatches(self.images[which], self.labels[which], self.patients[which])
 
 
 @dataclass(frozen=True)
 class Released:
-    """What an attacker has of a run: its last critic, the scores watched in training (m,), and its pairs."""
+    """What an attacker knows of a run: its last critic, the scores watched in training (m,), and its pairs."""
 
     critic: Critic
     watched: NDArray[np.float64]
-    pairs: Drawn
-    background: float  # of the label channel that the critic was trained with
+    pairs: LabelledPatches
+    background: float  # value of the label channel outside vessels in the critic's training
 
-    def judged(self, patches: Drawn) -> NDArray[np.float32]:
+    def critic_scores(self, patches: LabelledPatches) -> NDArray[np.float32]:
         """Return the critic's scores (n,) of patches."""
-        own = {"patients": patches.patients, "device": "cpu", "background": self.background}
-        return critic_scores(self.critic, Pairs(patches.images, patches.labels, **own))
+        pairs = Pairs(
+            patches.images, patches.labels,
+            patients=patches.patients, device="cpu", background=self.background,
+        )  # fmt: skip
+        return critic_scores(self.critic, pairs)
 
 
 def load_critic(path: Path) -> tuple[Critic, NDArray[np.float64]]:
-    """Return the critic and the watched scores that an audit's run left; DamagedError where it did not."""
+    """Return the critic and the watched scores of a run of the audit; DamagedError where the file is none."""
     saved = checkpoint.load(path)
     if not {"shape", "weights", "watched"} <= saved.keys():
         raise DamagedError(
@@ -83,44 +86,45 @@ def load_critic(path: Path) -> tuple[Critic, NDArray[np.float64]]:
     return critic.eval(), saved["watched"].numpy()
 
 
-def drawn(images: NDArray[np.uint8], labels: NDArray[np.bool_]) -> Drawn:
-    """Return synthetic pairs as drawn patches, nobody's."""
-    return Drawn(rescale(images, -1, 1), labels, np.zeros(len(images), np.int64))
+def synthetic_patches(images: NDArray[np.uint8], labels: NDArray[np.bool_]) -> LabelledPatches:
+    """Return synthetic pairs as patches; they are no patient's, so all of them count as of patient 0."""
+    return LabelledPatches(rescale(images, -1, 1), labels, np.zeros(len(images), np.int64))
 
 
-def draw_patches(paths: Sequence[Path], *, each: int, seed: int) -> Drawn:
-    """Draw `each` patches of every patient, without replacement; patients count from 0 as `paths` do."""
+def draw_patches(paths: Sequence[Path], *, each: int, seed: int) -> LabelledPatches:
+    """Choose `each` patches of every patient at random, without replacement; `paths` has a file a patient."""
     rng, parts = np.random.default_rng(seed), []
     for path in paths:  # one patient's patches in memory at a time
         patches = load([path], scale=(-1, 1))
         which = np.sort(rng.choice(len(patches.image), each, replace=False))
         parts.append((patches.image[which], patches.label[which]))
     images, labels = (np.concatenate(side) for side in zip(*parts, strict=True))
-    return Drawn(images, labels, np.repeat(np.arange(len(paths)), each))
+    return LabelledPatches(images, labels, np.repeat(np.arange(len(paths)), each))
 
 
 def describe_run(record: Mapping) -> dict[str, object]:
-    """Return what the tables say of a run: its names, and the eps that it claims for all its steps."""
+    """Return the columns that name a run in the tables, and the eps that it claims for all its steps."""
     spent = [epoch["epsilon"] for epoch in record["epochs"].values()]
-    named = {key: record[key] for key in ("arch", "level", "run")}
-    return named | {"eps": math.inf if None in spent else max(spent)}
+    name = {key: record[key] for key in ("arch", "level", "run")}
+    return name | {"eps": math.inf if None in spent else max(spent)}
 
 
 def attack_canaries(
     record: Mapping, released: Released, *, reference: Labelled, site: Site | None
 ) -> pd.DataFrame:
-    """Return what the canaries of a run show, a row a score of its plan (`audit.Finding`).
+    """Return what the canaries of a run show: one row, a `plan.Finding`, for each score of its plan.
 
-    `record` is the run's privacy.json, whose plan decides, whatever the config says by now; canaries are made
-    of the public patches of `reference`; `site` tossed the coins of a private run on patients.
+    `record` is the run's privacy.json. The plan in it is used, whatever the config says by now. The canaries
+    are made of the public patches `reference`. For a private run on patients, `site` is the site whose secret
+    tossed the coins.
     """
-    run, about = AuditRun.recorded(record, reference=reference), describe_run(record)
+    run, about = AuditRun.from_record(record, reference=reference), describe_run(record)
     private = record["noise_multiplier"] is not None
     plan = run.plan(private=private, delta=record["audit"]["delta"])
-    canaries = Drawn(*run.canary_patches, np.arange(run.canaries))
+    canaries = LabelledPatches(*run.canary_patches, np.arange(run.canaries))
     scores = {
         GRADIENT: released.watched,
-        "critic": released.judged(canaries),
+        "critic": released.critic_scores(canaries),
         "nearest": nearest_scores(canaries.points, released.pairs.points),
     }
     identity = record["ledger"]["identity"] if "ledger" in record else None
@@ -134,23 +138,24 @@ def attack_canaries(
 
 
 def attack_members(
-    members: Drawn,
-    others: Drawn,
-    reference: Drawn,
+    members: LabelledPatches,
+    others: LabelledPatches,
+    reference: LabelledPatches,
     released: Released,
     *,
     about: Mapping[str, object],
     neighbours: int,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return how three attacks tell patches of training patients from those of others, and their ROC curves.
+    """Return how well three attacks tell training patients' patches from other patients', and ROC curves.
 
-    critic: LOGAN; nearest: GAN-Leaks; density: as DOMIAS, with `reference` patients who are neither. A row an
-    attack, unit and way of resampling (`membership.Attack`); a row an attack and false positive rate.
+    The attacks are critic (LOGAN), nearest (GAN-Leaks) and density (as in DOMIAS, where `reference` is of
+    patients who are neither members nor others). The first table has one row for each attack, unit and way of
+    resampling (`membership.Attack`), the second one for each attack and false positive rate.
     """
     points = np.concatenate([members.points, others.points])
     scores = {
-        "critic": np.concatenate([released.judged(members), released.judged(others)]),
+        "critic": np.concatenate([released.critic_scores(members), released.critic_scores(others)]),
         "nearest": nearest_scores(points, released.pairs.points),
         "density": density_scores(points, released.pairs.points, reference.points, neighbours=neighbours),
     }
@@ -158,20 +163,22 @@ def attack_members(
     whose = np.concatenate([members.patients, others.patients + members.patients.max() + 1])
     rows, curves = [], []
     for name, values in scores.items():
-        found = evaluate(values, member=member, patients=whose, rng=np.random.default_rng(seed))
-        rows += [{**about, "attack": name} | asdict(one) for one in found]
+        results = evaluate(values, member=member, patients=whose, rng=np.random.default_rng(seed))
+        rows += [{**about, "attack": name} | asdict(result) for result in results]
         curve = roc(values, member=member, patients=whose, rates=FALSE_RATES, rng=np.random.default_rng(seed))
-        named = dict(zip(("true_rate", "low", "high"), curve, strict=True))
-        curves.append(pd.DataFrame({**about, "attack": name, "false_rate": FALSE_RATES, **named}))
+        rates = dict(zip(("true_rate", "low", "high"), curve, strict=True))
+        curves.append(pd.DataFrame({**about, "attack": name, "false_rate": FALSE_RATES, **rates}))
     columns = [*about, "attack", *(field.name for field in fields(Attack))]
     return pd.DataFrame(rows, columns=columns), pd.concat(curves, ignore_index=True)
 
 
-def find_neighbours(pairs: Drawn, members: Drawn, others: Drawn, *, shown: int) -> dict[str, NDArray]:
-    """Return the `shown` pairs that lie nearest to a member, each with its nearest member and other patch.
+def find_neighbours(
+    pairs: LabelledPatches, members: LabelledPatches, others: LabelledPatches, *, shown: int
+) -> dict[str, NDArray]:
+    """Return the `shown` pairs closest to a member, each with its closest member and closest other patch.
 
-    Images as uint8, labels as bool, (k, s, s) each, and Euclidean distances (k,) over images in [-1, 1] and
-    labels -1 or 1, as `figures.neighbours` draws them.
+    Images uint8 and labels bool, (k, s, s) each, with Euclidean distances (k,) between patches whose images
+    are in [-1, 1] and whose labels are -1 or 1, under the names that `figures.neighbours` expects.
     """
     order = np.argsort(nearest_distances(pairs.points, members.points), kind="stable")
     closest = pairs.take(order[:shown])
@@ -184,6 +191,6 @@ def find_neighbours(pairs: Drawn, members: Drawn, others: Drawn, *, shown: int) 
     return found
 
 
-def _pictures(name: str, patches: Drawn) -> dict[str, NDArray]:
+def _pictures(name: str, patches: LabelledPatches) -> dict[str, NDArray]:
     images = np.rint(rescale(patches.images, 0, 255)).astype(np.uint8)
     return {f"{name}_image": images, f"{name}_label": patches.labels}

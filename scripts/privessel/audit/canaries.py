@@ -1,8 +1,8 @@
-"""Canaries: patches that stand out, some of them trained on, and what training shows of them.
+"""Canaries: conspicuous patches, some of which are trained on, and what the released gradients tell of them.
 
-Canaries whose gradients point in like directions hide one another: those that are black but for a pixel in
-every critic, those of noise in some. Which kind is told best depends on the critic; `benchmarks/canaries.py`
-prints it for two.
+Canaries whose gradients point in similar directions hide one another. With canaries that are black except
+for one pixel this happens in every critic, with canaries of noise in some. Which kind is recognised best
+depends on the critic; `benchmarks/canaries.py` prints it for two critics.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,21 +15,23 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from privessel.audit.plan import log_likelihood
-from privessel.gan.step import Gan, Pairs
+from privessel.gan.pairs import Pairs
+from privessel.gan.step import Gan
 from privessel.privacy.mechanism import mean_gradient, private_gradient
 
 KINDS = ("dirac", "noise", "mislabelled")
-HELD_NUMBERS = 1 << 28  # of canaries' gradients in memory at a time: 1 GB
+HELD_NUMBERS = 1 << 28  # numbers of the canaries' gradients in memory at a time: 1 GB
 Labelled = tuple[NDArray[np.float32], NDArray[np.bool_]]  # images in [-1, 1] and labels, (n, s, s) each
 
 
 def draw_canaries(
     kind: str, *, canaries: int, size: int, rng: np.random.Generator, reference: Labelled | None = None
 ) -> Labelled:
-    """Return `canaries` patches, no two alike, of `size` pixels a side.
+    """Return `canaries` different patches of `size` pixels a side.
 
-    dirac: one bright pixel on black, and one vessel pixel elsewhere. noise: every pixel of image and label by
-    itself. mislabelled: an image of `reference`, of which none is trained on, with the label of another.
+    dirac: one bright pixel on black, and one vessel pixel somewhere else. noise: every pixel of image and
+    label is random. mislabelled: an image of `reference` with the label of another one; no patch of
+    `reference` is trained on.
     """
     if kind == "dirac":
         places = rng.choice(size**4, canaries, replace=False)  # of the bright and of the vessel pixel
@@ -57,30 +59,32 @@ def insert(
     inserted: NDArray[np.bool_],
     copies: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.integer]]:
-    """Return training patches and their patients with the canaries that are `inserted` (m,) at the end.
+    """Return training patches and their patients, with the `inserted` ones (m,) of the canaries at the end.
 
-    Each is a patient of its own with `copies` equal patches: 1 where the unit is the patch, and as many as a
-    sampled patient gives where the unit is the patient, so that its mean gradient is that of one patch.
+    Each inserted canary becomes a patient of its own with `copies` equal patches: 1 where the privacy unit is
+    the patch; where it is the patient, as many as a sampled patient gives, so that the canary's mean gradient
+    is that of one patch.
     """
-    own = patients.max() + 1 + np.arange(inserted.sum())
+    numbers = patients.max() + 1 + np.arange(inserted.sum())
     return (
         np.concatenate([images, np.repeat(canaries[0][inserted], copies, axis=0)]),
         np.concatenate([labels, np.repeat(canaries[1][inserted], copies, axis=0)]),
-        np.concatenate([patients, np.repeat(own, copies)]),
+        np.concatenate([patients, np.repeat(numbers, copies)]),
     )
 
 
 class GradientWatch:
-    """Scores canaries by the gradients that a private GAN releases, as a `train_gan.Watch`.
+    """Scores canaries by the gradients that a private GAN releases; a `gan.step.Watch`.
 
-    canaries (m, 2, s, s) on the training device; `genuine` patches come first in what it trains on, then
-    those of inserted canaries. `scores` (m,) grow with every scored critic step, each `every`-th. The watcher
-    is as strong as the promise allows: it knows the genuine patches and which of them were sampled, but of
-    the canaries neither coins nor sample. Of a run without privacy nothing is scored: it promises nothing.
+    canaries (m, 2, s, s) lie on the training device. Of the patches trained on, the first `genuine` are real
+    and the others belong to inserted canaries. One critic step in `score_every` is scored, and adds to
+    `scores` (m,). The watcher is as strong as the privacy promise allows: it knows the real patches and which
+    of them were sampled, but of the canaries neither the coins nor which were sampled. In a run without
+    privacy nothing is scored, because such a run promises nothing.
     """
 
-    def __init__(self, canaries: Tensor, *, genuine: int, every: int) -> None:
-        self.canaries, self.genuine, self.every = canaries, genuine, every
+    def __init__(self, canaries: Tensor, *, genuine: int, score_every: int) -> None:
+        self.canaries, self.genuine, self.score_every = canaries, genuine, score_every
         self.scores = np.zeros(len(canaries))
 
     def state(self) -> Tensor:
@@ -88,12 +92,12 @@ class GradientWatch:
         return torch.from_numpy(self.scores.copy())
 
     def restore(self, state: Tensor) -> None:
-        """Go on from what `state` returned."""
+        """Continue from a state that `state` returned."""
         self.scores = state.numpy().copy()
 
     @contextmanager
     def open(self, gan: Gan, data: Pairs) -> Iterator[None]:
-        """Score every gradient of `gan`, which trains on `data`, while this is open."""
+        """Score gradients of `gan`, which is trained on `data`, while this is open."""
         if gan.clipping is None:
             yield
             return
@@ -108,13 +112,14 @@ class GradientWatch:
             seen["fakes"] = fakes.detach()
 
         def score(optimiser: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
-            if seen["step"] % self.every == 0:
+            if seen["step"] % self.score_every == 0:
                 released = [parameter.grad for parameter in gan.critic.parameters()]
                 known, fakes = take(seen["sample"]), seen["fakes"]
                 self.scores += score_step(gan, self.canaries, released, known, fakes, sampling_rate=rate)
             seen["step"] += 1
 
-        # Before the critic's step its weights are those of the gradient, and `grad` is what is released.
+        # Just before the critic's step its weights are still those that the gradient was computed at, and the
+        # parameters' `grad` is the released gradient.
         hooks = [
             gan.generator.register_forward_hook(keep_fakes),
             gan.optimisers["critic"].register_step_pre_hook(score),
@@ -137,24 +142,24 @@ def score_step(
     *,
     sampling_rate: float,
 ) -> NDArray[np.float64]:
-    """Return the log-likelihood ratios (m,) of canaries being in, from one released gradient.
+    """Return, from one released gradient, the log-likelihood ratios (m,) of each canary being in the data.
 
-    What the `known` sampled patches and the fakes add is taken off first. Of a large critic a part of the
-    canaries is scored at a time, as if there were no others: a weaker score, not a wrong one.
+    What the `known` sampled patches and the fakes contribute is subtracted first. With a large critic the
+    canaries are scored in parts, as if there were no others. That makes the score weaker but not wrong.
     """
     mechanism, norm = gan.training.mechanism(), gan.training.clipping_norm
     public = private_gradient(gan.clipping, known, fakes, stream=_NoNoise(), step=0, mechanism=mechanism)
     centre = None
-    if mechanism.fakes == "centre":
-        centre, _ = mean_gradient(gan.critic, fakes, micro_batch=mechanism.micro_batch)
+    if mechanism.fake_clipping == "centre":
+        centre, _ = mean_gradient(gan.critic, gan.critic, fakes, micro_batch=mechanism.micro_batch)
     rest = (_flat(released) - _flat(public)) * (mechanism.batch / norm)
     scores = []
     for part in canaries.split(max(1, HELD_NUMBERS // len(rest))):
-        own = clipped_gradients(gan.critic, part, clipping_norm=norm, centre=centre) / norm
+        gradients = clipped_gradients(gan.critic, part, clipping_norm=norm, centre=centre) / norm
         scores.append(
             matched_filter(
-                (own @ own.T).double().cpu().numpy(),
-                (own @ rest).double().cpu().numpy(),
+                (gradients @ gradients.T).double().cpu().numpy(),
+                (gradients @ rest).double().cpu().numpy(),
                 noise_multiplier=mechanism.noise_multiplier,
                 sampling_rate=sampling_rate,
             )
@@ -169,15 +174,16 @@ def matched_filter(
     noise_multiplier: float,
     sampling_rate: float,
 ) -> NDArray[np.float64]:
-    """Return the log-likelihood ratios (m,) of canaries that are hidden by noise and by one another.
+    """Return the log-likelihood ratios (m,) of canaries that are hidden by the noise and by one another.
 
-    gram (m, m): inner products of their clipped gradients; along (m,): those with the noisy sum; in clipping
-    norms. Another canary is in the sample with half the sampling rate; their sum is taken for Gaussian.
+    gram (m, m): inner products of the canaries' clipped gradients; along (m,): their inner products with the
+    noisy sum; both in units of the clipping norm. Every other canary is in the sample with half the sampling
+    rate. The sum of the other canaries is treated as Gaussian.
     """
     mean = sampling_rate / 2
     spread = mean * (1 - mean)
-    # The inverse covariance of noise and all canaries, between gradients (Woodbury's identity). Then each
-    # canary is taken out of what hides it.
+    # By Woodbury's identity: the inverse covariance of the noise and all canaries, between gradients. After
+    # that each canary is removed from what hides it.
     inverse = np.linalg.inv(noise_multiplier**2 * np.eye(len(gram)) + spread * gram)
     strength = np.einsum("ij,ji->i", inverse, gram)
     signal = inverse @ (along - mean * gram.sum(axis=1)) + mean * strength
@@ -186,7 +192,7 @@ def matched_filter(
 
 
 class _NoNoise:
-    """A stream that leaves of `private_gradient` what no noise hides."""
+    """A stream of zeros: with it `private_gradient` returns its result without the noise."""
 
     def normal(self, purpose: str, step: int, shape: int) -> np.ndarray:
         return np.zeros(shape, np.float32)
@@ -195,21 +201,21 @@ class _NoNoise:
 def clipped_gradients(
     critic: nn.Module, pairs: Tensor, *, clipping_norm: float, centre: Sequence[Tensor] | None
 ) -> Tensor:
-    """Return what each of `pairs` (m, 2, s, s) alone adds to a private step's sum, (m, weights).
+    """Return what each of `pairs` (m, 2, s, s) by itself adds to a private step's sum, (m, weights).
 
-    The gradient of -critic(pair), plus `centre` (one tensor a parameter) where it is given, clipped.
+    That is the clipped gradient of -critic(pair), plus `centre` (one tensor a parameter) where it is given.
     """
     weights = dict(critic.named_parameters())
 
     def negative(values: dict[str, Tensor], pair: Tensor) -> Tensor:
         return -functional_call(critic, values, (pair[None],)).squeeze()
 
-    found = vmap(grad(negative), in_dims=(None, 0))({n: w.detach() for n, w in weights.items()}, pairs)
-    flat = torch.cat([found[name].flatten(1) for name in weights], dim=1)
+    gradients = vmap(grad(negative), in_dims=(None, 0))({n: w.detach() for n, w in weights.items()}, pairs)
+    flat = torch.cat([gradients[name].flatten(1) for name in weights], dim=1)
     if centre is not None:
         flat += _flat(centre)
     return flat * (clipping_norm / (flat.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.cat([each.flatten() for each in tensors])
+    return torch.cat([tensor.flatten() for tensor in tensors])

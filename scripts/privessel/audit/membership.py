@@ -1,8 +1,9 @@
-"""Membership inference: how well an attack tells training patches from others. A risk indicator, no bound.
+"""Membership inference: how well an attack tells training patches from others. It indicates a risk only.
 
-An attack that fails shows that this attack fails, not that the model is safe; and patients of training and
-validation may differ for reasons that no model has seen. Bounds come from `audit` and from the accountant.
-What is computed here looks at training patches outside the mechanism: no eps covers it, and it stays inside.
+An attack that fails shows that this attack fails, not that the model is safe. And training patients may
+differ from validation patients for reasons that have nothing to do with the model. Bounds on eps come from
+`audit.plan` and from the accountant. The results here are computed from training patches outside the private
+mechanism: no eps covers them, so they must not leave the site.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from privessel.gan.step import Pairs
+from privessel.gan.pairs import Pairs
 from privessel.scores.significance import LEAST_PATIENTS
 
 SCORED = 256  # pairs scored, and points compared, at a time
@@ -24,19 +25,19 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Attack:
-    """How well scores tell members from others; intervals of 95 %, NaN where there are too few patients."""
+    """How well scores tell members from others, with 95 % intervals; NaN where there are too few patients."""
 
-    unit: str  # told apart: patch | patient, by the mean score of its patches
-    resampled: str  # by the intervals: patch (as if patches of a patient were strangers) | patient
+    unit: str  # what is told apart: patch | patient (by the mean score of the patient's patches)
+    resampled: str  # what the intervals resample: patch (as if they were independent) | patient
     members: int
     others: int
     auc: float  # chance that a member scores above another; 0.5 is guessing
     auc_low: float
     auc_high: float
-    advantage: float  # largest difference of true and false positive rate, over all thresholds
+    advantage: float  # largest true minus false positive rate over all thresholds
     advantage_low: float
     advantage_high: float
-    advantage_chance: float  # what 95 of 100 random memberships stay below: the maximum is never 0
+    advantage_chance: float  # 95 % of random memberships give less; a maximum is never 0 by chance
 
 
 @torch.no_grad()
@@ -82,14 +83,16 @@ def density_scores(
     *,
     neighbours: int,
 ) -> NDArray[np.float64]:
-    """Return the log ratio (n,), up to a factor, of synthetic density and density of `reference`.
+    """Return, up to a factor, the log ratio (n,) of the synthetic density to the density of `reference`.
 
-    As in DOMIAS (van Breugel et al. 2023, arXiv:2302.12580): a model that has over-fitted puts more density
-    at members than their population has. Both densities are those of the `neighbours`-th nearest point.
-    `reference` shares no patient with `points`.
+    As in DOMIAS (van Breugel et al. 2023, arXiv:2302.12580): an over-fitted model has a higher density at
+    members than the population they come from. Both densities are estimated from the distance to the nearest
+    point number `neighbours`. `reference` has no patient in common with `points`.
     """
-    near, usual = (nearest_distances(points, each, neighbour=neighbours) for each in (synthetic, reference))
-    smallest = np.finfo(float).tiny  # a synthetic copy is infinitely dense
+    near, usual = (
+        nearest_distances(points, others, neighbour=neighbours) for others in (synthetic, reference)
+    )
+    smallest = np.finfo(float).tiny  # at a synthetic copy the density is infinite
     return np.log(np.maximum(usual, smallest)) - np.log(np.maximum(near, smallest))
 
 
@@ -100,10 +103,11 @@ def evaluate(
     patients: NDArray[np.integer],
     rng: np.random.Generator,
 ) -> tuple[Attack, ...]:
-    """Return how scores (n,), larger for members, tell patches, and patients, apart.
+    """Return how well scores (n,), larger for members, tell members from others.
 
-    member (n,); patients (n,) says whose patch each is, and no patient is on both sides. Patches with
-    intervals over patches, then over patients; then patients.
+    member (n,); patients (n,) is the patient of each patch, and no patient is on both sides. Returns three
+    results: for patches with intervals over patches, for patches with intervals over patients, and for
+    patients.
     """
     _check(scores, member, patients)
     owners, whose = np.unique(patients, return_inverse=True)
@@ -127,7 +131,7 @@ def roc(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return true positive rates at false positive `rates` (k,), with a 95 % band over patients: (k,) each.
 
-    The band is of every point by itself; it is NaN with fewer than three patients on a side.
+    The band holds for every point by itself. It is NaN with fewer than three patients on a side.
     """
     _check(scores, member, patients)
     whose = np.unique(patients, return_inverse=True)[1]
@@ -137,7 +141,7 @@ def roc(
         return np.array([np.interp(rates, *curve) for curve in zip(false, true, strict=True)])
 
     curve = read(*order.curves(np.ones((1, len(scores)))))[0]
-    drawn = [read(*order.curves(each)) for each in _resample(member, whose, rng)]
+    drawn = [read(*order.curves(weights)) for weights in _resample(member, whose, rng)]
     if not drawn:
         return curve, np.full(len(rates), np.nan), np.full(len(rates), np.nan)
     low, high = _interval(np.concatenate(drawn))
@@ -145,7 +149,7 @@ def roc(
 
 
 class _Order:
-    """Scores in falling order, where a threshold falls between unequal ones only."""
+    """Scores in descending order; thresholds lie only between different scores."""
 
     def __init__(self, scores: NDArray, member: NDArray[np.bool_]) -> None:
         self.order = np.argsort(-scores, kind="stable")
@@ -190,7 +194,7 @@ def _attack(
 
 
 def _measure(curves: tuple[NDArray, NDArray]) -> NDArray[np.float64]:
-    """Return area and advantage (b, 2) of curves."""
+    """Return the area under each of b curves and its advantage, (b, 2)."""
     false, true = curves
     return np.stack([np.trapezoid(true, false, axis=1), (true - false).max(axis=1)], axis=1)
 
@@ -198,7 +202,7 @@ def _measure(curves: tuple[NDArray, NDArray]) -> NDArray[np.float64]:
 def _resample(
     member: NDArray[np.bool_], whose: NDArray[np.integer], rng: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield how often each score counts (b, n) when owners are drawn anew, members and others apart."""
+    """Yield how often each score counts (b, n) in resamples of its owners; members and others separately."""
     sides = member[np.unique(whose, return_index=True)[1]]
     if min(sides.sum(), (~sides).sum()) < LEAST_PATIENTS:
         return
@@ -220,7 +224,7 @@ def _check(scores: NDArray, member: NDArray[np.bool_], patients: NDArray[np.inte
     if not np.isfinite(scores).all():
         raise ValueError("scores must be finite numbers")
     if member.all() or not member.any():
-        raise ValueError("an attack is measured on members and on others, not on one of them alone")
+        raise ValueError("an attack is measured on members and on others, but there is only one of the two")
     both = np.intersect1d(patients[member], patients[~member])
     if len(both):
-        raise ValueError(f"patients {', '.join(map(str, both))} are members and others at once")
+        raise ValueError(f"patients {', '.join(map(str, both))} are members and others at the same time")

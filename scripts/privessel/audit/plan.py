@@ -1,15 +1,16 @@
-"""An audit of a run's promise: a lower bound on its eps from canaries that entered by the toss of a coin.
+"""An audit of a run's privacy promise: a lower bound on its eps from canaries inserted by the toss of a coin.
 
-Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training Run" (arXiv:2305.08846): every
-canary is put among the training patches or left out by a fair coin of its own. Whoever sees what training
-released gives each canary a score, guesses that the highest scores were in and the lowest out, and abstains
-on the rest. If training is (eps, delta)-private, no strategy is right more often than `p_value` allows; more
-right guesses refute that eps. A bound of 0 proves nothing: the audit may have been too small, or its attack
-too weak.
+Steinke, Nasr and Jagielski 2023, "Privacy Auditing with One (1) Training Run" (arXiv:2305.08846): a fair coin
+for each canary decides whether it is put among the training patches. The auditor gives every canary a score
+from what training released, guesses that those with the highest scores were in and those with the lowest
+out, and abstains on the rest. If training is (eps, delta)-private, no strategy is right more often than
+`p_value` allows, so more right guesses refute that eps. A bound of 0 proves nothing: the audit may have been
+too small, or its attack too weak.
 
-The number of guesses is part of the plan, and the coins follow from the plan. Who changes the plan after
-seeing the scores has other coins than those the run was trained with, and only chance to find anything: a
-threshold chosen after the fact raises false alarms from 5 % to a quarter and more.
+The number of guesses is part of the plan, and the coins follow from the plan. If somebody changes the plan
+after seeing the scores, the coins are no longer those that the run was trained with, and nothing but chance
+findings are possible. This is on purpose: a threshold chosen afterwards raises the rate of false alarms from
+5 % to a quarter and more.
 """
 
 import json
@@ -33,14 +34,14 @@ LARGEST_EXPONENT = 80.0  # float32 ends at 88
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fixed before the first step of training; ValueError for a plan that cannot show anything."""
+    """What is fixed before training begins; ValueError for a plan that cannot show anything."""
 
-    canaries: int  # units that enter by a coin each
+    canaries: int  # units of which a coin each decides whether they are in
     guesses_in: int  # canaries with the highest scores, guessed to be in
     guesses_out: int  # canaries with the lowest scores, guessed to be out
     scores: tuple[str, ...]  # every way of scoring that will be tried
-    delta: float  # of the promise that is audited
-    confidence: float  # that the bounds of all scores hold together
+    delta: float  # delta of the promise that is audited
+    confidence: float  # probability that the bounds of all scores hold together
 
     def __post_init__(self) -> None:
         if min(self.guesses_in, self.guesses_out) < 0 or not 1 <= self.guesses <= self.canaries:
@@ -57,17 +58,17 @@ class Plan:
 
     @property
     def guesses(self) -> int:
-        """How many canaries are guessed; on all others the audit abstains."""
+        """The number of canaries that are guessed; the audit abstains on all others."""
         return self.guesses_in + self.guesses_out
 
     @property
     def level(self) -> float:
-        """Chance of a false alarm that each score may have, so that all together stay within the plan's."""
+        """The false alarm rate allowed to each score, so that all together stay within the confidence."""
         return (1 - self.confidence) / len(self.scores)
 
     @property
     def ceiling(self) -> float:
-        """The largest bound this plan can give, with every guess right: the audit is blind beyond it."""
+        """The bound if every guess is right: the largest eps that this plan can show."""
         return self.bound(self.guesses)
 
     def bound(self, right: int) -> float:
@@ -79,23 +80,23 @@ class Plan:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one score of an audit shows; `refuted`: the run has a larger eps than claimed."""
+    """What one score of an audit shows."""
 
     score: str
     guesses: int
     right: int
     epsilon_low: float  # lower bound on eps
-    ceiling: float  # the bound had every guess been right
+    ceiling: float  # the bound if every guess were right
     confidence: float  # of this bound by itself
     claimed_epsilon: float
-    p_value: float  # chance of as many right guesses, at most, if the claim holds
-    refuted: bool
+    p_value: float  # largest chance of so many right guesses if the claim holds
+    refuted: bool  # whether the audit shows that the run's eps is larger than claimed
 
 
 def toss_coins(plan: Plan, stream: Stream) -> NDArray[np.bool_]:
-    """Return which canaries (m,) are put among the training patches; another plan has other coins.
+    """Return which canaries (m,) are put among the training patches; every plan has its own coins.
 
-    Every run needs a stream of its own, whose key is unknown to whoever computes the scores.
+    Every run needs its own stream, and whoever computes the scores must not know its key.
     """
     fixed = json.dumps(asdict(plan), sort_keys=True)
     return stream.uniform(f"canaries of audit {fixed}", 0, plan.canaries) < 0.5
@@ -104,10 +105,11 @@ def toss_coins(plan: Plan, stream: Stream) -> NDArray[np.bool_]:
 def audit(
     plan: Plan, scores: Mapping[str, NDArray[np.floating]], *, stream: Stream, claimed_epsilon: float
 ) -> tuple[Finding, ...]:
-    """Return what each score (m,), larger for canaries more likely in, shows about a run and its claim.
+    """Return what each score shows about a run and the eps that it claims.
 
-    `stream` is the one that tossed the run's coins. Canaries of equal score are guessed in their order.
-    Raises PrivacyError for scores that the plan does not name, or lacks, or that are not numbers.
+    scores (m,) are larger for canaries that are more likely in. `stream` is the one that tossed the run's
+    coins. Canaries of equal score are guessed in their order. Raises PrivacyError for scores that the plan does
+    not name, for scores of the plan that are missing, and for values that are not numbers.
     """
     if set(scores) != set(plan.scores):
         raise PrivacyError(
@@ -115,7 +117,7 @@ def audit(
             "Remedy: compute the planned ones, all of them; others need a new plan and a new run."
         )
     inserted = toss_coins(plan, stream)
-    found = []
+    findings = []
     for name in plan.scores:
         values = np.asarray(scores[name])
         if values.shape != (plan.canaries,) or not np.isfinite(values).all():
@@ -131,7 +133,7 @@ def audit(
             epsilon=claimed_epsilon,
             delta=plan.delta,
         )
-        found.append(
+        findings.append(
             Finding(
                 score=name,
                 guesses=plan.guesses,
@@ -144,7 +146,7 @@ def audit(
                 refuted=chance < plan.level,
             )
         )
-    return tuple(found)
+    return tuple(findings)
 
 
 def count_right(plan: Plan, scores: NDArray[np.floating], inserted: NDArray[np.bool_]) -> int:
@@ -173,12 +175,12 @@ def p_value(*, canaries: int, guesses: int, right: int, epsilon: float, delta: f
     compare both, and this with a brute-force search over all mechanisms.
     """
     if not 0 <= right <= guesses <= canaries:
-        raise ValueError(f"{right} right of {guesses} guesses on {canaries} canaries cannot be")
+        raise ValueError(f"there cannot be {right} right ones among {guesses} guesses on {canaries} canaries")
     if not epsilon >= 0:
         raise ValueError(f"eps is at least 0, not {epsilon}")
-    if right == 0 or epsilon > LARGEST_LOG:  # beyond it exp(-eps) has no digits left
+    if right == 0 or epsilon > LARGEST_LOG:  # beyond that, exp(-eps) underflows
         return 1.0
-    # In terms of wrong guesses, whose chance keeps its digits where eps is large.
+    # Computed with wrong guesses, whose small chance keeps its precision where eps is large.
     wrong, chance = guesses - right, math.exp(-epsilon) / (1 + math.exp(-epsilon))
     fewer = np.arange(wrong, 0, -1)
     ratios = np.cumsum(
@@ -192,14 +194,14 @@ def p_value(*, canaries: int, guesses: int, right: int, epsilon: float, delta: f
 
 @lru_cache(maxsize=1 << 16)
 def lower_bound(*, canaries: int, guesses: int, right: int, delta: float, level: float) -> float:
-    """Return the eps that `right` right guesses refute, with false alarms in at most a share `level`.
+    """Return the largest eps that `right` right guesses refute, 0 where they refute none.
 
-    0 where nothing is refuted.
+    The rate of false alarms is at most `level`.
     """
 
     def refuted(epsilon: float) -> bool:
-        found = p_value(canaries=canaries, guesses=guesses, right=right, epsilon=epsilon, delta=delta)
-        return found < level
+        chance = p_value(canaries=canaries, guesses=guesses, right=right, epsilon=epsilon, delta=delta)
+        return chance < level
 
     if not refuted(0.0):
         return 0.0
@@ -215,11 +217,11 @@ def lower_bound(*, canaries: int, guesses: int, right: int, delta: float, level:
 def log_likelihood(
     signal: NDArray[np.floating], strength: NDArray[np.floating] | float, *, sampling_rate: float
 ) -> NDArray[np.floating]:
-    """Return the log-likelihood ratio, in or out, of units that shift a Gaussian sum when they are sampled.
+    """Return the log-likelihood ratio (in to out) of units that shift a Gaussian sum when they are sampled.
 
-    strength: the shift squared over the noise's variance; signal: the sum times the shift over it. By Neyman
-    and Pearson no score of a sum separates better; added up over a run it weighs the steps in which a unit
-    was sampled.
+    strength: the squared shift divided by the noise's variance; signal: the sum times the shift, divided by
+    that variance. By Neyman and Pearson no other score of a sum separates better. Added up over a run, it
+    gives most weight to the steps in which the unit was sampled.
     """
     exponent = np.minimum(signal - strength / 2, LARGEST_EXPONENT)
     return np.log1p(sampling_rate * np.expm1(exponent))

@@ -1,4 +1,7 @@
-"""A run of the audit: a run of the study once more, with canaries among its patches, by a coin for each."""
+"""A run of the audit: a run of the study, repeated with canaries among its patches.
+
+A fair coin for each canary decides whether it is trained on.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -8,54 +11,56 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from privessel.audit.canaries import Labelled, draw_canaries, insert
+from privessel.audit.canaries import GradientWatch, Labelled, draw_canaries, insert
 from privessel.audit.plan import Plan, toss_coins
 from privessel.cohort.patches import Patches, digest
 from privessel.errors import PrivacyError
+from privessel.gan.pairs import Pairs
 from privessel.gan.run import GanRun
-from privessel.gan.step import Pairs
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account
 from privessel.privacy.keys import Stream, identity_digest, public_key
 from privessel.privacy.site import Site
 from privessel.seeds import derive
 
-GRADIENT = "gradient"  # watched in training, where noisy gradients are released
-SCORES = ("critic", "nearest")  # of any finished run
+GRADIENT = "gradient"  # the score that is watched in private training, whose noisy gradients are released
+SCORES = ("critic", "nearest")  # the scores that can be computed of any finished run
 
 
 @dataclass(frozen=True)
 class AuditRun(GanRun):
-    """What names a run of the audit, and its plan. On patients it costs what the audited run costs, again."""
+    """A run of the audit: its name and its plan. On patients it costs as much as the audited run, in addition."""
 
     canaries: int
     guesses_in: int
     guesses_out: int
     confidence: float
-    every: int  # critic step whose gradient is scored
-    seed: int  # public: of the canaries, and of the coins where the run's noise is public too
-    reference: Labelled = field(compare=False, repr=False)  # public patches, which canaries are made of
+    score_every: int  # the gradient of one critic step in so many is scored
+    seed: int  # published; draws the canaries, and tosses the coins of a run whose noise is public too
+    reference: Labelled = field(compare=False, repr=False)  # public patches, of which the canaries are made
     series: ClassVar[str] = "audit"
 
     @classmethod
-    def recorded(cls, record: Mapping, *, reference: Labelled) -> "AuditRun":
-        """Return the run that a privacy.json tells of.
+    def from_record(cls, record: Mapping, *, reference: Labelled) -> "AuditRun":
+        """Return the run that a privacy.json describes; `reference` are the public patches of its canaries.
 
-        Raises PrivacyError where its canaries can no longer be drawn.
+        Raises PrivacyError where the same canaries can no longer be drawn.
         """
-        named = (record["arch"], record["level"], record["run"], record["cohort"])
-        keys = ("canaries", "guesses_in", "guesses_out", "confidence", "every", "seed")
-        run = cls(*named, **{key: record["audit"][key] for key in keys}, reference=reference)
+        name = (record["arch"], record["level"], record["run"], record["cohort"])
+        plan = dict(record["audit"])
+        plan.setdefault("score_every", plan.get("every"))  # its name in records that older versions wrote
+        keys = ("canaries", "guesses_in", "guesses_out", "confidence", "score_every", "seed")
+        run = cls(*name, **{key: plan[key] for key in keys}, reference=reference)
         if digest(*run.canary_patches) != record["audit"]["digest"]:
             raise PrivacyError(
                 f"{run.name}: its canaries were drawn by another version of the code or from other public "
-                "patches, so nobody can score them now. Remedy: take those again, or another audit.run, "
-                "which patients pay for"
+                "patches, so nobody can score them now. Remedy: restore that version and those patches, or "
+                "train the audit again under another audit.run, which is charged to the patients in addition"
             )
         return run
 
     def plan(self, *, private: bool, delta: float) -> Plan:
-        """Return what is fixed before the first step."""
+        """Return the plan of the audit, which is fixed before the first training step."""
         return Plan(
             canaries=self.canaries,
             guesses_in=self.guesses_in,
@@ -67,10 +72,11 @@ class AuditRun(GanRun):
 
     @cached_property
     def canary_patches(self) -> Labelled:
-        """The canaries' images in [-1, 1] and labels, (m, s, s) each: public images with others' labels.
+        """The canaries: public images in [-1, 1], each with the label of another image, (m, s, s) each.
 
-        In the demo's critic two of them have gradients almost at right angles; those of noise, or of black
-        but for a pixel, are nearly parallel (cosines 0.04, 0.96 and 1.0), and hide one another.
+        In the demo's critic the gradients of two such canaries are almost at right angles (cosine 0.04). Those
+        of canaries made of noise, or black except for one pixel, are nearly parallel (0.96 and 1.0), so that
+        they hide one another.
         """
         rng = np.random.default_rng(derive(self.seed, "canaries", self.name))
         size = self.reference[0].shape[-1]
@@ -79,26 +85,26 @@ class AuditRun(GanRun):
         )
 
     def identity(self, *, training: GanTraining, **parts: object) -> dict[str, object]:
-        """Return what decides the run's weights: the patches before canaries are in, and the plan."""
+        """Return what decides the run's weights: as of any run, on the patches without canaries, and the plan."""
         return super().identity(training=training, **parts) | {"audit": self._planned(training)}
 
     def coins(self, *, private: bool, site: Site | None, identity: str | None) -> Stream:
-        """Return the draws that toss the coins, from where the run's noise comes from.
+        """Return the random stream that tosses the coins; it has the same origin as the run's noise.
 
-        That is the site's secret for private levels on patients, else the published seed; `identity` is the
-        digest of a run on patients.
+        For a private level on patients that is the site's secret, else the published seed. `identity` is the
+        digest of a run's identity, needed on patients only.
         """
         if site is None or not private:
-            return Stream(public_key(seed=self.seed, name=f"coins of {self.name}, every {self.every}"))
+            return Stream(public_key(seed=self.seed, name=f"coins of {self.name}, every {self.score_every}"))
         return site.coins(identity)
 
-    def insert(
+    def training_patches(
         self, patches: Patches, *, training: GanTraining, site: Site | None, identity: Mapping[str, object]
     ) -> Patches:
-        """Return what is trained on: `patches`, then the canaries that are in, each a patient of its own.
+        """Return what is trained on: `patches`, then the inserted canaries, each as a patient of its own.
 
-        The sampling rate stays that of `patches`: one that followed the number of canaries in would tell of
-        their coins what no accountant counts.
+        The sampling rate remains that of `patches`. If it followed the number of inserted canaries, it would
+        reveal something about their coins that no accountant counts.
         """
         stream = self.coins(private=training.private, site=site, identity=identity_digest(identity))
         plan = self.plan(private=training.private, delta=training.unit_delta)
@@ -114,22 +120,29 @@ class AuditRun(GanRun):
             image=images,
             label=labels,
             patient_index=whose,
-            centre=np.pad(patches.centre, ((0, added), (0, 0))),  # cut from nowhere
+            centre=np.pad(patches.centre, ((0, added), (0, 0))),  # canaries come from no place in a scan
             patients=(*patches.patients, *(f"canary {number}" for number in np.flatnonzero(inserted))),
             seeds=(*patches.seeds, *[0] * int(inserted.sum())),
         )
 
     def probes(self, *, background: float, device: str) -> Tensor:
-        """Return all canaries as a critic meets them, (m, 2, s, s)."""
+        """Return all canaries as a critic sees them, (m, 2, s, s)."""
         whose = np.arange(self.canaries)
-        on = {"device": device, "background": background}
-        return Pairs(*self.canary_patches, patients=whose, **on).take(whose)
+        target = {"device": device, "background": background}
+        return Pairs(*self.canary_patches, patients=whose, **target).take(whose)
+
+    def watch(self, training: GanTraining, *, genuine: int, device: str) -> GradientWatch:
+        """Return the watcher that scores the canaries; the first `genuine` patches trained on are real."""
+        probes = self.probes(background=training.label_background, device=device)
+        return GradientWatch(probes, genuine=genuine, score_every=self.score_every)
 
     def record(self, training: GanTraining, patches: Patches, account: Account | None) -> dict:
-        """Return what privacy.json says of the finished run, canaries and all; `audit` is its plan."""
+        """Return what privacy.json says about the finished run, canaries included; `audit` holds its plan."""
         return super().record(training, patches, account) | {"audit": self._planned(training)}
 
     def _planned(self, training: GanTraining) -> dict[str, object]:
         plan = self.plan(private=training.private, delta=training.unit_delta)
-        own = {"every": self.every, "seed": self.seed, "digest": digest(*self.canary_patches)}
-        return asdict(plan) | own
+        canaries = {
+            "score_every": self.score_every, "seed": self.seed, "digest": digest(*self.canary_patches),
+        }  # fmt: skip
+        return asdict(plan) | canaries

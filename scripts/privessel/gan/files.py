@@ -1,7 +1,7 @@
-"""What a GAN's training writes: its checkpoint, the kept generators, and in the end the finished files.
+"""The files of a GAN's training: its checkpoint, the kept generators, and the finished outputs.
 
-All of it lies in a hidden folder beside the outputs until the last moment, because Snakemake deletes outputs
-whenever a job starts or fails.
+Until the run has ended all of them lie in the hidden folder `.resume` beside the outputs, because Snakemake
+deletes a job's outputs whenever the job starts or fails.
 """
 
 import csv
@@ -9,7 +9,8 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
@@ -17,10 +18,11 @@ from torch import Tensor
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files import checkpoint
 from privessel.files.atomic import atomic_path
-from privessel.gan import paid_runs as finished
+from privessel.gan import paid_runs
 from privessel.gan.step import Gan
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Point
+from privessel.privacy.keys import identity_digest
 from privessel.privacy.ledger import Ledger
 from privessel.privacy.site import PaidRun
 
@@ -30,10 +32,29 @@ CHECKPOINT = "checkpoint.pt"
 CRITIC = "critic.pt"
 
 
-def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: PaidRun | None) -> dict | None:
-    """Return the last checkpoint, None where the run starts from its first step.
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run writes, how often it saves a checkpoint, and the identity that a checkpoint must have."""
 
-    Raises PrivacyError where a run that is paid for could not go on without being charged again.
+    folder: Path
+    identity: Mapping[str, object]  # everything that decides the run's weights (GanRun.identity)
+    checkpoint_seconds: float  # longest time between two checkpoints within an epoch
+
+    @property
+    def resume(self) -> Path:
+        """The hidden folder of an unfinished run."""
+        return self.folder / ".resume"
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the identity."""
+        return identity_digest(self.identity)
+
+
+def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: PaidRun | None) -> dict | None:
+    """Return the last checkpoint, or None where the run has to start from its first step.
+
+    Raises PrivacyError where a paid run could only continue by being charged for the same steps again.
     """
     path = resume / CHECKPOINT
     if not path.exists():
@@ -44,33 +65,36 @@ def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: P
         if not paid:
             raise
         raise PrivacyError(
-            f"{path} cannot be gone on from: {problem}. Before you remove it: a run that starts anew on the "
-            "CPU that it began on repeats its steps at no cost; anywhere else all of them are charged again"
+            f"the run cannot continue from {path}: {problem}. Before you remove that file: a run that starts "
+            "from the beginning on the CPU where it first began repeats its steps at no cost; anywhere else "
+            "all of them are charged again"
         ) from problem
     if state.get("identity") != digest:
         if paid:
             raise PrivacyError(
-                f"{path} is of another run: its settings, patches, code or libraries were not those of now. "
-                f"Bring them back to go on with it, or remove {resume} to start anew (what was charged stays "
-                "charged)"
+                f"{path} belongs to another run: it was made with other settings, patches, code or libraries "
+                f"than there are now. Remedy: restore those to continue it, or remove {resume} to start from "
+                "the beginning (what was charged stays charged)"
             )
-        log.warning("%s is of a run with other settings, patches or code; starting anew", path)
+        log.warning(
+            "%s belongs to a run with other settings, patches or code; starting from the beginning", path
+        )
         shutil.rmtree(resume)
         return None
     kept = [epoch for epoch in training.kept_epochs if epoch <= len(state["history"])]
     if not all(_generator_file(resume, epoch).exists() for epoch in kept):
         if paid and not paid.machine:
             raise PrivacyError(
-                f"{resume}: the generator of a kept epoch is missing. Remedy: bring it back; or remove "
-                f"{resume} to start anew, which charges all steps again"
+                f"{resume}: the generator of a kept epoch is missing. Remedy: restore it from a backup; or "
+                f"remove {resume} to start from the beginning, which charges all steps again"
             )
-        log.warning("%s: a kept generator is missing; starting anew", resume)
+        log.warning("%s: the generator of a kept epoch is missing; starting from the beginning", resume)
         return None
     return state
 
 
 def ledger_point(saved: dict | None, training: GanTraining) -> Point:
-    """Return where a checkpoint stands in the run's ledger."""
+    """Return the point of the run's ledger at which a checkpoint was saved."""
     if saved is None or saved["ledger"] is None:
         return Point()
     return Point(saved["gan"]["step"] * training.critic_steps, **saved["ledger"])
@@ -85,18 +109,24 @@ def save_checkpoint(
     ledger: Ledger | None,
     watched: Tensor | None,
 ) -> None:
-    """Write all that the run needs to go on, and where its ledger stands; the history beside it."""
+    """Write the checkpoint: all that the run needs to continue, and the state of its ledger; also the history."""
     with atomic_path(resume / "history.csv") as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
         writer.writeheader()
         writer.writerows(history)
-    stood = {"attempt": ledger.attempt, "head": ledger.head} if ledger else None
-    state = {"identity": digest, "history": history, "ledger": stood, "gan": gan.state(), "watched": watched}
+    position = {"attempt": ledger.attempt, "head": ledger.head} if ledger else None
+    state = {
+        "identity": digest,
+        "history": history,
+        "ledger": position,
+        "gan": gan.state(),
+        "watched": watched,
+    }
     checkpoint.save(resume / CHECKPOINT, state)
 
 
 def keep_generator(resume: Path, gan: Gan, epoch: int) -> None:
-    """Write the generator of an epoch: weights and shape."""
+    """Write the generator of a kept epoch: its weights and its shape."""
     weights = {name: value.detach().cpu() for name, value in gan.kept.state_dict().items()}
     checkpoint.save(
         _generator_file(resume, epoch), {"shape": asdict(gan.shape), "epoch": epoch, "weights": weights}
@@ -104,7 +134,7 @@ def keep_generator(resume: Path, gan: Gan, epoch: int) -> None:
 
 
 def keep_critic(resume: Path, gan: Gan, watched: Tensor) -> None:
-    """Write the critic of an audit's run, and what was watched; for whoever attacks the run."""
+    """Write the last critic of an audit's run with the watched scores, for the attacks on the run."""
     weights = {name: value.detach().cpu() for name, value in gan.critic.state_dict().items()}
     checkpoint.save(resume / CRITIC, {"shape": asdict(gan.shape), "weights": weights, "watched": watched})
 
@@ -122,13 +152,16 @@ def publish(
     identity: Mapping[str, object] | None,
     more: Sequence[str],
 ) -> None:
-    """Bring the finished run's files, and `more`, to their place; with an identity keep them for good."""
+    """Move the finished run's files, and those named in `more`, to the output folder.
+
+    With an `identity`, which means that the run was paid for, copies of them are kept for good first.
+    """
     with atomic_path(resume / "privacy.json") as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n")
     names = [f"generator-epoch-{epoch}.pt" for epoch in kept_epochs] + ["history.csv", "privacy.json"]
     names += more
     if identity is not None:
-        finished.keep([resume / name for name in names], folder, identity=identity)
+        paid_runs.keep([resume / name for name in names], folder, identity=identity)
     for name in names:
         (resume / name).replace(folder / name)
     shutil.rmtree(resume)

@@ -1,22 +1,22 @@
-"""Training a GAN of labelled patches from first step to finished files, through any interruption."""
+"""Training a GAN of labelled patches from its first step to its finished files, through any interruption."""
 
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from privessel.files.lock import SILENT_MINUTES, lock
-from privessel.gan import paid_runs as finished
+from privessel.gan import paid_runs
 from privessel.gan.files import (
     CRITIC,
+    RunFiles,
     keep_critic,
     keep_generator,
     ledger_point,
@@ -25,163 +25,178 @@ from privessel.gan.files import (
     save_checkpoint,
 )
 from privessel.gan.nets import GanShape
-from privessel.gan.step import Gan, Pairs, check_critic
+from privessel.gan.pairs import Pairs, TrainingPatches
+from privessel.gan.step import Gan, Watch, check_critic
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import epsilon
-from privessel.privacy.keys import Stream, identity_digest
+from privessel.privacy.keys import Stream
 from privessel.privacy.ledger import Ledger
 from privessel.privacy.site import PaidRun
 
 log = logging.getLogger(__name__)
 
 LOG_SECONDS = 10.0
-SCORED = 256  # pairs scored at a time, and fakes behind the history's score
-
-
-class Watch(Protocol):
-    """Looks on while a GAN trains, and changes nothing in it."""
-
-    def open(self, gan: Gan, data: Pairs) -> AbstractContextManager[None]:
-        """Look on while this is open."""
-
-    def state(self) -> Tensor:
-        """Return what was seen so far."""
-
-    def restore(self, state: Tensor) -> None:
-        """Go on from what `state` returned."""
+SCORED = 256  # pairs scored at a time, and the number of fakes behind the history's score
 
 
 def train(
+    patches: TrainingPatches,
     *,
-    images: np.ndarray,
-    labels: np.ndarray,
-    patients: np.ndarray,
-    validation: tuple[np.ndarray, np.ndarray] | None,
     shape: GanShape,
     training: GanTraining,
     source: Stream | PaidRun,
-    identity: Mapping[str, object],
-    folder: Path,
+    files: RunFiles,
     device: str,
-    checkpoint_seconds: float,
     record: Callable[[Account | None], dict],
     watch: Watch | None = None,
 ) -> None:
-    """Train a GAN and leave generator-epoch-{e}.pt, history.csv and privacy.json in `folder`.
+    """Train a GAN and leave generator-epoch-{e}.pt, history.csv and privacy.json in `files.folder`.
 
-    images (n, s, s) float32 in [-1, 1] and labels (n, s, s) bool are the patches of patients (n,), counted
-    from 0; `validation` is images and labels of others, for the history only. Every draw comes from `source`
-    by purpose and step, so a run that was stopped goes on from its last checkpoint (in `folder`/.resume;
-    every `checkpoint_seconds` and after every epoch) as if nothing had happened: bit by bit on a CPU with the
-    same number of threads. Raises BusyError when another process works on the folder.
+    Every random number comes from `source`, by its purpose and step. A run that was stopped therefore
+    continues from its last checkpoint as if nothing had happened: on a CPU with the same number of threads it
+    ends with the same bits. Checkpoints lie in the folder's `.resume` and are saved every
+    `files.checkpoint_seconds` and after every epoch. Raises BusyError when another process works in the
+    folder.
 
-    With a `PaidRun` as its source the critic's steps are charged to its ledger before anything that they
-    influenced is written, a finished run is never trained again (`finished`), and a leftover of another
-    `identity` is refused with PrivacyError; any other run starts anew then. `record` gets the run's account
-    after the last step and returns what privacy.json says. With a `watch` critic.pt is left too: the last
-    critic, and what was seen.
+    If `source` is a `PaidRun`, the critic's steps are charged to its ledger before anything that they
+    influenced is written. A finished paid run is never trained again (`paid_runs`), and a checkpoint with
+    another identity is refused with PrivacyError. Any other run then starts from the beginning.
+
+    `record` is called with the run's account after the last step and returns the content of privacy.json.
+    With a `watch`, critic.pt is written too: the last critic, and what was observed.
     """
-    _check(images, labels, patients, shape=shape, training=training)
-    resume = folder / ".resume"
-    # No reduced precision where norms are bounded, and the same kernels at every call.
+    check_critic(shape, training)
+    patches.check(shape, training)
+    # No reduced precision where norms must be bounded, and the same kernels in every call.
     exact = torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
-    with exact, lock(folder / ".lock", silent_minutes=SILENT_MINUTES) as beat:
+    with exact, lock(files.folder / ".lock", silent_minutes=SILENT_MINUTES) as beat:
         paid = source if isinstance(source, PaidRun) else None
-        if paid and finished.bring_back(folder, name=paid.run.name, identity=identity):
+        if paid and paid_runs.bring_back(files.folder, name=paid.run.name, identity=files.identity):
             return
-        digest = identity_digest(identity)
-        saved = load_checkpoint(resume, training, digest=digest, paid=paid)
+        saved = load_checkpoint(files.resume, training, digest=files.digest, paid=paid)
         point = ledger_point(saved, training)
         opened = paid.open(point, silent_minutes=SILENT_MINUTES) if paid else nullcontext((source, None))
         with opened as (stream, ledger):
-            on = {"device": device, "background": training.label_background}
-            data = Pairs(images, labels, patients=patients, **on)
-            held_out = (
-                Pairs(*validation, patients=np.zeros(len(validation[0]), int), **on) if validation else None
-            )
+            data, held_out = _on_device(patches, training, device)
             gan = Gan(shape, training, stream=stream, device=device)
             history = _restore(gan, watch, saved)
+            run = _OpenRun(gan, data, held_out, history, files, ledger, watch)
             with watch.open(gan, data) if watch else nullcontext():
-                _advance(
-                    gan, data, held_out,
-                    history=history, resume=resume, digest=digest, ledger=ledger,
-                    checkpoint_seconds=checkpoint_seconds, beat=beat, watch=watch,
-                )  # fmt: skip
+                run.take_steps(beat)
             if watch:
-                keep_critic(resume, gan, watch.state())
-            said = record(ledger.account if ledger else None)
-            more = [CRITIC] if watch else []
+                keep_critic(files.resume, gan, watch.state())
             publish(
-                resume, folder, training.kept_epochs, said, identity=identity if paid else None, more=more
+                files.resume,
+                files.folder,
+                training.kept_epochs,
+                record(ledger.account if ledger else None),
+                identity=files.identity if paid else None,
+                more=[CRITIC] if watch else [],
             )
 
 
-def _advance(
-    gan: Gan,
-    data: Pairs,
-    held_out: Pairs | None,
-    *,
-    history: list[dict],
-    resume: Path,
-    digest: str,
-    ledger: Ledger | None,
-    checkpoint_seconds: float,
-    beat: Callable[[], None],
-    watch: Watch | None,
-) -> None:
-    """Take all steps that are left; charge them, then save what they have made."""
-    training = gan.training
-    first = charged = gan.step
-    started = saved = logged = time.monotonic()
-    while gan.step < training.steps:
-        gan.advance(data)
-        now = time.monotonic()
-        if now - logged >= LOG_SECONDS:
-            beat()
-            if ledger:
-                ledger.beat()
-            _tell(training, step=gan.step, rate=(gan.step - first) / (now - started))
-            logged = now
-        epoch, rest = divmod(gan.step, training.steps_per_epoch)
-        if rest and now - saved < checkpoint_seconds:
-            continue
-        if ledger:
-            ledger.charge(charged * training.critic_steps, gan.step * training.critic_steps)
-            charged = gan.step
-        if rest == 0:
-            history.append(_row(gan, epoch, data=data, held_out=held_out, ledger=ledger))
-            if epoch in training.kept_epochs:
-                keep_generator(resume, gan, epoch)
-        seen = watch.state() if watch else None
-        save_checkpoint(resume, gan, digest=digest, history=history, ledger=ledger, watched=seen)
-        saved = time.monotonic()
+@dataclass
+class _OpenRun:
+    """A run in progress: the GAN, its patches, and where its progress is written and charged."""
 
+    gan: Gan
+    data: Pairs
+    held_out: Pairs | None  # pairs of validation patients, scored for the history
+    history: list[dict]  # one row for every finished epoch
+    files: RunFiles
+    ledger: Ledger | None
+    watch: Watch | None
 
-def _check(
-    images: np.ndarray, labels: np.ndarray, patients: np.ndarray, *, shape: GanShape, training: GanTraining
-) -> None:
-    """Raise ValueError for patches that cannot be trained on, and what `check_critic` raises."""
-    check_critic(shape, training)
-    wanted = (len(images), shape.patch, shape.patch)
-    if images.shape != wanted or labels.shape != wanted:
-        raise ValueError(f"images {images.shape} and labels {labels.shape} must both be {wanted}")
-    if images.dtype != np.float32 or labels.dtype != bool:
-        raise ValueError(f"images must be float32 and labels bool, not {images.dtype} and {labels.dtype}")
-    if patients.shape != (len(images),):
-        raise ValueError(f"patients {patients.shape} must say of each of {len(images)} patches whose it is")
-    counts = np.bincount(patients)
-    units, name = (len(counts), "patients") if training.by_patient else (len(images), "patches")
-    if (least := min(units, training.units)) < training.batch:
-        raise ValueError(f"{least} {name} are fewer than a batch of {training.batch}")
-    if training.by_patient and counts.min() < training.patient_patches:
-        raise ValueError(
-            f"a patient has {counts.min()} patches, fewer than the {training.patient_patches} of a step"
+    def take_steps(self, beat: Callable[[], None]) -> None:
+        """Take all steps that are left; `beat` tells other processes that this one is alive."""
+        gan, training = self.gan, self.gan.training
+        first = charged = gan.step
+        started = saved = logged = time.monotonic()
+        while gan.step < training.steps:
+            gan.advance(self.data)
+            now = time.monotonic()
+            if now - logged >= LOG_SECONDS:
+                beat()
+                if self.ledger:
+                    self.ledger.beat()
+                _log_progress(training, step=gan.step, rate=(gan.step - first) / (now - started))
+                logged = now
+            ends_epoch = gan.step % training.steps_per_epoch == 0
+            if not ends_epoch and now - saved < self.files.checkpoint_seconds:
+                continue
+            # The charge is on disk before anything that the charged steps influenced (rule 8).
+            if self.ledger:
+                self.ledger.charge(charged * training.critic_steps, gan.step * training.critic_steps)
+                charged = gan.step
+            if ends_epoch:
+                self._end_epoch()
+            self._save_checkpoint()
+            saved = time.monotonic()
+
+    def _end_epoch(self) -> None:
+        epoch = self.gan.step // self.gan.training.steps_per_epoch
+        self.history.append(self._history_row(epoch))
+        if epoch in self.gan.training.kept_epochs:
+            keep_generator(self.files.resume, self.gan, epoch)
+
+    def _save_checkpoint(self) -> None:
+        save_checkpoint(
+            self.files.resume,
+            self.gan,
+            digest=self.files.digest,
+            history=self.history,
+            ledger=self.ledger,
+            watched=self.watch.state() if self.watch else None,
         )
+
+    @torch.no_grad()
+    def _history_row(self, epoch: int) -> dict:
+        """Return an epoch's row of the history; in a private run only what follows from released gradients."""
+        gan, training = self.gan, self.gan.training
+        steps = gan.step * training.critic_steps
+        charged = self.ledger.account.charged_before(steps) if self.ledger else steps
+        gan.kept.eval()
+        fakes = gan.kept(gan.latents("scored latents", epoch, SCORED))
+        gan.kept.train()
+        row = {
+            "epoch": epoch,
+            "critic_steps": steps,
+            "epsilon": epsilon(
+                noise_multiplier=training.noise_multiplier,
+                sampling_rate=training.sampling_rate,
+                steps=charged,
+                delta=training.unit_delta,
+            )
+            if training.private
+            else None,
+            "score_fake": gan.critic(fakes).mean().item(),
+            "score_validation": _mean_score(gan.critic, self.held_out) if self.held_out else None,
+            "norm_generator": _norm(gan.generator),
+            "norm_critic": _norm(gan.critic),
+        }
+        if not all(math.isfinite(row[name]) for name in ("norm_generator", "norm_critic")):
+            raise FloatingPointError(
+                f"weights are no longer finite in epoch {epoch}: lower the learning rates"
+            )
+        if not training.private:
+            row["loss_critic"] = gan.loss.item() / (training.steps_per_epoch * training.critic_steps)
+            gan.loss.zero_()
+        return row
+
+
+def _on_device(patches: TrainingPatches, training: GanTraining, device: str) -> tuple[Pairs, Pairs | None]:
+    """Return the training pairs and, where there are some, the validation pairs on the device."""
+    target = {"device": device, "background": training.label_background}
+    data = Pairs(patches.images, patches.labels, patients=patches.patients, **target)
+    if not patches.validation:
+        return data, None
+    images, labels = patches.validation
+    return data, Pairs(images, labels, patients=np.zeros(len(images), int), **target)
 
 
 def _restore(gan: Gan, watch: Watch | None, saved: dict | None) -> list[dict]:
-    """Bring `gan` and `watch` to their checkpoint, if there is one, and return the history up to there."""
+    """Restore `gan` and `watch` from the checkpoint, if there is one, and return its history."""
     if saved is None:
         return []
     gan.restore(saved["gan"])
@@ -191,39 +206,7 @@ def _restore(gan: Gan, watch: Watch | None, saved: dict | None) -> list[dict]:
     return saved["history"]
 
 
-@torch.no_grad()
-def _row(gan: Gan, epoch: int, *, data: Pairs, held_out: Pairs | None, ledger: Ledger | None) -> dict:
-    """Return an epoch's history; of a private run only what follows from released gradients."""
-    training, steps = gan.training, gan.step * gan.training.critic_steps
-    charged = ledger.account.charged_before(steps) if ledger else steps
-    gan.kept.eval()
-    fakes = gan.kept(gan.latents("scored latents", epoch, SCORED))
-    gan.kept.train()
-    row = {
-        "epoch": epoch,
-        "critic_steps": steps,
-        "epsilon": epsilon(
-            noise_multiplier=training.noise_multiplier,
-            sampling_rate=training.sampling_rate,
-            steps=charged,
-            delta=training.unit_delta,
-        )
-        if training.private
-        else None,
-        "score_fake": gan.critic(fakes).mean().item(),
-        "score_validation": _score(gan.critic, held_out) if held_out else None,
-        "norm_generator": _norm(gan.generator),
-        "norm_critic": _norm(gan.critic),
-    }
-    if not all(math.isfinite(row[name]) for name in ("norm_generator", "norm_critic")):
-        raise FloatingPointError(f"weights are no longer finite in epoch {epoch}: lower the learning rates")
-    if not gan.training.private:
-        row["loss_critic"] = gan.loss.item() / (gan.training.steps_per_epoch * gan.training.critic_steps)
-        gan.loss.zero_()
-    return row
-
-
-def _score(critic: nn.Module, pairs: Pairs) -> float:
+def _mean_score(critic: nn.Module, pairs: Pairs) -> float:
     parts = [
         critic(pairs.take(np.arange(start, min(start + SCORED, len(pairs))))).sum().item()
         for start in range(0, len(pairs), SCORED)
@@ -235,7 +218,7 @@ def _norm(net: nn.Module) -> float:
     return torch.stack([parameter.norm() for parameter in net.parameters()]).norm().item()
 
 
-def _tell(training: GanTraining, *, step: int, rate: float) -> None:
+def _log_progress(training: GanTraining, *, step: int, rate: float) -> None:
     left = timedelta(seconds=round((training.steps - step) / rate))
     epoch = (step - 1) // training.steps_per_epoch + 1
     level = f"noise {training.noise_multiplier:.4g}" if training.private else "no noise"

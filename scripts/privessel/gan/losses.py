@@ -1,4 +1,4 @@
-"""What a critic without privacy descends: a loss of its scores, and the penalty on their slope."""
+"""The gradients of a critic without privacy: of the loss of its scores, and of the penalty on their slope."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,14 +7,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from privessel.privacy.mechanism import mean_gradient
+
 Descent = tuple[list[Tensor], Tensor]  # a gradient, one tensor a parameter of the critic, and its loss
 
 
 class Loss(NamedTuple):
-    """What the critic pays for the score of a real pair and of a fake; the generator pays `real` for a fake.
+    """The critic's loss from the score of a real pair and from that of a fake, element by element.
 
-    For cross-entropy that is the generator's loss which Goodfellow et al. 2014 (section 3) advise: it does
-    not saturate while the critic tells fakes with ease.
+    The generator's loss is `real` of the scores of its fakes. For cross-entropy this is the generator's loss
+    that Goodfellow et al. 2014 (section 3) advise, because it does not saturate while the critic recognises
+    fakes easily.
     """
 
     real: Callable[[Tensor], Tensor]
@@ -23,59 +26,45 @@ class Loss(NamedTuple):
 
 LOSSES = {
     "wasserstein": Loss(real=torch.neg, fake=torch.positive),
-    # Of logits: -log sigmoid(score) for a real pair and -log(1 - sigmoid(score)) for a fake.
+    # Scores are logits: -log sigmoid(score) for a real pair and -log(1 - sigmoid(score)) for a fake.
     "cross-entropy": Loss(real=lambda score: functional.softplus(-score), fake=functional.softplus),
 }
 
 
 def plain_gradient(critic: nn.Module, real: Tensor, fake: Tensor, *, loss: str, micro_batch: int) -> Descent:
-    """Return the gradient of the mean losses of real and fake, one tensor a parameter, and their sum.
+    """Return the gradient of the mean loss on real pairs plus that on fakes, and the value of that sum.
 
-    A pass sees `micro_batch` pairs, real or fake: a critic with batch norm needs both whole.
+    real (n, ...) and fake (m, ...) go through the critic `micro_batch` pairs at a time, real pairs and fakes
+    apart. For a critic with batch norm the micro-batch must be at least n and m.
     """
-    paid = LOSSES[loss]
-    fakes = _mean_gradient(critic, lambda part: paid.fake(critic(part)), fake, micro_batch=micro_batch)
-    reals = _mean_gradient(critic, lambda part: paid.real(critic(part)), real, micro_batch=micro_batch)
-    return added(fakes, reals)
+    by_score = LOSSES[loss]
+    of_fakes = mean_gradient(critic, lambda part: by_score.fake(critic(part)), fake, micro_batch=micro_batch)
+    of_reals = mean_gradient(critic, lambda part: by_score.real(critic(part)), real, micro_batch=micro_batch)
+    return add_descents(of_fakes, of_reals)
 
 
 def penalty_gradient(
     critic: nn.Module, real: Tensor, fake: Tensor, shares: Tensor, *, weight: float, micro_batch: int
 ) -> Descent:
-    """Return the gradient of the weighted mean penalty, and that (Gulrajani et al. 2017, equation 3).
+    """Return the gradient of `weight` times the mean penalty, and the value of that product.
 
-    real and fake (n, ...): interpolate i is shares[i] of a real pair and the rest of a fake.
+    Gulrajani et al. 2017, equation 3. real and fake (n, ...), shares (n,): the penalty is taken at mixtures,
+    of which number i is shares[i] of real pair i and 1 - shares[i] of fake i.
     """
     mixed = torch.lerp(fake, real, shares.view(-1, *[1] * (real.dim() - 1)))
-    return _mean_gradient(
+    return mean_gradient(
         critic, lambda part: weight * gradient_penalty(critic, part), mixed, micro_batch=micro_batch
     )
 
 
 def gradient_penalty(critic: nn.Module, pairs: Tensor) -> Tensor:
-    """Return (|gradient of a pair's score by the pair| - 1)^2 of every pair, (n,)."""
+    """Return (|gradient of a pair's score with respect to the pair| - 1)^2 for every pair, (n,)."""
     pairs = pairs.detach().requires_grad_()
     (slopes,) = torch.autograd.grad(critic(pairs).sum(), pairs, create_graph=True)
     return (torch.linalg.vector_norm(slopes.flatten(1), dim=1) - 1).square()
 
 
-def added(one: Descent, other: Descent) -> Descent:
-    """Return the sum of two gradients and of the values they belong to."""
-    return [mine + theirs for mine, theirs in zip(one[0], other[0], strict=True)], one[1] + other[1]
-
-
-def _mean_gradient(
-    critic: nn.Module, losses: Callable[[Tensor], Tensor], pairs: Tensor, *, micro_batch: int
-) -> Descent:
-    """Return the gradient of mean losses(pairs), one tensor a parameter of the critic, and that mean."""
-    parameters = list(critic.parameters())
-    gradient = [torch.zeros_like(parameter) for parameter in parameters]
-    mean = pairs.new_zeros(())
-    for part in pairs.split(micro_batch):
-        share = losses(part).sum() / len(pairs)
-        # The slope of a piecewise linear critic does not depend on its biases.
-        found = torch.autograd.grad(share, parameters, allow_unused=True, materialize_grads=True)
-        for total, each in zip(gradient, found, strict=True):
-            total += each
-        mean += share.detach()
-    return gradient, mean
+def add_descents(one: Descent, other: Descent) -> Descent:
+    """Return the sum of two gradients, and the sum of their losses."""
+    gradient = [mine + theirs for mine, theirs in zip(one[0], other[0], strict=True)]
+    return gradient, one[1] + other[1]

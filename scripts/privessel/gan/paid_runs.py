@@ -1,10 +1,10 @@
-"""Private runs that were paid for: kept beside their outputs, and never trained again.
+"""Finished private runs: copies of their files are kept, so that a run is never trained and charged twice.
 
-Snakemake deletes a job's outputs before it starts the job again, for whatever reason it does. What is kept
-here is no output: a copy of the same files, their digests, and what decided them.
+Snakemake deletes a job's outputs before it starts the job again, for whatever reason. So the copies lie in a
+folder that is no output of any job, with the files' digests and the identity of the run: everything that
+decided its weights.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -13,21 +13,24 @@ from pathlib import Path
 
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
-from privessel.files.reading import read_json
+from privessel.files.reading import file_digest, read_json
 
 log = logging.getLogger(__name__)
 
 FOLDER = ".finished"
 IDENTITY, DIGESTS = "identity.json", "digests.json"
-# Parts of an identity that decide a run's bits and not what was asked for: another version, another machine.
+# Parts of an identity that another version of the code or another machine changes. They decide the run's bits,
+# but not what was asked for.
 VERSIONS = {"code", "libraries", "device", "threads"}
-ANOTHER = "another number (`runs: [6]`; of an audit, `audit.run: 2`)"
+# Settings that had another name when older runs were finished, by part of the identity: old name -> new name.
+RENAMED = {"training": {"fakes": "fake_clipping"}, "audit": {"every": "score_every"}}
+ANOTHER_NUMBER = "another number (`runs: [6]`; for an audit, `audit.run: 2`)"
 
 
 def keep(files: Iterable[Path], folder: Path, *, identity: Mapping[str, object]) -> None:
-    """Copy finished `files` into the run's `folder`, with the identity that they came from.
+    """Copy the finished `files` to the hidden part of the run's `folder`, with the run's identity.
 
-    Copies, not second names: whatever damages an output leaves them alone.
+    They are copies and not hard links, so that nothing that damages an output damages them.
     """
     kept = folder / FOLDER
     partial = kept.with_name(f"{FOLDER}.partial")
@@ -36,7 +39,7 @@ def keep(files: Iterable[Path], folder: Path, *, identity: Mapping[str, object])
     try:
         digests = {}
         for file in files:
-            digests[file.name] = _digest(file)
+            digests[file.name] = file_digest(file)
             _copy(file, partial / file.name)
         for name, record in ((IDENTITY, identity), (DIGESTS, digests)):
             with atomic_path(partial / name) as path:
@@ -49,12 +52,12 @@ def keep(files: Iterable[Path], folder: Path, *, identity: Mapping[str, object])
 
 
 def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bool:
-    """Put the files of a run that was finished in `folder` to their places again; False if there is none.
+    """Restore the output files of a run that was finished in `folder`; False where no finished run is kept.
 
-    Nothing is trained and nothing charged. Where only code, libraries or machine have changed since, the old
-    run stands, and a warning says so. Raises PrivacyError where it was trained on other patches or with other
-    settings than are now asked for, because its numbers would pass for theirs, and where what is kept is
-    damaged.
+    Nothing is trained and nothing is charged. Where only code, libraries or machine have changed since, the
+    finished run remains valid, and a warning says so. Raises PrivacyError where the run was trained on other
+    patches or with other settings than are asked for now, because its results would pass for theirs, and
+    where the kept files are damaged.
     """
     kept = folder / FOLDER
     if not kept.exists():
@@ -62,20 +65,21 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bo
     before, files = _read(kept, name=name)
     changed = [part for part in identity if not _agrees(before.get(part), _plain(identity[part]))]
     if set(changed) - VERSIONS:
-        told = "; ".join(_difference(part, before.get(part), _plain(identity[part])) for part in changed)
+        changes = "; ".join(_difference(part, before.get(part), _plain(identity[part])) for part in changed)
         raise PrivacyError(
-            f"{name} is finished and paid for, and is not trained again because things have changed: {told}."
-            f" It is kept in {kept}. Remedy: change it back, and the run is there again at no cost; or train "
-            f"what you ask for now under {ANOTHER} or another `study`, which is charged in addition"
+            f"{name} is finished and paid for, and is not trained again although its settings or patches have "
+            f"changed: {changes}. It is kept in {kept}. Remedy: undo the change, and the finished run is "
+            f"restored at no cost; or train with the new ones under {ANOTHER_NUMBER} or another `study`, "
+            "which is charged in addition"
         )
     if changed:
         log.warning(
-            "%s was trained under another %s; it is paid for and stands as it is. To train it with what is "
-            "there now, give it %s: that is charged in addition",
-            name, " and ".join(changed), ANOTHER,
+            "%s was trained under another %s. It is paid for and remains valid, so it is not trained again. To "
+            "train it as things are now, give it %s; that is charged in addition",
+            name, " and ".join(changed), ANOTHER_NUMBER,
         )  # fmt: skip
     else:
-        log.info("%s is finished and paid for: brought back, nothing was trained or charged", name)
+        log.info("%s is finished and paid for: its files were restored, nothing was trained or charged", name)
     shutil.rmtree(folder / ".resume", ignore_errors=True)
     for file in files:
         _copy(kept / file, folder / file)
@@ -83,26 +87,33 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bo
 
 
 def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
-    """Return the identity of a kept run and the names of its files, each still as when it was finished."""
+    """Return the identity of a kept run and the names of its files; PrivacyError where one has changed.
+
+    Settings that have been renamed since are returned under their new names.
+    """
     try:
         identity, digests = (read_json(kept / record, keys=()) for record in (IDENTITY, DIGESTS))
         for file, digest in digests.items():
-            if _digest(kept / file) != digest:
-                raise DamagedError(f"{kept / file} is not as it was")
+            if file_digest(kept / file) != digest:
+                raise DamagedError(f"the content of {kept / file} has changed")
     except (DamagedError, FileNotFoundError) as problem:
         raise PrivacyError(
-            f"{name} is finished and paid for, but what is kept of it is damaged: {problem}. It is "
-            f"not trained again unasked. Remedy: restore {kept} from a backup; or train the run under "
-            f"{ANOTHER}, which is charged in addition; or remove {kept} to train this one again. Where it "
-            "was trained on this CPU, with the same code, settings and patches, that repeats it and costs "
-            "nothing; anywhere else every step is charged in addition"
+            f"{name} is finished and paid for, but the kept files are damaged: {problem}. It is "
+            f"not trained again without being asked for. Remedy: restore {kept} from a backup; or train the run under "
+            f"{ANOTHER_NUMBER}, which is charged in addition; or remove {kept} to train this one again. If it "
+            "was trained on this CPU with the same code, settings and patches, training repeats the same run "
+            "and costs nothing; otherwise every step is charged in addition"
         ) from problem
-    return identity, list(digests)
+    return _with_new_names(identity), list(digests)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _with_new_names(identity: dict) -> dict:
+    """Return an identity in which the settings of `RENAMED` have the names that they have now."""
+    identity = dict(identity)
+    for part, names in RENAMED.items():
+        if isinstance(identity.get(part), dict):
+            identity[part] = {names.get(key, key): value for key, value in identity[part].items()}
+    return identity
 
 
 def _copy(file: Path, target: Path) -> None:
@@ -111,19 +122,20 @@ def _copy(file: Path, target: Path) -> None:
 
 
 def _plain(part: object) -> object:
-    """Return a part of an identity as JSON gives it back."""
+    """Return a part of an identity as it looks after it was written to JSON and read again."""
     return json.loads(json.dumps(part))
 
 
 def _agrees(before: object, now: object) -> bool:
-    """Say whether a part is as it was; a key that a later version added could not be asked for before."""
+    """Whether a part of an identity is unchanged. A key that a later version added does not count as a change."""
     if isinstance(before, dict) and isinstance(now, dict):
         return before == {key: now.get(key) for key in before}
     return before == now
 
 
 def _difference(part: str, before: object, now: object) -> str:
-    if part in VERSIONS or part == "patches":  # digests and such tell nobody anything
+    """Describe how a part of an identity has changed, for an error message."""
+    if part in VERSIONS or part == "patches":  # digests would tell a reader nothing
         return f"other {part}"
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [key for key in before if now.get(key) != before[key]]

@@ -1,9 +1,7 @@
-"""One GAN run: who it is, which key draws its randomness, and what it reports about privacy."""
+"""One GAN run: its name, everything that decides its weights, and where its random numbers come from."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,67 +9,60 @@ import numpy as np
 
 from privessel.cohort.intake import read_voxels
 from privessel.cohort.patches import Patches, digest
-from privessel.device import pick_device, replaying_machine
+from privessel.device import replaying_machine
+from privessel.files.reading import file_digest
 from privessel.gan.nets import GanShape
+from privessel.gan.record import library_versions, privacy_record
+from privessel.gan.step import Watch
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account, Run
-from privessel.privacy.accounting import check_delta, epsilon, epsilon_published
+from privessel.privacy.accounting import check_delta
 from privessel.privacy.keys import Stream, identity_digest, public_key
-from privessel.privacy.patient import patient_statement
 from privessel.privacy.planner import noise_of
 from privessel.privacy.site import PaidRun, Site
-
-LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")  # named in privacy.json
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The keys of a config's `gan` at one level, parted by what they are for."""
-
-    shape: GanShape
-    training: dict[str, object]  # for `GanRun.training`
-    device: str
-    threads: int
-    checkpoint_seconds: float
-
-    @classmethod
-    def parted(cls, keys: Mapping[str, object], *, patch: int) -> "Settings":
-        """Part `keys`; patches have `patch` pixels a side, and `device` is one that there is."""
-        rest = dict(keys)
-        own = {"device": pick_device(rest.pop("device")).type}
-        own |= {name: rest.pop(name) for name in ("threads", "checkpoint_seconds")}
-        form = {field.name: rest.pop(field.name) for field in fields(GanShape) if field.name != "patch"}
-        return cls(shape=GanShape(patch=patch, **form), training=rest, **own)
+from privessel.study.names import Level
 
 
 @dataclass(frozen=True)
 class GanRun:
-    """What names a run: architecture, level (`inf`, `noise-0.65`, `eps-5`), number and training cohort."""
+    """A run is named by its architecture, level (`inf`, `noise-0.65`, `eps-5`), number and cohort."""
 
     arch: str
     level: str
     number: int
-    cohort: str
-    series: ClassVar[str] = "run"
+    cohort: str  # whose training patients it is trained on
+    series: ClassVar[str] = "run"  # a run of the study; see `audit.run` for the other series
 
     @property
     def name(self) -> str:
-        """The run as a user knows it; of a study's runs the folder under gan/."""
+        """The name that messages use, such as wgan/noise-1/run-2; for a study's run its folder under gan/."""
         return f"{self.arch}/{self.level}/{self.series}-{self.number}"
 
     def training(self, patches: Patches, **settings: object) -> GanTraining:
-        """Return the hyper-parameters at this level: `settings` are all but noise multiplier and units.
+        """Return the hyper-parameters at this level; `settings` are all but `noise_multiplier` and `units`.
 
-        Of a level such as eps-5 the noise is calibrated to all steps of the run, also those after the last
-        kept epoch: they are charged too.
+        At a level such as eps-5 the noise is calibrated to all steps of the run, including those after the
+        last kept epoch, because they are charged too.
         """
-        noise = None if self.level == "inf" else 1.0
-        given = GanTraining(noise_multiplier=noise, units=len(patches.image), **settings)
+        level = Level.parse(self.level)
+        # Units and sampling rate do not depend on how much noise there is, only on whether there is any.
+        some_noise = 1.0 if level.private else None
+        given = GanTraining(noise_multiplier=some_noise, units=len(patches.image), **settings)
         if given.by_patient:
             given = replace(given, units=len(patches.patients))
         steps = given.steps * given.critic_steps
-        noise = noise_of(self.level, sampling_rate=given.sampling_rate, steps=steps, delta=given.unit_delta)
+        noise = noise_of(level, sampling_rate=given.sampling_rate, steps=steps, delta=given.unit_delta)
         return replace(given, noise_multiplier=noise)
+
+    def training_patches(
+        self, patches: Patches, *, training: GanTraining, site: Site | None, identity: Mapping[str, object]
+    ) -> Patches:
+        """Return what the run is trained on: a run of the study on `patches` as they are."""
+        return patches
+
+    def watch(self, training: GanTraining, *, genuine: int, device: str) -> Watch | None:
+        """Return what observes the training: nothing does in a run of the study."""
+        return None
 
     def identity(
         self,
@@ -83,10 +74,10 @@ class GanRun:
         device: str,
         threads: int,
     ) -> dict[str, object]:
-        """Return everything that decides the run's weights (`PRIVACY.md`, rule 7), as plain JSON.
+        """Return everything that decides the run's weights, as plain JSON (docs/mechanism.md, rule 7).
 
-        arrays: images, labels and patients as they are handed to training, so that whatever was done to the
-        patches on their way there shows.
+        arrays: images, labels and patients exactly as they are handed to training, so that any change made to
+        the patches on the way shows. code: the files of the package that decide a training step.
         """
         return {
             "architecture": {"name": self.arch, **asdict(shape)},
@@ -94,8 +85,8 @@ class GanRun:
             "run": self.number,
             "training": asdict(training),
             "patches": digest(*arrays),
-            "code": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(code)},
-            "libraries": {name: version(name) for name in LIBRARIES},
+            "code": code_digests(code),
+            "libraries": library_versions(),
             "device": device,
             "threads": threads,
         }
@@ -107,16 +98,15 @@ class GanRun:
         site: Site | None,
         training: GanTraining,
         identity: Mapping[str, object],
-        patches: Patches,
         patients: Sequence[str],
         scans: Path,
     ) -> Stream | PaidRun:
-        """Return where the run's draws come from.
+        """Return where the run's random numbers come from.
 
-        Level `inf` and public cohorts (`site` None) draw from the published `seed`. Private levels on
-        patients draw from the site's secret and are charged to its ledgers, for all `patients` whose patches
-        are trained on; `scans` is the table of training patients, with the digests of their scans. Raises
-        PrivacyError for a delta that protects nobody.
+        Level `inf`, and every level on a public cohort (`site` None), uses the published `seed`. A private
+        level on patients uses the site's secret, and is charged to the site's ledgers for all `patients` whose
+        patches it is trained on. `scans` is the table of training patients with the digests of their scans.
+        Raises PrivacyError for a delta that protects nobody.
         """
         if training.private:
             check_delta(delta=training.unit_delta, units=training.units, release=False)
@@ -141,63 +131,26 @@ class GanRun:
         machine = replaying_machine(str(identity["device"]))
         return PaidRun(site, run, digests, machine=machine, threads=identity["threads"])
 
-    def record(self, training: GanTraining, patches: Patches, account: Account | None) -> dict:
-        """Return what privacy.json says of the finished run: its mechanism, and each kept epoch three ways.
+    def record(self, training: GanTraining, patches: Patches, account: Account | None) -> dict[str, object]:
+        """Return what privacy.json says about the finished run (see `privacy_record`)."""
+        name = {"arch": self.arch, "level": self.level, "run": self.number, "cohort": self.cohort}
+        return name | privacy_record(training, patches, account)
 
-        With an `account` an epoch's eps counts every step as often as it was charged.
-        """
-        private, patients = training.private, len(patches.patients)
-        rate = training.sampling_rate if private else None
-        epochs = {}
-        for epoch in sorted(training.kept_epochs):
-            steps = epoch * training.steps_per_epoch * training.critic_steps
-            charged = account.charged_before(steps) if account else steps
-            spent = {
-                "noise_multiplier": training.noise_multiplier,
-                "sampling_rate": rate or 1.0,
-                "steps": charged,
-            }
-            delta = training.unit_delta
-            epochs[str(epoch)] = {
-                "charged_steps": charged if private else 0,
-                "epsilon": epsilon(**spent, delta=delta) if private else None,
-                "epsilon_as_published": epsilon_published(**spent, delta=delta) if private else None,
-                "patient": patient_statement(
-                    **spent,
-                    unit=training.unit,
-                    patients=patients,
-                    patches_per_patient=int(np.bincount(patches.patient_index).max()),
-                    delta=training.patient_delta,
-                ),
-            }
-        record = {
-            "arch": self.arch,
-            "level": self.level,
-            "run": self.number,
-            "cohort": self.cohort,
-            "protection": "unprotected, inside only",
-            "noise_multiplier": None,
-            "sampler": "shuffled",
-        }
-        if private:
-            record |= {
-                "protection": "differential privacy",
-                "unit": training.unit,
-                "noise_multiplier": training.noise_multiplier,
-                "clipping_norm": training.clipping_norm,
-                "delta": training.unit_delta,
-                "sampler": "poisson, fresh every critic step",
-                "sampling_rate": rate,
-                "fakes": training.fakes,
-            }
-        if account:
-            stood = {"identity": account.run.identity, "attempts": len(account.attempts)}
-            record["ledger"] = stood | asdict(account.head)
-        return record | {
-            "patients": patients,
-            "patches": len(patches.image),
-            "batch": training.batch,
-            "public_key": account is None,
-            "epochs": epochs,
-            "versions": {name: version(name) for name in LIBRARIES},
-        }
+
+def code_digests(code: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of each file, by its path in the package, such as gan/loop.py.
+
+    Not by its bare name: gan/loop.py and unet/loop.py would hide each other. Raises ValueError for a file
+    that is in no folder `privessel`, and for two files of one path.
+    """
+    digests = {}
+    for path in code:
+        folders = path.parts[:-1]
+        if "privessel" not in folders:
+            raise ValueError(f"{path} is no file of the package privessel, so it cannot decide a run")
+        package = len(folders) - folders[::-1].index("privessel")
+        name = "/".join(path.parts[package:])
+        if name in digests:
+            raise ValueError(f"two files of the code that decides a run are called {name}: {path} is one")
+        digests[name] = file_digest(path)
+    return dict(sorted(digests.items()))

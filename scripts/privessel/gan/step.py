@@ -1,19 +1,21 @@
-"""A GAN in training: the nets, their optimisers and one step of both.
+"""A GAN in training: its nets, their optimisers, and one training step.
 
-With privacy it is the Wasserstein GAN of Kossen et al. 2022; without, also the three GANs of Kossen et al.
-2021. The critic alone meets patients. All else, from weight clipping to the generator and what it makes, is
-computed from the critic's released gradients and costs no privacy.
+With privacy it is the Wasserstein GAN of Kossen et al. 2022; without privacy it may also be one of the three
+GANs of Kossen et al. 2021. Only the critic sees patients. With privacy its gradient comes from
+`private_critic`, and everything computed here from that gradient costs no privacy.
 """
 
 import copy
 import math
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from privessel.errors import PrivacyError
-from privessel.gan.losses import LOSSES, added, penalty_gradient, plain_gradient
+from privessel.gan.losses import LOSSES, add_descents, penalty_gradient, plain_gradient
 from privessel.gan.nets import (
     Critic,
     GanShape,
@@ -22,46 +24,19 @@ from privessel.gan.nets import (
     normalise_spectra,
     refine_spectra,
 )
+from privessel.gan.pairs import Pairs
+from privessel.gan.private_critic import private_critic_gradient
 from privessel.gan.training import GanTraining
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import CLIPPING, poisson_patients, poisson_sample, private_gradient
+from privessel.privacy.mechanism import CLIPPING
 from privessel.study.obstacles import private_obstacles
 
 
-class Pairs:
-    """Labelled patches on the training device: images (n, s, s) float32 in [-1, 1], labels (n, s, s) bool.
-
-    patients (n,) counts from 0 whose patch it is. `background` is the value of the label channel off the
-    vessels; on them it is 1.
-    """
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        *,
-        patients: np.ndarray,
-        device: str,
-        background: float,
-    ) -> None:
-        self.background = background
-        self.of_patient = [np.flatnonzero(patients == patient) for patient in range(patients.max() + 1)]
-        self.images, self.labels = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def take(self, indices: np.ndarray) -> Tensor:
-        """Return (m, 2, s, s) float32: image in [-1, 1], label 1 on vessels and `background` elsewhere."""
-        chosen = torch.from_numpy(indices).to(self.images.device)
-        labels = torch.where(self.labels[chosen], 1.0, self.background)
-        return torch.stack([self.images[chosen], labels], dim=1)
-
-
 class Gan:
-    """Nets, optimisers and all else that the next step depends on; purpose and step fix every draw.
+    """The nets, their optimisers, and everything else that the next training step depends on.
 
-    ValueError or PrivacyError for a critic that cannot be trained in this way (`check_critic`).
+    Every random number comes from `stream`, by its purpose and the number of the step. Raises ValueError or
+    PrivacyError for a critic that cannot be trained as `training` asks (see `check_critic`).
     """
 
     def __init__(self, shape: GanShape, training: GanTraining, *, stream: Stream, device: str) -> None:
@@ -77,28 +52,35 @@ class Gan:
             clipped = net is self.critic and training.weight_clip
             initialise(net, weights, largest=training.weight_clip if clipped else math.inf)
             net.to(device, memory_format=_layout(net, shape, training, device))
+        # The generator that is saved: the running average of the trained one, or itself.
         self.kept = copy.deepcopy(self.generator) if training.ema else self.generator
         self.optimisers = {
             "generator": _optimiser(self.generator, training, training.generator_learning_rate),
             "critic": _optimiser(self.critic, training, training.critic_learning_rate),
         }
         self.clipping = CLIPPING[training.clipping](self.critic) if training.private else None
-        # Critic loss summed over the epoch's steps; it is about training patches, so never in a private run.
+        # The critic's loss, summed over the steps of the epoch. It tells about training patches, so in a private
+        # run it stays 0.
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
 
     def advance(self, data: Pairs) -> None:
-        """Take the critic's steps, each on a fresh sample, then the generator's."""
+        """Take one generator step: first the critic's steps, each on a fresh sample, then the generator's."""
         self._set_learning_rates()
         first = self.step * self.training.critic_steps
         for step in range(first, first + self.training.critic_steps):
             with torch.no_grad():
                 fake = self.generator(self.latents("critic latents", step, self.training.generator_batch))
-            gradient = self._private(data, fake, step) if self.clipping else self._plain(data, fake, step)
+            if self.clipping:
+                gradient = private_critic_gradient(
+                    self.clipping, data, fake, training=self.training, stream=self.stream, step=step
+                )
+            else:
+                gradient = self._plain_gradient(data, fake, step)
             _descend(self.optimisers["critic"], self.critic, gradient)
             self._hold_weights()
         fake = self.generator(self.latents("generator latents", self.step, self.training.generator_batch))
         loss = LOSSES[self.training.loss].real(self.critic(fake)).mean()
-        # The generator's gradients alone are asked for, so nothing of this pass stays in the critic.
+        # Only the generator's gradients are computed, so this pass leaves nothing in the critic.
         gradient = torch.autograd.grad(loss, list(self.generator.parameters()))
         _descend(self.optimisers["generator"], self.generator, gradient)
         self.step += 1
@@ -106,22 +88,22 @@ class Gan:
             self._blend()
 
     def latents(self, purpose: str, step: int, n: int) -> Tensor:
-        """Draw the generator's Gaussian inputs (n, inputs)."""
+        """Draw the Gaussian inputs of `n` fakes, (n, inputs), for a purpose and a step."""
         return torch.from_numpy(self.stream.normal(purpose, step, (n, self.shape.inputs))).to(self.device)
 
     def state(self) -> dict:
-        """Return all that `restore` needs, as plain data and tensors."""
+        """Return everything that `restore` needs, as plain data and tensors."""
         return {
             "step": self.step,
             "loss": self.loss,
             "generator": self.generator.state_dict(),
             "kept": self.kept.state_dict(),
             "critic": self.critic.state_dict(),
-            "optimisers": {name: each.state_dict() for name, each in self.optimisers.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
         }
 
     def restore(self, state: dict) -> None:
-        """Go on from what `state` returned."""
+        """Continue from a state that `state` returned."""
         self.step = state["step"]
         self.loss.copy_(state["loss"])
         self.generator.load_state_dict(state["generator"])
@@ -143,35 +125,26 @@ class Gan:
             torch._foreach_clamp_max_(list(self.critic.parameters()), self.training.weight_clip)
         refine_spectra(self.critic, iterations=1)
 
-    def _private(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
-        mechanism = self.training.mechanism()
-        rate = self.training.sampling_rate
-        if self.training.by_patient:
-            each = mechanism.patches_per_unit
-            sample = poisson_patients(self.stream, step=step, patches=data.of_patient, rate=rate, each=each)
-        else:
-            sample = poisson_sample(self.stream, step=step, population=len(data), rate=rate)
-        real = data.take(sample)
-        return private_gradient(self.clipping, real, fake, stream=self.stream, step=step, mechanism=mechanism)
-
-    def _plain(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
+    def _plain_gradient(self, data: Pairs, fake: Tensor, step: int) -> list[Tensor]:
         training = self.training
         sample = shuffled_batch(self.stream, step=step, population=len(data), batch=training.batch)
         real = data.take(sample)
-        # Batch norm takes its statistics of all real patches and of all fakes (Radford et al. 2016).
+        # Batch norm computes its statistics over all real patches, and over all fakes (Radford et al. 2016), so
+        # neither may be split into micro-batches.
         whole = max(training.batch, training.generator_batch)
         size = whole if self.shape.critic_norm == "batch" else training.micro_batch
-        found = plain_gradient(self.critic, real, fake, loss=training.loss, micro_batch=size)
+        descent = plain_gradient(self.critic, real, fake, loss=training.loss, micro_batch=size)
         if training.gradient_penalty:
             shares = self.stream.uniform("interpolation", step, len(real)).astype(np.float32)
             mixed = {"shares": torch.from_numpy(shares).to(self.device), "weight": training.gradient_penalty}
-            found = added(found, penalty_gradient(self.critic, real, fake, **mixed, micro_batch=size))
-        gradient, loss = found
+            penalty = penalty_gradient(self.critic, real, fake, **mixed, micro_batch=size)
+            descent = add_descents(descent, penalty)
+        gradient, loss = descent
         self.loss += loss
         return gradient
 
     def _blend(self) -> None:
-        # A young average forgets faster, or it would hold the first, random weights for long.
+        # Early on the average forgets faster; otherwise it would keep the random first weights for long.
         decay = min(self.training.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             now = self.generator.state_dict()
@@ -182,19 +155,35 @@ class Gan:
                     value.copy_(now[name])
 
 
+class Watch(Protocol):
+    """An observer of a GAN's training, which changes nothing in it."""
+
+    def open(self, gan: Gan, data: Pairs) -> AbstractContextManager[None]:
+        """Observe all training steps that are taken while this is open."""
+
+    def state(self) -> Tensor:
+        """Return what has been observed so far."""
+
+    def restore(self, state: Tensor) -> None:
+        """Continue from a state that `state` returned."""
+
+
 def shuffled_batch(stream: Stream, *, step: int, population: int, batch: int) -> np.ndarray:
-    """Return a step's patches where there is no privacy: pieces of permutations, a permutation a pass."""
-    turn, place = divmod(step, population // batch)
-    order = np.argsort(stream.uniform("shuffling", turn, population))
+    """Return the indices (batch,) of a step's patches in training without privacy.
+
+    Every pass over the `population` uses a new permutation, which is cut into batches.
+    """
+    number, place = divmod(step, population // batch)
+    order = np.argsort(stream.uniform("shuffling", number, population))
     return order[place * batch : (place + 1) * batch]
 
 
 def check_critic(shape: GanShape, training: GanTraining) -> None:
     """Raise for a critic that cannot be trained as asked.
 
-    PrivacyError, with all reasons, where its gradient cannot be bounded sample by sample but must be.
-    ValueError for batch norm with a gradient penalty, which is a penalty on every pair by itself (Gulrajani
-    et al. 2017, section 4).
+    PrivacyError, with all reasons, where training is private and the gradient of a single sample cannot be
+    bounded. ValueError for batch norm with a gradient penalty: the penalty is on every pair by itself
+    (Gulrajani et al. 2017, section 4), and batch norm mixes pairs.
     """
     if training.private:
         obstacles = private_obstacles(
@@ -207,17 +196,17 @@ def check_critic(shape: GanShape, training: GanTraining) -> None:
             raise PrivacyError(f"this critic cannot be trained with privacy: {'. '.join(obstacles)}")
     if shape.critic_norm == "batch" and training.gradient_penalty:
         raise ValueError(
-            "gradient_penalty is on every pair by itself, and critic_norm: batch mixes pairs; use instance "
-            "or none"
+            "gradient_penalty is computed for every pair by itself, but critic_norm: batch mixes pairs. "
+            "Remedy: set critic_norm to instance or none"
         )
 
 
 def _layout(net: nn.Module, shape: GanShape, training: GanTraining, device: str) -> torch.memory_format:
-    """Return how a net's weights lie in memory: a question of speed."""
-    # Of a pair in a pass by itself, second derivatives through instance norm are wrong with channels last
-    # (torch 2.13, CPU), and a gradient penalty needs them.
+    """Return how a net's weights lie in memory, which decides the speed only."""
+    # A gradient penalty needs second derivatives. Through instance norm in channels-last layout they are wrong
+    # when a single pair is passed (torch 2.13, CPU).
     wrong = isinstance(net, Critic) and shape.critic_norm == "instance" and training.gradient_penalty
-    # Channels last: up to 30 % faster on a CPU with narrow nets, even with wide ones.
+    # On a CPU, channels last is up to 30 % faster for narrow nets and as fast for wide ones.
     return torch.channels_last if device == "cpu" and not wrong else torch.preserve_format
 
 
@@ -228,8 +217,8 @@ def _optimiser(net: nn.Module, training: GanTraining, learning_rate: float) -> t
 
 
 def _descend(optimiser: torch.optim.Optimizer, net: nn.Module, gradient: list[Tensor]) -> None:
-    """Take one step along a gradient and leave none behind."""
-    for parameter, each in zip(net.parameters(), gradient, strict=True):
-        parameter.grad = each
+    """Take one optimiser step along `gradient`, and leave no gradient in the net."""
+    for parameter, slope in zip(net.parameters(), gradient, strict=True):
+        parameter.grad = slope
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""Every number that a GAN's training is made of, apart from the nets' shape."""
+"""The hyper-parameters of a GAN's training: everything but the shape of its nets."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,18 @@ UNITS = ("patch", "patient")
 
 @dataclass(frozen=True)
 class GanTraining:
-    """Every hyper-parameter of a run but the nets' shape; ValueError for values that cannot be used."""
+    """Every hyper-parameter of a run except the shape of its nets.
 
-    batch: int  # real patches in a critic step; if private, the expected number of privacy units
-    units: int  # privacy units (patches, or patients) that a sample is a share of, as far as that is public
+    Raises ValueError for values that cannot be used.
+    """
+
+    batch: int  # real patches in a critic step; in a private run the expected number of privacy units
+    units: int  # public number of privacy units (patches or patients) that each sample is drawn from
     generator_batch: int  # fakes in a step of critic or generator
-    critic_steps: int  # per generator step, each on a fresh sample
+    critic_steps: int  # critic steps in a generator step, each on a fresh sample
     steps_per_epoch: int  # generator steps
     epochs: int
-    kept_epochs: tuple[int, ...]  # the generator is saved after these, counted from 1
+    kept_epochs: tuple[int, ...]  # epochs after which the generator is saved, counted from 1
     optimiser: str  # rmsprop (the paper) | adam
     adam_betas: tuple[float, float]
     generator_learning_rate: float
@@ -28,17 +31,17 @@ class GanTraining:
     weight_clip: float  # the critic's weights are held in [-weight_clip, weight_clip]; 0 = off
     gradient_penalty: float  # weight of the penalty of Gulrajani et al. 2017 (eq. 3); 0 = off
     spectral_norm: bool  # the critic's weights are divided by their spectral norm (Miyato et al. 2018)
-    ema: float  # decay of the generator's running average, which is kept in its place; 0 = off
+    ema: float  # decay of the running average of the generator, which is saved in its place; 0 = off
     noise_multiplier: float | None  # None: no noise, no clipping, no privacy (level `inf`)
-    clipping_norm: float
-    clipping: str  # book-keeping | opacus
-    fakes: str  # per-sample | common | centre
+    clipping_norm: float  # C: the largest norm of one unit's gradient
+    clipping: str  # how it is computed: book-keeping | opacus
+    fake_clipping: str  # how the fakes' gradient is bounded: per-sample | common | centre (see Mechanism)
     micro_batch: int  # patches and fakes that a critic step processes at a time
-    label_background: float  # label channel off the vessels, where it is 1: 0 (the paper) | -1
-    unit: str  # whom noise hides: patch (the paper) | patient
-    patient_patches: int  # that a sampled patient gives to a step, where the unit is the patient
-    delta: float  # of a patch
-    patient_delta: float  # of a patient
+    label_background: float  # value of the label channel outside vessels, on which it is 1: 0 (paper) or -1
+    unit: str  # the privacy unit, which the noise hides: patch (the paper) | patient
+    patient_patches: int  # patches that a sampled patient gives to a step, where the unit is the patient
+    delta: float  # delta of a patch
+    patient_delta: float  # delta of a patient
 
     def __post_init__(self) -> None:
         for name in (
@@ -84,15 +87,15 @@ class GanTraining:
         bounds = (self.weight_clip, self.gradient_penalty, self.spectral_norm)
         if self.loss == "wasserstein" and not any(bounds):
             raise ValueError(
-                "nothing bounds the critic and so its wasserstein loss: set weight_clip, gradient_penalty "
-                "or spectral_norm"
+                "nothing bounds the critic, so its wasserstein loss can grow without end. Remedy: set "
+                "weight_clip, gradient_penalty or spectral_norm"
             )
         if self.private:
             self.mechanism()
 
     @property
     def private(self) -> bool:
-        """Whether the critic's gradients are clipped and noisy."""
+        """Whether the critic's gradients are clipped and noise is added to them."""
         return self.noise_multiplier is not None
 
     @property
@@ -102,17 +105,17 @@ class GanTraining:
 
     @property
     def by_patient(self) -> bool:
-        """Whether whole patients are sampled and clipped."""
+        """Whether whole patients are sampled and clipped, rather than patches."""
         return self.private and self.unit == "patient"
 
     def rate_factor(self, step: int) -> float:
-        """Return what the learning rates are multiplied by at a generator step, counted from 0."""
+        """Return the factor on both learning rates at a generator step, counted from 0."""
         falling = self.steps * (1 - self.decay_start)
         return min(1.0, (self.steps - step) / falling) if falling else 1.0
 
     @property
     def sampling_rate(self) -> float:
-        """The chance of each privacy unit to be in a step's sample."""
+        """The probability of each privacy unit to be in a step's sample."""
         return self.batch / self.units
 
     @property
@@ -121,13 +124,13 @@ class GanTraining:
         return self.patient_delta if self.by_patient else self.delta
 
     def mechanism(self) -> Mechanism:
-        """Return what a private critic step does."""
+        """Return the parameters of a private critic step."""
         return Mechanism(
             noise_multiplier=self.noise_multiplier,
             clipping_norm=self.clipping_norm,
             batch=self.batch,
             patches_per_unit=self.patient_patches if self.by_patient else 1,
             generator_batch=self.generator_batch,
-            fakes=self.fakes,
+            fake_clipping=self.fake_clipping,
             micro_batch=self.micro_batch,
         )

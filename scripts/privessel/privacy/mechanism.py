@@ -1,11 +1,12 @@
-"""The private step of the critic: who is seen, how far anyone can move it, and the noise over it.
+"""One private step of the critic: which units are sampled, how their gradients are clipped, and the noise.
 
-A step is one Poisson-sampled Gaussian mechanism (Abadi et al. 2016, algorithm 1): one fresh sample, real
-gradients clipped unit by unit, one draw of noise, one charge. A unit is a patch, or a patient with several of
-its patches. Fakes touch no patient: no noise, no charge.
+A step is one Poisson-sampled Gaussian mechanism (Abadi et al. 2016, algorithm 1): a fresh sample, the real
+gradients clipped unit by unit, noise added once to their sum, and one charge in the ledger. A privacy unit is
+one patch, or one patient with several patches. Fakes contain nothing of a patient beyond what earlier steps
+released, so they need no noise and cost nothing. The rules behind each choice are in docs/mechanism.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,21 +16,27 @@ from torch import Tensor, nn
 from privessel.privacy.clipping import BookKeeping, OpacusClipping
 from privessel.privacy.keys import Stream
 
-FAKES = ("per-sample", "common", "centre")
+FAKE_CLIPPINGS = ("per-sample", "common", "centre")
 CLIPPING = {"book-keeping": BookKeeping, "opacus": OpacusClipping}
 
 
 @dataclass(frozen=True)
 class Mechanism:
-    """What one private step does, apart from its data; ValueError for numbers that protect nobody."""
+    """The parameters of a private step; ValueError for numbers that protect nobody.
 
-    noise_multiplier: float  # standard deviation of the noise on the sum, in clipping norms
-    clipping_norm: float  # most that one unit may move the sum: the norm of its clipped gradient
-    batch: int  # expected units in a sample; the sum is divided by it, whatever was drawn
-    patches_per_unit: int  # 1, or those a sampled patient gives: their mean gradient is clipped once
-    generator_batch: int  # fakes, always as many
-    fakes: str  # clipped 'per-sample', their mean by one 'common' factor, or it is the reals' 'centre'
-    micro_batch: int  # patches and fakes processed at a time, in whole units: bounds memory
+    `fake_clipping` says how the fakes' gradient is bounded. It changes how well the critic learns, not what
+    it costs: 'per-sample' clips every fake's gradient to the clipping norm, 'common' scales their mean
+    gradient down to it, and 'centre' leaves their mean as it is but subtracts it from every real gradient
+    before that is clipped.
+    """
+
+    noise_multiplier: float  # standard deviation of the noise on the sum, divided by the clipping norm
+    clipping_norm: float  # C: the largest norm of one unit's gradient, so what one unit can change in the sum
+    batch: int  # expected number of units in a sample; the sum is divided by it, whatever the sample's size
+    patches_per_unit: int  # 1, or the patches that a sampled patient gives: their mean gradient is clipped
+    generator_batch: int  # fakes in a step, always the same number
+    fake_clipping: str  # per-sample | common | centre
+    micro_batch: int  # real patches or fakes processed at a time, in whole units; bounds the memory
 
     def __post_init__(self) -> None:
         if not self.noise_multiplier > 0 or not self.clipping_norm > 0:
@@ -40,28 +47,34 @@ class Mechanism:
         for name in ("batch", "patches_per_unit", "generator_batch", "micro_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.fakes not in FAKES:
-            raise ValueError(f"fakes are clipped {' or '.join(FAKES)}, not {self.fakes!r}")
+        if self.fake_clipping not in FAKE_CLIPPINGS:
+            raise ValueError(
+                f"fake_clipping must be one of {', '.join(FAKE_CLIPPINGS)}, not {self.fake_clipping!r}"
+            )
 
 
 def poisson_sample(stream: Stream, *, step: int, population: int, rate: float) -> np.ndarray:
-    """Draw which of 0..population-1 take part in a step: each by itself with probability `rate`; sorted."""
+    """Draw the sample of a step: each of 0..population-1 is in it with probability `rate`, independently.
+
+    Returns the sorted indices (m,); m is random and may be 0.
+    """
     return np.flatnonzero(stream.uniform("sampling", step, population) < rate)
 
 
 def poisson_patients(
     stream: Stream, *, step: int, patches: Sequence[np.ndarray], rate: float, each: int
 ) -> np.ndarray:
-    """Draw patients as `poisson_sample` does, and `each` distinct patches of every one that takes part.
+    """Sample patients as `poisson_sample` does, and draw `each` distinct patches of every sampled patient.
 
-    patches: the indices of each patient's patches. Returns (patients drawn x each,) of them, patient after
-    patient. Which patches a patient gives depends on nobody else.
+    patches: for every patient the indices of its patches. Returns (sampled patients x each,) of these
+    indices, patient after patient. Which patches a patient gives does not depend on any other patient.
     """
-    drawn = poisson_sample(stream, step=step, population=len(patches), rate=rate)
-    order = stream.uniform("patches of patients", step, sum(len(own) for own in patches))
-    starts = np.cumsum([0, *(len(own) for own in patches)])
+    sampled = poisson_sample(stream, step=step, population=len(patches), rate=rate)
+    order = stream.uniform("patches of patients", step, sum(len(indices) for indices in patches))
+    starts = np.cumsum([0, *(len(indices) for indices in patches)])
     chosen = [
-        patches[patient][np.argsort(order[starts[patient] : starts[patient + 1]])[:each]] for patient in drawn
+        patches[patient][np.argsort(order[starts[patient] : starts[patient + 1]])[:each]]
+        for patient in sampled
     ]
     return np.concatenate(chosen) if chosen else np.zeros(0, int)
 
@@ -77,48 +90,56 @@ def private_gradient(
 ) -> list[Tensor]:
     """Return the noisy gradient of mean critic(fake) - mean critic(real), one tensor a parameter.
 
-    real (m x patches_per_unit, ...): this step's Poisson sample of m units, unit after unit, m of any size, 0
-    too. fake (generator_batch, ...): always as many, so that their number tells nothing about m. Every unit's
-    mean gradient is clipped to C, the sum gets N(0, (noise_multiplier C)^2) once, however many micro-batches
-    it took, and is divided by `batch`.
+    real (m x patches_per_unit, ...) holds this step's Poisson sample of m units, unit after unit; m may be 0.
+    fake (generator_batch, ...) always has the same size, so it tells nothing about m. The mean gradient of
+    every unit is clipped to C. The sum of them gets noise N(0, (noise_multiplier C)^2) once, however many
+    micro-batches it took, and is divided by `batch`.
 
-    With fakes as 'centre' their mean gradient is taken off every real one before it is clipped, and not
-    added again: what reals and fakes share cancels before the clip, not after it, and no longer fills the
-    norm. The centre follows from earlier releases alone, so a unit still moves the sum by at most C.
+    With `fake_clipping` 'centre' the mean gradient of the fakes is subtracted from every real gradient before
+    that is clipped, and is not added afterwards. What real patches and fakes have in common then cancels
+    before the clipping and takes up none of the clipping norm. This centre follows from what earlier steps
+    released, so a unit still changes the sum by at most C.
     """
     if len(fake) != mechanism.generator_batch:
         raise ValueError(f"{len(fake)} fakes, but there must always be {mechanism.generator_batch}")
     critic, parameters = clipping.critic, list(clipping.critic.parameters())
-    if mechanism.fakes == "per-sample":
+    if mechanism.fake_clipping == "per-sample":
         clipped = _clipped_sum(clipping, fake, sign=1.0, centre=None, group=1, mechanism=mechanism)
-        fakes = [each / len(fake) for each in clipped]
+        fakes = [total / len(fake) for total in clipped]
     else:
-        fakes, _ = mean_gradient(critic, fake, micro_batch=mechanism.micro_batch)
-    if mechanism.fakes == "common":
-        norm = torch.stack([each.norm() for each in fakes]).norm()
+        fakes, _ = mean_gradient(critic, critic, fake, micro_batch=mechanism.micro_batch)
+    if mechanism.fake_clipping == "common":
+        norm = torch.stack([part.norm() for part in fakes]).norm()
         factor = (mechanism.clipping_norm / (norm + 1e-6)).clamp(max=1.0)
-        fakes = [factor * each for each in fakes]
-    centre = [-each for each in fakes] if mechanism.fakes == "centre" else None
+        fakes = [factor * part for part in fakes]
+    centre = [-part for part in fakes] if mechanism.fake_clipping == "centre" else None
     group = mechanism.patches_per_unit
     sums = _clipped_sum(clipping, real, sign=-1.0 / group, centre=centre, group=group, mechanism=mechanism)
     sizes = [parameter.numel() for parameter in parameters]
     noise = torch.from_numpy(stream.normal("noise", step, sum(sizes))).to(real.device)
     noise *= mechanism.noise_multiplier * mechanism.clipping_norm
-    _add(sums, [each.view_as(p) for each, p in zip(noise.split(sizes), parameters, strict=True)])
-    gradient = [each / mechanism.batch for each in sums]
+    _add(sums, [part.view_as(p) for part, p in zip(noise.split(sizes), parameters, strict=True)])
+    gradient = [total / mechanism.batch for total in sums]
     if centre is None:
         _add(gradient, fakes)
     return gradient
 
 
-def mean_gradient(critic: nn.Module, pairs: Tensor, *, micro_batch: int) -> tuple[list[Tensor], Tensor]:
-    """Return the gradient of mean critic(pairs), one tensor a parameter, and that mean."""
+def mean_gradient(
+    critic: nn.Module, values: Callable[[Tensor], Tensor], pairs: Tensor, *, micro_batch: int
+) -> tuple[list[Tensor], Tensor]:
+    """Return the gradient of mean values(pairs) by the critic's parameters, one tensor each, and that mean.
+
+    `values` maps pairs (n, ...) to numbers (n,): the critic itself, or a loss of its scores. It is computed
+    for `micro_batch` pairs at a time. There is no clipping and no noise: in a private run only for fakes.
+    """
     parameters = list(critic.parameters())
     gradient = [torch.zeros_like(parameter) for parameter in parameters]
     mean = pairs.new_zeros(())
     for part in pairs.split(micro_batch):
-        share = critic(part).sum() / len(pairs)
-        _add(gradient, torch.autograd.grad(share, parameters))
+        share = values(part).sum() / len(pairs)
+        # The slope of a piecewise linear critic, for a gradient penalty, does not depend on its biases.
+        _add(gradient, torch.autograd.grad(share, parameters, allow_unused=True, materialize_grads=True))
         mean += share.detach()
     return gradient, mean
 
@@ -132,6 +153,7 @@ def _clipped_sum(
     group: int,
     mechanism: Mechanism,
 ) -> list[Tensor]:
+    """Return the sum of the clipped gradients of all units in `pairs`, one micro-batch after the other."""
     sums = [torch.zeros_like(parameter) for parameter in clipping.critic.parameters()]
     if len(pairs) == 0:
         return sums
@@ -143,5 +165,6 @@ def _clipped_sum(
 
 
 def _add(sums: Sequence[Tensor], parts: Sequence[Tensor]) -> None:
+    """Add `parts` to `sums` in place."""
     for total, part in zip(sums, parts, strict=True):
         total += part

@@ -1,4 +1,4 @@
-"""What privacy will cost, before any of it is spent: a table per level, and one per number of patients."""
+"""Tables of what privacy will cost, made before any training: by level, and by number of patients."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,27 +12,20 @@ from privessel.privacy.accounting import (
     epsilon_reused,
 )
 from privessel.privacy.patient import patient_statement
+from privessel.study.names import Level
 
 
-def noise_of(level: str, *, sampling_rate: float, steps: int, delta: float) -> float | None:
-    """Return a level's noise multiplier by its name: None for 'inf', x for 'noise-x', calibrated for 'eps-x'.
+def noise_of(level: Level, *, sampling_rate: float, steps: int, delta: float) -> float | None:
+    """Return a level's noise multiplier: None for inf, x for noise-x, and for eps-x a calibrated one.
 
-    noise_of("noise-0.65", ...) is 0.65; noise_of("eps-5", ...) is the least noise whose valid eps at `delta`
-    is at most 5 after `steps` critic steps. Raises ValueError for other names.
+    At the level noise-0.65 it is 0.65; at eps-5 it is the least noise whose valid eps at `delta` is at most 5
+    after `steps` critic steps.
     """
-    kind, _, value = level.partition("-")
-    try:
-        if level == "inf":
-            return None
-        if kind == "noise" and 0 < float(value) < math.inf:
-            return float(value)
-        if kind == "eps" and float(value) > 0:
-            return calibrate(
-                target_epsilon=float(value), sampling_rate=sampling_rate, steps=steps, delta=delta
-            )
-    except ValueError as error:
-        raise ValueError(f"level {level!r}: {error}") from error
-    raise ValueError(f"level {level!r}: a level is 'inf', 'noise-x' or 'eps-x' with x above 0")
+    if not level.private:
+        return None
+    if level.kind == "noise":
+        return level.value
+    return calibrate(target_epsilon=level.value, sampling_rate=sampling_rate, steps=steps, delta=delta)
 
 
 def plan_levels(
@@ -47,16 +40,17 @@ def plan_levels(
     patches_per_patient: int,
     patient_delta: float,
 ) -> list[dict[str, object]]:
-    """Return a row per level: its mechanism, eps three ways, and what it promises to a whole patient.
+    """Return one row for each level: its mechanism, eps in four ways, and its promise to a whole patient.
 
-    `steps` counts critic steps, each on a fresh Poisson sample of rate `sampling_rate`, of patches or
-    patients by `unit`. `epsilon` (PLD) and `epsilon_rdp` are valid, for the unit at `delta`;
-    `epsilon_as_published` is what the code of Kossen et al. would have printed, and `epsilon_of_published`
-    what its mechanism (`critic_steps` on one sample) guarantees. Both are None where there is no noise.
+    `steps` counts critic steps. Each takes a fresh Poisson sample of patches or patients, as `unit` says, at
+    `sampling_rate`. `epsilon` (by privacy loss distributions) and `epsilon_rdp` (by Renyi divergences) are
+    valid for one unit at `delta`. `epsilon_as_published` is what the code of Kossen et al. would have printed,
+    and `epsilon_of_published` what its mechanism guarantees, which takes `critic_steps` on one sample. All four
+    are None where there is no noise. Raises ValueError for a text that names no level.
     """
     rows = []
-    for level in levels:
-        noise = noise_of(level, sampling_rate=sampling_rate, steps=steps, delta=delta)
+    for name in levels:
+        noise = noise_of(Level.parse(name), sampling_rate=sampling_rate, steps=steps, delta=delta)
         run = {"noise_multiplier": noise, "sampling_rate": sampling_rate, "steps": steps}
         patient = patient_statement(
             unit=unit, **run, patients=patients, patches_per_patient=patches_per_patient, delta=patient_delta
@@ -64,7 +58,7 @@ def plan_levels(
         private = noise is not None
         rows.append(
             {
-                "level": level,
+                "level": name,
                 **run,
                 "unit": unit,
                 "delta": delta,
@@ -91,13 +85,15 @@ def plan_patients(
     delta: float,
     epsilons: Sequence[float],
 ) -> list[dict[str, object]]:
-    """Return, per patient-level eps, what it costs when the privacy unit is the patient.
+    """Return one row for each eps in `epsilons`: what it takes to reach it where the unit is the patient.
 
     Every step samples each of `patients` with probability `participation`, clips one gradient a patient to C,
-    and adds noise to the sum. A row holds the least `noise_multiplier` for `steps` steps, the standard
-    deviation `noise_on_mean` (in C) that it leaves on the mean gradient, noise_multiplier / (participation x
-    patients), and the number of `affordable_steps` at the fixed `mean_noise` (1/32 is that of a batch of 32
-    patches at noise multiplier 1).
+    and adds noise to the sum. A row holds
+    - `noise_multiplier`: the least for `steps` steps;
+    - `noise_on_mean`: the standard deviation of the noise that this leaves on the mean gradient, in units of
+      C, which is noise_multiplier / (participation x patients);
+    - `affordable_steps`: how many steps are possible if the noise on the mean gradient is `mean_noise`. (1/32
+      is that of a batch of 32 patches at noise multiplier 1.)
     """
     if patients < 1:
         raise ValueError(f"there is 1 patient or more, not {patients}")

@@ -1,4 +1,4 @@
-"""The site that answers for its patients: its secret and ledgers, and what a patient may spend there."""
+"""A site that answers for its patients: its master secret, its ledgers, and each patient's privacy budget."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -19,22 +19,25 @@ SECRET = "master.key"
 
 @dataclass(frozen=True)
 class Site:
-    """The folder of secret and ledgers (`privacy.state`), and the eps, at `delta`, of a patient's budget."""
+    """The folder of the secret and the ledgers (`privacy.state`), and the budget of each patient.
+
+    `epsilon`, at `delta`, is the most that all runs together may spend on one patient.
+    """
 
     state: Path
     epsilon: float
     delta: float
 
     @classmethod
-    def described(cls, privacy: Mapping) -> "Site":
-        """Return the site of a config's `privacy`: its `state` and its `budget`."""
+    def from_config(cls, privacy: Mapping) -> "Site":
+        """Return the site that a config's `privacy` describes by its `state` and its `budget`."""
         return cls(Path(privacy["state"]).expanduser(), **privacy["budget"])
 
-    def found(self) -> Path:
-        """Make the master secret, once for all studies of a site; return its path. It is never replaced.
+    def create_secret(self) -> Path:
+        """Create the master secret, once for all studies of a site; return its path. It is never replaced.
 
-        Raises PrivacyError where there is one, and where ledgers lie without one: they were made under a
-        secret that is lost, and a new one could not read what patients have spent.
+        Raises PrivacyError where there is a secret already, and where there are ledgers but no secret: they
+        were made under a secret that is lost, and with a new one nobody could read what patients have spent.
         """
         if any(self.state.glob("*.ledger")) and not (self.state / SECRET).exists():
             raise PrivacyError(
@@ -45,15 +48,15 @@ class Site:
         return self.state / SECRET
 
     def accounts(self) -> list[Account]:
-        """Return what every private run of the site has been charged."""
+        """Return the accounts of all private runs of the site: the steps that each was charged."""
         return read_accounts(self.state, master=self._master())
 
     def digests(self, voxels: Mapping[str, str]) -> dict[str, Digests]:
-        """Return the keyed digests of patients; `voxels` is the digest of each one's scan, by id."""
+        """Return the keyed digests of patients, by id; `voxels` holds the digest of each scan, by id."""
         return digest_patients(self._master(), voxels)
 
     def coins(self, identity: str) -> Stream:
-        """Return the draws of an audit's coins, by the digest of its run's identity."""
+        """Return the random stream of an audit's coins; `identity` is the digest of its run's identity."""
         return Stream(self._master().derive(f"coins of the audit {identity}"))
 
     def _master(self) -> MasterSecret:
@@ -62,22 +65,24 @@ class Site:
 
 @dataclass(frozen=True)
 class PaidRun:
-    """A private run on patients of a site, before it is opened.
+    """A private run on patients of a site, before its ledger is opened.
 
-    patients: of each, by id, the keyed digests; machine: what computes the same bits again, None: nothing.
+    patients: the keyed digests of each patient, by id. machine: the machine that computes the same bits again
+    (`device.replaying_machine`), or None where none does.
     """
 
     site: Site
     run: Run
     patients: Mapping[str, Digests]
     machine: str | None
-    threads: int = 1  # that draw noise
+    threads: int = 1  # threads that draw the noise
 
     @contextmanager
     def open(self, point: Point, *, silent_minutes: float) -> Iterator[tuple[Stream, Ledger]]:
-        """Open the run's ledger where it goes on from `point`; yield its draws and the ledger.
+        """Open the ledger of a run that continues from `point`; yield its random stream and the ledger.
 
-        Raises PrivacyError before any step where the budget does not cover the run, and as `open_ledger`.
+        Raises PrivacyError, before any step is taken, where the budget does not cover the run, and in the
+        cases of `open_ledger`.
         """
         site, master = self.site, load_master(self.site.state / SECRET)
         with open_ledger(

@@ -1,4 +1,4 @@
-"""What a cohort's patients have spent, as tables and as text for a terminal."""
+"""What private runs and a cohort's patients have spent, as tables and as text for a terminal."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ RUN_COLUMNS = [
 
 
 def tabulate_runs(accounts: Sequence[Account], *, delta: float) -> pd.DataFrame:
-    """Return a row per private run of a site: its mechanism, its steps, and eps at `delta` by itself."""
+    """Return one row for each private run of a site: its mechanism, its steps, and its own eps at `delta`."""
     rows = [
         (
             account.run.cohort,
@@ -39,14 +39,17 @@ def tabulate_runs(accounts: Sequence[Account], *, delta: float) -> pd.DataFrame:
 def tabulate_patients(
     accounts: Sequence[Account], *, patients: Mapping[str, Digests], epsilon: float, delta: float
 ) -> pd.DataFrame:
-    """Return a row per patient, the largest eps first: the cost of all its runs, of a budget `epsilon`."""
+    """Return one row for each patient: the eps of all its runs together, and the budget `epsilon`.
+
+    The patient with the largest eps comes first.
+    """
     spent = spent_by_patient(accounts, patients=patients, delta=delta)
     rows = [(one.patient, one.epsilon, epsilon, delta, one.unit or "", " ".join(one.runs)) for one in spent]
     return pd.DataFrame(rows, columns=["patient", "epsilon", "budget", "delta", "unit", "runs"])
 
 
-def tell_spent(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) -> str:
-    """Return both tables as text: the site's runs, and groups of the cohort's patients who spent the same."""
+def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) -> str:
+    """Return both tables as text: the site's runs, then the cohort's patients, grouped by what they spent."""
     budget, delta = patients["budget"].iloc[0], patients["delta"].iloc[0]
     lines = [f"Private runs of this site, eps at delta {delta:.3g}:"]
     heads = ("cohort", "run", "unit", "noise", "rate", "steps", "of", "attempts", "eps alone")
@@ -58,10 +61,10 @@ def tell_spent(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) -> st
     ] or ["none"]
     lines += ["", f"Training patients of {cohort}, all their runs composed, of a budget of eps {budget:g}:"]
     for (spent, names), group in patients.groupby(["epsilon", "runs"], sort=False):
-        told = f"{_counted(len(group), 'patient')}: eps {spent:.4g}"
+        line = f"{_counted(len(group), 'patient')}: eps {spent:.4g}"
         if names:
-            told += f" in {_counted(len(names.split()), 'run')} ({names})"
-        lines += textwrap.wrap(told, 110, subsequent_indent="    ")
+            line += f" in {_counted(len(names.split()), 'run')} ({names})"
+        lines += textwrap.wrap(line, 110, subsequent_indent="    ")
     if "patch" in set(patients["unit"]):
         lines += [
             "",

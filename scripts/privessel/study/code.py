@@ -18,6 +18,7 @@ PRIVATE_STEP = (
     "gan/loop",
     "gan/losses",
     "gan/nets",
+    "gan/pairs",
     "gan/private_critic",
     "gan/step",
     "gan/training",
@@ -99,11 +100,6 @@ class Library:
         return self._paths(
             name for name in (AUDITED_STEP if audited else PRIVATE_STEP) if name in self.modules
         )
-
-    def bookkeeping_files(self, script: str, *, audited: bool) -> list[str]:
-        """Return the other files behind a training: they decide what is charged and reported."""
-        step = AUDITED_STEP if audited else PRIVATE_STEP
-        return self._paths(name for name in self.behind(script) if name not in step)
 
     def _paths(self, names: Iterable[str]) -> list[str]:
         return [os.path.relpath(self.modules[name]) for name in names]

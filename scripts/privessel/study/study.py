@@ -13,6 +13,7 @@ from privessel.study.code import Library
 from privessel.study.cohorts import Cohorts
 from privessel.study.config.reading import read_config
 from privessel.study.gans import ANY_PRIVATE, GanPlan
+from privessel.study.names import Level
 from privessel.study.products import Entry, Products
 from privessel.study.releases import ReleasePlan
 from privessel.study.resources import Resources
@@ -70,6 +71,14 @@ class Study:
             "patients": self.site.training_patients,
             "patches_per_patient": self.config.patches.per_patient,
         }
+
+    def training_digest(self, script: str, level: str) -> str:
+        """Return a digest of the code behind a training: an edit trains again.
+
+        On patients no edit starts a private run again, so there it is empty (docs/mechanism.md, rule 11).
+        """
+        paid = Level.parse(level).private and not self.site.public
+        return "" if paid else self.code.digest(script)
 
     def shown_config(self) -> dict[str, Any]:
         """The config as used; where the site keeps its secret is nobody's business."""

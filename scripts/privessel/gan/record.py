@@ -1,0 +1,80 @@
+"""What privacy.json says about a finished run: its mechanism, and what every kept epoch has cost."""
+
+from dataclasses import asdict
+from importlib.metadata import version
+
+import numpy as np
+
+from privessel.cohort.patches import Patches
+from privessel.gan.training import GanTraining
+from privessel.privacy.account import Account
+from privessel.privacy.accounting import epsilon, epsilon_published
+from privessel.privacy.patient import patient_statement
+
+LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide a run's numbers."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def privacy_record(training: GanTraining, patches: Patches, account: Account | None) -> dict[str, object]:
+    """Return what privacy.json says about a run, apart from its name.
+
+    `account` is the run's account in the site's ledger, None for a run that is charged to nobody. With an
+    account, the eps of an epoch counts every step as often as it was charged.
+    """
+    record = {"protection": "unprotected, inside only", "noise_multiplier": None, "sampler": "shuffled"}
+    if training.private:
+        record |= {
+            "protection": "differential privacy",
+            "unit": training.unit,
+            "noise_multiplier": training.noise_multiplier,
+            "clipping_norm": training.clipping_norm,
+            "delta": training.unit_delta,
+            "sampler": "poisson, fresh every critic step",
+            "sampling_rate": training.sampling_rate,
+            "fake_clipping": training.fake_clipping,
+        }
+    if account:
+        entry = {"identity": account.run.identity, "attempts": len(account.attempts)}
+        record["ledger"] = entry | asdict(account.head)
+    return record | {
+        "patients": len(patches.patients),
+        "patches": len(patches.image),
+        "batch": training.batch,
+        "public_key": account is None,
+        "epochs": {
+            str(epoch): _epoch_record(epoch, training, patches, account)
+            for epoch in sorted(training.kept_epochs)
+        },
+        "versions": library_versions(),
+    }
+
+
+def _epoch_record(
+    epoch: int, training: GanTraining, patches: Patches, account: Account | None
+) -> dict[str, object]:
+    """Return what the generator of a kept epoch has cost: a valid eps, the published one, and a patient's."""
+    private = training.private
+    steps = epoch * training.steps_per_epoch * training.critic_steps
+    charged = account.charged_before(steps) if account else steps
+    charge = {
+        "noise_multiplier": training.noise_multiplier,
+        "sampling_rate": training.sampling_rate if private else 1.0,
+        "steps": charged,
+    }
+    delta = training.unit_delta
+    return {
+        "charged_steps": charged if private else 0,
+        "epsilon": epsilon(**charge, delta=delta) if private else None,
+        "epsilon_as_published": epsilon_published(**charge, delta=delta) if private else None,
+        "patient": patient_statement(
+            **charge,
+            unit=training.unit,
+            patients=len(patches.patients),
+            patches_per_patient=int(np.bincount(patches.patient_index).max()),
+            delta=training.patient_delta,
+        ),
+    }
