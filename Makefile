@@ -16,6 +16,9 @@ demo: .venv/.installed  ## the whole study at demo scale, about ten minutes on t
 test: .venv/.develop  ## the tests, about twenty minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+test-fast: .venv/.develop  ## for every small change: no run of the workflow, no long loops; at most two minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow" --ignore=tests/workflow
+
 recover: .venv/.installed  ## after Snakemake died on a cluster: cancel what it left, unlock, start again
 	$(BIN)/python scripts/recover.py
 

@@ -25,10 +25,7 @@ with logged(snakemake.log[0]):
         prediction=load_mask(Path(next(path for path in params.predictions if path.endswith(ending)))),
         brain=scan.brain,
         spacing=scan.spacing,
-        level=best["level"],
-        eps=best["eps"],
-        eps_published=best["eps_published"],
-        dsc=best["dsc"],
+        model=best,
     )
     with atomic_path(Path(snakemake.output[0])) as partial:
         np.savez_compressed(partial, **data)

@@ -69,10 +69,7 @@ def test_figure_7_shows_two_slices_and_three_views(case):
         prediction=prediction,
         brain=image > 0,
         spacing=(5.0, 5.0, 7.0),
-        level="noise-0.65",
-        eps=6.24,
-        eps_published=10.18,
-        dsc=0.61,
+        model={"level": "noise-0.65", "eps": 6.24, "eps_published": 10.18, "dsc": 0.61},
     )
     figure = fig7(data)
     shown = " ".join(texts(figure))
@@ -88,7 +85,8 @@ def test_figure_7_data_is_cropped_to_the_brain():
     image, truth, prediction = phantom()
     brain = np.zeros_like(truth)
     brain[1:20, 1:28, 1:19] = True
-    about = {"spacing": (1, 1, 1), "level": "inf", "eps": np.inf, "eps_published": np.inf, "dsc": 0.5}
+    model = {"level": "inf", "eps": np.inf, "eps_published": np.inf, "dsc": 0.5}
+    about = {"spacing": (1, 1, 1), "model": model}
     data = fig7_data(image=image, truth=truth, prediction=prediction, brain=brain, **about)
     assert data["truth"].shape == (19, 27, 18)
     np.testing.assert_array_equal(data["image"], image[1:20, 1:28, 1:19])

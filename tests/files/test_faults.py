@@ -493,7 +493,7 @@ READERS = {
     "state": (a_generator, checkpoint.load, a_record),
     "generator": (a_generator, load_generator, weights_of),
     "U-Net": (weights_of, TrainedUNet.load, a_generator),
-    "metrics": (a_row, read_metrics, a_list),
+    "metrics": (a_row, lambda path: read_metrics(path, patients=["017"]), a_list),
     "table": (a_row, lambda path: read_table(path, columns=["dsc"]), a_list),
     "checked patients": (a_list, read_voxels, a_row),
     "record": (a_record, lambda path: read_json(path, keys=["epochs"]), a_list),
@@ -520,8 +520,9 @@ def test_a_damaged_file_is_named_with_a_remedy(kind, damage, tmp_path, message_o
 
 
 def test_metrics_of_another_patient_are_refused(tmp_path, message_of):
-    other = a_row(tmp_path).rename(tmp_path / "003.csv")
-    assert "003.csv" in message_of(lambda: read_metrics(other))
+    table = a_row(tmp_path)
+    for patients in (["003"], ["003", "017"], []):
+        assert "017.csv" in message_of(lambda patients=patients: read_metrics(table, patients=patients))
 
 
 def test_labels_that_do_not_belong_to_their_images_are_refused(tmp_path, message_of):

@@ -34,7 +34,7 @@ def test_a_private_run_is_charged_shown_kept_and_never_trained_again(paid_for):
     assert "2 patients: eps" in told
     assert "wgan/noise-1/run-1" in told
 
-    code = paid_for.folder / "scripts/privessel/gan_steps.py"
+    code = paid_for.folder / "scripts/privessel/gan/step.py"
     code.write_text(code.read_text() + "\n# edited\n")
     assert "Nothing to be done" in paid_for.study(TARGET).stdout
 

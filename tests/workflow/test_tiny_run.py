@@ -151,7 +151,7 @@ def test_nothing_is_written_elsewhere(finished):
 
 
 def test_a_second_run_does_nothing_nor_does_one_after_a_touch_of_the_library(finished):
-    (finished.folder / "scripts/privessel/gans.py").touch()
+    (finished.folder / "scripts/privessel/gan/nets.py").touch()
     assert "Nothing to be done" in finished.tiny().stdout
 
 
@@ -187,7 +187,7 @@ def test_reviewer_redraws_figures_from_their_csvs_without_patients(finished, rev
 
 
 def test_editing_the_metrics_reruns_metrics_and_no_training(finished):
-    code = finished.folder / "scripts/privessel/metrics.py"
+    code = finished.folder / "scripts/privessel/scores/metrics.py"
     text = code.read_text()
     code.write_text(text + "\n# edited\n")
     try:

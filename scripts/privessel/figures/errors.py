@@ -105,22 +105,20 @@ def fig7_data(
     prediction: np.ndarray,
     brain: np.ndarray,
     spacing: Sequence[float],
-    level: str,
-    eps: float,
-    eps_published: float,
-    dsc: float,
+    model: Mapping[str, Any],
 ) -> dict[str, np.ndarray]:
-    """Crop one patient's volumes (x, y, z) to the brain's box for figure 7; spacing in mm."""
+    """Crop one patient's volumes (x, y, z) to the brain's box for figure 7; spacing in mm.
+
+    model: level, eps, eps_published and dsc (of this patient) of the model that made the prediction.
+    """
     box = content_box(brain, truth, prediction)
     return {
         "image": np.asarray(image[box], np.float32),
         "truth": np.asarray(truth[box], bool),
         "prediction": np.asarray(prediction[box], bool),
         "spacing": np.array(spacing, float),
-        "level": np.array(level),
-        "eps": np.array(eps, float),
-        "eps_published": np.array(eps_published, float),
-        "dsc": np.array(dsc, float),
+        "level": np.array(model["level"]),
+        **{name: np.array(model[name], float) for name in ("eps", "eps_published", "dsc")},
     }
 
 
