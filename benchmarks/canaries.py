@@ -37,7 +37,8 @@ def audit_kind(kind: str, *, critic_norm: str, noise: float) -> str:
         critic_learning_rate=1e-3, decay_start=0.5, loss="wasserstein", weight_clip=0.05,
         gradient_penalty=0.0, spectral_norm=False, ema=0.0, noise_multiplier=noise,
         clipping_norm=0.01, clipping="book-keeping",
-        fake_clipping="centre" if critic_norm == "none" else "per-sample", micro_batch=512, label_background=-1.0,
+        fake_clipping="centre" if critic_norm == "none" else "per-sample",
+        micro_batch=512, label_background=-1.0,
         unit="patch", patient_patches=1, delta=1e-5, patient_delta=1e-3,
     )  # fmt: skip
     inserted = toss_coins(PLAN, _stream(1))

@@ -2,8 +2,8 @@
 
     python benchmarks/fakes.py --runs 2              # about 20 minutes on two cores
 
-Trains the demo's private level with `gan.fake_clipping` per-sample, common and centre, all else equal, and a U-Net on
-the pairs of each; writes results/fakes-*/. No test patient is looked at.
+Trains the demo's private level with `gan.fake_clipping` per-sample, common and centre, all else equal, and a
+U-Net on the pairs of each; writes results/fakes-*/. No test patient is looked at.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Attack one run of the audit: bounds from its canaries, and how well its patients' patches are recognised."""
+"""Attack one run of the audit: bounds from its canaries, and how well patients' patches are recognised."""
 
 from pathlib import Path
 

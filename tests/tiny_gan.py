@@ -13,8 +13,8 @@ TRAINING = GanTraining(
     batch=4, units=40, generator_batch=4, critic_steps=2, steps_per_epoch=4, epochs=3, kept_epochs=(1, 3),
     optimiser="adam", adam_betas=(0.0, 0.9), generator_learning_rate=1e-2, critic_learning_rate=1e-2,
     decay_start=0.5, loss="wasserstein", weight_clip=0.05, gradient_penalty=0.0, spectral_norm=False, ema=0.9,
-    noise_multiplier=None, clipping_norm=1.0, clipping="book-keeping", fake_clipping="per-sample", micro_batch=5,
-    label_background=0.0, unit="patch", patient_patches=3, delta=1e-4, patient_delta=1e-3,
+    noise_multiplier=None, clipping_norm=1.0, clipping="book-keeping", fake_clipping="per-sample",
+    micro_batch=5, label_background=0.0, unit="patch", patient_patches=3, delta=1e-4, patient_delta=1e-3,
 )  # fmt: skip
 
 PENALISED = replace(TRAINING, weight_clip=0.0, gradient_penalty=10.0)

@@ -55,7 +55,7 @@ class LabelledPatches:
 
 @dataclass(frozen=True)
 class Released:
-    """What an attacker knows of a run: its last critic, the scores watched in training (m,), and its pairs."""
+    """What an attacker knows of a run: its last critic, the scores (m,) watched in training, its pairs."""
 
     critic: Critic
     watched: NDArray[np.float64]

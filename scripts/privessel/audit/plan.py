@@ -108,8 +108,8 @@ def audit(
     """Return what each score shows about a run and the eps that it claims.
 
     scores (m,) are larger for canaries that are more likely in. `stream` is the one that tossed the run's
-    coins. Canaries of equal score are guessed in their order. Raises PrivacyError for scores that the plan does
-    not name, for scores of the plan that are missing, and for values that are not numbers.
+    coins. Canaries of equal score are guessed in their order. Raises PrivacyError for scores that the plan
+    does not name, for scores of the plan that are missing, and for values that are not numbers.
     """
     if set(scores) != set(plan.scores):
         raise PrivacyError(

@@ -29,7 +29,7 @@ SCORES = ("critic", "nearest")  # the scores that can be computed of any finishe
 
 @dataclass(frozen=True)
 class AuditRun(GanRun):
-    """A run of the audit: its name and its plan. On patients it costs as much as the audited run, in addition."""
+    """A run of the audit: its name and its plan. On patients it costs the audited run's eps once more."""
 
     canaries: int
     guesses_in: int
@@ -74,9 +74,9 @@ class AuditRun(GanRun):
     def canary_patches(self) -> Labelled:
         """The canaries: public images in [-1, 1], each with the label of another image, (m, s, s) each.
 
-        In the demo's critic the gradients of two such canaries are almost at right angles (cosine 0.04). Those
-        of canaries made of noise, or black except for one pixel, are nearly parallel (0.96 and 1.0), so that
-        they hide one another.
+        In the demo's critic the gradients of two such canaries are almost at right angles (cosine 0.04).
+        Those of canaries made of noise, or black except for one pixel, are nearly parallel (0.96 and 1.0),
+        so that they hide one another.
         """
         rng = np.random.default_rng(derive(self.seed, "canaries", self.name))
         size = self.reference[0].shape[-1]
@@ -85,7 +85,7 @@ class AuditRun(GanRun):
         )
 
     def identity(self, *, training: GanTraining, **parts: object) -> dict[str, object]:
-        """Return what decides the run's weights: as of any run, on the patches without canaries, and the plan."""
+        """Return what decides the run's weights: as for any run, without canaries, and the plan."""
         return super().identity(training=training, **parts) | {"audit": self._planned(training)}
 
     def coins(self, *, private: bool, site: Site | None, identity: str | None) -> Stream:

@@ -109,7 +109,7 @@ def save_checkpoint(
     ledger: Ledger | None,
     watched: Tensor | None,
 ) -> None:
-    """Write the checkpoint: all that the run needs to continue, and the state of its ledger; also the history."""
+    """Write the history, and the checkpoint: all that the run needs to continue, and its ledger's state."""
     with atomic_path(resume / "history.csv") as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
         writer.writeheader()

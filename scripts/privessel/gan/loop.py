@@ -152,7 +152,7 @@ class _OpenRun:
 
     @torch.no_grad()
     def _history_row(self, epoch: int) -> dict:
-        """Return an epoch's row of the history; in a private run only what follows from released gradients."""
+        """Return an epoch's row of the history; if private, only what follows from released gradients."""
         gan, training = self.gan, self.gan.training
         steps = gan.step * training.critic_steps
         charged = self.ledger.account.charged_before(steps) if self.ledger else steps

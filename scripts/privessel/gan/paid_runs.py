@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 FOLDER = ".finished"
 IDENTITY, DIGESTS = "identity.json", "digests.json"
-# Parts of an identity that another version of the code or another machine changes. They decide the run's bits,
-# but not what was asked for.
+# Parts of an identity that another version of the code or another machine changes. They decide the run's
+# bits, but not what was asked for.
 VERSIONS = {"code", "libraries", "device", "threads"}
 # Settings that had another name when older runs were finished, by part of the identity: old name -> new name.
 RENAMED = {"training": {"fakes": "fake_clipping"}, "audit": {"every": "score_every"}}
@@ -67,15 +67,15 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bo
     if set(changed) - VERSIONS:
         changes = "; ".join(_difference(part, before.get(part), _plain(identity[part])) for part in changed)
         raise PrivacyError(
-            f"{name} is finished and paid for, and is not trained again although its settings or patches have "
-            f"changed: {changes}. It is kept in {kept}. Remedy: undo the change, and the finished run is "
-            f"restored at no cost; or train with the new ones under {ANOTHER_NUMBER} or another `study`, "
+            f"{name} is finished and paid for, and is not trained again although its settings or patches "
+            f"have changed: {changes}. It is kept in {kept}. Remedy: undo the change, and the finished run "
+            f"is restored at no cost; or train with the new ones under {ANOTHER_NUMBER} or another `study`, "
             "which is charged in addition"
         )
     if changed:
         log.warning(
-            "%s was trained under another %s. It is paid for and remains valid, so it is not trained again. To "
-            "train it as things are now, give it %s; that is charged in addition",
+            "%s was trained under another %s. It is paid for and remains valid, so it is not trained again. "
+            "To train it as things are now, give it %s; that is charged in addition",
             name, " and ".join(changed), ANOTHER_NUMBER,
         )  # fmt: skip
     else:
@@ -87,7 +87,7 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bo
 
 
 def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
-    """Return the identity of a kept run and the names of its files; PrivacyError where one has changed.
+    """Return the identity of a kept run and its files' names; PrivacyError where one has changed.
 
     Settings that have been renamed since are returned under their new names.
     """
@@ -99,10 +99,10 @@ def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
     except (DamagedError, FileNotFoundError) as problem:
         raise PrivacyError(
             f"{name} is finished and paid for, but the kept files are damaged: {problem}. It is "
-            f"not trained again without being asked for. Remedy: restore {kept} from a backup; or train the run under "
-            f"{ANOTHER_NUMBER}, which is charged in addition; or remove {kept} to train this one again. If it "
-            "was trained on this CPU with the same code, settings and patches, training repeats the same run "
-            "and costs nothing; otherwise every step is charged in addition"
+            f"not trained again without being asked for. Remedy: restore {kept} from a backup; or train the "
+            f"run under {ANOTHER_NUMBER}, which is charged in addition; or remove {kept} to train this one "
+            "again. If it was trained on this CPU with the same code, settings and patches, training repeats "
+            "the same run and costs nothing; otherwise every step is charged in addition"
         ) from problem
     return _with_new_names(identity), list(digests)
 
@@ -122,12 +122,12 @@ def _copy(file: Path, target: Path) -> None:
 
 
 def _plain(part: object) -> object:
-    """Return a part of an identity as it looks after it was written to JSON and read again."""
+    """Return a part of an identity as it is after being written to JSON and read again."""
     return json.loads(json.dumps(part))
 
 
 def _agrees(before: object, now: object) -> bool:
-    """Whether a part of an identity is unchanged. A key that a later version added does not count as a change."""
+    """Whether a part of an identity is unchanged. A key that a later version added is no change."""
     if isinstance(before, dict) and isinstance(now, dict):
         return before == {key: now.get(key) for key in before}
     return before == now

@@ -13,7 +13,7 @@ from privessel.gan.training import GanTraining
 
 @dataclass(frozen=True)
 class TrainingPatches:
-    """The patches of one run: n of training patients, and optionally m of patients held out for validation."""
+    """The patches of one run: n of training patients, and optionally m of held-out patients."""
 
     images: NDArray[np.float32]  # (n, s, s) in [-1, 1]
     labels: NDArray[np.bool_]  # (n, s, s)

@@ -104,8 +104,8 @@ class GanRun:
         """Return where the run's random numbers come from.
 
         Level `inf`, and every level on a public cohort (`site` None), uses the published `seed`. A private
-        level on patients uses the site's secret, and is charged to the site's ledgers for all `patients` whose
-        patches it is trained on. `scans` is the table of training patients with the digests of their scans.
+        level on patients uses the site's secret, and is charged to the site's ledgers for all `patients`
+        whose patches it is trained on. `scans` is the table of training patients and their scans' digests.
         Raises PrivacyError for a delta that protects nobody.
         """
         if training.private:

@@ -59,8 +59,8 @@ class Gan:
             "critic": _optimiser(self.critic, training, training.critic_learning_rate),
         }
         self.clipping = CLIPPING[training.clipping](self.critic) if training.private else None
-        # The critic's loss, summed over the steps of the epoch. It tells about training patches, so in a private
-        # run it stays 0.
+        # The critic's loss, summed over the steps of the epoch. It tells about training patches, so in a
+        # private run it stays 0.
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
 
     def advance(self, data: Pairs) -> None:
@@ -129,8 +129,8 @@ class Gan:
         training = self.training
         sample = shuffled_batch(self.stream, step=step, population=len(data), batch=training.batch)
         real = data.take(sample)
-        # Batch norm computes its statistics over all real patches, and over all fakes (Radford et al. 2016), so
-        # neither may be split into micro-batches.
+        # Batch norm computes its statistics over all real patches, and over all fakes (Radford et al. 2016),
+        # so neither may be split into micro-batches.
         whole = max(training.batch, training.generator_batch)
         size = whole if self.shape.critic_norm == "batch" else training.micro_batch
         descent = plain_gradient(self.critic, real, fake, loss=training.loss, micro_batch=size)
@@ -203,8 +203,8 @@ def check_critic(shape: GanShape, training: GanTraining) -> None:
 
 def _layout(net: nn.Module, shape: GanShape, training: GanTraining, device: str) -> torch.memory_format:
     """Return how a net's weights lie in memory, which decides the speed only."""
-    # A gradient penalty needs second derivatives. Through instance norm in channels-last layout they are wrong
-    # when a single pair is passed (torch 2.13, CPU).
+    # A gradient penalty needs second derivatives. Through instance norm in channels-last layout they are
+    # wrong when a single pair is passed (torch 2.13, CPU).
     wrong = isinstance(net, Critic) and shape.critic_norm == "instance" and training.gradient_penalty
     # On a CPU, channels last is up to 30 % faster for narrow nets and as fast for wide ones.
     return torch.channels_last if device == "cpu" and not wrong else torch.preserve_format

@@ -44,9 +44,9 @@ def plan_levels(
 
     `steps` counts critic steps. Each takes a fresh Poisson sample of patches or patients, as `unit` says, at
     `sampling_rate`. `epsilon` (by privacy loss distributions) and `epsilon_rdp` (by Renyi divergences) are
-    valid for one unit at `delta`. `epsilon_as_published` is what the code of Kossen et al. would have printed,
-    and `epsilon_of_published` what its mechanism guarantees, which takes `critic_steps` on one sample. All four
-    are None where there is no noise. Raises ValueError for a text that names no level.
+    valid for one unit at `delta`. `epsilon_as_published` is what the code of Kossen et al. would have
+    printed, and `epsilon_of_published` what its mechanism guarantees, which takes `critic_steps` on one
+    sample. All four are None where there is no noise. Raises ValueError for a text that names no level.
     """
     rows = []
     for name in levels:
