@@ -174,7 +174,7 @@ def test_no_guesses_refute_a_claim_of_hundreds_however_wrong_they_are(eps, delta
 
 
 def test_a_claim_that_cannot_be_counted_is_refused():
-    with pytest.raises(ValueError, match="11 right of 10 guesses"):
+    with pytest.raises(ValueError, match="11 right ones among 10 guesses"):
         p_value(canaries=20, guesses=10, right=11, epsilon=1.0, delta=0.0)
     with pytest.raises(ValueError, match="eps is at least 0"):
         p_value(canaries=20, guesses=10, right=9, epsilon=math.nan, delta=0.0)
@@ -624,8 +624,6 @@ def test_scoring_every_third_step_adds_up_a_third_of_the_steps():
 
 def test_a_large_critic_scores_canaries_in_parts_as_if_there_were_no_others(monkeypatch):
     _, whole, _ = watched_run(PRIVATE, canaries=40, plan=SMALL)
-    monkeypatch.setattr(canaries_module, "HELD_NUMBERS", 10**9)
-    assert np.array_equal(watched_run(PRIVATE, canaries=40, plan=SMALL)[1], whole)
     monkeypatch.setattr(canaries_module, "HELD_NUMBERS", 1)
     _, single, _ = watched_run(PRIVATE, canaries=40, plan=SMALL)
     assert not np.array_equal(single, whole)

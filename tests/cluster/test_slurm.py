@@ -165,5 +165,5 @@ def test_an_array_whose_first_run_is_the_slowest_trains_no_paid_run_twice(slurm,
     os.kill(held[0], signal.SIGCONT)
     said = checkout.finish(process, seconds=600)
     assert "Submitted array job" in said
-    assert "brought back, nothing was trained or charged" in checkout.logs()
+    assert "its files were restored, nothing was trained or charged" in checkout.logs()
     check_results(checkout, expected, *PRIVATE)

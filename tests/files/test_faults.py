@@ -402,7 +402,7 @@ def test_where_the_kept_copy_is_damaged_too_the_run_is_refused_and_not_trained_a
     said = message_of(lambda: run(folder, PRIVATE, source=paid(folder.parent / "state")))
     assert "wgan/noise-0.8/run-1 is finished and paid for" in said
     assert f".finished/{name}" in said
-    assert "not trained again unasked" in said
+    assert "not trained again without being asked for" in said
     assert outputs(folder) == {}
     assert charged(folder.parent / "state").steps == 24
 

@@ -5,6 +5,7 @@ more, which a correct mechanism would break with probability below 1e-6.
 """
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -63,10 +64,15 @@ def mechanism(**changes):
     return Mechanism(**{**given, **changes})
 
 
+@cache
+def linear_engine(inputs):
+    return BookKeeping(Linear(inputs))
+
+
 def released(real, fake, *, step=0, stream=STREAM, **changes):
     """The flat gradient that a linear critic's step releases."""
     real, fake = torch.as_tensor(real, dtype=torch.float32), torch.as_tensor(fake, dtype=torch.float32)
-    engine = BookKeeping(Linear(fake.shape[1]))
+    engine = linear_engine(fake.shape[1])
     given = mechanism(**{"generator_batch": changes.get("batch", 4), **changes})
     step = private_gradient(engine, real, fake, stream=stream, step=step, mechanism=given)
     return step[0].flatten().numpy()

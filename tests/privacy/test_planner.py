@@ -23,7 +23,8 @@ STUDY = {
     "patches_per_patient": 1_000,
     "patient_delta": 1e-3,
 }
-LEVELS = ["inf", "noise-2", "noise-1.5", "noise-1.2", "noise-1", "noise-0.8", "noise-0.725", "noise-0.65"]
+# Of the study's eight levels the ends and the middle; test_accounting has the eps of each of them.
+LEVELS = ["inf", "noise-2", "noise-1", "noise-0.65"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def timed_plan():
 def test_the_plan_of_the_study_has_a_row_a_level_and_takes_seconds(timed_plan):
     rows, seconds = timed_plan
     assert [row["level"] for row in rows] == LEVELS
-    assert seconds < 60
+    assert seconds < 30
 
 
 def test_the_plan_of_the_study_holds_the_published_and_the_valid_numbers(timed_plan):

@@ -132,7 +132,7 @@ def test_a_damaged_generator_that_was_paid_for_is_named_and_comes_back_or_is_ref
     os.truncate(generator, 1000)
     refused(paid_for.study(PAIRS), f"{GAN}/{generator.name} is damaged")
     generator.unlink()
-    assert "brought back, nothing was trained or charged" in done(paid_for.study(PAIRS))
+    assert "its files were restored, nothing was trained or charged" in done(paid_for.study(PAIRS))
     assert digests(folder) == before
 
     kept = folder / ".finished" / generator.name

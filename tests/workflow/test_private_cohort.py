@@ -46,7 +46,7 @@ def test_a_private_run_is_charged_shown_kept_and_never_trained_again(paid_for):
     second = TARGET.replace("run-1", "run-2")
     paid_for.configure(privacy={"budget": {"epsilon": 5.0, "delta": 1e-3}}, runs=[2])
     refused = paid_for.study(TARGET, second, "--keep-going")
-    assert "paid for and stands as it is" in refused.stdout
+    assert "paid for and remains valid" in refused.stdout
     assert digests(paid_for.folder / GAN) == before
     assert refused.returncode != 0
     assert "would have spent eps" in refused.stdout

@@ -95,7 +95,7 @@ def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
         identity, digests = (read_json(kept / record, keys=()) for record in (IDENTITY, DIGESTS))
         for file, digest in digests.items():
             if file_digest(kept / file) != digest:
-                raise DamagedError(f"the content of {kept / file} has changed")
+                raise DamagedError(f"{kept / file} is not as it was")
     except (DamagedError, FileNotFoundError) as problem:
         raise PrivacyError(
             f"{name} is finished and paid for, but the kept files are damaged: {problem}. It is "
