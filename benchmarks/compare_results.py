@@ -4,8 +4,7 @@
 
 Files are compared by their bytes. Where these differ, a second look follows: of saved networks the
 weights are compared and not the digests of code that are saved with them; of a CSV the columns and rows that
-both have, without the rows of sources named by `--but`; of an npz its arrays. Exit status 1 where a value that
-both sides have differs.
+both have, without the rows of sources named by `--but`; of an npz its arrays. Exit status 1: some differ.
 """
 
 import argparse

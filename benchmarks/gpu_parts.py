@@ -186,7 +186,7 @@ def measure_critic_steps(clock: Clock, keys: Mapping, *, size: int, batches: lis
 
 def _plain_step(gan: Gan, real: Tensor, fake: Tensor, micro_batch: int) -> None:
     for pairs in (real, fake):
-        mean_gradient(gan.critic, pairs, micro_batch=micro_batch)
+        mean_gradient(gan.critic, gan.critic, pairs, micro_batch=micro_batch)
 
 
 def _clipped_step(engine: type, gan: Gan, real: Tensor, fake: Tensor, mechanism: Mechanism) -> None:

@@ -19,16 +19,13 @@ from privessel.seeds import derive
 SHOWN = 8
 
 with logged(snakemake.log[0]):
-    params, given, made = snakemake.params, snakemake.input, snakemake.output
-    named = snakemake.wildcards
+    params, given, made, named = snakemake.params, snakemake.input, snakemake.output, snakemake.wildcards
     torch.set_num_threads(params.threads)
     record = read_json(given.privacy, keys=["audit", "epochs"])
     seed = derive(params.seed, "attack", named.arch, named.level, named.run)
-    pairs = attack.synthetic_patches(
-        *synthesise(Path(given.generator), seed=seed, device="cpu", **params.synthesis)
-    )
-    critic, watched = attack.load_critic(Path(given.critic))
-    released = attack.Released(critic, watched, pairs, params.background)
+    made_up = synthesise(Path(given.generator), seed=seed, device="cpu", **params.synthesis)
+    pairs = attack.synthetic_patches(*made_up)
+    released = attack.Released(*attack.load_critic(Path(given.critic)), pairs, params.background)
     site = None if params.public else Site.from_config(snakemake.config["privacy"])
     public = load([Path(path) for path in given.public], scale=(-1, 1))
     bound = attack.attack_canaries(record, released, reference=(public.image, public.label), site=site)

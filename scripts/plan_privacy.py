@@ -6,11 +6,13 @@ import pandas as pd
 
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
-from privessel.privacy.planner import plan_levels, plan_patients
+from privessel.privacy.planner import PlannedMechanism, plan_levels, plan_patients
 
 with logged(snakemake.log[0]):
     params = snakemake.params
-    levels = plan_levels(params.levels, patient_delta=params.patient_delta, **params.mechanism)
+    levels = plan_levels(
+        params.levels, PlannedMechanism(**params.mechanism), patient_delta=params.patient_delta
+    )
     trained_on, steps = params.mechanism["patients"], params.mechanism["steps"]
     patients = []
     for times in params.times_patients:

@@ -187,7 +187,12 @@ def write_evaluation(folder, patient):
         return noise.random(scan.image.shape) > 0.5
 
     evaluate_patients(
-        [patient], segment, patch_size=16, rows=[folder / "017.csv"], masks=[folder / "017.nii.gz"]
+        [patient],
+        segment,
+        patch_size=16,
+        rows=[folder / "017.csv"],
+        masks=[folder / "017.nii.gz"],
+        table=folder / "all.csv",
     )
 
 

@@ -10,7 +10,8 @@ from privessel.errors import PrivacyError
 from privessel.figures.plan import draw_plan, format_plan
 from privessel.privacy import patient
 from privessel.privacy.accounting import epsilon
-from privessel.privacy.planner import noise_of, plan_levels, plan_patients
+from privessel.privacy.planner import PlannedMechanism, noise_of, plan_patients
+from privessel.privacy.planner import plan_levels as plan_mechanism
 from privessel.study.names import Level
 
 STUDY = {
@@ -21,10 +22,13 @@ STUDY = {
     "unit": "patch",
     "patients": 41,
     "patches_per_patient": 1_000,
-    "patient_delta": 1e-3,
 }
 # Of the study's eight levels the ends and the middle; test_accounting has the eps of each of them.
 LEVELS = ["inf", "noise-2", "noise-1", "noise-0.65"]
+
+
+def plan_levels(levels, *, patient_delta=1e-3, **mechanism):
+    return plan_mechanism(levels, PlannedMechanism(**mechanism), patient_delta=patient_delta)
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,8 @@ class AuditRun(GanRun):
         """
         name = (record["arch"], record["level"], record["run"], record["cohort"])
         plan = dict(record["audit"])
-        plan.setdefault("score_every", plan.get("every"))  # its name in records that older versions wrote
+        if "every" in plan:  # the name of score_every in records that older versions wrote
+            plan["score_every"] = plan.pop("every")
         keys = ("canaries", "guesses_in", "guesses_out", "confidence", "score_every", "seed")
         run = cls(*name, **{key: plan[key] for key in keys}, reference=reference)
         if digest(*run.canary_patches) != record["audit"]["digest"]:

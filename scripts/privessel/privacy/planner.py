@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from privessel.privacy.accounting import (
     affordable_steps,
@@ -28,34 +29,44 @@ def noise_of(level: Level, *, sampling_rate: float, steps: int, delta: float) ->
     return calibrate(target_epsilon=level.value, sampling_rate=sampling_rate, steps=steps, delta=delta)
 
 
+@dataclass(frozen=True)
+class PlannedMechanism:
+    """What every private level of a study will do, its noise apart."""
+
+    sampling_rate: float  # of patches or patients, as `unit` says, at each critic step
+    steps: int  # critic steps of a whole run, each on a fresh Poisson sample
+    critic_steps: int  # of a generator step
+    delta: float  # of one unit
+    unit: str  # patch | patient
+    patients: int
+    patches_per_patient: int
+
+
 def plan_levels(
-    levels: Iterable[str],
-    *,
-    sampling_rate: float,
-    steps: int,
-    critic_steps: int,
-    delta: float,
-    unit: str,
-    patients: int,
-    patches_per_patient: int,
-    patient_delta: float,
+    levels: Iterable[str], mechanism: PlannedMechanism, *, patient_delta: float
 ) -> list[dict[str, object]]:
     """Return one row for each level: its mechanism, eps in four ways, and its promise to a whole patient.
 
-    `steps` counts critic steps. Each takes a fresh Poisson sample of patches or patients, as `unit` says, at
-    `sampling_rate`. `epsilon` (by privacy loss distributions) and `epsilon_rdp` (by Renyi divergences) are
-    valid for one unit at `delta`. `epsilon_as_published` is what the code of Kossen et al. would have
-    printed, and `epsilon_of_published` what its mechanism guarantees, which takes `critic_steps` on one
-    sample. All four are None where there is no noise. Raises ValueError for a text that names no level.
+    `epsilon` (by privacy loss distributions) and `epsilon_rdp` (by Renyi divergences) are valid for one unit
+    at the mechanism's delta. `epsilon_as_published` is what the code of Kossen et al. would have printed, and
+    `epsilon_of_published` what its mechanism guarantees, which takes `critic_steps` on one sample. All four
+    are None where there is no noise. Raises ValueError for a text that names no level.
     """
+    planned = {"sampling_rate": mechanism.sampling_rate, "steps": mechanism.steps}
+    delta, unit = mechanism.delta, mechanism.unit
     rows = []
     for name in levels:
-        noise = noise_of(Level.parse(name), sampling_rate=sampling_rate, steps=steps, delta=delta)
-        run = {"noise_multiplier": noise, "sampling_rate": sampling_rate, "steps": steps}
+        noise = noise_of(Level.parse(name), **planned, delta=delta)
+        run = {"noise_multiplier": noise, **planned}
         patient = patient_statement(
-            unit=unit, **run, patients=patients, patches_per_patient=patches_per_patient, delta=patient_delta
+            unit=unit,
+            **run,
+            patients=mechanism.patients,
+            patches_per_patient=mechanism.patches_per_patient,
+            delta=patient_delta,
         )
         private = noise is not None
+        reused = private and epsilon_reused(**run, critic_steps=mechanism.critic_steps, delta=delta)
         rows.append(
             {
                 "level": name,
@@ -65,9 +76,7 @@ def plan_levels(
                 "epsilon": epsilon(**run, delta=delta) if private else None,
                 "epsilon_rdp": epsilon_rdp(**run, delta=delta) if private else None,
                 "epsilon_as_published": epsilon_published(**run, delta=delta) if private else None,
-                "epsilon_of_published": epsilon_reused(**run, critic_steps=critic_steps, delta=delta)
-                if private
-                else None,
+                "epsilon_of_published": reused if private else None,
                 "patient_delta": patient_delta,
                 "patient_epsilon": patient["epsilon"],
                 "patient_statement": patient["sentence"],

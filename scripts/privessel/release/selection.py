@@ -1,7 +1,7 @@
 """What chose the set that is released, as far as a study's files show it.
 
-A choice that looked at training patients is covered by no eps (`PRIVACY.md`, rule 5). Nobody can see into a
-chooser's head, so a choice must be one that needed no look at them: the only private set there was, or the
+A choice that looked at training patients is covered by no eps (docs/mechanism.md, rule 5). Nobody can see
+into a chooser's head, so a choice must be one that needed no look at them: the only private set there was, or the
 one that the validation patients ranked first.
 """
 

@@ -60,10 +60,6 @@ class SitePlan:
         budget = self.config.privacy.budget
         return {"epsilon": budget.epsilon, "delta": resolve_delta(budget.delta, units=self.patches)}
 
-    def described(self) -> dict[str, object]:
-        """What `Site.from_config` takes: the state's folder and the budget."""
-        return {"state": self.config.privacy.state, "budget": self.budget()}
-
     def state(self) -> Path:
         """Return the folder of secret and ledgers; ConfigError where none is named, or an unsafe one."""
         if not self.config.privacy.state:
