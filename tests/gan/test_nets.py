@@ -50,7 +50,7 @@ def test_the_paper_s_critic_is_six_strided_convolutions_of_25_million_weights():
     convolutions = layers(net, nn.Conv2d)
     assert [layer.out_channels for layer in convolutions] == [96, 192, 384, 768, 1536, 1]
     assert {(layer.kernel_size, layer.stride) for layer in convolutions} == {((4, 4), (2, 2))}
-    # docs/mechanism.md: the noise norm sigma sqrt(d) is 5,010 at this width and sigma 1.
+    # The noise norm sigma sqrt(d) is 5,010 at this width and sigma 1.
     assert sum(p.numel() for p in net.parameters()) ** 0.5 == pytest.approx(5010, abs=5)
     assert not [name for name, _ in net.named_parameters() if "bias" in name]
     assert not any(list(norm.parameters()) + list(norm.buffers()) for norm in layers(net, nn.InstanceNorm2d))
