@@ -7,7 +7,7 @@ from privessel.cohort.patches import load, load_pairs
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.privacy.site import Site
-from privessel.release.bundle import publish
+from privessel.release.bundle import Content, publish
 from privessel.release.forbidden import list_forbidden
 from privessel.release.guarantee import RECORDED, count_cohort, state_guarantee
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
@@ -36,9 +36,12 @@ with logged(snakemake.log[0]):
         patients=params.patients, voxels=voxels, paths=map(Path, params.folders), seed=params.seed,
         pairs=params.pairs, site=site, terms=terms,
     )  # fmt: skip
+    content = Content(
+        *load_pairs([Path(files.pairs)]),
+        summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals),
+        terms, record["arch"], Path(files.generator) if terms.weights else None,
+    )  # fmt: skip
     publish(
-        *load_pairs([Path(files.pairs)]), archive=Path(snakemake.output[0]),
-        numbers=summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals), terms=terms,
-        arch=record["arch"], generator=Path(files.generator) if terms.weights else None, forbidden=forbidden,
-        real=(load([path]) for path in real),
+        content, archive=Path(snakemake.output[0]), forbidden=forbidden,
+        real=(load([path]) for path in real), threads=snakemake.threads,
     )  # fmt: skip

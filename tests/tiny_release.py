@@ -113,13 +113,15 @@ def make_generator(folder):
     return path
 
 
+def content_of(*, generator=None, images=None, terms=TERMS):
+    images = scaled(textures(5, seed=3)) if images is None else images
+    return bundle.Content(images, vessels(5, seed=4), public_numbers(terms), terms, "wgan", generator)
+
+
 def make_release(folder, generator):
     """Write a release that is as it should be."""
     folder.mkdir()
-    bundle.write_files(
-        folder, scaled(textures(5, seed=3)), vessels(5, seed=4),
-        numbers=public_numbers(), terms=TERMS, arch="wgan", generator=generator,
-    )  # fmt: skip
+    bundle.write_files(folder, content_of(generator=generator))
     return folder
 
 
@@ -137,11 +139,8 @@ def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
 
 
 def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS, real=REAL):
-    bundle.publish(
-        scaled(textures(5, seed=3)) if images is None else images, vessels(5, seed=4),
-        archive=archive, numbers=public_numbers(terms), terms=terms, arch="wgan", generator=generator,
-        forbidden=forbidden, real=[real],
-    )  # fmt: skip
+    content = content_of(generator=generator, images=images, terms=terms)
+    bundle.publish(content, archive=archive, forbidden=forbidden, real=[real], threads=2)
 
 
 def verified(folder):

@@ -182,10 +182,8 @@ def test_a_written_reason_outweighs_a_judgement_and_leaves_with_the_data(site, t
     require_allowed(refusals, name="vessels", override=terms.override)
     assert "AGAINST the rules" in caplog.text
     numbers = summarise_numbers(guarantee, choice=ALONE, terms=terms, outweighed=refusals)
-    bundle.write_files(
-        tmp_path, scaled(textures(1, seed=3)), vessels(1, seed=4),
-        numbers=numbers, terms=terms, arch="wgan", generator=None,
-    )  # fmt: skip
+    content = bundle.Content(scaled(textures(1, seed=3)), vessels(1, seed=4), numbers, terms, "wgan", None)
+    bundle.write_files(tmp_path, content)
     for name in ("README.md", "PRIVACY.md", "privacy.json"):
         assert terms.override in (tmp_path / name).read_text()
         assert "fault of 001" not in (tmp_path / name).read_text()

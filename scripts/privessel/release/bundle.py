@@ -1,13 +1,13 @@
 """The release as files: a folder, its manifest, and an archive of the same bytes whenever it is made."""
 
 import gzip
-import hashlib
 import json
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
+from privessel.files.reading import file_digest
 from privessel.release.card import write_card, write_licence
 from privessel.release.croissant import describe_dataset
 from privessel.release.export import write_nnunet, write_png_pairs
@@ -29,33 +30,36 @@ MANIFEST = "MANIFEST.sha256"
 DATASET_ID = 501  # nnU-Net's: up to 500 are its own
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a release holds: pairs (n, s, s), the numbers of privacy.json, its terms, and its generator."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.bool_]
+    numbers: Mapping
+    terms: Terms
+    arch: str
+    generator: Path | None  # what training saved, where it leaves too
+
+
 def publish(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.bool_],
-    *,
-    archive: Path,
-    numbers: Mapping,
-    terms: Terms,
-    arch: str,
-    generator: Path | None,
-    forbidden: Forbidden,
-    real: Iterable[Patches],
+    content: Content, *, archive: Path, forbidden: Forbidden, real: Iterable[Patches], threads: int = 1
 ) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
-    images, labels (n, s, s); numbers: privacy.json; generator: what training saved, where it leaves too;
     real: patches of patients that the finished archive is searched for. Raises PrivacyError where the folder
-    holds anything but an earlier release, and for whatever the scan finds; nothing new is there then.
+    holds anything but an earlier release, and for whatever the search finds; nothing new is there then.
     """
+    terms = content.terms
     folder = archive.parent / terms.name
     check_replaceable(folder)
     archive.parent.mkdir(parents=True, exist_ok=True)
     with _room(archive.parent, terms.name) as partial:
-        write_files(partial, images, labels, numbers=numbers, terms=terms, arch=arch, generator=generator)
+        write_files(partial, content, threads=threads)
         with atomic_path(archive) as packed:
             pack(partial, packed)
             require_clean(
-                scan(packed, forbidden=forbidden, real=real, size=images.shape[-1]), name=terms.name
+                scan(packed, forbidden=forbidden, real=real, size=content.images.shape[-1]), name=terms.name
             )
             if folder.exists():
                 shutil.rmtree(folder)
@@ -63,27 +67,23 @@ def publish(
             sync_folder(folder.parent)
 
 
-def write_files(
-    folder: Path,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.bool_],
-    *,
-    numbers: Mapping,
-    terms: Terms,
-    arch: str,
-    generator: Path | None,
-) -> None:
+def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
     """Write all files of a release into the empty `folder`, the manifest last."""
+    images, labels, numbers, terms = content.images, content.labels, content.numbers, content.terms
     data = folder / "data"
     data.mkdir()
     np.savez_compressed(data / "pairs.npz", image=images, label=labels)
-    write_png_pairs(images, labels, data / "png")
-    nnunet = write_nnunet(images, labels, data / "nnunet", dataset_id=DATASET_ID, name=terms.name)
-    if generator:
+    write_png_pairs(images, labels, data / "png", threads=threads)
+    nnunet = write_nnunet(
+        images, labels, data / "nnunet", dataset_id=DATASET_ID, name=terms.name, threads=threads
+    )
+    if content.generator:
         (folder / "model").mkdir()
-        copy_generator(generator, folder / "model" / "generator.pt")
+        copy_generator(content.generator, folder / "model" / "generator.pt")
     size = images.shape[-1]
-    card = write_card(numbers, terms=terms, arch=arch, pairs=len(images), size=size, dataset=nnunet.name)
+    card = write_card(
+        numbers, terms=terms, arch=content.arch, pairs=len(images), size=size, dataset=nnunet.name
+    )
     texts = {
         "README.md": card,
         "PRIVACY.md": write_statement(numbers, terms=terms),
@@ -94,9 +94,9 @@ def write_files(
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     named = ("data/pairs.npz", "data/png/pairs.csv", "privacy.json")
-    described = describe_dataset({name: _digest(folder / name) for name in named}, terms=terms)
+    described = describe_dataset({name: file_digest(folder / name) for name in named}, terms=terms)
     (folder / "croissant.json").write_text(_json(described), encoding="utf-8")
-    lines = [f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder)]
+    lines = [f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder)]
     (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
 
 
@@ -128,7 +128,7 @@ def check_replaceable(folder: Path) -> None:
         listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     there = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path != manifest}
     odd = sorted(set(there) - set(listed)) + sorted(
-        name for name in set(there) & set(listed) if _digest(there[name]) != listed[name]
+        name for name in set(there) & set(listed) if file_digest(there[name]) != listed[name]
     )
     if odd or not listed:
         what = f"{odd[0]} and {len(odd) - 1} more" if len(odd) > 1 else odd[0] if odd else "no manifest"
@@ -149,11 +149,6 @@ def _room(parent: Path, name: str) -> Iterator[Path]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json(content: Mapping) -> str:

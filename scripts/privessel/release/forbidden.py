@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from privessel.gan.synthesis import pairs_seed
 from privessel.privacy.keys import load_master, public_key, run_key
 from privessel.privacy.site import SECRET, Site
 from privessel.release.terms import Terms
 from privessel.release.traces import Forbidden, ordinary_words
-from privessel.seeds import derive
+from privessel.study.names import GanName
 
 
 def list_forbidden(
@@ -31,8 +32,7 @@ def list_forbidden(
     patients: ids by cohort; voxels: the digest of each training patient's scan, by id; paths: folders of
     scans, results and the like; site: None for a public cohort. Names that the terms write out may leave.
     """
-    arch, level, run, epoch = pairs.split("/")
-    run, epoch = run.removeprefix("run-"), epoch.removeprefix("epoch-")
+    name = GanName.parse(pairs)
     said = set(re.findall(r"[\w.-]+", " ".join([terms.name, terms.description, *terms.creators])))
     master = load_master(site.state / SECRET) if site else None
     accounts = site.accounts() if site else []
@@ -46,7 +46,7 @@ def list_forbidden(
             account.head.mac,
             *(part for pair in account.run.patients for part in pair),
         }
-    keys = [public_key(seed=seed, name=f"{arch}/{level}/run-{run}")]
+    keys = [public_key(seed=seed, name=str(name.run_name))]
     if master:
         keys += [master.secret, master.derive("ledger"), master.derive("patients")]
         keys += [
@@ -61,7 +61,7 @@ def list_forbidden(
         # A folder of one part, such as `data`, is a word like others.
         paths={str(place) for place in places if len(place.parts) > 1},
         digests={digest for digest in digests if digest},
-        seeds={seed, derive(seed, "synthesis", arch, level, run, epoch)},
+        seeds={seed, pairs_seed(seed, name)},
         keys=keys,
     )
 
