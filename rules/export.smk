@@ -10,6 +10,7 @@ rule nnunet:
         f"{LOGS}/export/nnunet/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.log",
     conda:
         CPU_ENV
+    threads: settings.quality.threads
     resources:
         mem_mb=cost.pairs_memory(),
         runtime=60,
@@ -30,6 +31,7 @@ rule png:
         f"{LOGS}/export/png/{{arch}}/{{level}}/run-{{run}}/epoch-{{epoch}}.log",
     conda:
         CPU_ENV
+    threads: settings.quality.threads
     resources:
         mem_mb=cost.pairs_memory(),
         runtime=60,

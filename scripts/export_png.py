@@ -9,6 +9,6 @@ from privessel.release.export import read_png_pairs, require_same, warn_of_level
 with logged(snakemake.log[0]):
     pairs = load_pairs([Path(snakemake.input.pairs)])
     folder = Path(snakemake.output[0])
-    write_png_pairs(*pairs, folder)
+    write_png_pairs(*pairs, folder, threads=snakemake.threads)
     warn_of_level(snakemake.wildcards.level, folder=folder)
     require_same(pairs, read_png_pairs(folder), folder=folder)

@@ -1,8 +1,8 @@
 """What chose the set that is released, as far as a study's files show it.
 
 A choice that looked at training patients is covered by no eps (docs/mechanism.md, rule 5). Nobody can see
-into a chooser's head, so a choice must be one that needed no look at them: the only private set there was, or the
-one that the validation patients ranked first.
+into a chooser's head, so a choice must be one that needed no look at them: the only private set there was, or
+the one that the validation patients ranked first.
 """
 
 import csv
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privessel.files.reading import read_json, read_text, reading
+from privessel.study.names import GanName
 
 # What a private run's history.csv may show: what follows from its noisy gradients, and from other patients.
 SHOWN = {
@@ -58,7 +59,8 @@ def _private_sets(results: Path) -> list[str]:
     found = (
         path.relative_to(results / "synthetic") for path in results.glob("synthetic/*/*/run-*/epoch-*.npz")
     )
-    return [path.with_suffix("").as_posix() for path in found if path.parts[1] != "inf"]
+    names = [path.as_posix().removesuffix(".npz") for path in found]
+    return [name for name in names if GanName.parse(name).private]
 
 
 def _shown_of_training(history: Path) -> list[str]:

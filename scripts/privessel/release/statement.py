@@ -154,7 +154,10 @@ def _meaning(numbers: Mapping) -> list[str]:
         f"odds before may be {_percent(sure)} sure afterwards, in the worst case. It is a bound, not what "
         f"is expected. An eps of {spent:.3g} is {tier} (Ponomareva et al. 2023)."
     )
-    chance = f"**delta** is the chance that this bound fails: 1 in {1 / numbers['delta']:,.0f}."
+    chance = (
+        f"**delta**, 1 in {1 / numbers['delta']:,.0f}, is added to the bound: no outcome is more likely than "
+        f"e^eps times its probability without that {unit}, plus delta."
+    )
     if unit == "patient":
         whole = "**A whole patient** is what is hidden: the bound is about everything that one patient gave."
     else:

@@ -17,7 +17,8 @@ TIME = re.compile(
 )
 # Names that the bundle counts up itself: an id of digits is no trace there.
 COUNTED = re.compile(r"\b(?:image|label)-\d{5}\.png\b|\bcase_\d{5}(?:_0000)?(?:\.png)?\b")
-LONG_ID, LONG_SEED = 7, 5  # digits from which a number is no number of anything else
+# a number with at least so many digits is searched for without a word such as 'patient' before it
+LONG_ID, LONG_SEED = 7, 5
 
 
 @dataclass(frozen=True)
