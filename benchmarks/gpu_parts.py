@@ -1,11 +1,12 @@
 """The parts of benchmarks/gpu.py: each measures one thing on one device, within the time it is given.
 
-Everything that touches the library's training code is in `build_gan`, `private_inputs` and `unet_step`.
+Training code of the library is touched in `build_gan`, `private_inputs` and `build_unet`; its private step
+is called in `measure_critic_steps` and in gpu_agreement.py.
 """
 
-import copy
 import statistics
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -13,22 +14,23 @@ from functools import partial
 import numpy as np
 import torch
 from prediction import one_at_a_time
-from torch import Tensor, nn
+from torch import Tensor
 
+from privessel.cohort.patches import rescale
+from privessel.gan.losses import plain_gradient
 from privessel.gan.nets import GanShape
-from privessel.gan.step import Gan, Pairs
+from privessel.gan.pairs import Pairs
+from privessel.gan.step import Gan
 from privessel.gan.training import GanTraining
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import CLIPPING, Mechanism, mean_gradient, private_gradient
+from privessel.privacy.mechanism import CLIPPING, Mechanism, private_gradient
+from privessel.unet.augmentation import random_maps, warp
+from privessel.unet.loop import batch_indices
 from privessel.unet.net import TrainedUNet, UNet, UNetShape, soft_dice_loss
 from privessel.unet.prediction import brain_tiles, predict_probability
 
 PATCHES = 2048  # random ones stand for the training set
-AGREEMENT_SAMPLES = 8
-REPEATS = 5  # of the same step, whose bits are compared
-NOISE = 1.0
-LITTLE_NOISE = 1e-3
-AGREES = 1e-4  # float32 is about 1e-6 away from the oracle
+NOISE = 1.0  # noise multiplier of private steps; it decides no time
 
 
 class OutOfTimeError(RuntimeError):
@@ -41,18 +43,19 @@ class Clock:
 
     device: str
     ends: float
+    repeats: int = 20  # timed steps at most
 
     def left(self) -> float:
         """Seconds of the share that are left."""
         return self.ends - time.monotonic()
 
-    def time_step(self, step: Callable[[], object], *, most: int = 20) -> float:
+    def time_step(self, step: Callable[[], object]) -> float:
         """Return the median seconds of a step after one that warms up; fewer repeats where time is short."""
         if self.left() <= 0:
             raise OutOfTimeError
         step()
         seconds = []
-        while len(seconds) < most and (not seconds or self.left() > 2 * max(seconds)):
+        while len(seconds) < self.repeats and (not seconds or self.left() > 2 * max(seconds)):
             self._wait()
             start = time.perf_counter()
             step()
@@ -101,137 +104,110 @@ def private_inputs(gan: Gan, *, samples: int) -> tuple[Tensor, Tensor, Mechanism
     return pairs[:samples].to(gan.device), pairs[samples:].to(gan.device), mechanism
 
 
-def take_private_step(gan: Gan, real: Tensor, fake: Tensor, mechanism: Mechanism) -> Tensor:
-    """Return the noisy gradient of one step of the library's own code, as one vector."""
-    gradient = private_gradient(gan.clipping, real, fake, stream=gan.stream, step=3, mechanism=mechanism)
-    return torch.cat([part.flatten() for part in gradient])
-
-
-def oracle_gradient(gan: Gan, real: Tensor, fake: Tensor, mechanism: Mechanism) -> Tensor:
-    """Return the same gradient by torch.func in float64 on the CPU: clipped, summed, noise added."""
-    critic = copy.deepcopy(gan.critic).cpu().double()
-    named = {name: part.detach() for name, part in critic.named_parameters()}
-
-    def score(parts: Mapping[str, Tensor], pair: Tensor) -> Tensor:
-        return torch.func.functional_call(critic, parts, (pair[None],)).sum()
-
-    def clipped(pairs: Tensor) -> Tensor:
-        grads = torch.func.vmap(torch.func.grad(score), (None, 0))(named, pairs.cpu().double())
-        rows = torch.cat([part.flatten(1) for part in grads.values()], dim=1)
-        factors = (mechanism.clipping_norm / rows.norm(dim=1)).clamp(max=1.0)
-        return (factors[:, None] * rows).sum(0)
-
-    count = sum(part.numel() for part in named.values())
-    noise = torch.from_numpy(gan.stream.normal("noise", 3, count)).double()
-    noise *= mechanism.noise_multiplier * mechanism.clipping_norm
-    return (noise - clipped(real)) / mechanism.batch + clipped(fake) / mechanism.generator_batch
-
-
-def measure_agreement(clock: Clock, keys: Mapping, *, size: int) -> dict:
-    """How far the device's private step is from the float64 oracle, as shares of the oracle's norm."""
-    gan, _ = build_gan(keys, size=size, noise=NOISE, batch=AGREEMENT_SAMPLES, device=clock.device)
-    real, fake, mechanism = private_inputs(gan, samples=AGREEMENT_SAMPLES)
-    # Little noise, or it would hide what a wrong clip changes.
-    mechanism = replace(mechanism, fake_clipping="per-sample", noise_multiplier=LITTLE_NOISE)
-    oracle = oracle_gradient(gan, real, fake, mechanism)
-    found = take_private_step(gan, real, fake, mechanism).cpu().double()
-    apart = float((found - oracle).norm() / oracle.norm())
-    return {"relative distance": apart, "agrees": apart < AGREES}
-
-
-def measure_repetition(clock: Clock, keys: Mapping, *, size: int) -> dict:
-    """Whether the same step gives the same bits: a private gradient, and whole steps of training."""
-    gan, _ = build_gan(keys, size=size, noise=NOISE, batch=keys["batch"], device=clock.device)
-    inputs = private_inputs(gan, samples=keys["batch"])
-    first = take_private_step(gan, *inputs)
-    gradients = all(torch.equal(first, take_private_step(gan, *inputs)) for _ in range(REPEATS))
-    found = {"private gradient": gradients}
-    for name, noise in (("private training", NOISE), ("plain training", None)):
-        if clock.left() <= 0:
-            break
-        states = []
-        for _ in range(2):
-            gan, data = build_gan(keys, size=size, noise=noise, batch=keys["batch"], device=clock.device)
-            gan.advance(data)
-            gan.advance(data)
-            states.append(_flat(gan.critic, gan.generator))
-        found[name] = bool(torch.equal(*states))
-    return found
-
-
-def _flat(*nets: nn.Module) -> Tensor:
-    return torch.cat([part.detach().flatten() for net in nets for part in net.parameters()])
-
-
 def measure_critic_steps(clock: Clock, keys: Mapping, *, size: int, batches: list[int]) -> dict:
-    """Seconds, peak memory and the ratio to a step without privacy, by batch and engine."""
-    found = {}
+    """Seconds, peak memory and the ratio to a step without privacy, by batch and clipping engine.
+
+    A step is the critic's gradient of given real pairs and fakes, `micro_batch` at a time as in training. The
+    private step's noise is made on the CPU, so its time, with the way to the device, is a row of its own.
+    """
+    found: dict = {}
     for batch in batches:
         gan, _ = build_gan(keys, size=size, noise=NOISE, batch=batch, device=clock.device)
         real, fake, mechanism = private_inputs(gan, samples=batch)
-        steps: dict[str, Callable[[], object]] = {
-            "not private": partial(_plain_step, gan, real, fake, mechanism.micro_batch)
-        }
-        for engine, clipping in CLIPPING.items():
-            steps[engine] = partial(_clipped_step, clipping, gan, real, fake, mechanism)
-        for engine, step in steps.items():
-            found[f"{engine}, batch {batch}"] = _measure(clock, step)
-        base = found[f"not private, batch {batch}"].get("seconds")
-        for engine in CLIPPING:
-            row = found[f"{engine}, batch {batch}"]
-            if base and "seconds" in row:
-                row["ratio"] = row["seconds"] / base
+        if not found:
+            count = sum(parameter.numel() for parameter in gan.critic.parameters())
+            found["noise alone"] = _measure(clock, partial(_make_noise, gan, count))
+        micro_batch = mechanism.micro_batch
+        plain = partial(
+            plain_gradient, gan.critic, real, fake, loss=gan.training.loss, micro_batch=micro_batch
+        )
+        base = found[f"not private, batch {batch}"] = _measure(clock, plain)
+        for name, engine in CLIPPING.items():
+            step = partial(
+                private_gradient, engine(gan.critic), real, fake,
+                stream=gan.stream, step=0, mechanism=mechanism,
+            )  # fmt: skip
+            row = found[f"{name}, batch {batch}"] = _measure(clock, step)
+            if "seconds" in base and "seconds" in row:
+                row["ratio"] = row["seconds"] / base["seconds"]
     return found
 
 
-def _plain_step(gan: Gan, real: Tensor, fake: Tensor, micro_batch: int) -> None:
-    for pairs in (real, fake):
-        mean_gradient(gan.critic, gan.critic, pairs, micro_batch=micro_batch)
-
-
-def _clipped_step(engine: type, gan: Gan, real: Tensor, fake: Tensor, mechanism: Mechanism) -> None:
-    private_gradient(engine(gan.critic), real, fake, stream=gan.stream, step=0, mechanism=mechanism)
+def _make_noise(gan: Gan, count: int) -> Tensor:
+    return torch.from_numpy(gan.stream.normal("noise", 0, count)).to(gan.device)
 
 
 def _measure(clock: Clock, step: Callable[[], object]) -> dict:
-    """Return seconds and peak memory of a step; too little memory or time is a result too."""
+    """Return seconds and peak memory of a step; too little memory or time is a result too.
+
+    Any other failure is the row's own, so that it costs no row that was measured before it.
+    """
     try:
         return {"seconds": clock.time_step(step), "peak MB": clock.peak_mb(step)}
-    except torch.cuda.OutOfMemoryError:
-        torch.cuda.empty_cache()
-        return {"result": "out of memory"}
     except OutOfTimeError:
         return {"result": "no time left"}
+    except torch.cuda.OutOfMemoryError:
+        pass
+    except Exception as problem:
+        traceback.print_exc()
+        return {"error": f"{type(problem).__name__}: {problem}"}
+    torch.cuda.empty_cache()  # only here: inside `except` the exception still holds the step's tensors
+    return {"result": "out of memory"}
 
 
 def measure_training(clock: Clock, keys: Mapping, *, size: int) -> dict:
     """Seconds of a generator step with its critic steps, with and without privacy."""
-    found = {}
+    found: dict = {}
     for name, noise in (("plain GAN", None), ("private GAN", NOISE)):
         gan, data = build_gan(keys, size=size, noise=noise, batch=keys["batch"], device=clock.device)
         found[name] = _measure(clock, partial(gan.advance, data))
+    if all("seconds" in row for row in found.values()):
+        found["private GAN"]["ratio"] = found["private GAN"]["seconds"] / found["plain GAN"]["seconds"]
     return found
 
 
-def unet_step(filters: tuple[int, ...], *, size: int, batch: int, device: str) -> Callable[[], object]:
-    """Return a training step of the U-Net on random patches."""
-    network = UNet(UNetShape(filters, 0.0), generator=torch.Generator().manual_seed(0))
-    network.to(device, memory_format=torch.channels_last)
-    images = torch.rand(batch, 1, size, size, device=device).contiguous(memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(network.parameters())
+def build_unet(unet: Mapping, *, size: int, pairs: int, device: str) -> tuple[UNet, Callable[[int], None]]:
+    """Return a U-Net and its training step by number: a batch is loaded, augmented and learnt from.
 
-    def step() -> None:
-        optimiser.zero_grad(set_to_none=True)
-        soft_dice_loss(network(images), images).backward()
+    The steps are those of privessel.unet.loop on random patches, which stand for a training set of `pairs`.
+    """
+    network = UNet(UNetShape(tuple(unet["filters"]), 0.0), generator=torch.Generator().manual_seed(0))
+    network.to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(network.parameters())
+    batch = unet["batch"]
+    images = np.random.default_rng(0).uniform(0, 1, (4 * batch, size, size)).astype(np.float32)
+    labels = (images > 0.9).astype(np.float32)
+
+    def step(number: int) -> None:
+        chosen = batch_indices(number, n=pairs, batch=batch, seed=0) % len(images)
+        image = torch.from_numpy(rescale(images[chosen], 0, 255))[:, None].to(device)
+        label = torch.from_numpy(labels[chosen])[:, None].to(device)
+        maps = random_maps(batch, rng=np.random.default_rng(number))
+        image, label = warp(image, label, torch.from_numpy(maps).to(device))
+        image = ((image - 127.0) / 74.0).contiguous(memory_format=torch.channels_last)
+        loss = soft_dice_loss(network(image), label)
+        optimiser.zero_grad()
+        loss.backward()
         optimiser.step()
 
-    return step
+    return network, step
 
 
-def measure_unet(clock: Clock, unet: Mapping, *, size: int) -> dict:
-    """Seconds and peak memory of a training step of the U-Net."""
-    filters = tuple(unet["filters"])
-    return {"U-Net": _measure(clock, unet_step(filters, size=size, batch=unet["batch"], device=clock.device))}
+def measure_unet(clock: Clock, unet: Mapping, *, size: int, pairs: int) -> dict:
+    """Seconds and peak memory of a training step of the U-Net, and whether three steps repeat bit for bit."""
+    sizes = {"size": size, "pairs": pairs, "device": clock.device}
+    _, step = build_unet(unet, **sizes)
+    found: dict = {"U-Net": _measure(clock, partial(step, 0))}
+    if clock.left() > 0:
+        weights = []
+        for _ in range(2):
+            network, step = build_unet(unet, **sizes)
+            for number in range(3):
+                step(number)
+            weights.append(torch.cat([part.detach().flatten() for part in network.parameters()]))
+        found["repeats bit for bit"] = torch.equal(*weights)
+    found["convolutions may use TF32"] = torch.backends.cudnn.allow_tf32
+    return found
 
 
 def measure_prediction(

@@ -36,11 +36,9 @@ with logged(snakemake.log[0]):
         patients=params.patients, voxels=voxels, paths=map(Path, params.folders), seed=params.seed,
         pairs=params.pairs, site=site, terms=terms,
     )  # fmt: skip
-    content = Content(
-        *load_pairs([Path(files.pairs)]),
-        summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals),
-        terms, record["arch"], Path(files.generator) if terms.weights else None,
-    )  # fmt: skip
+    numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals)
+    generator = Path(files.generator) if terms.weights else None
+    content = Content(*load_pairs([Path(files.pairs)]), numbers, terms, record["arch"], generator)
     publish(
         content, archive=Path(snakemake.output[0]), forbidden=forbidden,
         real=(load([path]) for path in real), threads=snakemake.threads,
