@@ -18,7 +18,7 @@ rule release_bundle:
         mem_mb=cost.release_memory(),
         runtime=cost.release_minutes(),
     params:
-        code=code.digest("make_release.py"),
+        code=code.digest("make_release.py", "release/verify"),
         terms=study.release.terms(),
         pairs=settings.release.pairs,
         public=study.site.public,

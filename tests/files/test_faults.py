@@ -257,7 +257,9 @@ def test_a_disk_that_gets_full_costs_the_write_and_nothing_else(
     for name, content in before.items():
         (disk / name).write_bytes(content)
     pages = sum(-(-len(content) // PAGE) for content in undisturbed.values())
-    with full(disk, but=int(share * pages) * PAGE):
+    # Every file that is replaced gives back its own page, which must not be enough for the rest.
+    free = max(0, int(share * pages) - len(before) + 1)
+    with full(disk, but=free * PAGE):
         said = message_of(lambda: write(disk, patient))
         left = contents(disk)
     del left["filler"]
