@@ -31,6 +31,8 @@ from privessel.privacy.accounting import epsilon, epsilon_published, epsilon_reu
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
 
+pytestmark = pytest.mark.slow  # left out of make test-fast
+
 torch.set_num_threads(1)
 
 PLAN = Plan(canaries=1000, guesses_in=100, guesses_out=100, scores=("critic",), delta=1e-5, confidence=0.95)

@@ -26,6 +26,8 @@ from privessel.gan.run import GanRun
 from privessel.privacy.keys import identity_digest
 from privessel.privacy.site import Site
 
+pytestmark = pytest.mark.slow  # left out of make test-fast
+
 torch.set_num_threads(1)
 PRIVATE = replace(
     OPEN, noise_multiplier=0.8, batch=40, units=200, kept_epochs=(3,), micro_batch=64, patient_delta=1e-2

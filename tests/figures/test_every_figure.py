@@ -13,6 +13,8 @@ from scores.examples import rows, study
 
 from privessel.figures.registry import FIGURES, load
 
+pytestmark = pytest.mark.slow  # left out of make test-fast
+
 TABLES = {"scores": study, "quality": quality, "transfer": transferred, "epochs": epoch_study}
 # Those of one table, as the workflow tabulates them; the registry says which.
 SINGLE = {entry.name: entry for entry in FIGURES.values() if entry.table}

@@ -21,6 +21,8 @@ from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
 from privessel.study.obstacles import private_obstacles
 
+pytestmark = pytest.mark.slow  # left out of make test-fast
+
 torch.set_num_threads(1)
 WGAN = {"critic_norm": "instance", "spectral_norm": False, "loss": "wasserstein", "gradient_penalty": 0.0}
 HINDRANCES = {

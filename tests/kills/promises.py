@@ -15,8 +15,8 @@ TARGETS = [f"{RESULTS}/figures/fig3.pdf", f"{RESULTS}/synthetic/wgan/noise-1/run
 CHANGES = {
     "levels": ["inf", "noise-1"],
     "runs": 1,
-    "compared": [],
-    "rivals": [],
+    "compared_architectures": [],
+    "public_baselines": [],
     "shuffled": [],
     "export": [],
     "epoch_study": {"epochs": []},

@@ -14,6 +14,8 @@ from privessel.privacy.planner import PlannedMechanism, noise_of, plan_patients
 from privessel.privacy.planner import plan_levels as plan_mechanism
 from privessel.study.names import Level
 
+pytestmark = pytest.mark.slow  # left out of make test-fast
+
 STUDY = {
     "sampling_rate": 32 / 41_000,
     "steps": 320_250,

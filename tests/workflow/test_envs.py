@@ -69,7 +69,7 @@ def test_an_installed_library_has_what_it_imports_in_the_same_versions():
 
 
 def test_reading_the_workflow_needs_snakemake_and_what_comes_with_it_alone():
-    """With conda or a container, Snakemake runs in an environment of its own; it brings pydantic and PyYAML."""
+    """With conda or a container, Snakemake runs in an environment of its own, which has these two."""
     text = "\n".join(file.read_text() for file in [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")])
     imported = re.findall(r"^(?:from|import) (privessel[\w.]*)(?: import (\w+))?", text, re.MULTILINE)
     assert imported
