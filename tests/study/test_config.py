@@ -82,6 +82,7 @@ def test_every_key_is_described_in_a_sentence():
         ({"gan": {"kept_epochs": [3]}}, ["gan.kept_epochs has 3", "trains 2 epochs"]),
         ({"compared_architectures": ["biggan"]}, ["compared_architectures[0]", "biggan", "dcgan"]),
         ({"shuffled": ["noise-3"]}, ["shuffled has noise-3", "not in levels"]),
+        ({"cohorts": {"frangi": {"root": "here", "public": True}}}, ["cohorts has frangi", "choose another"]),
         ({"public_baselines": ["phantom-a"]}, ["public_baselines", "the study itself"]),
         ({"cohorts": {"phantom-one": {"public": False}}}, ["phantom-one", "public: true"]),
         ({"cohorts": {"phantom-one": {"root": "here"}}}, ["cohorts.phantom-one", "either `root`"]),

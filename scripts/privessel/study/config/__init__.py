@@ -114,8 +114,16 @@ class StudyConfig(Section):
         return self
 
 
+# Names of sources, sets and baselines in paths and tables, which no cohort may share.
+RESERVED = {"real", "scratch", "threshold", "frangi", "inf", "private", "next"}
+
+
 def _cohort_faults(config: StudyConfig) -> list[str]:
     faults = [
+        f"cohorts has {name}, which is the name of something else in paths and tables: choose another"
+        for name in sorted(RESERVED & set(config.cohorts))
+    ]
+    faults += [
         f"cohort {name} is used but not described under `cohorts`"
         for name in config.used_cohorts
         if name not in config.cohorts

@@ -40,7 +40,7 @@ class Privacy(Section):
     )
     delta: Delta = key(
         "Delta of a patch: a number, `1/units` or `1/(10 units)`.",
-        source="Kossen et al. 2022: 1/41,000; a release needs less than 1/(10 units)",
+        source="Kossen et al. 2022: 1/41,000; a release needs less than 1/(10 units), such as 1/(20 units)",
     )
     patient_delta: Delta = key("Delta of every statement about whole patients.")
     state: str = key(
