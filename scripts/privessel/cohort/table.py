@@ -19,11 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Patient:
-    """One row of a cohort's table: `id` without 'sub-', and the NIfTI files (`brain` None: no masks).
-
-    `resample_mm` (voxel size in RAS order, None: as stored) and `bias_correction` ('n4' or 'none') are what
-    the cohort asks for before its scans are used.
-    """
+    """One row of a cohort's table: `id` without 'sub-', and the NIfTI files (`brain` may be None)."""
 
     id: str
     cohort: str
@@ -31,8 +27,8 @@ class Patient:
     image: Path
     vessels: Path
     brain: Path | None
-    resample_mm: tuple[float, float, float] | None = None
-    bias_correction: str = "none"
+    resample_mm: tuple[float, float, float] | None = None  # voxel size in RAS order; None: as stored
+    bias_correction: str = "none"  # n4 | none
 
     @property
     def files(self) -> list[Path]:
