@@ -15,6 +15,7 @@ import pytest
 import yaml
 from conftest import Workflow
 
+from privessel.files.reading import REMEDY
 from privessel.release.export import read_nnunet, read_png_pairs
 
 # Logs name times and benchmarks durations; all else that a study makes is decided by its config.
@@ -250,7 +251,7 @@ def test_damaged_patches_are_named_and_made_anew(finished):
     result = finished.tiny(target)
     assert result.returncode != 0
     assert "a001.npz" in result.stdout
-    assert "delete the file" in result.stdout
+    assert REMEDY in result.stdout
     path.unlink()
     assert finished.tiny(target).returncode == 0
     assert digests(finished.folder / RESULTS / "patches") == before
