@@ -2,7 +2,9 @@
 
 The mechanism: every step takes a fresh Poisson sample of the units (rate q), clips each unit's gradient to C,
 and adds Gaussian noise of standard deviation `noise_multiplier` x C to the sum. Neighbours differ in one
-unit, added or removed. Sampling rate, steps and the number of units are treated as public.
+unit, which one of them replaces by an empty one whose gradient is zero ('zero-out'), in either direction. The
+number of units stays, so it and the sampling rate are public, as steps are. The numbers are those of a unit
+that is added or removed at the same sampling rate.
 """
 
 import math
@@ -18,16 +20,19 @@ from dp_accounting.rdp import RdpAccountant
 from scipy.optimize import brentq
 
 from privessel.errors import PrivacyError
-from privessel.privacy.losses import self_composed, tight_epsilon
+from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
 
 # eps is over-stated by at most about this share: the grid of the privacy loss is refined until it is.
 RELATIVE_ERROR = 2e-3
+CHANCE_ERROR = 1e-2  # of P[loss > eps], which is printed with two digits
 # Far below any use; the accountant's rounding (losses.ROUNDING a step) comes near it at 500,000 steps.
 SMALLEST_DELTA = 1e-10
 # Orders of Opacus 0.14, which the published code used.
 PUBLISHED_ORDERS = [*(1 + x / 10 for x in range(1, 100)), *range(12, 64)]
 # 4 % apart from 1.003 (the best order near eps 100) to 500 (near eps 0.1).
 RDP_ORDERS = [1 + 0.003 * 1.04**n for n in range(307)]
+
+Triples = tuple[tuple[float, float, int], ...]  # noise multiplier, sampling rate and steps of each mechanism
 
 
 @dataclass(frozen=True, order=True)
@@ -57,7 +62,7 @@ class Charge:
 def epsilon(*, noise_multiplier: float | None, sampling_rate: float, steps: int, delta: float) -> float:
     """Return the valid eps at `delta`, by privacy loss distributions; infinite without noise.
 
-    An upper bound, over-stated by about RELATIVE_ERROR at most; both directions, add and remove, are covered.
+    An upper bound, over-stated by about RELATIVE_ERROR at most; both directions are covered.
     """
     return composed_epsilon([Charge(noise_multiplier, sampling_rate, steps)], delta=delta)
 
@@ -68,14 +73,32 @@ def composed_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
     Later steps may depend on the outputs of earlier ones; noise, rates and steps may not depend on the data.
     """
     _check_delta(delta)
+    taken = merged(charges)
+    return math.inf if taken is None else _composed(taken, delta)
+
+
+def loss_above_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
+    """Return P[privacy loss > eps] at the `composed_epsilon` of `delta`, in the worse direction.
+
+    The privacy loss is the logarithm of how much likelier an outcome is with the unit than without it. Delta
+    is not this probability but less: an outcome whose loss is above eps counts in delta only by the part of
+    its probability that e^eps times the other one does not cover. 1 where eps is infinite.
+    """
+    _check_delta(delta)
+    taken = merged(charges)
+    return 1.0 if taken is None else _above(taken, delta)
+
+
+def merged(charges: Iterable[Charge]) -> tuple[tuple[float, float, int], ...] | None:
+    """Return (noise multiplier, sampling rate, steps), each kind once; None where one has steps but no noise."""
     taken = [charge for charge in charges if charge.steps]
     if any(not charge.protected for charge in taken):
-        return math.inf
-    merged: dict[tuple[float, float], int] = {}
+        return None
+    found: dict[tuple[float, float], int] = {}
     for charge in taken:
         kind = (float(charge.noise_multiplier), float(charge.sampling_rate))
-        merged[kind] = merged.get(kind, 0) + int(charge.steps)
-    return _composed(tuple(sorted((*kind, steps) for kind, steps in merged.items())), delta)
+        found[kind] = found.get(kind, 0) + int(charge.steps)
+    return tuple(sorted((*kind, steps) for kind, steps in found.items()))
 
 
 def epsilon_rdp(*, noise_multiplier: float | None, sampling_rate: float, steps: int, delta: float) -> float:
@@ -199,10 +222,22 @@ def check_delta(*, delta: float, units: int, release: bool) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _composed(charges: tuple[tuple[float, float, int], ...], delta: float) -> float:
-    """Return eps of (noise multiplier, sampling rate, steps) triples."""
+def _composed(charges: Triples, delta: float) -> float:
+    return (
+        tight_epsilon(**_privacy_loss(charges), delta=delta, error=RELATIVE_ERROR) if charges else 0.0
+    )
+
+
+@lru_cache(maxsize=4096)
+def _above(charges: Triples, delta: float) -> float:
     if not charges:
         return 0.0
+    spent = _composed(charges, delta)
+    return chance_above(**_privacy_loss(charges), epsilon=spent, error=CHANCE_ERROR)
+
+
+def _privacy_loss(charges: Triples) -> dict[str, object]:
+    """Return the composed privacy loss as a function of the grid, with a first grid and the sampled steps."""
 
     def distribution(interval: float) -> PrivacyLossDistribution:
         total = None
@@ -219,7 +254,7 @@ def _composed(charges: tuple[tuple[float, float, int], ...], delta: float) -> fl
 
     spreads = [min(math.sqrt(math.expm1(min(1 / n**2, 700))) * q, 1 / n) for n, q, _ in charges]
     sampled = sum(steps for _, rate, steps in charges if rate < 1)
-    return tight_epsilon(distribution, start=min(spreads), steps=sampled, delta=delta, error=RELATIVE_ERROR)
+    return {"distribution": distribution, "start": min(spreads), "steps": sampled}
 
 
 @lru_cache(maxsize=4096)
