@@ -173,10 +173,10 @@ def test_the_bound_used_where_the_mixture_is_lost_is_above_the_mixture(monkeypat
     def lost(*_, **__):
         raise ValueError("a must be greater than b")
 
-    patient._mixture.cache_clear()
+    patient._mixed.cache_clear()
     monkeypatch.setattr(patient, "tight_epsilon", lost)
     bound = patient.patient_epsilon(**given)
-    patient._mixture.cache_clear()
+    patient._mixed.cache_clear()
     assert exact < bound < 100 * exact
 
 

@@ -11,6 +11,8 @@ from privessel.privacy.accounting import Charge, composed_epsilon, epsilon, loss
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon, patient_epsilon
 from privessel.privacy.promises import Sizes, readable, state_promises
 
+pytestmark = pytest.mark.slow  # left out of make test-fast
+
 DEMO = Charge(0.65, 512 / 40_000, 900)  # 10 patients with 4,000 patches each
 DEMO_DELTA = 2.4e-6
 SMALL = Sizes(patients=10, patches_per_patient=50, region_patches=3)

@@ -24,7 +24,7 @@ from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
 
 # eps is over-stated by at most about this share: the grid of the privacy loss is refined until it is.
 RELATIVE_ERROR = 2e-3
-CHANCE_ERROR = 1e-2  # of P[loss > eps], which is printed with two digits
+CHANCE_ERROR = 3e-3  # of P[loss > eps], which is printed with two digits
 # Far below any use; the accountant's rounding (losses.ROUNDING a step) comes near it at 500,000 steps.
 SMALLEST_DELTA = 1e-10
 # Orders of Opacus 0.14, which the published code used.
@@ -74,7 +74,7 @@ def composed_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
     """
     _check_delta(delta)
     taken = merged(charges)
-    return math.inf if taken is None else _composed(taken, delta)
+    return math.inf if taken is None else _composed(taken, delta)[0]
 
 
 def loss_above_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
@@ -222,18 +222,22 @@ def check_delta(*, delta: float, units: int, release: bool) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _composed(charges: Triples, delta: float) -> float:
-    return (
-        tight_epsilon(**_privacy_loss(charges), delta=delta, error=RELATIVE_ERROR) if charges else 0.0
-    )
+def _composed(charges: Triples, delta: float) -> tuple[float, float]:
+    """Return eps, and the grid of the privacy loss that it was read from."""
+    if not charges:
+        return 0.0, 1.0
+    return tight_epsilon(**_privacy_loss(charges), delta=delta, error=RELATIVE_ERROR)
 
 
 @lru_cache(maxsize=4096)
 def _above(charges: Triples, delta: float) -> float:
     if not charges:
         return 0.0
-    spent = _composed(charges, delta)
-    return chance_above(**_privacy_loss(charges), epsilon=spent, error=CHANCE_ERROR)
+    spent, interval = _composed(charges, delta)
+    loss = _privacy_loss(charges)
+    return chance_above(
+        loss["distribution"], epsilon=spent, interval=interval, steps=loss["steps"], error=CHANCE_ERROR
+    )
 
 
 def _privacy_loss(charges: Triples) -> dict[str, object]:

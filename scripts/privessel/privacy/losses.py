@@ -22,8 +22,8 @@ def tight_epsilon(
     steps: int,
     delta: float,
     error: float,
-) -> float:
-    """Return eps at `delta` from the coarsest grid that over-states it by at most about `error` (relative).
+) -> tuple[float, float]:
+    """Return eps at `delta`, and the coarsest grid that over-states it by at most about `error` (relative).
 
     `distribution(interval)` is the composed privacy loss on a grid of that interval, rounded pessimistically,
     so that every grid gives an upper bound. The excess falls with the square of the interval: two grids tell
@@ -31,20 +31,20 @@ def tight_epsilon(
     nothing is known and eps is infinite.
     """
     delta -= ROUNDING * steps
-    if delta <= 0:
-        return math.inf
     coarse, fine = start, start / 3
+    if delta <= 0:
+        return math.inf, fine
     above = _finite_epsilon(distribution, coarse, delta)
     while True:
         best = _finite_epsilon(distribution, fine, delta)
         if fine < start * FINEST:
-            return best
+            return best, fine
         if math.isinf(above):
             above, coarse, fine = best, fine, fine / 3
             continue
         curvature = max(0.0, (above - best) / (coarse**2 - fine**2))
         if curvature * fine**2 <= error * best:
-            return best
+            return best, fine
         wanted = 0.9 * math.sqrt(error * best / curvature)
         above, coarse, fine = best, fine, min(max(wanted, fine / 10), fine / 2)
 
@@ -53,27 +53,28 @@ def chance_above(
     distribution: Callable[[float], PrivacyLossDistribution],
     *,
     epsilon: float,
-    start: float,
+    interval: float,
     steps: int,
     error: float,
 ) -> float:
-    """Return P[privacy loss > `epsilon`] in the worse direction, to about `error` (relative) and not less.
+    """Return P[privacy loss > `epsilon`] in the worse direction; arguments and results of `tight_epsilon`.
 
-    The arguments are those of `tight_epsilon`. A loss that lies between two points of the grid counts at both,
-    so everything from one point below `epsilon` on is counted. 1 for an infinite eps, above which nothing is
-    known.
+    A loss that lies between two points of the grid counts at both, so everything from one point below eps on
+    is counted. The grid is refined until that adds at most `error` (relative). 1 for an infinite eps,
+    above which nothing is known.
     """
     if math.isinf(epsilon):
         return 1.0
-    interval, before = start / 3, math.inf
+    finest = interval * FINEST
     while True:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             one = distribution(interval)
-        found = max(_mass_above(pmf, epsilon - interval) for pmf in (one._pmf_remove, one._pmf_add))
-        if before - found <= error * found or interval < start * FINEST:
-            return min(1.0, float(found) + ROUNDING * steps)
-        interval, before = interval / 3, found
+        both = (one._pmf_remove, one._pmf_add)
+        below, above = (max(_mass_above(pmf, loss) for pmf in both) for loss in (epsilon - interval, epsilon))
+        if below - above <= error * below or interval < finest:
+            return min(1.0, below + ROUNDING * steps)
+        interval *= max(0.1, 0.9 * error * below / (below - above))
 
 
 def _mass_above(pmf: PLDPmf, loss: float) -> float:

@@ -10,7 +10,6 @@ from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 from scipy import stats
 
 from privessel.privacy.accounting import (
-    CHANCE_ERROR,
     Charge,
     Triples,
     composed_epsilon,
@@ -108,12 +107,14 @@ def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | N
     # 1 - rest on every likelihood (when they are out), in eps.
     rest = sum(steps * left for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
     shift = -sum(steps * math.log1p(-left) for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
-    loss = {"distribution": distribution, "start": min(start, 1.0), "steps": sum(part[2] for part in taken)}
+    steps = sum(part[2] for part in taken)
     try:
-        found = tight_epsilon(**loss, delta=delta - rest, error=RELATIVE_ERROR)
+        found, interval = tight_epsilon(
+            distribution, start=min(start, 1.0), steps=steps, delta=delta - rest, error=RELATIVE_ERROR
+        )
         if found > MOST_WITH_CHANCE:
             return found + shift, None
-        above = chance_above(**loss, epsilon=found, error=CHANCE_ERROR)
+        above = chance_above(distribution, epsilon=found, interval=interval, steps=steps, error=RELATIVE_ERROR)
     except ValueError:
         # dp-accounting loses the mixture's tail to rounding where dozens of the patches meet in a step. By
         # convexity the mixture leaks no more than the largest counted number in every step.

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from privessel.privacy.accounting import Charge, check_delta, composed_epsilon, loss_above_epsilon
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
+from privessel.study.names import VACUOUS
 
-# The eps from which on a report says 'vacuous': an attacker who gives even odds to what was in the training set
-# may be more than 99.99 % sure afterwards (e^10 = 22,000 to 1).
-VACUOUS = 10.0
 UNITS = ("patch", "patient")
 _MIXTURE = "mixture of Gaussians, or its bound by convexity"
 _COVERED = "covered by the whole patient"
