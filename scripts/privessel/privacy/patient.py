@@ -123,7 +123,8 @@ def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | N
             for (noise, _, steps), (probabilities, _) in zip(taken, parts, strict=True)
         ]
         return composed_epsilon(most, delta=delta - rest) + shift, None
-    return found + shift, min(1.0, above + rest)
+    # At the exact eps the chance is delta at least; eps is over-stated, where large by more than the chance can bear.
+    return found + shift, min(1.0, max(above + rest, delta))
 
 
 def _truncate(rate: float, steps: int, patches: int, delta: float) -> tuple[Sequence[float], float]:

@@ -31,6 +31,9 @@ def noise_of(level: Level, *, sampling_rate: float, steps: int, delta: float) ->
     return calibrate(target_epsilon=level.value, sampling_rate=sampling_rate, steps=steps, delta=delta)
 
 
+REGION_COLUMNS = ["level", "noise_multiplier", "max_overlap", "delta", "region_epsilon"]
+
+
 @dataclass(frozen=True)
 class PlannedMechanism:
     """What every private level of a study will do, its noise apart."""

@@ -140,7 +140,7 @@ def _promise(
 
 
 def _tail(above: float, delta: float) -> str:
-    return f"P[privacy loss > eps] is {above:.2g}, {above / delta:.2g} times delta"
+    return f"P[privacy loss > eps] is {above:.2g}, {above / delta:.1f} times delta"
 
 
 def _warning(spent: float, what: str) -> str:
