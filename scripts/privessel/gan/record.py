@@ -33,6 +33,7 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
             "noise_multiplier": training.noise_multiplier,
             "clipping_norm": training.clipping_norm,
             "neighbours": f"one {training.unit} replaced by an empty one",
+            "grid_bits": training.grid_bits,
             "delta": training.unit_delta,
             "sampler": "poisson, fresh every critic step",
             "sampling_rate": training.sampling_rate,

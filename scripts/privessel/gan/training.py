@@ -43,6 +43,7 @@ class GanTraining:
     delta: float  # delta of a patch
     patient_delta: float  # delta of a patient
     region_patches: int  # patches of a patient that show one same place on a vessel, at most; a public number
+    grid_bits: int  # sum and noise of a private step are multiples of clipping_norm / 2^grid_bits
 
     def __post_init__(self) -> None:
         for name in (
@@ -135,4 +136,5 @@ class GanTraining:
             generator_batch=self.generator_batch,
             fake_clipping=self.fake_clipping,
             micro_batch=self.micro_batch,
+            grid_bits=self.grid_bits,
         )

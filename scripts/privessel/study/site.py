@@ -54,6 +54,7 @@ class SitePlan:
             "patients": self.training_patients,
             "patches_per_patient": self.config.patches.per_patient,
             "max_overlap": self.config.patches.max_overlap,
+            "grid_bits": self.config.privacy.grid_bits,
             "delta": self.delta,
             "patient_delta": self.patient_delta,
         }
