@@ -179,7 +179,9 @@ def test_an_eps_that_cannot_be_computed_is_never_allowed(site):
         find_refusals(guarantee, terms=replace(TERMS, override="We trust it all the same."), choice=ALONE)
 
 
-def test_a_region_above_the_limit_is_refused_by_what_is_composed_unless_its_own_reason_is_written(site, tmp_path):
+def test_a_region_above_the_limit_is_refused_by_what_is_composed_unless_its_own_reason_is_written(
+    site, tmp_path
+):
     record = charge(site)
     alone = guarantee_of(record, site)
     terms = replace(TERMS, max_region_epsilon=alone.promises["region"]["epsilon"] * 1.01)
@@ -188,7 +190,9 @@ def test_a_region_above_the_limit_is_refused_by_what_is_composed_unless_its_own_
     given = guarantee_of(record, site)
     refusals = find_refusals(given, terms=terms, choice=ALONE)
     assert [one.subject for one in refusals] == ["region"]
-    told = r"lies in up to 3 patches.*Remedy: bound the overlap \(patches\.max_overlap\).*release\.region_reason"
+    told = (
+        r"lies in up to 3 patches.*Remedy: bound the overlap \(patches\.max_overlap\).*release\.region_reason"
+    )
     with pytest.raises(PrivacyError, match=told):
         require_allowed(refusals, name="vessels", override="The board agreed to a larger eps.")
     terms = replace(terms, region_reason="The vessels shown are those of any adult.")
@@ -225,7 +229,11 @@ def test_no_region_is_asked_for_where_nobody_is_behind_it_or_the_patient_is_the_
 def test_the_release_says_patient_region_and_patch_and_the_eps_at_the_delta_it_was_planned_with(site):
     given = guarantee_of(charge(site), site)
     numbers = summarise_numbers(given, choice=ALONE, terms=TERMS, outweighed=[])
-    assert [name for name in numbers if name in ("patient", "region", "patch")] == ["patient", "region", "patch"]
+    assert [name for name in numbers if name in ("patient", "region", "patch")] == [
+        "patient",
+        "region",
+        "patch",
+    ]
     assert numbers["patch"]["epsilon"] == numbers["epsilon"] < numbers["region"]["epsilon"]
     assert numbers["planned"] == {"delta": 1e-3, "epsilon": composed_epsilon([given.run], delta=1e-3)}
     assert numbers["planned"]["epsilon"] < numbers["epsilon"]

@@ -158,18 +158,20 @@ class GanRun:
 
 
 def require_counts(patches: Patches, *, patients: int, each: int) -> None:
-    """Raise PrivacyError unless there are as many patients as the config says, and each has `each` patches."""
+    """Raise PrivacyError unless there are `patients` patients, and each of them has `each` patches."""
     found = np.bincount(patches.patient_index, minlength=len(patches.patients))
     if len(patches.patients) != patients:
         raise PrivacyError(
             f"{len(patches.patients)} patients have patches, but the cohort's table has {patients} training "
-            "patients. Their number is public and sets the sampling rate, so it may not follow from the files. "
+            "patients. Their number is public and sets the sampling rate, so it may not follow from the "
+            "files. "
             "Remedy: run the same command again, which makes the missing patches and leaves others out"
         )
     for patient, own in zip(patches.patients, found, strict=True):
         if own != each:
             raise PrivacyError(
-                f"patient {patient}: {own} patches, but patches.per_patient is {each}. The number of units is "
+                f"patient {patient}: {own} patches, but patches.per_patient is {each}. The number of units "
+                f"is "
                 "public and sets the sampling rate, so it may not follow from the files. Remedy: remove the "
                 "patient's file of patches and run the same command again; it is made anew"
             )

@@ -56,7 +56,8 @@ def write_card(numbers: Mapping, *, terms: Terms, arch: str, pairs: int, size: i
         f"By the run that made the data ({name_of_eps(numbers)}):",
         "\n".join(f"- {sentence}" for sentence in tell_promises(numbers)),
         f"By all that the site has computed in this way from the same patients, one {unit}: eps "
-        f"{numbers['epsilon_composed']:.3g} at delta {numbers['delta']:.3g}. `PRIVACY.md` says what that means.",
+        f"{numbers['epsilon_composed']:.3g} at delta {numbers['delta']:.3g}. `PRIVACY.md` says what that "
+        f"means.",
         "## Intended use",
         "To try, pre-train and teach methods that segment brain vessels in patches. Do not use it to "
         "diagnose, to say anything about a person, or to look for the patients behind it.",

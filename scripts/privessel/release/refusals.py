@@ -98,7 +98,7 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
 def require_allowed(
     refusals: Sequence[Refusal], *, name: str, override: str | None, region_reason: str | None = None
 ) -> None:
-    """Raise PrivacyError with every refusal and its remedy, unless a written reason outweighs each of them."""
+    """Raise PrivacyError with every refusal and its remedy that no written reason outweighs."""
     reasons = {"override": override, "region_reason": region_reason}
     for key, reason in reasons.items():
         if reason and not any(one.answer == key for one in refusals):
@@ -120,7 +120,11 @@ def require_allowed(
 def _dilution(guarantee: Guarantee, *, terms: Terms) -> list[Refusal]:
     """Refuse an eps of a patch that many overlapping patches bought; nobody is behind a public cohort."""
     region = guarantee.promises_composed["region"]
-    if guarantee.cohort.public or guarantee.unit == "patient" or region["epsilon"] <= terms.max_region_epsilon:
+    if (
+        guarantee.cohort.public
+        or guarantee.unit == "patient"
+        or region["epsilon"] <= terms.max_region_epsilon
+    ):
         return []
     return [
         Refusal(

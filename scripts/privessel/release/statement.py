@@ -19,7 +19,8 @@ NOT_COVERED = (
     "Patients whose scans chose or judged models (validation and test patients): no model learned from "
     "them, but settings were compared on them.",
     "Settings that people tuned while they looked at patients of the site.",
-    "The numbers of patients, of patches a patient and a place, and of steps, the expected batch and the noise: "
+    "The numbers of patients, of patches a patient and a place, and of steps, the expected batch and the "
+    "noise: "
     "they count as public.",
     "Floating point: the noise is drawn in 64 bits and rounded to 32; the theory has real numbers.",
     "What others publish about the same patients, and whatever the site releases of them later: both add up.",
@@ -51,7 +52,9 @@ def summarise_numbers(
         | {
             "patches": guarantee.cohort.region_patches,
             "epsilon_limit": terms.max_region_epsilon,
-            "reason": terms.region_reason if any(one.answer == "region_reason" for one in outweighed) else None,
+            "reason": terms.region_reason
+            if any(one.answer == "region_reason" for one in outweighed)
+            else None,
         },
         "patch": _promise(promises["patch"], together["patch"]),
         "delta": guarantee.delta,
@@ -125,7 +128,8 @@ def warn(numbers: Mapping) -> list[str]:
         found.append(
             f"**A place on a vessel is protected less than the site's limit allows.** It lies in up to "
             f"{region['patches']:,} patches of a patient, whose eps together is "
-            f"{readable(region['epsilon_composed'])}, above the limit of {region['epsilon_limit']:g}. The site's "
+            f"{readable(region['epsilon_composed'])}, above the limit of {region['epsilon_limit']:g}. The "
+            f"site's "
             f"reason to release all the same: {region['reason']}"
         )
     return found
@@ -159,7 +163,8 @@ def _short(numbers: Mapping) -> str:
     names = {"patient": "a whole patient", "region": f"a place on a vessel{places}", "patch": "one patch"}
     runs = len(numbers["composed"])
     rows = [
-        f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient ({runs}) "
+        f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient "
+        f"({runs}) "
         "| delta |",
         "|---|---|---|---|",
         *(
@@ -192,30 +197,36 @@ def _meaning(numbers: Mapping) -> list[str]:
     )
     chance = (
         f"**delta**, 1 in {1 / numbers['delta']:,.0f}, is added to the bound: no outcome is more likely than "
-        f"e^eps times its probability with an empty one in place of that {unit}, plus delta. It is not the chance "
+        f"e^eps times its probability with an empty one in place of that {unit}, plus delta. It is not the "
+        f"chance "
         "that the bound on the odds is broken: that is P[privacy loss > eps], here "
         f"{numbers['loss_above_epsilon_composed']:.2g}, "
         f"{numbers['loss_above_epsilon_composed'] / numbers['delta']:.1f} times delta, for all runs together."
     )
     if unit == "patient":
         whole = (
-            "**A whole patient** is what is hidden: the bound is about everything that one patient gave, every "
+            "**A whole patient** is what is hidden: the bound is about everything that one patient gave, "
+            "every "
             "place and every patch."
         )
     else:
         whole = (
-            f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and **a place on a vessel** lies "
-            f"in up to {numbers['region']['patches']:,} of them; both are protected less than one patch. By the run "
+            f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and **a place on a "
+            f"vessel** lies "
+            f"in up to {numbers['region']['patches']:,} of them; both are protected less than one patch. By "
+            f"the run "
             f"that made these data: {' '.join(tell_promises(numbers))}"
         )
         if len(numbers["composed"]) > 1:
             whole += (
-                " For all runs together, the table counts as many patches of a patient and a place in the other "
+                " For all runs together, the table counts as many patches of a patient and a place in the "
+                "other "
                 "runs as in this one."
             )
     planned = numbers["planned"]
     stated = (
-        f"**At another delta** the same run has another eps: it was planned at delta {planned['delta']:.3g}, where "
+        f"**At another delta** the same run has another eps: it was planned at delta "
+        f"{planned['delta']:.3g}, where "
         f"its eps is {planned['epsilon']:.3g}."
     )
     return [whole, change, chance, *([stated] if planned["delta"] != numbers["delta"] else [])]
@@ -259,6 +270,10 @@ def _percent(share: float) -> str:
 
 def _units(numbers: Mapping) -> int:
     return numbers["patients"] if numbers["unit"] == "patient" else numbers["patches"]
+
+
+def _reason_for_region(terms: Terms, outweighed: Sequence[Refusal]) -> str | None:
+    return terms.region_reason if any(one.answer == "region_reason" for one in outweighed) else None
 
 
 def _override(terms: Terms, outweighed: Sequence[Refusal]) -> dict | None:
