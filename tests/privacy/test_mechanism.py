@@ -385,7 +385,7 @@ def test_neighbours_differ_by_one_clipped_gradient_over_a_divisor_that_both_shar
     """
     rng = np.random.default_rng(members)
     real, fake = rng.normal(size=(members, 6)), rng.normal(size=(4, 6))
-    given = {"noise_multiplier": 3.0, "fake_clipping": fake_clipping, "batch": 5}
+    given = {"noise_multiplier": 3.0, "fake_clipping": fake_clipping, "batch": 5, "generator_batch": 4}
     with_unit = released(real, fake, **given)
     without = released(real[:-1], fake, **given)
     own = real[-1] - fake.mean(axis=0) if fake_clipping == "centre" else real[-1]
@@ -397,6 +397,6 @@ def test_neighbours_differ_by_one_clipped_gradient_over_a_divisor_that_both_shar
 def test_the_spread_of_the_noise_does_not_tell_how_many_units_were_sampled(members):
     """With gradients of zero the released numbers are the noise over the divisor alone."""
     found = np.asarray(
-        released(np.zeros((members, 4000)), np.zeros((4, 4000)), noise_multiplier=2.0, batch=8)
+        released(np.zeros((members, 4000)), np.zeros((8, 4000)), noise_multiplier=2.0, batch=8)
     )
     assert abs(found.std() / (2.0 / 8) - 1) < 5 / math.sqrt(2 * 4000)
