@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from exported import read_nnunet, read_png_pairs
 from PIL import Image
 from tiny_release import (
     REAL,
@@ -27,7 +28,6 @@ from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.release import verify
-from privessel.release.export import read_nnunet, read_png_pairs
 from privessel.release.statement import odds
 
 

@@ -75,7 +75,7 @@ class Traces:
 
 
 # Modules of this package that write no text of their own into a release.
-WITHOUT_TEXTS = {"export"}
+WITHOUT_TEXTS = {"archive", "export", "png"}
 
 
 @cache
