@@ -125,14 +125,14 @@ class _Pixels:
             return [("odd size", f"{array.shape[1:]}, not {self._size} x {self._size} pixels")]
         for start in range(0, len(array), BLOCK):
             part = array[start : start + BLOCK]
-            high = part > part.min(axis=(1, 2), keepdims=True)
+            rows = part.reshape(len(part), self._size**2)
+            high = rows > rows.min(axis=1, keepdims=True)
             # What has two values is a label, whichever they are.
-            is_label = (~high | (part == part.max(axis=(1, 2), keepdims=True))).all(axis=(1, 2))
-            for number, label in enumerate(is_label, start):
-                kept, pixels = (self._labels, high) if label else (self._images, part)
-                place = file if len(array) == 1 else f"{file}, number {number}"
-                own = pixels[number - start]
-                kept.setdefault(sha256(own.tobytes()).digest(), (own, place))
+            is_label = (~high | (rows == rows.max(axis=1, keepdims=True))).all(axis=1)
+            for number, label in enumerate(is_label.tolist()):
+                kept, pixels = (self._labels, high) if label else (self._images, rows)
+                place = file if len(array) == 1 else f"{file}, number {start + number}"
+                kept.setdefault(sha256(pixels[number]).digest(), (pixels[number], place))
         return []
 
     def compare(self, real: Iterable[Patches]) -> list[Finding]:
@@ -145,10 +145,11 @@ class _Pixels:
         ]
 
     def _stack(self, kept: dict[bytes, tuple[NDArray, str]]) -> NDArray:
+        shape = len(kept), self._size, self._size
         return (
-            np.stack([pixels for pixels, _ in kept.values()])
+            np.stack([pixels for pixels, _ in kept.values()]).reshape(shape)
             if kept
-            else np.empty((0, self._size, self._size), bool)
+            else np.empty(shape, bool)
         )
 
 
