@@ -23,8 +23,6 @@ from tiny_release import (
     TERMS,
     VOXELS,
     charge,
-    make_generator,
-    make_release,
     make_site,
     scaled,
     searched,
@@ -44,17 +42,6 @@ from privessel.release.traces import Forbidden, Traces
 @pytest.fixture
 def site(tmp_path):
     return make_site(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    return make_generator(tmp_path_factory.mktemp("gan"))
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory, generator):
-    """A release's folder, to be copied by tests that change something in it."""
-    return make_release(tmp_path_factory.mktemp("clean") / TERMS.name, generator)
 
 
 def test_a_clean_release_has_no_finding(clean, tmp_path):
