@@ -96,7 +96,8 @@ def test_eps_of_mu_grows_and_is_nothing_for_nothing():
     assert found[:2] == [0, 0]
     assert (np.diff(found[1:]) > 0).all()
     with pytest.raises(ValueError, match="delta"):
-        epsilon_of_mu(1.0, delta=0.0)
+        epsilon_of_mu(1.0, delta=1.0)
+    assert epsilon_of_mu(0.1, delta=0.0) == math.inf
 
 
 # --- One run ---

@@ -14,8 +14,7 @@ from functools import lru_cache
 from scipy.special import log_ndtr, ndtr, ndtri
 from scipy.stats import beta
 
-from privessel.audit.plan import BISECTIONS
-
+BISECTIONS = 50
 LARGEST_MU = 64.0  # its eps is in the thousands
 
 
@@ -40,12 +39,13 @@ def mu_of_rates(*, found: float, false: float) -> float:
 def epsilon_of_mu(mu: float, *, delta: float) -> float:
     """Return eps at `delta` of mu-Gaussian privacy (Balle and Wang 2018, theorem 8).
 
-    The smallest eps of at least 0 with Phi(mu/2 - eps/mu) - exp(eps) Phi(-mu/2 - eps/mu) <= delta.
+    The smallest eps of at least 0 with Phi(mu/2 - eps/mu) - exp(eps) Phi(-mu/2 - eps/mu) <= delta; at delta
+    0 a Gaussian has none.
     """
-    if not 0 < delta < 1:
-        raise ValueError(f"delta is above 0 and below 1, not {delta}")
-    if mu <= 0:
-        return 0.0
+    if not 0 <= delta < 1:
+        raise ValueError(f"delta is at least 0 and below 1, not {delta}")
+    if mu <= 0 or delta == 0:
+        return math.inf if mu > 0 else 0.0
 
     def excess(eps: float) -> float:
         above, below = mu / 2 - eps / mu, -mu / 2 - eps / mu

@@ -2,7 +2,7 @@
 
 A run shows an attacker little of each step, so an audit of whole runs sees large faults only. This one calls
 the code of a step many times. The critic gets a `Probe`: up to a hundred weights more, one for each canary,
-at which nothing but that canary has a gradient. There a canary's gradient is so much larger than everywhere else
+at which nothing but that canary has a gradient. There a canary's gradient is so much larger than elsewhere
 that clipping leaves a vector of length C along its own weight. In each step a fair coin for every canary
 decides whether it is in. The auditor knows the sum of all other units, as the definition of privacy allows,
 subtracts it, and guesses "in" where a canary's coordinate is beyond C / 2. This threshold is fixed before
@@ -14,6 +14,7 @@ Learning", arXiv:2302.07956).
 No patch of anybody is needed, and nothing is charged.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,13 +34,13 @@ from privessel.privacy.accounting import RELATIVE_ERROR, epsilon
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import CLIPPING, private_gradient
 
+log = logging.getLogger(__name__)
+
 CANARIES = 100  # of a step, at most; a patch has a pixel for each
 OTHERS = 8  # units that are in every step, and that the auditor knows
 AMPLITUDE = 2.0**20  # of a canary's gradient at its weight; elsewhere it is some thousands at most
 TRIALS = 1 << 25  # of the sampler: steps times units
-GUESSING = (
-    0.9  # share of the allowed error for the two rates of guesses; four other statements share the rest
-)
+GUESSING = 0.9  # share of the allowed error for the two rates of guesses; four other statements have the rest
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ def _take_steps(
     coins, beyond = np.zeros((steps, canaries), bool), np.zeros((steps, canaries), bool)
     squares = [0.0] * len(public)
     for number in range(steps):
+        if 10 * number // steps > 10 * (number - 1) // steps:
+            log.info("step %d of %d", number, steps)
         coins[number] = stream.uniform("coins of canaries", number, canaries) < 0.5
         chosen = np.concatenate([np.arange(OTHERS), OTHERS + np.flatnonzero(coins[number])])
         real = units[torch.from_numpy(chosen).to(device)].repeat_interleave(copies, dim=0)

@@ -124,6 +124,12 @@ class Resources:
         more = (keys["batch"] + self.config.audit.canaries) / (keys["batch"] + keys["generator_batch"])
         return int(self.gan_minutes(wildcards) * (1 + more / self.config.audit.score_every))
 
+    def audited_steps_minutes(self, wildcards: Mapping[str, str]) -> int:
+        """The steps of the audit of steps, as if each were a generator step of the training."""
+        keys = self.config.gan_keys(wildcards.level, wildcards.arch)
+        steps = self.config.audit.step_guesses / 100
+        return int(self.gan_minutes(wildcards) * (1 + steps / (keys["epochs"] * keys["steps_per_epoch"])))
+
     # --- U-Nets ---
 
     def _unet_tera(self) -> float:
