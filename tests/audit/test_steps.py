@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from planted_faults import QuietStream, clipped_to, sampled_by
 from scipy.stats import norm
 from tiny_gan import SHAPE, TRAINING
 from torch.func import functional_call, grad
@@ -13,12 +14,11 @@ from torch.func import functional_call, grad
 from privessel.audit import steps as audited
 from privessel.audit.canaries import NoNoise
 from privessel.audit.steps import AMPLITUDE, OTHERS, Probe, audit_steps
-from privessel.gan import private_critic
 from privessel.gan.nets import Critic, initialise
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import poisson_sample, private_gradient
+from privessel.privacy.mechanism import private_gradient
 
 torch.set_num_threads(1)
 
@@ -30,26 +30,8 @@ PRIVATE = replace(
 STREAM = Stream(bytes(32))
 
 
-class QuietStream(Stream):
-    """Draws the noise of a step smaller than it is said to be."""
-
-    def __init__(self, seed, factor=0.95):
-        super().__init__(seed.to_bytes(32, "big"))
-        self.factor = factor
-
-    def normal(self, purpose, step, shape):
-        drawn = super().normal(purpose, step, shape)
-        return drawn * drawn.dtype.type(self.factor) if purpose == "noise" else drawn
-
-
-class DeafStream(Stream):
-    """Leaves the first 32 weights of the critic without noise."""
-
-    def normal(self, purpose, step, shape):
-        drawn = super().normal(purpose, step, shape)
-        if purpose == "noise":
-            drawn[:32] = 0
-        return drawn
+def quiet(seed, factor=0.95):
+    return QuietStream(seed.to_bytes(32, "big"), factor=factor)
 
 
 def audit(training=PRIVATE, *, stream=STREAM, guesses=50_000, confidence=0.95):
@@ -84,22 +66,15 @@ def test_guesses_are_right_as_often_as_a_gaussian_of_that_noise_allows(honest):
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_twentieth_too_little_noise_is_refuted(seed):
-    found = audit(stream=QuietStream(seed))
+    found = audit(stream=quiet(seed))
     assert "noise or clipping" in found.failed
     assert found.noise_high < 0.65
     assert found.epsilon_low > found.claimed_epsilon
 
 
-def test_gradients_that_are_clipped_to_more_than_the_norm_are_refuted(monkeypatch):
-    sums = BookKeeping.sums
-    monkeypatch.setattr(
-        BookKeeping,
-        "sums",
-        lambda self, *given, clipping_norm, **more: sums(
-            self, *given, clipping_norm=1.1 * clipping_norm, **more
-        ),
-    )
-    found = audit()
+def test_gradients_that_are_clipped_to_more_than_the_norm_are_refuted():
+    with clipped_to(1.1):
+        found = audit()
     assert found.failed == "noise or clipping"
     assert found.noise_high < 0.65
 
@@ -112,24 +87,20 @@ def test_gradients_that_are_clipped_to_more_than_the_norm_are_refuted(monkeypatc
         (lambda step, rate: (step, 1.1 * rate), "sampling rate"),
     ],
 )
-def test_samples_that_are_reused_and_a_rate_that_is_larger_are_refuted(monkeypatch, change, failed):
-    def sampled(stream, *, step, population, rate):
-        step, rate = change(step, rate)
-        return poisson_sample(stream, step=step, population=population, rate=rate)
-
-    monkeypatch.setattr(private_critic, "poisson_sample", sampled)
-    found = audit(guesses=1000)
+def test_samples_that_are_reused_and_a_rate_that_is_larger_are_refuted(change, failed):
+    with sampled_by(change):
+        found = audit(guesses=1000)
     assert found.failed == failed
     assert (found.rate_low > found.sampling_rate) == (failed == "sampling rate")
 
 
 def test_a_layer_without_noise_is_found_although_the_canaries_coordinates_have_theirs():
-    found = audit(stream=DeafStream(bytes(32)), guesses=2000)
+    found = audit(stream=QuietStream(bytes(32), silent=32), guesses=2000)
     assert found.failed == "noise everywhere"
 
 
 def test_more_noise_than_claimed_is_no_fault_and_lowers_the_bound():
-    found = audit(stream=QuietStream(5, factor=1.5), guesses=20_000)
+    found = audit(stream=quiet(5, factor=1.5), guesses=20_000)
     assert found.failed == ""
     assert found.noise_high > 0.9
     assert found.epsilon_low < 0.6 * found.claimed_epsilon
@@ -166,7 +137,7 @@ def test_every_unit_treatment_and_engine_is_audited_as_it_is(change):
     assert 0.65 < found.noise_high < 0.76
     assert found.sampling_rate == training.sampling_rate
     assert found.rate_low > 0.95 * training.sampling_rate
-    assert "noise or clipping" in audit(training, stream=QuietStream(1, 0.8), guesses=4000).failed
+    assert "noise or clipping" in audit(training, stream=quiet(1, 0.8), guesses=4000).failed
 
 
 def test_a_training_without_noise_has_nothing_to_audit():

@@ -145,7 +145,7 @@ def _draw_bounds(axes: Axes, position: int, upper: float, bounds: pd.DataFrame) 
             ceiling = {"color": colour, "linewidth": 1.4, "linestyle": _CEILING, "zorder": 3}
             axes.hlines(row.ceiling, x - _APART / 2, x + _APART / 2, **ceiling)
         look = _HOLLOW if row.shows == "gaussian" else _FILLED
-        axes.plot([x], [row.value], marker, color=colour, markersize=4, zorder=5, **look)
+        axes.plot([x], [row.value], marker, color=colour, markersize=5, zorder=5, **look)
         if row.claim == "refuted":
             axes.plot([x], [row.value], "X", color=_REFUTED, markersize=8, mec="black", mew=0.6, zorder=6)
     inside = {"transform": axes.get_xaxis_transform(), "ha": "center", "fontsize": SMALL}
