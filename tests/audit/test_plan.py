@@ -216,6 +216,16 @@ def test_a_finding_says_how_far_the_plan_could_see():
     assert finding.ceiling == pytest.approx(math.log(200 / -math.log(0.05)), abs=0.1)
 
 
+def test_a_finding_has_a_sharper_bound_that_assumes_a_gaussian_run_and_refutes_nothing_by_it():
+    inserted, draw = toss_coins(PLAN, stream()), rng(4)
+    (finding,) = audit(
+        PLAN, {"critic": 1.5 * inserted + draw.normal(size=1000)}, stream=stream(), claimed_epsilon=2.5
+    )
+    assert finding.epsilon_low < finding.claimed_epsilon < finding.epsilon_gaussian < finding.ceiling_gaussian
+    assert finding.epsilon_gaussian == PLAN.gaussian_bound(finding.right) < gaussian_epsilon(1.5, PLAN.delta)
+    assert not finding.refuted
+
+
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
