@@ -22,12 +22,10 @@ class QuietStream(Stream):
         super().__init__(key)
         self.factor, self.silent = factor, silent
 
-    def normal(self, purpose: str, step: int, shape: int | tuple[int, ...]) -> np.ndarray:
-        """Draw as `Stream.normal` does, noise excepted."""
-        drawn = super().normal(purpose, step, shape)
-        if purpose == "noise":
-            drawn *= drawn.dtype.type(self.factor)
-            drawn[: self.silent] = 0
+    def whole_normal(self, purpose: str, step: int, n: int, *, scale: float) -> np.ndarray:
+        """Draw a step's noise as `Stream.whole_normal` does, and less of it."""
+        drawn = np.rint(self.factor * super().whole_normal(purpose, step, n, scale=scale))
+        drawn[: self.silent] = 0
         return drawn
 
 

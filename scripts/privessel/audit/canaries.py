@@ -194,9 +194,9 @@ def matched_filter(
 class NoNoise:
     """A stream of zeros: with it `private_gradient` returns its result without the noise."""
 
-    def normal(self, purpose: str, step: int, shape: int) -> np.ndarray:
+    def whole_normal(self, purpose: str, step: int, n: int, *, scale: float) -> np.ndarray:
         """Return zeros in place of a step's noise."""
-        return np.zeros(shape, np.float32)
+        return np.zeros(n)
 
 
 def clipped_gradients(

@@ -1,8 +1,8 @@
 """What a run of the mechanism guarantees: pure functions of its noise, sampling and steps.
 
-The mechanism: every step takes a fresh Poisson sample of the units (rate q), clips each unit's gradient to C,
-and adds Gaussian noise of standard deviation `noise_multiplier` x C to the sum. Neighbours differ in one
-unit, added or removed. Sampling rate, steps and the number of units are treated as public.
+The mechanism: every step takes a fresh Poisson sample of the units (rate q), clips each unit's gradient, and
+adds Gaussian noise to the sum. Its standard deviation is `noise_multiplier` times what one unit can change in
+the sum (`grid.sensitivity`). Neighbours differ in one unit, added or removed. Sampling rate, steps and the number of units are treated as public.
 """
 
 import math

@@ -51,6 +51,7 @@ class SitePlan:
         return {
             "unit": self.config.privacy.unit,
             "patient_patches": self.config.privacy.patient_patches,
+            "grid_bits": self.config.privacy.grid_bits,
             "delta": self.delta,
             "patient_delta": self.patient_delta,
         }
