@@ -106,23 +106,17 @@ def audit_steps(
     if not training.private:
         raise ValueError("a training without noise promises nothing, so there is nothing to audit")
     level, small = (1 - confidence) * GUESSING / 2, (1 - confidence) * (1 - GUESSING) / 4
-    canaries = min(CANARIES, shape.patch**2)
-    steps = -(-guesses // canaries)
-    coins, beyond, noise_squares = _take_steps(shape, training, stream, steps=steps, device=device)
-    found, false = int((coins & beyond).sum()), int((~coins & beyond).sum())
-    inside, outside = int(coins.sum()), int((~coins).sum())
-    found_low = rate_bounds(found, inside, level=level)[0]
-    false_high = rate_bounds(false, outside, level=level)[1]
-    mu = mu_of_rates(found=found_low, false=false_high)
-    noisy = min(1.0, len(noise_squares) * min(chi2.cdf(total, n) for total, n in noise_squares))
-    samples = _draw_samples(training, stream)
-    trials, hits = len(samples) * training.units, sum(map(len, samples))
-    rate_low, rate_high = rate_bounds(hits, trials, level=small)
-    again = sum(len(np.intersect1d(*pair)) for pair in zip(samples[::2], samples[1::2], strict=True))
-    fresh = float(binom.sf(again - 1, sum(map(len, samples[::2])), rate_high))
+    coins, beyond, noise = _take_steps(shape, training, stream, guesses=guesses, device=device)
+    found, inside = int((coins & beyond).sum()), int(coins.sum())
+    false, outside = int((~coins & beyond).sum()), int((~coins).sum())
+    mu = mu_of_rates(
+        found=rate_bounds(found, inside, level=level)[0], false=rate_bounds(false, outside, level=level)[1]
+    )
+    noisy = min(1.0, len(noise) * min(chi2.cdf(total, n) for total, n in noise))
+    sampled_steps, rate_low, fresh = _look_at_samples(training, stream, level=small)
     claimed = {"noise_multiplier": training.noise_multiplier, "sampling_rate": training.sampling_rate}
     run = {"steps": training.steps * training.critic_steps, "delta": training.unit_delta}
-    checks = {
+    failed = {
         "noise or clipping": mu * training.noise_multiplier > 1,
         "sampling rate": rate_low > training.sampling_rate,
         "fresh samples": fresh < small,
@@ -132,17 +126,18 @@ def audit_steps(
     if mu > 0 and rate_low > 0:
         low = epsilon(noise_multiplier=1 / mu, sampling_rate=rate_low, **run) / (1 + RELATIVE_ERROR)
     return StepFinding(
-        steps=steps, canaries=canaries, guesses_in=inside, found=found, guesses_out=outside, false=false,
+        steps=len(coins), canaries=coins.shape[1],
+        guesses_in=inside, found=found, guesses_out=outside, false=false,
         noise_high=1 / mu if mu > 0 else math.inf,
-        sampled_steps=len(samples), rate_low=rate_low, fresh_p=fresh, noisy_p=float(noisy),
+        sampled_steps=sampled_steps, rate_low=rate_low, fresh_p=fresh, noisy_p=float(noisy),
         confidence=confidence, epsilon_low=low, claimed_epsilon=epsilon(**claimed, **run),
-        failed=", ".join(name for name, failed in checks.items() if failed),
+        failed=", ".join(name for name, seen in failed.items() if seen),
         **claimed,
     )  # fmt: skip
 
 
 def _take_steps(
-    shape: GanShape, training: GanTraining, stream: Stream, *, steps: int, device: str
+    shape: GanShape, training: GanTraining, stream: Stream, *, guesses: int, device: str
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[float, int]]]:
     """Take private steps; return coins and coordinates beyond C / 2, both (steps, canaries), and the noise.
 
@@ -151,6 +146,7 @@ def _take_steps(
     """
     gan = Gan(shape, training, stream=stream, device=device)
     canaries = min(CANARIES, shape.patch**2)
+    steps = -(-guesses // canaries)
     critic, mechanism = Probe(gan.critic, canaries), training.mechanism()
     clipping = CLIPPING[training.clipping](critic)
     with torch.no_grad():
@@ -164,6 +160,7 @@ def _take_steps(
     scale = mechanism.batch / mechanism.clipping_norm
     coins, beyond = np.zeros((steps, canaries), bool), np.zeros((steps, canaries), bool)
     squares = [0.0] * len(public)
+    reserved = [name for name, _ in critic.named_parameters()].index("reserved.weight")
     for number in range(steps):
         if 10 * number // steps > 10 * (number - 1) // steps:
             log.info("step %d of %d", number, steps)
@@ -171,20 +168,14 @@ def _take_steps(
         chosen = np.concatenate([np.arange(OTHERS), OTHERS + np.flatnonzero(coins[number])])
         real = units[torch.from_numpy(chosen).to(device)].repeat_interleave(copies, dim=0)
         released = private_gradient(clipping, real=real, stream=stream, step=number, **step)
-        rest = [
-            (value.double() - known.double()) * scale for value, known in zip(released, public, strict=True)
-        ]
-        for place, (name, _) in enumerate(critic.named_parameters()):
-            if name == "reserved.weight":  # a real pair's gradient is that of minus its score
-                beyond[number] = (-rest[place].flatten() > 0.5).cpu().numpy()
+        for place, value in enumerate(released):
+            rest = (value.double() - public[place].double()) * scale
+            if place == reserved:  # a real pair's gradient is that of minus its score
+                beyond[number] = (-rest.flatten() > 0.5).cpu().numpy()
             else:
-                squares[place] += float(rest[place].square().sum())
-    variance = training.noise_multiplier**2
-    noise = [
-        (squares[place] / variance, steps * parameter.numel())
-        for place, (name, parameter) in enumerate(critic.named_parameters())
-        if name != "reserved.weight"
-    ]
+                squares[place] += float(rest.square().sum()) / training.noise_multiplier**2
+    values = [steps * parameter.numel() for parameter in critic.parameters()]
+    noise = [each for place, each in enumerate(zip(squares, values, strict=True)) if place != reserved]
     return coins, beyond, noise
 
 
@@ -213,9 +204,17 @@ class _Numbers:
         return np.unique(indices // self.each)
 
 
-def _draw_samples(training: GanTraining, stream: Stream) -> list[np.ndarray]:
-    """Return the units in the samples of an even number of the run's first steps."""
+def _look_at_samples(training: GanTraining, stream: Stream, *, level: float) -> tuple[int, float, float]:
+    """Draw samples of the run's first steps; return their number, a lower bound on the rate, and a chance.
+
+    That is the chance, at the largest rate that the samples allow, that so many units of every second sample
+    are also in the one after it.
+    """
     run = training.steps * training.critic_steps
     steps = 2 * max(1, min(run, TRIALS // training.units) // 2)
     numbers = _Numbers(training)
-    return [sample_real(numbers, training=training, stream=stream, step=step) for step in range(steps)]
+    samples = [sample_real(numbers, training=training, stream=stream, step=step) for step in range(steps)]
+    hits = sum(len(sample) for sample in samples)
+    low, high = rate_bounds(hits, steps * training.units, level=level)
+    both = sum(len(np.intersect1d(*pair)) for pair in zip(samples[::2], samples[1::2], strict=True))
+    return steps, low, float(binom.sf(both - 1, sum(map(len, samples[::2])), high))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from privessel.figures.bounds import ATTACKS, describe_bounds, draw_privacy, draw_risk
+from privessel.figures.bounds import ATTACKS, describe_bounds, draw_privacy, draw_risk, step_mark
 from privessel.figures.curves import choose_looks, draw_curves
 from privessel.figures.marks import depth_of_labels, label_levels, write_inside
 from privessel.figures.scores import draw_panel, fig3_data
@@ -71,7 +71,7 @@ def utility_privacy_data(
             gaussian = {"value": finding["epsilon_gaussian"], "ceiling": finding["ceiling_gaussian"]}
             shared = {key: mark[key] for key in ("name", "canaries", "guesses", "right", "confidence")}
             rows.append(about | {"shows": "gaussian"} | shared | gaussian)
-        rows += [about | _step_mark(step) for step in steps if _key(step) == audited]
+        rows += [about | step_mark(step) for step in steps if _key(step) == audited]
     for row, audited in levels:
         about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "C", "shows": "advantage"}
         rows += [risk | about | {"name": risk["attack"]} for risk in risks if _key(risk) == audited]
@@ -174,14 +174,6 @@ def attacks(data: pd.DataFrame) -> Figure:
             page.text(left + 0.3, y, f"ε = {format_eps(level.eps)}: {area}", va="center", fontsize=SMALL)
     write_notes(figure, notes, left=0.12, bottom=0.06)
     return figure
-
-
-def _step_mark(step: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the figure shows of an audit of single steps."""
-    failed = as_text(pd.Series([step["failed"]])).iloc[0]  # a CSV makes a missing number of an empty text
-    mark = {"shows": "step", "name": "step", "value": step["epsilon_low"], "confidence": step["confidence"]}
-    mark |= {"guesses": step["guesses_in"] + step["guesses_out"], "failed": failed}
-    return mark | {"claim": "refuted" if failed else "not refuted"}
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Panels of the audit's figure, a position a level: what is known of eps, and how far attacks come."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from matplotlib.patches import Patch
 
 from privessel.figures.marks import write_inside
 from privessel.figures.style import PALETTE, SMALL
+from privessel.files.tables import as_text
 from privessel.scores.formatting import format_eps
 from privessel.scores.tally import name_unit
 
@@ -121,6 +123,14 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
         absent = [text for name, (text, *_) in SCORES.items() if name in unscored]
         notes += [f"Level {rows['level'].iloc[0]}: no bound from {', '.join(absent)}."] if absent else []
     return notes
+
+
+def step_mark(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the figure shows of an audit of single steps."""
+    failed = as_text(pd.Series([step["failed"]])).iloc[0]  # a CSV makes a missing number of an empty text
+    mark = {"shows": "step", "name": "step", "value": step["epsilon_low"], "confidence": step["confidence"]}
+    mark |= {"guesses": step["guesses_in"] + step["guesses_out"], "failed": failed}
+    return mark | {"claim": "refuted" if failed else "not refuted"}
 
 
 def _draw_bounds(axes: Axes, position: int, upper: float, bounds: pd.DataFrame) -> None:

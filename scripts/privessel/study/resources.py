@@ -125,10 +125,12 @@ class Resources:
         return int(self.gan_minutes(wildcards) * (1 + more / self.config.audit.score_every))
 
     def audited_steps_minutes(self, wildcards: Mapping[str, str]) -> int:
-        """The steps of the audit of steps, as if each were a generator step of the training."""
-        keys = self.config.gan_keys(wildcards.level, wildcards.arch)
-        steps = self.config.audit.step_guesses / 100
-        return int(self.gan_minutes(wildcards) * (1 + steps / (keys["epochs"] * keys["steps_per_epoch"])))
+        """The critic's passes over half of a hundred canaries and over the fakes, and the steps' noise."""
+        keys, privacy = self.config.gan_keys(wildcards.level, wildcards.arch), self.config.privacy
+        copies = privacy.patient_patches if privacy.unit == "patient" else 1
+        samples = 60 * copies + keys["generator_batch"]
+        step = 3 * 17 * keys["critic_width"] ** 2 * samples * self._pixels / 1e12 / GPU_TERA + 0.5
+        return int(60 + self.config.audit.step_guesses / 100 * step / 60)
 
     # --- U-Nets ---
 
