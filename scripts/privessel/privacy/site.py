@@ -105,8 +105,9 @@ class PaidRun:
             )
             log.info(
                 "%s, attempt %d: at its end a patient will have spent at most eps %.4g of %.4g at delta "
-                "%.3g (runs: %d)",
-                self.run.name, ledger.attempt, worst.epsilon, site.epsilon, site.delta, len(worst.runs),
+                "%.3g (runs: %d; %.4g if they were all fixed before the first)",
+                self.run.name, ledger.attempt, worst.adaptive_epsilon, site.epsilon, site.delta,
+                len(worst.runs), worst.epsilon,
             )  # fmt: skip
             key = run_key(master, identity=self.run.identity, attempt=ledger.attempt)
             yield Stream(key, threads=self.threads), ledger
