@@ -94,9 +94,10 @@ def test_samples_that_are_reused_and_a_rate_that_is_larger_are_refuted(change, f
     assert (found.rate_low > found.sampling_rate) == (failed == "sampling rate")
 
 
-def test_a_layer_without_noise_is_found_although_the_canaries_coordinates_have_theirs():
+def test_a_layer_without_noise_is_found_although_the_canaries_coordinates_have_theirs(caplog):
     found = audit(stream=QuietStream(bytes(32), silent=32), guesses=2000)
     assert found.failed == "noise everywhere"
+    assert "REFUTED: noise everywhere not as claimed" in caplog.text
 
 
 def test_more_noise_than_claimed_is_no_fault_and_lowers_the_bound():

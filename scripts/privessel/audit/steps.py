@@ -33,6 +33,7 @@ from privessel.gan.training import GanTraining
 from privessel.privacy.accounting import RELATIVE_ERROR, epsilon
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import CLIPPING, private_gradient
+from privessel.scores.formatting import format_eps
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def audit_steps(
     low = 0.0
     if mu > 0 and rate_low > 0:
         low = epsilon(noise_multiplier=1 / mu, sampling_rate=rate_low, **run) / (1 + RELATIVE_ERROR)
-    return StepFinding(
+    finding = StepFinding(
         steps=len(coins), canaries=coins.shape[1],
         guesses_in=inside, found=found, guesses_out=outside, false=false,
         noise_high=1 / mu if mu > 0 else math.inf,
@@ -134,6 +135,11 @@ def audit_steps(
         failed=", ".join(name for name, seen in failed.items() if seen),
         **claimed,
     )  # fmt: skip
+    shown, claim = format_eps(finding.epsilon_low), format_eps(finding.claimed_epsilon)
+    log.info("eps of a run of such steps is at least %s; %s is claimed", shown, claim)
+    if finding.refuted:
+        log.warning("REFUTED: %s not as claimed. Do not release what this code trains", finding.failed)
+    return finding
 
 
 def _take_steps(
