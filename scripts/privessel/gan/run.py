@@ -39,7 +39,13 @@ class GanRun:
         return f"{self.arch}/{self.level}/{self.series}-{self.number}"
 
     def training(self, patches: Patches, **settings: object) -> GanTraining:
-        """Return the hyper-parameters at this level; `settings` are all but `noise_multiplier` and `units`.
+        """Return the hyper-parameters at this level; `settings` are all but noise and number of units."""
+        return self.planned_training(
+            patches=len(patches.image), patients=len(patches.patients), settings=settings
+        )
+
+    def planned_training(self, *, patches: int, patients: int, settings: Mapping[str, object]) -> GanTraining:
+        """Return the hyper-parameters at this level for so many training patches and patients.
 
         At a level such as eps-5 the noise is calibrated to all steps of the run, including those after the
         last kept epoch, because they are charged too.
@@ -47,9 +53,9 @@ class GanRun:
         level = Level.parse(self.level)
         # Units and sampling rate do not depend on how much noise there is, only on whether there is any.
         some_noise = 1.0 if level.private else None
-        given = GanTraining(noise_multiplier=some_noise, units=len(patches.image), **settings)
+        given = GanTraining(noise_multiplier=some_noise, units=patches, **settings)
         if given.by_patient:
-            given = replace(given, units=len(patches.patients))
+            given = replace(given, units=patients)
         steps = given.steps * given.critic_steps
         noise = noise_of(level, sampling_rate=given.sampling_rate, steps=steps, delta=given.unit_delta)
         return replace(given, noise_multiplier=noise)
