@@ -41,6 +41,14 @@ IDENTITY = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_nonce():
+    """Let two runs in different folders draw the same noise, so that their weights can be compared."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("privessel.privacy.nonce.draw_nonce", lambda: bytes(32))
+        yield
+
+
 def site_at(folder, **changes):
     """A site whose secret is the same in every test."""
     if not (folder / "master.key").exists():

@@ -54,7 +54,12 @@ def list_forbidden(
         # The nonces of finished runs are destroyed, and nobody can derive their keys any more.
         for (identity, attempt), nonce in list_nonces(site.state).items():
             keys += [nonce, run_key(master, identity=identity, attempt=attempt, nonce=nonce)]
-    places = [Path.cwd(), Path.home(), *([site.state] if site else []), *paths]
+    places = [
+        Path.cwd(),
+        Path.home(),
+        *([site.state, *([site.anchor] if site.anchor else [])] if site else []),
+        *paths,
+    ]
     return Forbidden(
         patients={one for ids in patients.values() for one in ids},
         names=(_people() | _machines() | set(patients)) - said - ordinary_words(),

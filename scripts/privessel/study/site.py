@@ -77,6 +77,12 @@ class SitePlan:
                     f"config: privacy.state {state} lies inside {folder} ({name}), which others may read or "
                     "remove. Remedy: name a folder of its own."
                 )
+        anchor = self.config.privacy.anchor
+        if anchor and Path(anchor).expanduser().resolve().is_relative_to(state.resolve()):
+            raise ConfigError(
+                f"config: privacy.anchor {anchor} lies inside privacy.state, and would be lost or restored "
+                "together with the ledgers. Remedy: name a file in another place, best on another machine."
+            )
         return state
 
     def require_secret(self) -> list[str]:
