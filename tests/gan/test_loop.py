@@ -42,7 +42,7 @@ IDENTITY = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_nonce():
+def one_nonce():
     """Let two runs in different folders draw the same noise, so that their weights can be compared."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("privessel.privacy.nonce.draw_nonce", lambda: bytes(32))
