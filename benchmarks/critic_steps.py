@@ -41,7 +41,7 @@ class Step:
         self.fakes = torch.rand(batch, 2, PATCH, PATCH, device=device)
         self.mechanism = Mechanism(
             noise_multiplier=NOISE, clipping_norm=NORM, batch=batch, patches_per_unit=1,
-            generator_batch=batch, fake_clipping="per-sample", micro_batch=4 * batch,
+            generator_batch=batch, fake_clipping="per-sample", micro_batch=4 * batch, grid_bits=20,
         )  # fmt: skip
         self.engines = {}
 

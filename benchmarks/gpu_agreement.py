@@ -13,6 +13,7 @@ from gpu_parts import NOISE, Clock, build_gan, private_inputs
 from torch import Tensor
 
 from privessel.gan.step import Gan
+from privessel.privacy.grid import sensitivity
 from privessel.privacy.mechanism import CLIPPING, Mechanism, private_gradient
 
 SAMPLES = 8  # real pairs, and as many fakes
@@ -73,7 +74,8 @@ def oracle_step(gan: Gan, real: Mapping, fake: Mapping, mechanism: Mechanism) ->
     """Return the oracle's whole private step as one vector: sums, noise, division by the public numbers."""
     total, fakes = _flat(real.values()), _flat(fake.values())
     noise = torch.from_numpy(gan.stream.normal("noise", STEP, len(total))).double()
-    noise *= mechanism.noise_multiplier * mechanism.clipping_norm
+    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=len(total))
+    noise *= mechanism.noise_multiplier * moved * mechanism.clipping_norm
     return (noise - total) / mechanism.batch + fakes / mechanism.generator_batch
 
 

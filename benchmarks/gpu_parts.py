@@ -134,7 +134,7 @@ def measure_critic_steps(clock: Clock, keys: Mapping, *, size: int, batches: lis
 
 
 def _make_noise(gan: Gan, count: int) -> Tensor:
-    return torch.from_numpy(gan.stream.normal("noise", 0, count)).to(gan.device)
+    return torch.from_numpy(gan.stream.whole_normal("noise", 0, count, scale=2.0**20)).to(gan.device)
 
 
 def _measure(clock: Clock, step: Callable[[], object]) -> dict:

@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from privessel.errors import PrivacyError
+from privessel.privacy import accounting
 from privessel.privacy.accounting import (
     Charge,
     affordable_steps,
@@ -333,3 +334,54 @@ def test_all_statements_of_a_level_take_seconds():
     epsilon_reused(**run, critic_steps=5)
     patient_epsilon(**run | {"delta": 1e-3}, patches_per_patient=1_000)
     assert time.process_time() - start < 10
+
+
+# --- Runs that are chosen after a look at earlier ones ---------------------------------------------------
+
+
+def renyi_by_hand(order, *, noise, rate):
+    """A whole order of one sampled Gaussian step, from the series of Mironov et al. (2019), eq. 5."""
+    terms = [
+        math.log(math.comb(order, k)) + (order - k) * math.log1p(-rate) + k * math.log(rate)
+        + (k * k - k) / (2 * noise**2)
+        for k in range(order + 1)
+    ]  # fmt: skip
+    top = max(terms)
+    return (top + math.log(math.fsum(math.exp(term - top) for term in terms))) / (order - 1)
+
+
+def test_a_filter_of_one_order_is_what_the_binomial_series_says(monkeypatch):
+    for order in (2, 6, 20):
+        monkeypatch.setattr(accounting, "FILTER_ORDERS", (float(order),))
+        spent = 500 * renyi_by_hand(order, noise=1.3, rate=0.02) + 40 * order / (2 * 9.0**2)
+        expected = spent + math.log1p(-1 / order) - (math.log(1e-5) + math.log(order)) / (order - 1)
+        found = accounting.adaptive_epsilon([Charge(1.3, 0.02, 500), Charge(9.0, 1.0, 40)], delta=1e-5)
+        assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_each_order_has_its_share_of_delta_and_the_best_one_counts(monkeypatch):
+    charges, orders = [Charge(1.0, 0.01, 2000)], accounting.FILTER_ORDERS
+    whole = accounting.adaptive_epsilon(charges, delta=1e-5)
+    alone = []
+    for order in orders:
+        monkeypatch.setattr(accounting, "FILTER_ORDERS", (order,))
+        alone.append(accounting.adaptive_epsilon(charges, delta=1e-5 / len(orders)))
+    assert whole == pytest.approx(min(alone), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "charges",
+    [
+        [Charge(0.65, 32 / 41_000, 320_250)],
+        [Charge(1.0, 0.01, 300)],
+        [Charge(2.0, 0.02, 100), Charge(6.8, 1.0, 200)],
+    ],
+)
+def test_choosing_as_one_goes_costs_more_than_a_fixed_plan_and_not_vastly(charges):
+    fixed = accounting.composed_epsilon(charges, delta=1e-5)
+    assert fixed < accounting.adaptive_epsilon(charges, delta=1e-5) < 2.2 * fixed
+
+
+def test_a_budget_counts_no_run_as_nothing_and_one_without_noise_as_everything():
+    assert accounting.adaptive_epsilon([Charge(1.0, 0.5, 0)], delta=1e-5) == 0
+    assert accounting.adaptive_epsilon([Charge(1.0, 0.5, 1), Charge(None, 0.5, 1)], delta=1e-5) == math.inf

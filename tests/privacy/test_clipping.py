@@ -10,9 +10,10 @@ from torch.func import functional_call, grad, vmap
 
 from privessel.errors import PrivacyError
 from privessel.gan.nets import Critic, GanShape
-from privessel.privacy import clipping, layers
-from privessel.privacy.clipping import BookKeeping, OpacusClipping, cheapest_route
+from privessel.privacy import clipping, layers, norms
+from privessel.privacy.clipping import BookKeeping, OpacusClipping
 from privessel.privacy.layers import check_layers
+from privessel.privacy.norms import cheapest_route
 
 torch.set_num_threads(1)
 
@@ -78,17 +79,18 @@ def per_sample_gradients(critic, pairs, signs):
 
 
 def clipped_sum(samples, norm):
-    norms = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
-    factors = (norm / norms).clamp(max=1.0)
+    sizes = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
+    factors = (norm / sizes).clamp(max=1.0)
     return [torch.tensordot(factors, each, dims=1) for each in samples]
 
 
 def hold_little(monkeypatch):
     """Make several pieces of every batch."""
     unfold = layers.unfold_inputs
-    monkeypatch.setattr(
-        clipping, "unfold_inputs", lambda layer, x, group, held=0: unfold(layer, x, group, held=4000)
-    )
+    for module in (clipping, norms):
+        monkeypatch.setattr(
+            module, "unfold_inputs", lambda layer, x, group, held=0: unfold(layer, x, group, held=4000)
+        )
 
 
 def assert_close(ours, oracle):
@@ -103,11 +105,11 @@ def test_clipped_sum_of_a_random_net_equals_torch_func_by_either_route(seed, sto
     critic, pairs = random_critic(seed)
     signs = torch.where(torch.arange(len(pairs)) % 3 == 1, 1.0, -1.0)
     samples = per_sample_gradients(critic, pairs, signs)
-    norms = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
-    monkeypatch.setattr(clipping, "STORED", stored)
+    sizes = torch.stack([each.flatten(1).norm(dim=1) for each in samples]).norm(dim=0)
+    monkeypatch.setattr(norms, "STORED", stored)
     hold_little(monkeypatch)
     engine = BookKeeping(critic)
-    for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
+    for norm in (sizes.median().item(), 0.5 * sizes.min().item(), 2 * sizes.max().item()):
         sums = engine.sums(pairs, signs, clipping_norm=norm)
         assert_close(sums, clipped_sum(samples, norm))
 
@@ -138,14 +140,14 @@ def test_the_critic_s_clipped_sum_equals_torch_func_however_it_lies_in_memory(en
 @pytest.mark.parametrize("stored", [0, 64, 1e9], ids=["stored", "cheapest", "gram"])
 @pytest.mark.parametrize("seed", range(6))
 def test_gradients_are_clipped_around_a_centre(seed, stored, engine, monkeypatch):
-    monkeypatch.setattr(clipping, "STORED", stored)
+    monkeypatch.setattr(norms, "STORED", stored)
     critic, pairs = random_critic(seed)
     signs = torch.where(torch.arange(len(pairs)) % 3 == 1, 1.0, -1.0)
     samples = per_sample_gradients(critic, pairs, signs)
     centre = [each.mean(0) + 0.3 * torch.randn(each.shape[1:], dtype=float) for each in samples]
     around = [each - c for each, c in zip(samples, centre, strict=True)]
-    norms = torch.stack([each.flatten(1).norm(dim=1) for each in around]).norm(dim=0)
-    for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
+    sizes = torch.stack([each.flatten(1).norm(dim=1) for each in around]).norm(dim=0)
+    for norm in (sizes.median().item(), 0.5 * sizes.min().item(), 2 * sizes.max().item()):
         found = engine(critic).sums(pairs, signs, clipping_norm=norm, centre=[c.float() for c in centre])
         assert_close(found, clipped_sum(around, norm))
 
@@ -156,7 +158,7 @@ def test_gradients_are_clipped_around_a_centre(seed, stored, engine, monkeypatch
 @pytest.mark.parametrize("seed", range(6))
 def test_a_patient_s_patches_are_summed_before_the_one_clip(seed, centred, stored, engine, monkeypatch):
     """Against brute force: every patch's gradient by itself, added up patient by patient."""
-    monkeypatch.setattr(clipping, "STORED", stored)
+    monkeypatch.setattr(norms, "STORED", stored)
     hold_little(monkeypatch)
     critic, pairs = random_critic(seed)
     group = 3
@@ -172,8 +174,8 @@ def test_a_patient_s_patches_are_summed_before_the_one_clip(seed, centred, store
     if centred:
         patients = [each - c for each, c in zip(patients, centre, strict=True)]
     given = {"centre": [c.float() for c in centre] if centred else None, "group": group}
-    norms = torch.stack([each.flatten(1).norm(dim=1) for each in patients]).norm(dim=0)
-    for norm in (norms.median().item(), 0.5 * norms.min().item(), 2 * norms.max().item()):
+    sizes = torch.stack([each.flatten(1).norm(dim=1) for each in patients]).norm(dim=0)
+    for norm in (sizes.median().item(), 0.5 * sizes.min().item(), 2 * sizes.max().item()):
         found = engine(critic).sums(pairs, signs, clipping_norm=norm, **given)
         assert_close(found, clipped_sum(patients, norm))
 
@@ -189,7 +191,7 @@ def test_half_a_unit_is_refused(engine, group):
 def test_a_gradient_at_its_centre_counts_for_nothing_and_one_within_rounding_of_it_for_less_than_the_norm(
     stored, monkeypatch
 ):
-    monkeypatch.setattr(clipping, "STORED", stored)
+    monkeypatch.setattr(norms, "STORED", stored)
     critic, pair = Critic(shape()), drawn(1, 2, 24, 24)
     centre = [each[0] for each in per_sample_gradients(critic, pair, torch.ones(1))]
     found = BookKeeping(critic).sums(
@@ -211,7 +213,7 @@ def test_a_gradient_that_cancels_over_positions_cannot_pass_for_smaller_than_it_
 
     pair = torch.tensor([[[[7010.0, 7007.0]], [[7010.0, 7010.0]]]])
     for stored in (0, 1e9):
-        monkeypatch.setattr(clipping, "STORED", stored)
+        monkeypatch.setattr(norms, "STORED", stored)
         (found,) = BookKeeping(Opposed()).sums(pair, torch.ones(1), clipping_norm=1.0)
         # What is left of the bounded sum is off by float32's rounding of the parts that cancel.
         assert found.norm() == pytest.approx(1.0, rel=10_000 * 2**-24)

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from privessel.errors import BusyError, PrivacyError
 from privessel.privacy.account import Account, Point, Run
-from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.accounting import Charge, adaptive_epsilon, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import MasterSecret, Stream
 from privessel.privacy.ledger import open_ledger, read_accounts, running
@@ -461,14 +461,14 @@ def test_beside_a_patch_run_a_run_that_protects_patients_costs_a_patch_a_gradien
 
 def test_a_budget_holds_over_all_runs_before_the_first_step():
     run = run_of("new", steps=500)
-    enough = composed_epsilon([Charge(1.0, 0.01, 500)], delta=1e-5)
+    enough = adaptive_epsilon([Charge(1.0, 0.01, 500)], delta=1e-5)
     budget = {"run": run, "start": 0, "replays": True, "running": (), "patients": PATIENTS, "delta": 1e-5}
-    assert check_budget([], **budget, epsilon=enough).epsilon == enough
+    assert check_budget([], **budget, epsilon=enough).adaptive_epsilon == enough
     earlier = account("a", 1, voxels={"002": "bb"}, level="noise-2")
     with pytest.raises(PrivacyError, match=r"patient 002 .*wgan/noise-2/run-1.*privacy\.budget"):
         check_budget([earlier], **budget, epsilon=enough)
     stranger = account("a", 1_000, voxels={"003": "cc"})
-    assert check_budget([stranger], **budget, epsilon=enough).epsilon == enough
+    assert check_budget([stranger], **budget, epsilon=enough).adaptive_epsilon == enough
 
 
 def test_a_run_under_way_counts_with_all_its_steps_and_one_that_ended_early_with_those_it_took():
@@ -574,7 +574,9 @@ def test_tables_show_every_run_of_the_site_and_every_patient_of_the_cohort():
     ]
     told = format_spending(runs, table, cohort="site")
     assert "budget of eps 8" in told
-    assert f"1 patient: eps {table['epsilon'][0]:.4g} in 2 runs" in told
+    both = adaptive_epsilon([Charge(1.0, 0.01, 300)], delta=1e-5)
+    assert table["adaptive_epsilon"].tolist()[0] == both > table["epsilon"][0]
+    assert f"1 patient: eps {both:.4g} ({table['epsilon'][0]:.4g}" in told
     assert "the same" in told
     assert "a" * 13 not in told
 

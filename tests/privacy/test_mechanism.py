@@ -35,9 +35,9 @@ class Watched(Stream):
         super().__init__(bytes(range(32)))
         self.normals = []
 
-    def normal(self, purpose, step, shape):
-        self.normals.append((purpose, step, shape))
-        return super().normal(purpose, step, shape)
+    def whole_normal(self, purpose, step, n, *, scale):
+        self.normals.append((purpose, step, n))
+        return super().whole_normal(purpose, step, n, scale=scale)
 
 
 class Linear(nn.Module):
@@ -60,6 +60,7 @@ def mechanism(**changes):
         "generator_batch": 4,
         "fake_clipping": "per-sample",
         "micro_batch": 99,
+        "grid_bits": 20,
     }
     return Mechanism(**{**given, **changes})
 
@@ -363,6 +364,8 @@ def test_no_patient_moves_the_released_sum_by_more_than_the_clipping_norm(fakes,
         {"generator_batch": 0},
         {"micro_batch": 0},
         {"fake_clipping": "whole"},
+        {"grid_bits": 0},
+        {"grid_bits": 31},
     ],
 )
 def test_numbers_that_protect_nobody_are_refused(wrong):

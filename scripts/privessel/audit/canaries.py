@@ -194,8 +194,8 @@ def matched_filter(
 class _NoNoise:
     """A stream of zeros: with it `private_gradient` returns its result without the noise."""
 
-    def normal(self, purpose: str, step: int, shape: int) -> np.ndarray:
-        return np.zeros(shape, np.float32)
+    def whole_normal(self, purpose: str, step: int, n: int, *, scale: float) -> np.ndarray:
+        return np.zeros(n)
 
 
 def clipped_gradients(

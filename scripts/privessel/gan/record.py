@@ -32,6 +32,7 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
             "unit": training.unit,
             "noise_multiplier": training.noise_multiplier,
             "clipping_norm": training.clipping_norm,
+            "grid_bits": training.grid_bits,
             "delta": training.unit_delta,
             "sampler": "poisson, fresh every critic step",
             "sampling_rate": training.sampling_rate,

@@ -42,6 +42,7 @@ class GanTraining:
     patient_patches: int  # patches that a sampled patient gives to a step, where the unit is the patient
     delta: float  # delta of a patch
     patient_delta: float  # delta of a patient
+    grid_bits: int  # sum and noise of a private step are multiples of clipping_norm / 2^grid_bits
 
     def __post_init__(self) -> None:
         for name in (
@@ -133,4 +134,5 @@ class GanTraining:
             generator_batch=self.generator_batch,
             fake_clipping=self.fake_clipping,
             micro_batch=self.micro_batch,
+            grid_bits=self.grid_bits,
         )

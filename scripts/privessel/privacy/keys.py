@@ -12,7 +12,7 @@ import math
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,13 +183,44 @@ class Stream:
     def normal(self, purpose: str, step: int, shape: int | tuple[int, ...]) -> np.ndarray:
         """Draw standard normals, float32 of `shape`, drawn in float64 and rounded once."""
         drawn = np.empty(shape, np.float32)
-        flat = drawn.reshape(-1)
+
+        def store(part: np.ndarray, normals: np.ndarray) -> None:
+            part[...] = normals
+
+        self._fill(drawn.reshape(-1), store, purpose=purpose, step=step)
+        return drawn
+
+    def whole_normal(self, purpose: str, step: int, n: int, *, scale: float) -> np.ndarray:
+        """Draw `n` normals of standard deviation `scale`, each rounded to the nearest whole number, float64.
+
+        They are made of the numbers that `normal` draws, before those are rounded to float32.
+        """
+        if not 0 < scale < 2.0**48:
+            raise ValueError(f"whole normals have a standard deviation above 0 and below 2^48, not {scale}")
+        drawn = np.empty(n)
+
+        def store(part: np.ndarray, normals: np.ndarray) -> None:
+            normals *= scale
+            np.rint(normals, out=part)
+
+        self._fill(drawn, store, purpose=purpose, step=step)
+        return drawn
+
+    def _fill(
+        self,
+        flat: np.ndarray,
+        store: Callable[[np.ndarray, np.ndarray], None],
+        *,
+        purpose: str,
+        step: int,
+    ) -> None:
+        """Hand a part of `flat` (n,) at a time, with as many float64 normals, to `store`, in all threads."""
         chunks = -(-flat.size // CHUNK)
 
         def fill(worker: int) -> None:
             for chunk in range(worker, chunks, self._threads):
                 part = flat[chunk * CHUNK : (chunk + 1) * CHUNK]
-                part[...] = self._at("normal", purpose, step, chunk, worker).standard_normal(part.size)
+                store(part, self._at("normal", purpose, step, chunk, worker).standard_normal(part.size))
 
         with self._lock:
             if self._workers is None or chunks < 2:
@@ -197,7 +228,6 @@ class Stream:
                     fill(worker)
             else:
                 list(self._workers.map(fill, range(self._threads)))
-        return drawn
 
     def uniform(self, purpose: str, step: int, n: int) -> np.ndarray:
         """Draw `n` float64 in [0, 1), multiples of 2^-53."""

@@ -2,8 +2,9 @@
 
 A step is one Poisson-sampled Gaussian mechanism (Abadi et al. 2016, algorithm 1): a fresh sample, the real
 gradients clipped unit by unit, noise added once to their sum, and one charge in the ledger. A privacy unit is
-one patch, or one patient with several patches. Fakes contain nothing of a patient beyond what earlier steps
-released, so they need no noise and cost nothing. The rules behind each choice are in docs/mechanism.md.
+one patch, or one patient with several patches. Sum and noise are whole multiples of one small number, so that
+the noise is exact (`privacy.grid`). Fakes contain nothing of a patient beyond what earlier steps released, so
+they need no noise and cost nothing. The rules behind each choice are in docs/mechanism.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,9 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from privessel.privacy.clipping import BookKeeping, OpacusClipping
+from privessel.privacy.grid import sensitivity, spacing
 from privessel.privacy.keys import Stream
 
 FAKE_CLIPPINGS = ("per-sample", "common", "centre")
+MOST_GRID_BITS = 30  # finer than that, the steps of the random generator's own numbers come near
 CLIPPING = {"book-keeping": BookKeeping, "opacus": OpacusClipping}
 
 
@@ -30,13 +33,14 @@ class Mechanism:
     before that is clipped.
     """
 
-    noise_multiplier: float  # standard deviation of the noise on the sum, divided by the clipping norm
+    noise_multiplier: float  # standard deviation of the noise on the sum, in units of its sensitivity
     clipping_norm: float  # C: the largest norm of one unit's gradient, so what one unit can change in the sum
     batch: int  # expected number of units in a sample; the sum is divided by it, whatever the sample's size
     patches_per_unit: int  # 1, or the patches that a sampled patient gives: their mean gradient is clipped
     generator_batch: int  # fakes in a step, always the same number
     fake_clipping: str  # per-sample | common | centre
     micro_batch: int  # real patches or fakes processed at a time, in whole units; bounds the memory
+    grid_bits: int  # sum and noise are multiples of clipping_norm / 2^grid_bits
 
     def __post_init__(self) -> None:
         if not self.noise_multiplier > 0 or not self.clipping_norm > 0:
@@ -47,6 +51,8 @@ class Mechanism:
         for name in ("batch", "patches_per_unit", "generator_batch", "micro_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 1 <= self.grid_bits <= MOST_GRID_BITS:
+            raise ValueError(f"grid_bits must be from 1 to {MOST_GRID_BITS}, not {self.grid_bits}")
         if self.fake_clipping not in FAKE_CLIPPINGS:
             raise ValueError(
                 f"fake_clipping must be one of {', '.join(FAKE_CLIPPINGS)}, not {self.fake_clipping!r}"
@@ -92,8 +98,10 @@ def private_gradient(
 
     real (m x patches_per_unit, ...) holds this step's Poisson sample of m units, unit after unit; m may be 0.
     fake (generator_batch, ...) always has the same size, so it tells nothing about m. The mean gradient of
-    every unit is clipped to C. The sum of them gets noise N(0, (noise_multiplier C)^2) once, however many
-    micro-batches it took, and is divided by `batch`.
+    every unit is clipped to C. The sum of them gets noise N(0, (noise_multiplier S)^2) once, however many
+    micro-batches it took, and is divided by `batch`. S is by how much one unit can move the sum once it is
+    rounded to the grid: a little more than C (`grid.sensitivity`). Raises FloatingPointError where a
+    gradient is not finite.
 
     With `fake_clipping` 'centre' the mean gradient of the fakes is subtracted from every real gradient before
     that is clipped, and is not added afterwards. What real patches and fakes have in common then cancels
@@ -102,9 +110,10 @@ def private_gradient(
     """
     if len(fake) != mechanism.generator_batch:
         raise ValueError(f"{len(fake)} fakes, but there must always be {mechanism.generator_batch}")
-    critic, parameters = clipping.critic, list(clipping.critic.parameters())
+    critic = clipping.critic
     if mechanism.fake_clipping == "per-sample":
-        clipped = _clipped_sum(clipping, fake, sign=1.0, centre=None, group=1, mechanism=mechanism)
+        signs = {"sign": 1.0, "centre": None, "group": 1, "exact": False}
+        clipped = _clipped_sum(clipping, fake, **signs, mechanism=mechanism)
         fakes = [total / len(fake) for total in clipped]
     else:
         fakes, _ = mean_gradient(critic, critic, fake, micro_batch=mechanism.micro_batch)
@@ -114,12 +123,9 @@ def private_gradient(
         fakes = [factor * part for part in fakes]
     centre = [-part for part in fakes] if mechanism.fake_clipping == "centre" else None
     group = mechanism.patches_per_unit
-    sums = _clipped_sum(clipping, real, sign=-1.0 / group, centre=centre, group=group, mechanism=mechanism)
-    sizes = [parameter.numel() for parameter in parameters]
-    noise = torch.from_numpy(stream.normal("noise", step, sum(sizes))).to(real.device)
-    noise *= mechanism.noise_multiplier * mechanism.clipping_norm
-    _add(sums, [part.view_as(p) for part, p in zip(noise.split(sizes), parameters, strict=True)])
-    gradient = [total / mechanism.batch for total in sums]
+    units = {"sign": -1.0 / group, "centre": centre, "group": group, "exact": True}
+    sums = _clipped_sum(clipping, real, **units, mechanism=mechanism)
+    gradient = _with_noise(sums, stream=stream, step=step, mechanism=mechanism)
     if centre is None:
         _add(gradient, fakes)
     return gradient
@@ -144,6 +150,26 @@ def mean_gradient(
     return gradient, mean
 
 
+def _with_noise(sums: Sequence[Tensor], *, stream: Stream, step: int, mechanism: Mechanism) -> list[Tensor]:
+    """Round the sums to the grid, add the noise as whole multiples of its spacing, divide by the batch.
+
+    Whole numbers below 2^53 are exact in float64, and so is their sum. What is made of the noisy sum
+    afterwards, such as rounding it to float32, is post-processing.
+    """
+    numbers = sum(total.numel() for total in sums)
+    width = spacing(mechanism.clipping_norm, grid_bits=mechanism.grid_bits)
+    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=numbers)
+    scale = mechanism.noise_multiplier * moved * 2**mechanism.grid_bits  # of the noise, in spacings
+    noise = torch.from_numpy(stream.whole_normal("noise", step, numbers, scale=scale)).to(sums[0].device)
+    released = []
+    for total, part in zip(sums, noise.split([total.numel() for total in sums]), strict=True):
+        if not total.sum().isfinite():
+            raise FloatingPointError("a gradient of the critic is not finite: lower the learning rates")
+        noisy = (total / width).round_().add_(part.view_as(total))
+        released.append(noisy.mul_(width / mechanism.batch).float())
+    return released
+
+
 def _clipped_sum(
     clipping: BookKeeping | OpacusClipping,
     pairs: Tensor,
@@ -151,16 +177,22 @@ def _clipped_sum(
     sign: float,
     centre: Sequence[Tensor] | None,
     group: int,
+    exact: bool,
     mechanism: Mechanism,
 ) -> list[Tensor]:
-    """Return the sum of the clipped gradients of all units in `pairs`, one micro-batch after the other."""
-    sums = [torch.zeros_like(parameter) for parameter in clipping.critic.parameters()]
+    """Return the sum of the clipped gradients of all units in `pairs`, one micro-batch after the other.
+
+    With `exact` in float64, which only a sum that patients are in needs.
+    """
+    precision = torch.float64 if exact else torch.float32
+    sums = [torch.zeros_like(parameter, dtype=precision) for parameter in clipping.critic.parameters()]
     if len(pairs) == 0:
         return sums
     norm = mechanism.clipping_norm
     for part in pairs.split(group * max(1, mechanism.micro_batch // group)):
         signs = part.new_full((len(part),), sign)
-        _add(sums, clipping.sums(part, signs, clipping_norm=norm, centre=centre, group=group))
+        more = clipping.sums(part, signs, clipping_norm=norm, centre=centre, group=group, exact=exact)
+        _add(sums, more)
     return sums
 
 

@@ -126,8 +126,9 @@ class PaidRun:
             )
             log.info(
                 "%s, attempt %d: at its end a patient will have spent at most eps %.4g of %.4g at delta "
-                "%.3g (runs: %d)",
-                self.run.name, ledger.attempt, worst.epsilon, site.epsilon, site.delta, len(worst.runs),
+                "%.3g (runs: %d; %.4g if they were all fixed before the first)",
+                self.run.name, ledger.attempt, worst.adaptive_epsilon, site.epsilon, site.delta,
+                len(worst.runs), worst.epsilon,
             )  # fmt: skip
             yield Stream(ledger.key(master), threads=self.threads), ledger
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Run
-from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.accounting import Charge, adaptive_epsilon, composed_epsilon
 from privessel.privacy.chain import Head
 from privessel.privacy.keys import MasterSecret
 
@@ -22,7 +22,8 @@ class Spent:
     """
 
     patient: str
-    epsilon: float
+    epsilon: float  # if all runs' noise, rates and steps were fixed before the first of them
+    adaptive_epsilon: float  # however they were chosen: what a budget must allow
     unit: str | None
     runs: tuple[str, ...]
 
@@ -63,6 +64,7 @@ def spent_by_patient(
             Spent(
                 patient=patient,
                 epsilon=composed_epsilon(charges, delta=delta),
+                adaptive_epsilon=adaptive_epsilon(charges, delta=delta),
                 unit=unit,
                 runs=tuple(account.run.name for account in own),
             )
@@ -83,11 +85,12 @@ def check_budget(
 ) -> Spent:
     """Return what the worst-off patient will have spent at the end of `run`; refuse more than `epsilon`.
 
-    To be called before the first step, when the run's own ledger is open: runs that are `running` count with
-    all their steps, so that two that start together cannot both take what is left. `patients` are those of
-    `run`, `start` is the step that it goes on from (0, or its checkpoint's), `replays` as in
-    `Ledger.replays`. What any run was charged counts. Raises PrivacyError with the remedy, but not for a run
-    that will be charged nothing more.
+    The budget is compared with `adaptive_epsilon`, because nobody can say that a run's noise and steps were
+    not chosen after a look at earlier runs. To be called before the first step, when the run's own ledger is
+    open: runs that are `running` count with all their steps, so that two that start together cannot both take
+    what is left. `patients` are those of `run`, `start` is the step that it goes on from (0, or its
+    checkpoint's), `replays` as in `Ledger.replays`. What any run was charged counts. Raises PrivacyError with
+    the remedy, but not for a run that will be charged nothing more.
     """
     planned = []
     for account in accounts:
@@ -102,14 +105,17 @@ def check_budget(
         Account(run, (), (), Head(0, "")),
     )
     total = own.total(start=start, replays=replays)
-    worst = spent_by_patient([*planned, _settled(run, total)], patients=patients, delta=delta)[0]
-    if worst.epsilon > epsilon and total > own.steps:
-        alone = composed_epsilon([Charge(run.noise_multiplier, run.sampling_rate, total)], delta=delta)
+    spent = spent_by_patient([*planned, _settled(run, total)], patients=patients, delta=delta)
+    worst = max(spent, key=lambda one: one.adaptive_epsilon)
+    if worst.adaptive_epsilon > epsilon and total > own.steps:
+        alone = adaptive_epsilon([Charge(run.noise_multiplier, run.sampling_rate, total)], delta=delta)
         raise PrivacyError(
-            f"{run.name}: patient {worst.patient} would have spent eps {worst.epsilon:.4g} of {epsilon:.4g} "
-            f"at delta {delta:.3g}: this run alone {alone:.4g}, {len(worst.runs)} with it "
-            f"({', '.join(worst.runs)}). No step was taken. Train with more noise or fewer "
-            "steps, or raise privacy.budget.epsilon if what the patients agreed to covers it"
+            f"{run.name}: patient {worst.patient} would have spent eps {worst.adaptive_epsilon:.4g} of "
+            f"{epsilon:.4g} at delta {delta:.3g}: this run alone {alone:.4g}, {len(worst.runs)} with it "
+            f"({', '.join(worst.runs)}). A budget counts as if each run had been chosen after a look at the "
+            f"ones before; fixed beforehand, the same runs would have cost {worst.epsilon:.4g}. No step was "
+            "taken. Remedy: train with more noise or fewer steps, or raise privacy.budget.epsilon if what "
+            "the patients agreed to covers it"
         )
     return worst
 

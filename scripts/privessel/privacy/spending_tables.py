@@ -13,6 +13,7 @@ RUN_COLUMNS = [
     "cohort", "run", "identity", "unit", "noise_multiplier", "sampling_rate", "steps", "planned_steps",
     "attempts", "epsilon", "delta",
 ]  # fmt: skip
+PATIENT_COLUMNS = ["patient", "epsilon", "adaptive_epsilon", "budget", "delta", "unit", "runs"]
 
 
 def tabulate_runs(accounts: Sequence[Account], *, delta: float) -> pd.DataFrame:
@@ -41,11 +42,15 @@ def tabulate_patients(
 ) -> pd.DataFrame:
     """Return one row for each patient: the eps of all its runs together, and the budget `epsilon`.
 
-    The patient with the largest eps comes first.
+    `epsilon` holds if the runs were fixed before the first of them, `adaptive_epsilon`, which the budget is
+    compared with, in any case. The patient with the largest eps comes first.
     """
     spent = spent_by_patient(accounts, patients=patients, delta=delta)
-    rows = [(one.patient, one.epsilon, epsilon, delta, one.unit or "", " ".join(one.runs)) for one in spent]
-    return pd.DataFrame(rows, columns=["patient", "epsilon", "budget", "delta", "unit", "runs"])
+    rows = [
+        (one.patient, one.epsilon, one.adaptive_epsilon, epsilon, delta, one.unit or "", " ".join(one.runs))
+        for one in spent
+    ]
+    return pd.DataFrame(rows, columns=PATIENT_COLUMNS)
 
 
 def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) -> str:
@@ -60,8 +65,9 @@ def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) 
         for row in runs.itertuples()
     ] or ["none"]
     lines += ["", f"Training patients of {cohort}, all their runs composed, of a budget of eps {budget:g}:"]
-    for (spent, names), group in patients.groupby(["epsilon", "runs"], sort=False):
+    for (spent, fixed, names), group in patients.groupby(["adaptive_epsilon", "epsilon", "runs"], sort=False):
         line = f"{_counted(len(group), 'patient')}: eps {spent:.4g}"
+        line += f" ({fixed:.4g} if all runs were fixed before the first)" if names else ""
         if names:
             line += f" in {_counted(len(names.split()), 'run')} ({names})"
         lines += textwrap.wrap(line, 110, subsequent_indent="    ")

@@ -23,9 +23,11 @@ PRIVATE_STEP = (
     "gan/step",
     "gan/training",
     "privacy/clipping",
+    "privacy/grid",
     "privacy/keys",
     "privacy/layers",
     "privacy/mechanism",
+    "privacy/norms",
 )
 AUDITED_STEP = (*PRIVATE_STEP, "audit/canaries", "audit/plan", "audit/run", "seeds")
 

@@ -51,6 +51,7 @@ class SitePlan:
         return {
             "unit": self.config.privacy.unit,
             "patient_patches": self.config.privacy.patient_patches,
+            "grid_bits": self.config.privacy.grid_bits,
             "delta": self.delta,
             "patient_delta": self.patient_delta,
         }
@@ -65,8 +66,8 @@ class SitePlan:
         if not self.config.privacy.state:
             raise ConfigError(
                 "config: privacy.state is not set. Private levels on a cohort that is not marked `public: "
-                "true` draw from a secret and charge a ledger there. Remedy: name a folder that is backed up (without *.nonce) "
-                "and that nobody else can read, and make the secret once with the target `secret`."
+                "true` draw from a secret and charge a ledger there. Remedy: name a folder that is backed up "
+                "(without *.nonce) and that nobody else can read, and make the secret once with the target `secret`."
             )
         state = Path(self.config.privacy.state).expanduser()
         shared = {name: self.cohorts.root(name) for name in self.cohorts.names}
