@@ -67,7 +67,8 @@ class SitePlan:
             raise ConfigError(
                 "config: privacy.state is not set. Private levels on a cohort that is not marked `public: "
                 "true` draw from a secret and charge a ledger there. Remedy: name a folder that is backed up "
-                "(without *.nonce) and that nobody else can read, and make the secret once with the target `secret`."
+                "(without *.nonce) and that nobody else can read, and make the secret once with the target "
+                "`secret`."
             )
         state = Path(self.config.privacy.state).expanduser()
         shared = {name: self.cohorts.root(name) for name in self.cohorts.names}
