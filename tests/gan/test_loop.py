@@ -26,7 +26,7 @@ from privessel.gan.losses import plain_gradient
 from privessel.gan.pairs import Pairs, TrainingPatches
 from privessel.gan.step import Gan, shuffled_batch
 from privessel.privacy.account import Run
-from privessel.privacy.accounting import epsilon
+from privessel.privacy.accounting import Charge, adaptive_epsilon, epsilon
 from privessel.privacy.keys import Stream, identity_digest
 from privessel.privacy.ledger import Ledger
 from privessel.privacy.mechanism import private_gradient
@@ -307,7 +307,7 @@ def test_a_run_that_the_budget_does_not_cover_trains_nothing_and_is_charged_noth
 
 
 def test_a_second_run_on_the_same_patients_is_budgeted_with_the_first(tmp_path):
-    alone = epsilon(noise_multiplier=0.8, sampling_rate=0.1, steps=24, delta=1e-5)
+    alone = adaptive_epsilon([Charge(0.8, 0.1, 24)], delta=1e-5)
     state, other = tmp_path / "state", IDENTITY | {"run": 2}
     run(tmp_path / "one", PRIVATE, source=paid(state, epsilon=1.01 * alone))
     with pytest.raises(PrivacyError, match="2 with it"):

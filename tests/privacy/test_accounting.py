@@ -352,7 +352,7 @@ def renyi_by_hand(order, *, noise, rate):
 
 def test_a_filter_of_one_order_is_what_the_binomial_series_says(monkeypatch):
     for order in (2, 6, 20):
-        monkeypatch.setattr(accounting, "FILTER_ORDERS", (float(order),))
+        monkeypatch.setattr(accounting, "FILTER_ORDERS", (order,))
         spent = 500 * renyi_by_hand(order, noise=1.3, rate=0.02) + 40 * order / (2 * 9.0**2)
         expected = spent + math.log1p(-1 / order) - (math.log(1e-5) + math.log(order)) / (order - 1)
         found = accounting.adaptive_epsilon([Charge(1.3, 0.02, 500), Charge(9.0, 1.0, 40)], delta=1e-5)
@@ -379,7 +379,7 @@ def test_each_order_has_its_share_of_delta_and_the_best_one_counts(monkeypatch):
 )
 def test_choosing_as_one_goes_costs_more_than_a_fixed_plan_and_not_vastly(charges):
     fixed = accounting.composed_epsilon(charges, delta=1e-5)
-    assert fixed < accounting.adaptive_epsilon(charges, delta=1e-5) < 2.2 * fixed
+    assert fixed < accounting.adaptive_epsilon(charges, delta=1e-5) < 2.5 * fixed
 
 
 def test_a_budget_counts_no_run_as_nothing_and_one_without_noise_as_everything():
