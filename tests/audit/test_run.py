@@ -23,7 +23,7 @@ from privessel.gan.files import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.pairs import TrainingPatches
 from privessel.gan.run import GanRun
-from privessel.privacy.keys import identity_digest
+from privessel.privacy.identity import identity_digest
 from privessel.privacy.site import Site
 
 pytestmark = pytest.mark.slow  # left out of make test-fast

@@ -13,14 +13,13 @@ from randomgen import AESCounter
 from scipy import stats
 
 from privessel.errors import PrivacyError
+from privessel.privacy.identity import IDENTITY_FIELDS, identity_digest
 from privessel.privacy.keys import (
     CHUNK,
-    IDENTITY_FIELDS,
     MasterSecret,
     Stream,
     create_master,
     hkdf,
-    identity_digest,
     load_master,
     public_key,
     run_key,

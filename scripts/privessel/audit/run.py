@@ -19,7 +19,8 @@ from privessel.gan.pairs import Pairs
 from privessel.gan.run import GanRun
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account
-from privessel.privacy.keys import Stream, identity_digest, public_key
+from privessel.privacy.identity import identity_digest
+from privessel.privacy.keys import Stream, public_key
 from privessel.privacy.site import Site
 from privessel.seeds import derive
 

@@ -22,7 +22,7 @@ from privessel.gan import paid_runs
 from privessel.gan.step import Gan
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Point
-from privessel.privacy.keys import identity_digest
+from privessel.privacy.identity import identity_digest
 from privessel.privacy.ledger import Ledger
 from privessel.privacy.site import PaidRun
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest, read_json
-from privessel.privacy.keys import identity_digest
+from privessel.privacy.identity import identity_digest
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from privessel.gan.step import Watch
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account, Run
 from privessel.privacy.accounting import check_delta
-from privessel.privacy.keys import Stream, identity_digest, public_key
+from privessel.privacy.identity import identity_digest
+from privessel.privacy.keys import Stream, public_key
 from privessel.privacy.planner import noise_of
 from privessel.privacy.site import PaidRun, Site
 from privessel.study.names import Level

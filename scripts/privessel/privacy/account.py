@@ -16,7 +16,7 @@ class Run:
     where one patient is named twice.
     """
 
-    identity: str  # digest of everything that decides its weights (keys.identity_digest)
+    identity: str  # digest of everything that decides its weights (identity.identity_digest)
     cohort: str
     architecture: str
     level: str

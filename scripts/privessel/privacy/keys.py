@@ -8,11 +8,10 @@ mode, so that any of them can be drawn again, in any order.
 import hashlib
 import hmac
 import json
-import math
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +23,6 @@ from privessel.errors import PrivacyError
 from privessel.files.atomic import sync_folder
 
 SECRET_BYTES = 32
-IDENTITY_FIELDS = frozenset(
-    {"architecture", "level", "run", "training", "patches", "code", "libraries", "device", "threads"}
-)
-
 # Values drawn under one chunk of the counter (0.8 ms of work); changing it changes every draw.
 CHUNK = 1 << 16
 # The 128-bit AES counter is [step: 64 bits][chunk: 24 bits][block: 40 bits]; a chunk uses about 2^15 blocks.
@@ -117,22 +112,6 @@ def load_master(path: Path) -> MasterSecret:
             "from a backup, or name a new privacy.state and count by hand what the old one spent"
         )
     return MasterSecret(secret)
-
-
-def identity_digest(identity: Mapping[str, object]) -> str:
-    """Digest a run's identity: SHA-256, in hexadecimal, of its canonical JSON (sorted keys, no white space).
-
-    `identity` must hold every field of IDENTITY_FIELDS: architecture, level, run, every training parameter,
-    the patches' digests, digests of the code that decides the step, library versions, the device's type and
-    torch's thread count. Raises ValueError when one is missing or not finite, TypeError when a value is not
-    plain JSON.
-    """
-    missing = IDENTITY_FIELDS - identity.keys()
-    if missing:
-        raise ValueError(f"a run's identity lacks {', '.join(sorted(missing))}")
-    _check_keys(identity)
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def run_key(master: MasterSecret, *, identity: str, attempt: int, nonce: bytes) -> bytes:
@@ -258,17 +237,3 @@ class Stream:
 def _joined(*parts: str) -> bytes:
     """Join strings so that no two lists of them give the same bytes."""
     return json.dumps(parts).encode()
-
-
-def _check_keys(value: object) -> None:
-    """Refuse dictionary keys that JSON would turn into strings, and so let two identities collide."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"a key of a run's identity is a string, not {key!r}")
-            _check_keys(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _check_keys(inner)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"a run's identity holds {value}; say what is not a finite number in words, or null")
