@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 REGISTER = "runs.register"
 OLDER_COPY = (
     "This privacy.state is an older copy, has lost lines, or is one of two copies that went on separately. "
-    f"{RESTORE}; if there is none, name a new privacy.state and count by hand what the lost one had spent "
-    "(docs/privacy.md, 'When copies of the ledgers disagree')"
+    f"{RESTORE}; if it is lost, name a new privacy.state and a new study, and count by hand what the lost "
+    "one had spent (docs/privacy.md, 'When copies of the ledgers disagree')"
 )
 
 
