@@ -95,6 +95,7 @@ class Register:
         self._books = books
         self._path = books.folder / REGISTER
         self.chain = read_chain(self._path, key=books.key, after=after)
+        self._runs: dict[str, dict] | None = None
         if not after.macs:
             self._check_anchor()
 
@@ -108,11 +109,11 @@ class Register:
 
         A run that only older versions have listed has no `lines` and `mac`.
         """
-        found: dict[str, dict] = {}
-        for record in self.chain.records:
-            if "identity" in record:
-                found[record["identity"]] = found.get(record["identity"], {}) | record
-        return found
+        if self._runs is None:
+            self._runs = {}
+            for record in self.chain.records:
+                self._runs.setdefault(record["identity"], {}).update(record)
+        return self._runs
 
     def require(self, mac: str | None, *, place: str) -> None:
         """Raise PrivacyError where the register does not contain a line that `place` has seen.
@@ -193,7 +194,7 @@ class Register:
         stamped = record | {"at": datetime.now(UTC).isoformat(timespec="seconds")}
         if self._books.anchor and not self._anchored:
             stamped["anchored"] = True  # from now on a missing anchor is noticed
-        self.chain = append(self._path, stamped, key=self._books.key, chain=self.chain)
+        self.chain, self._runs = append(self._path, stamped, key=self._books.key, chain=self.chain), None
         self.write_anchor()
 
     @property
@@ -211,8 +212,10 @@ class Register:
                 "file, or set the key to where it lies; where it is lost for good, make it anew with the "
                 "newest head that you know (docs/privacy.md, 'When copies of the ledgers disagree')"
             )
+        known = frozenset(self.chain.macs)
         for head in heads or []:
-            self.require(head.mac, place=f"the anchor {path}")
+            if head.mac not in known:
+                self.require(head.mac, place=f"the anchor {path}")
 
 
 def read_seen(results: Path) -> list[Seen]:
