@@ -99,6 +99,8 @@ class Register:
         if self._runs is None:
             self._runs = {}
             for record in self.chain.records:
+                if "model" in record:
+                    continue  # a model without noise has no ledger
                 self._runs.setdefault(record["identity"], {}).update(record)
         return self._runs
 
