@@ -110,7 +110,7 @@ class Resources:
         return memory(1500 + 4 * self.config.synthesis.pairs * self._pixels / 1e6)
 
     def pairs_memory(self) -> Callable[..., int]:
-        """A set of pairs as written and as read back."""
+        """A set of pairs, which is in memory twice while it is read."""
         return memory(500 + 4 * self.config.synthesis.pairs * self._pixels / 1e6)
 
     def audited_memory(self) -> Callable[..., int]:
@@ -123,6 +123,14 @@ class Resources:
         keys = self.config.gan_keys(wildcards.level, wildcards.arch)
         more = (keys["batch"] + self.config.audit.canaries) / (keys["batch"] + keys["generator_batch"])
         return int(self.gan_minutes(wildcards) * (1 + more / self.config.audit.score_every))
+
+    def audited_steps_minutes(self, wildcards: Mapping[str, str]) -> int:
+        """The critic's passes over half of a hundred canaries and over the fakes, and the steps' noise."""
+        keys, privacy = self.config.gan_keys(wildcards.level, wildcards.arch), self.config.privacy
+        copies = privacy.patient_patches if privacy.unit == "patient" else 1
+        samples = 60 * copies + keys["generator_batch"]
+        step = 3 * 17 * keys["critic_width"] ** 2 * samples * self._pixels / 1e12 / GPU_TERA + 0.5
+        return int(60 + self.config.audit.step_guesses / 100 * step / 60)
 
     # --- U-Nets ---
 

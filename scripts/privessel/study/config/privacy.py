@@ -57,7 +57,12 @@ class Privacy(Section):
     )
     state: str = key(
         "Folder of the site's master secret and ledgers, the same for all its studies, outside results/ and "
-        "everything shared, in every backup; `snakemake secret` makes it. Unused on public cohorts."
+        "everything shared, in every backup except `*.nonce`; `snakemake secret` makes it. Unused on public "
+        "cohorts."
+    )
+    anchor: str | None = key(
+        "File outside `state` that remembers how far the ledgers have come, so that none can lose its last "
+        "lines unseen; best where it can be appended to but not rewritten. null: none."
     )
     budget: Budget = key("What all private runs together may cost any patient.")
 
@@ -104,6 +109,9 @@ class Audit(Section):
     score_every: Whole = key(
         "Critic steps between two whose gradients are scored: 1 shows most, and costs a gradient for every "
         "canary and step."
+    )
+    step_guesses: Whole = key(
+        "Guesses on single private steps, 100 a step; 50,000 tell 5 % too little noise from enough."
     )
     attacker_pairs: Annotated[int, Field(ge=2)] = key("Synthetic pairs that an attacker has.")
     patches: Whole = key("Patches of every training, validation and test patient, for membership inference.")
