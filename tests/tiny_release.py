@@ -15,6 +15,7 @@ from privessel.privacy.keys import load_master
 from privessel.privacy.ledger import open_ledger
 from privessel.privacy.site import Site
 from privessel.release import bundle
+from privessel.release.archive import pack
 from privessel.release.guarantee import Cohort, state_guarantee
 from privessel.release.scanner import scan
 from privessel.release.selection import Choice
@@ -58,11 +59,12 @@ def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXEL
     )  # fmt: skip
     master = load_master(site.state / "master.key")
     opened = open_ledger(
-        site.state, master=master, run=run, point=Point(), machine="here", silent_minutes=0.01
-    )
+        site.state, master=master, run=run, point=Point(), machine="here", silent_minutes=0.01,
+        anchor=site.anchor,
+    )  # fmt: skip
     with opened as ledger:
         ledger.charge(0, steps)
-        stood = {"identity": run.identity, "attempts": 1} | ledger.head
+        stood = {"identity": run.identity, "attempts": 1, "register": ledger.register} | ledger.head
     return record_of(unit=unit, run=number) | {"ledger": stood}
 
 
@@ -74,8 +76,10 @@ def record_of(**changes):
     return given | changes
 
 
-def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS):
-    return state_guarantee(record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms)
+def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS, results=None):
+    return state_guarantee(
+        record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms, results=results
+    )
 
 
 def public_numbers(terms=TERMS):
@@ -134,7 +138,7 @@ FORBIDDEN = Forbidden(
 
 def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
     archive = tmp_path / "packed.tar.gz"
-    bundle.pack(folder, archive)
+    pack(folder, archive)
     return scan(archive, forbidden=forbidden, real=[REAL], size=SIZE)
 
 
