@@ -28,7 +28,7 @@ with logged(snakemake.log[0]):
     )
     choice = find_choice(
         params.pairs, results=results, history=Path(files.history), cohort=record["cohort"],
-        train_patients=voxels,
+        train_patients=voxels, epochs=record["epochs"], books=guarantee.books,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)
     require_allowed(refusals, name=terms.name, override=terms.override)

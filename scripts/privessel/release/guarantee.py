@@ -19,7 +19,7 @@ from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import load_master
 from privessel.privacy.patient import patient_statement
-from privessel.privacy.register import read_seen
+from privessel.privacy.seen import read_seen
 from privessel.privacy.site import SECRET, Site
 from privessel.privacy.spending import Digests, spent_by_patient
 from privessel.release.terms import Terms
@@ -50,6 +50,14 @@ class Cohort:
 
 
 @dataclass(frozen=True)
+class Books:
+    """What a site's ledgers say about the training patients of a run."""
+
+    runs: int  # private runs on any of them in all studies, this one included; audits are not
+    models: int  # models without noise that were trained on any of them
+
+
+@dataclass(frozen=True)
 class Guarantee:
     """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest."""
 
@@ -65,6 +73,7 @@ class Guarantee:
     patient: Mapping[str, object]  # as privacy.patient.patient_statement, of `run`
     patient_delta: float
     versions: Mapping[str, str]
+    books: Books | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
 
 
@@ -135,7 +144,10 @@ def paid_guarantee(
         )
     composed = tuple(account.charge for account in of_each[0])
     found = _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
-    return replace(found, register=own.register)
+    taken = {account.run.identity: account for accounts in of_each for account in accounts}
+    runs = sum(account.run.series == "run" for account in taken.values())
+    books = Books(runs=runs, models=site.count_models(patients))
+    return replace(found, register=own.register, books=books)
 
 
 def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:
