@@ -483,8 +483,8 @@ def test_a_canarys_gradient_is_what_the_mechanism_adds_for_it(norm_of_critic, ce
                 clipping_norm=clipping_norm,
                 centre=[-each for each in fakes] if centred else None,
             )
-            whole = torch.cat([each.flatten() for each in sums])
-            torch.testing.assert_close(found[i].double(), whole, rtol=1e-3, atol=1e-5 * whole.norm().item())
+            whole = torch.cat([each.flatten() for each in sums]).float()
+            torch.testing.assert_close(found[i], whole, rtol=1e-3, atol=1e-5 * whole.norm().item())
 
 
 def test_the_matched_filter_is_the_likelihood_ratio_against_noise_and_other_canaries():
