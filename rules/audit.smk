@@ -23,7 +23,6 @@ rule audited_steps:
         code=code.digest("audit_steps.py"),
         training=lambda w: settings.gan_keys(w.level, w.arch) | {"kept_epochs": [study.audit.epoch(w.level)]},
         privacy=study.site.promise(),
-        units={"patches": study.site.patches, "patients": study.site.training_patients},
         patch_size=settings.patches.size,
         cohort=settings.train_cohort,
         seed=settings.seed,

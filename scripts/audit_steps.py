@@ -20,7 +20,7 @@ with logged(snakemake.log[0]):
     run = GanRun(named.arch, named.level, 1, params.cohort)
     found = audit_steps(
         settings.shape,
-        run.planned_training(**params.units, settings=settings.training),
+        run.planned_training(**settings.training),
         stream=Stream(public_key(seed=params.seed, name=f"steps of {run.name}"), threads=settings.threads),
         guesses=params.guesses,
         confidence=params.confidence,
