@@ -1,6 +1,6 @@
 """Which audit sees which fault of a private training, and how often: of single steps, and end to end.
 
-    python benchmarks/power.py                 # about five minutes on one core
+    python benchmarks/power.py                 # about ten minutes on one core
     python benchmarks/power.py "clip x 1.1"    # one of its rows
 
 The mechanism is the demo's (noise 0.65, 1.28 % of 40,000 patches in each of 900 steps). Single steps are

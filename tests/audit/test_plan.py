@@ -483,7 +483,7 @@ def test_a_canarys_gradient_is_what_the_mechanism_adds_for_it(norm_of_critic, ce
                 clipping_norm=clipping_norm,
                 centre=[-each for each in fakes] if centred else None,
             )
-            whole = torch.cat([each.flatten() for each in sums])
+            whole = torch.cat([each.flatten() for each in sums]).float()
             torch.testing.assert_close(found[i], whole, rtol=1e-3, atol=1e-5 * whole.norm().item())
 
 
