@@ -22,7 +22,8 @@ NOT_COVERED = (
     "The numbers of patients, of patches a patient and a place, and of steps, the expected batch and the "
     "noise: "
     "they count as public.",
-    "Floating point: the noise is drawn in 64 bits and rounded to 32; the theory has real numbers.",
+    "The generator of random numbers and the time that a step takes: the noise is taken to be normal up to the "
+    "grid that it and the sums lie on.",
     "What others publish about the same patients, and whatever the site releases of them later: both add up.",
     "Look-alikes: the data may show anatomy that is common to many people. That is no statement about one.",
 )
