@@ -17,7 +17,7 @@ from privessel.release.terms import Terms
 
 with logged(snakemake.log[0]):
     params, files = snakemake.params, snakemake.input
-    terms, record = Terms.described(params.terms), read_json(files.privacy, keys=RECORDED)
+    terms, record = Terms.from_config(params.terms), read_json(files.privacy, keys=RECORDED)
     real, voxels = [Path(path) for path in files.patches], read_voxels(Path(files.patients))
     cohort = count_cohort(real, public=params.public)
     # No parameter: where a site keeps its secret must not be in Snakemake's records.

@@ -15,6 +15,7 @@ from privessel.privacy.keys import load_master
 from privessel.privacy.ledger import open_ledger
 from privessel.privacy.site import Site
 from privessel.release import bundle
+from privessel.release.archive import pack
 from privessel.release.guarantee import Cohort, state_guarantee
 from privessel.release.scanner import scan
 from privessel.release.selection import Choice
@@ -134,7 +135,7 @@ FORBIDDEN = Forbidden(
 
 def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
     archive = tmp_path / "packed.tar.gz"
-    bundle.pack(folder, archive)
+    pack(folder, archive)
     return scan(archive, forbidden=forbidden, real=[REAL], size=SIZE)
 
 

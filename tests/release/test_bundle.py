@@ -10,12 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from exported import read_nnunet, read_png_pairs
 from PIL import Image
 from tiny_release import (
     REAL,
     TERMS,
-    make_generator,
-    make_release,
     public_numbers,
     publish,
     scaled,
@@ -27,20 +26,7 @@ from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.release import verify
-from privessel.release.export import read_nnunet, read_png_pairs
 from privessel.release.statement import odds
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    return make_generator(tmp_path_factory.mktemp("gan"))
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory, generator):
-    """A release's folder, to be copied by tests that change something in it."""
-    return make_release(tmp_path_factory.mktemp("clean") / TERMS.name, generator)
-
 
 # --- What is in it ------------------------------------------------------------------------------------------
 

@@ -23,8 +23,6 @@ from tiny_release import (
     TERMS,
     VOXELS,
     charge,
-    make_generator,
-    make_release,
     make_site,
     scaled,
     searched,
@@ -35,7 +33,7 @@ from tiny_release import (
 from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.privacy.keys import load_master
-from privessel.release.copies import find_copies
+from privessel.release.copies import NEAR, find_copies
 from privessel.release.forbidden import list_forbidden
 from privessel.release.scanner import require_clean, scan
 from privessel.release.traces import Forbidden, Traces
@@ -44,17 +42,6 @@ from privessel.release.traces import Forbidden, Traces
 @pytest.fixture
 def site(tmp_path):
     return make_site(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    return make_generator(tmp_path_factory.mktemp("gan"))
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory, generator):
-    """A release's folder, to be copied by tests that change something in it."""
-    return make_release(tmp_path_factory.mktemp("clean") / TERMS.name, generator)
 
 
 def test_a_clean_release_has_no_finding(clean, tmp_path):
@@ -272,6 +259,29 @@ def test_copies_are_found_whatever_their_grey_values_and_neighbours_in_style_are
         [REAL],
     )
     assert (found, outlined) == ([20, 21], [20])
+
+
+@pytest.mark.parametrize("side", [1, 3, 4, 22, 24])
+def test_the_search_finds_what_comparing_every_pixel_of_every_pair_finds(side):
+    """Images near the limit on both sides of it, of fine and coarse structure, and sides of any length."""
+    draws = np.random.default_rng(side)
+    fine = draws.normal(size=(40, side, side))
+    real = np.concatenate([fine, fine.cumsum(axis=1).cumsum(axis=2)]).astype(np.float32)
+    noise = draws.normal(size=real.shape) * real.std(axis=(1, 2), keepdims=True)
+    images = draws.choice([-1, 3], (80, 1, 1)) * (real + draws.uniform(0.1, 0.18, (80, 1, 1)) * noise)
+    one, other = (part.reshape(80, -1).astype(float) for part in (images, real))
+    expected = (
+        np.flatnonzero((np.abs(np.corrcoef(one, other)[:80, 80:]) >= NEAR).any(axis=1)) if side > 1 else []
+    )
+    patches = replace(REAL, image=real, label=np.zeros(real.shape, bool))
+    found, _ = find_copies(images, np.zeros((0, side, side), bool), [patches])
+    assert found == list(expected)
+    assert side < 20 or 10 < len(found) < 70  # both sides of the limit occur
+
+
+def test_patches_of_another_size_are_not_passed_over():
+    with pytest.raises(ValueError, match=r"patches of \(24, 24\) pixels, images of \(22, 22\)"):
+        find_copies(np.zeros((1, 22, 22)), np.zeros((0, 22, 22), bool), [REAL])
 
 
 def test_a_site_s_ids_people_folders_digests_seeds_and_keys_are_all_looked_for(site, monkeypatch):

@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Workflow
+from exported import read_nnunet, read_png_pairs
 
 from privessel.files.reading import REMEDY
-from privessel.release.export import read_nnunet, read_png_pairs
 
 # Logs name times and benchmarks durations; all else that a study makes is decided by its config.
 RESULTS = "results/tiny"

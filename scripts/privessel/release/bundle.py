@@ -1,11 +1,10 @@
 """The release as files: a folder, its manifest, and an archive of the same bytes whenever it is made."""
 
-import gzip
 import json
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest
+from privessel.release.archive import list_files, pack
 from privessel.release.card import write_card, write_licence
 from privessel.release.croissant import describe_dataset
-from privessel.release.export import write_nnunet, write_png_pairs
+from privessel.release.export import NnunetTarget, write_exports
 from privessel.release.scanner import require_clean, scan
 from privessel.release.statement import write_statement
 from privessel.release.terms import Terms
@@ -72,17 +72,17 @@ def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
     images, labels, numbers, terms = content.images, content.labels, content.numbers, content.terms
     data = folder / "data"
     data.mkdir()
-    np.savez_compressed(data / "pairs.npz", image=images, label=labels)
-    write_png_pairs(images, labels, data / "png", threads=threads)
-    nnunet = write_nnunet(
-        images, labels, data / "nnunet", dataset_id=DATASET_ID, name=terms.name, threads=threads
-    )
+    nnunet = NnunetTarget(data / "nnunet", dataset_id=DATASET_ID, name=terms.name)
+    with ThreadPoolExecutor(1) as beside:
+        arrays = beside.submit(np.savez_compressed, data / "pairs.npz", image=images, label=labels)
+        digests = write_exports(images, labels, png=data / "png", nnunet=nnunet, threads=threads)
+        arrays.result()
     if content.generator:
         (folder / "model").mkdir()
         copy_generator(content.generator, folder / "model" / "generator.pt")
     size = images.shape[-1]
     card = write_card(
-        numbers, terms=terms, arch=content.arch, pairs=len(images), size=size, dataset=nnunet.name
+        numbers, terms=terms, arch=content.arch, pairs=len(images), size=size, dataset=nnunet.path.name
     )
     texts = {
         "README.md": card,
@@ -96,25 +96,12 @@ def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
     named = ("data/pairs.npz", "data/png/pairs.csv", "privacy.json")
     described = describe_dataset({name: file_digest(folder / name) for name in named}, terms=terms)
     (folder / "croissant.json").write_text(_json(described), encoding="utf-8")
-    lines = [f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in _files(folder)]
+    # The pictures' digests are known from when they were written.
+    lines = [
+        f"{digests.get(f'{folder}/{name}') or file_digest(folder / name)}  {name}\n"
+        for name in list_files(folder)
+    ]
     (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
-
-
-def pack(folder: Path, archive: Path) -> None:
-    """Pack a folder as .tar.gz, under its own name: no times, owners or modes of files.
-
-    The same files give the same bytes (with the same zlib, which deflates them).
-    """
-    with (
-        archive.open("wb") as file,
-        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
-        for path in _files(folder):
-            member = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}")
-            member.size, member.mode = path.stat().st_size, 0o644
-            with path.open("rb") as content:
-                tar.addfile(member, content)
 
 
 def check_replaceable(folder: Path) -> None:
@@ -126,9 +113,9 @@ def check_replaceable(folder: Path) -> None:
     if manifest.is_file():
         lines = manifest.read_text(encoding="utf-8").splitlines()
         listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    there = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path != manifest}
-    odd = sorted(set(there) - set(listed)) + sorted(
-        name for name in set(there) & set(listed) if file_digest(there[name]) != listed[name]
+    there = set(list_files(folder)) - {MANIFEST}
+    odd = sorted(there - set(listed)) + sorted(
+        name for name in there & set(listed) if file_digest(folder / name) != listed[name]
     )
     if odd or not listed:
         what = f"{odd[0]} and {len(odd) - 1} more" if len(odd) > 1 else odd[0] if odd else "no manifest"
@@ -145,10 +132,6 @@ def _room(parent: Path, name: str) -> Iterator[Path]:
         partial = Path(room) / name
         partial.mkdir()
         yield partial
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
 def _json(content: Mapping) -> str:

@@ -6,7 +6,7 @@ could look at later ones.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -182,9 +182,7 @@ def _guarantee(
         epsilon_composed=composed_epsilon(composed, delta=delta),
         patient=patient_statement(
             unit=unit,
-            noise_multiplier=run.noise_multiplier,
-            sampling_rate=run.sampling_rate,
-            steps=run.steps,
+            **asdict(run),
             patients=cohort.patients,
             patches_per_patient=cohort.patches_per_patient,
             delta=terms.patient_delta,

@@ -78,7 +78,8 @@ def _read_png(content: bytes, found: Contents) -> None:
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         if image.mode != "L":
             found.odd.append(f"mode {image.mode}")
-        found.arrays.append(np.asarray(image.convert("L"))[None])
+            image = image.convert("L")
+        found.arrays.append(np.asarray(image)[None])
 
 
 def _inflated(chunk: bytes) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
 from privessel.release.copies import find_copies
-from privessel.release.readers import Contents, take_apart
+from privessel.release.readers import take_apart
 from privessel.release.traces import Forbidden, Traces
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ KNOWN = re.compile(
     r"|model/generator\.pt"
 )
 SHOWN = 20  # findings named in an error
+BLOCK = 512  # images of one array that are looked at together
 
 
 @dataclass(frozen=True, order=True)
@@ -50,22 +51,20 @@ def scan(archive: Path, *, forbidden: Forbidden, real: Iterable[Patches], size: 
 
     `real` are patches of patients, of `size` pixels a side: their images and labels are looked for.
     """
-    traces, found, pixels = Traces(forbidden), [], _Pixels(size)
+    search, found = _Search(Traces(forbidden), size), []
     found += [Finding(archive.name, "gzip header", odd) for odd in _odd_gzip(archive)]
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:
             inside = member.name.partition("/")[2]
             found += [Finding(member.name, "tar header", odd) for odd in _odd_member(member)]
-            found += [Finding(member.name, *trace) for trace in traces.find(member.name, prose=False)]
+            found += [Finding(member.name, *trace) for trace in search.traces.find(member.name, prose=False)]
             if not member.isfile():
                 continue
             if not KNOWN.fullmatch(inside):
                 found.append(Finding(member.name, "unknown file", "a release has no such file"))
-            contents = take_apart(member.name, tar.extractfile(member).read())
-            found += [Finding(member.name, "odd content", odd) for odd in contents.odd]
-            found += [Finding(member.name, *trace) for trace in _traces(contents, traces)]
-            found += [odd for array in contents.arrays for odd in pixels.add(member.name, array)]
-    found += pixels.compare(real)
+            content = tar.extractfile(member).read()
+            found += [Finding(member.name, *odd) for odd in search.look_into(member.name, content)]
+    found += search.pixels.compare(real)
     return sorted(set(found))
 
 
@@ -82,11 +81,34 @@ def require_clean(findings: Sequence[Finding], *, name: str) -> None:
     log.info("%s: nothing in the archive that must not leave", name)
 
 
-def _traces(contents: Contents, traces: Traces) -> set[tuple[str, str]]:
-    found = {trace for raw in contents.raw for trace in traces.find_keys(raw)}
-    for texts, prose in ((contents.prose, True), (contents.metadata, False)):
-        found |= {trace for text in texts for trace in traces.find(text, prose=prose)}
-    return found
+class _Search:
+    """What is looked for in the content of files; pictures of the same bytes are taken apart once."""
+
+    def __init__(self, traces: Traces, size: int) -> None:
+        self.traces = traces
+        self.pixels = _Pixels(size)
+        self._pictures: dict[bytes, list[tuple[str, str]]] = {}
+
+    def look_into(self, file: str, content: bytes) -> list[tuple[str, str]]:
+        """Return (kind, what was found) for a file, and keep its pixels for the comparison at the end."""
+        if not file.endswith(".png"):
+            return self._take_apart(file, content)
+        digest = sha256(content).digest()
+        if digest not in self._pictures:
+            self._pictures[digest] = self._take_apart(file, content)
+        return self._pictures[digest]
+
+    def _take_apart(self, file: str, content: bytes) -> list[tuple[str, str]]:
+        contents = take_apart(file, content)
+        found = [("odd content", odd) for odd in contents.odd]
+        for raw in contents.raw:
+            found += self.traces.find_keys(raw)
+        for texts, prose in ((contents.prose, True), (contents.metadata, False)):
+            for text in texts:
+                found += self.traces.find(text, prose=prose)
+        for array in contents.arrays:
+            found += self.pixels.add(file, array)
+        return found
 
 
 class _Pixels:
@@ -95,35 +117,40 @@ class _Pixels:
     def __init__(self, size: int) -> None:
         self._size = size
         self._images: dict[bytes, tuple[NDArray, str]] = {}
-        self._labels: dict[bytes, tuple[NDArray, str]] = {}
+        self._labels: dict[bytes, tuple[NDArray[np.bool_], str]] = {}
 
-    def add(self, file: str, array: NDArray) -> Iterator[Finding]:
-        """Take the images (n, s, s) of a file; a finding where they are of a size that a release has not."""
+    def add(self, file: str, array: NDArray) -> list[tuple[str, str]]:
+        """Keep the images (n, s, s) of a file; return a finding if no release has such a size."""
         if array.shape[1:] != (self._size, self._size):
-            yield Finding(file, "odd size", f"{array.shape[1:]}, not {self._size} x {self._size} pixels")
-            return
-        for number, image in enumerate(array):
-            place = file if len(array) == 1 else f"{file}, number {number}"
-            high = image > image.min()
+            return [("odd size", f"{array.shape[1:]}, not {self._size} x {self._size} pixels")]
+        for start in range(0, len(array), BLOCK):
+            part = array[start : start + BLOCK]
+            rows = part.reshape(len(part), self._size**2)
+            high = rows > rows.min(axis=1, keepdims=True)
             # What has two values is a label, whichever they are.
-            label = bool((image[high] == image.max()).all())
-            kept, pixels = (self._labels, high) if label else (self._images, image)
-            kept.setdefault(sha256(pixels.tobytes()).digest(), (pixels, place))
+            is_label = (~high | (rows == rows.max(axis=1, keepdims=True))).all(axis=1)
+            for number, label in enumerate(is_label.tolist()):
+                kept, pixels = (self._labels, high) if label else (self._images, rows)
+                place = file if len(array) == 1 else f"{file}, number {start + number}"
+                kept.setdefault(sha256(pixels[number]).digest(), (pixels[number], place))
+        return []
 
     def compare(self, real: Iterable[Patches]) -> list[Finding]:
         """Return every copy of a real image or label."""
-        images, labels = (
-            np.stack([pixels for pixels, _ in kept.values()])
-            if kept
-            else np.empty((0, self._size, self._size))
-            for kept in (self._images, self._labels)
-        )
-        copied, outlined = find_copies(images, labels, real)
+        copied, outlined = find_copies(self._stack(self._images), self._stack(self._labels), real)
         places = [[place for _, place in kept.values()] for kept in (self._images, self._labels)]
         found = [Finding(places[0][number], "real patch", "a copy of a patient's image") for number in copied]
         return found + [
             Finding(places[1][number], "real label", "a copy of a patient's label") for number in outlined
         ]
+
+    def _stack(self, kept: dict[bytes, tuple[NDArray, str]]) -> NDArray:
+        shape = len(kept), self._size, self._size
+        return (
+            np.stack([pixels for pixels, _ in kept.values()]).reshape(shape)
+            if kept
+            else np.empty(shape, bool)
+        )
 
 
 def _odd_gzip(archive: Path) -> Iterator[str]:

@@ -26,7 +26,7 @@ class Terms:
     override: str | None  # why a refusal that may be outweighed is; it leaves with the data
 
     @classmethod
-    def described(cls, release: Mapping) -> "Terms":
+    def from_config(cls, release: Mapping) -> "Terms":
         """Return the terms of a config's `release`."""
         given = {field.name: release[field.name] for field in fields(cls)}
         return cls(**given | {"creators": tuple(release["creators"])})

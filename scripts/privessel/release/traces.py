@@ -4,8 +4,10 @@ import base64
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+
+from privessel.release.needles import Needles
 
 PATH = re.compile(
     r"(?<![\w.:/<)\]*-])/[A-Za-z_][\w.+@-]*(?:/[\w.+@-]+)*|(?<!\w)[A-Za-z]:\\\w+|\\\\\w+\\\w+|file:/"
@@ -37,19 +39,29 @@ class Traces:
     """A search for what is forbidden: in prose, in metadata (which has no words of its own), in bytes."""
 
     def __init__(self, forbidden: Forbidden) -> None:
+        unclear = {patient for patient in forbidden.patients if _is_unclear(patient)}
         common = [
-            ("name", _any(map(_word, forbidden.names))),
+            ("name", _words(forbidden.names)),
             ("path", _any(map(re.escape, forbidden.paths))),
-            ("digest", _any(re.escape(part) for one in forbidden.digests for part in (one, one[:12]))),
             ("seed", _any(map(_seed_pattern, forbidden.seeds))),
-            ("path", PATH),
-            ("time", TIME),
+            ("path", PATH.pattern),
+            ("time", TIME.pattern),
         ]
-        self._prose = [("patient id", _any(map(_id_pattern, forbidden.patients))), *common]
-        self._metadata = [("patient id", _any(map(_word, forbidden.patients))), *common]
-        self._keys = [form for key in forbidden.keys for form in _written(key)]
+        clear = set(forbidden.patients) - unclear
+        self._prose = _compile(
+            [("patient id", _words(clear)), ("patient id", _marked_words(unclear)), *common]
+        )
+        self._metadata = _compile([("patient id", _words(forbidden.patients)), *common])
+        self._digests = Needles([part.encode() for one in forbidden.digests for part in (one, one[:12])])
+        self._secrets = {
+            form: ("key", "a key or secret of the site") for key in forbidden.keys for form in _written(key)
+        }
         wide = [seed for seed in forbidden.seeds if seed >= 1 << 32]
-        self._seeds = [seed.to_bytes(8, order) for seed in wide for order in ("little", "big")]
+        for order in ("little", "big"):
+            self._secrets |= {seed.to_bytes(8, order): ("seed", "as bytes") for seed in wide}
+        self._secret_bytes = Needles(self._secrets)
+        # Without their numbers, nearly all names of files are the same few texts.
+        self._find_words_once = lru_cache(maxsize=256)(self._find_words)
 
     def find(self, text: str, *, prose: bool) -> set[tuple[str, str]]:
         """Return (kind, what was found) for each trace in a text.
@@ -57,25 +69,22 @@ class Traces:
         In prose an id of few digits counts only beside a word such as 'patient', because it also is a number
         of something else; anywhere else it counts wherever it stands by itself.
         """
-        searched = COUNTED.sub("", text)
-        patterns = self._prose if prose else self._metadata
-        return {
-            (kind, match[0].strip())
-            for kind, pattern in patterns
-            if pattern
-            for match in pattern.finditer(searched)
-        } | self.find_keys(text.encode())
+        return self._find_words_once(COUNTED.sub("", text), prose) | self.find_keys(text.encode())
 
     def find_keys(self, content: bytes) -> set[tuple[str, str]]:
         """Return a finding where bytes hold a key or a derived seed, raw or written out, not itself."""
-        found = (
-            {("key", "a key or secret of the site")} if any(key in content for key in self._keys) else set()
-        )
-        return found | ({("seed", "as bytes")} if any(seed in content for seed in self._seeds) else set())
+        return {self._secrets[found] for found in self._secret_bytes.find(content)}
+
+    def _find_words(self, text: str, prose: bool) -> frozenset[tuple[str, str]]:
+        """Return (kind, what was found) for everything but keys and derived seeds."""
+        patterns = self._prose if prose else self._metadata
+        return frozenset(
+            (kind, match[0].strip()) for kind, pattern in patterns for match in pattern.finditer(text)
+        ) | {("digest", found.decode()) for found in self._digests.find(text.encode())}
 
 
 # Modules of this package that write no text of their own into a release.
-WITHOUT_TEXTS = {"export"}
+WITHOUT_TEXTS = {"archive", "export", "needles", "png"}
 
 
 @cache
@@ -89,24 +98,35 @@ def ordinary_words() -> set[str]:
     return {word for file in files for word in re.findall(r"[\w.-]+", file.read_text(encoding="utf-8"))}
 
 
-def _any(patterns: Iterable[str]) -> re.Pattern | None:
-    given = sorted(set(patterns), key=len, reverse=True)
-    return re.compile("|".join(given)) if given else None
+def _compile(patterns: Iterable[tuple[str, str | None]]) -> list[tuple[str, re.Pattern]]:
+    return [(kind, re.compile(pattern)) for kind, pattern in patterns if pattern]
 
 
-def _word(text: str) -> str:
-    return rf"(?<![A-Za-z0-9]){re.escape(text)}(?![A-Za-z0-9])"
+def _any(patterns: Iterable[str]) -> str | None:
+    """Return a pattern for any of several, longer ones first; None without any."""
+    return "|".join(sorted(set(patterns), key=len, reverse=True)) or None
 
 
-def _id_pattern(patient: str) -> str:
-    if (patient.isdigit() and len(patient) < LONG_ID) or patient in ordinary_words():
-        before = r"(?i:sub|patients?|participants?|subjects?|case|id)[\s_:=#-]{1,3}"
-        return rf"(?:{before}|[\"']){re.escape(patient)}(?!\.?[A-Za-z0-9])"
-    return _word(patient)
+def _words(texts: Iterable[str]) -> str | None:
+    """Return a pattern for texts that stand by themselves: no letter or digit before or behind them."""
+    texts = _any(map(re.escape, texts))
+    return texts and rf"(?<![A-Za-z0-9])(?:{texts})(?![A-Za-z0-9])"
+
+
+def _marked_words(patients: Iterable[str]) -> str | None:
+    """Return a pattern for ids behind a quotation mark or a word such as 'patient'."""
+    ids = _any(map(re.escape, patients))
+    before = r"(?i:sub|patients?|participants?|subjects?|case|id)[\s_:=#-]{1,3}"
+    return ids and rf"(?:{before}|[\"'])(?:{ids})(?!\.?[A-Za-z0-9])"
+
+
+def _is_unclear(patient: str) -> bool:
+    """Whether an id also is a number of something else, or an ordinary word of the texts around it."""
+    return (patient.isdigit() and len(patient) < LONG_ID) or patient in ordinary_words()
 
 
 def _seed_pattern(seed: int) -> str:
-    return _word(str(seed)) if len(str(seed)) >= LONG_SEED else rf"(?i:seed)\W{{0,5}}{seed}(?!\d)"
+    return _words([str(seed)]) if len(str(seed)) >= LONG_SEED else rf"(?i:seed)\W{{0,5}}{seed}(?!\d)"
 
 
 def _written(key: bytes) -> list[bytes]:

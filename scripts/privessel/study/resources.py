@@ -110,7 +110,7 @@ class Resources:
         return memory(1500 + 4 * self.config.synthesis.pairs * self._pixels / 1e6)
 
     def pairs_memory(self) -> Callable[..., int]:
-        """A set of pairs as written and as read back."""
+        """A set of pairs, which is in memory twice while it is read."""
         return memory(500 + 4 * self.config.synthesis.pairs * self._pixels / 1e6)
 
     def audited_memory(self) -> Callable[..., int]:
