@@ -19,15 +19,15 @@ with logged(snakemake.log[0]):
     params, files = snakemake.params, snakemake.input
     terms, record = Terms.from_config(params.terms), read_json(files.privacy, keys=RECORDED)
     real, voxels = [Path(path) for path in files.patches], read_voxels(Path(files.patients))
-    cohort = count_cohort(real, public=params.public)
+    results, cohort = Path(params.results), count_cohort(real, public=params.public)
     # No parameter: where a site keeps its secret must not be in Snakemake's records.
     site = None if params.public else Site.from_config(snakemake.config["privacy"])
     require_protected(record, public=params.public)
     guarantee = state_guarantee(
-        record, site=site, voxels=voxels, steps=params.steps, cohort=cohort, terms=terms
+        record, site=site, voxels=voxels, steps=params.steps, cohort=cohort, terms=terms, results=results
     )
     choice = find_choice(
-        params.pairs, results=Path(params.results), history=Path(files.history), cohort=record["cohort"],
+        params.pairs, results=results, history=Path(files.history), cohort=record["cohort"],
         train_patients=voxels,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)

@@ -59,11 +59,12 @@ def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXEL
     )  # fmt: skip
     master = load_master(site.state / "master.key")
     opened = open_ledger(
-        site.state, master=master, run=run, point=Point(), machine="here", silent_minutes=0.01
-    )
+        site.state, master=master, run=run, point=Point(), machine="here", silent_minutes=0.01,
+        anchor=site.anchor,
+    )  # fmt: skip
     with opened as ledger:
         ledger.charge(0, steps)
-        stood = {"identity": run.identity, "attempts": 1} | ledger.head
+        stood = {"identity": run.identity, "attempts": 1, "register": ledger.register} | ledger.head
     return record_of(unit=unit, run=number) | {"ledger": stood}
 
 
@@ -75,8 +76,10 @@ def record_of(**changes):
     return given | changes
 
 
-def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS):
-    return state_guarantee(record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms)
+def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS, results=None):
+    return state_guarantee(
+        record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms, results=results
+    )
 
 
 def public_numbers(terms=TERMS):

@@ -203,7 +203,7 @@ def test_privacy_record_of_the_paper_s_run_has_the_valid_and_the_published_eps()
         TRAINING, batch=32, units=41000, critic_steps=5, steps_per_epoch=1281, epochs=50, kept_epochs=(50,),
         noise_multiplier=1.0, micro_batch=64, delta=1 / 41000, patient_delta=1e-3,
     )  # fmt: skip
-    record = RUN.record(paper, patches(patients=41, each=1000, size=1), None)
+    record = RUN.record(paper, patches(patients=41, each=1000, size=1), None, identity={})
     last = record["epochs"]["50"]
     assert last["charged_steps"] == 320250
     assert last["epsilon"] == pytest.approx(2.24, rel=0.005)
@@ -219,10 +219,10 @@ def test_privacy_record_of_the_paper_s_run_has_the_valid_and_the_published_eps()
 
 def test_privacy_record_counts_a_step_as_often_as_it_was_charged_and_names_the_ledger_s_head(site, scans):
     run = source(site=site, scans=scans).run
-    account = Account(run, ((0, 0, 16), (1, 8, 24)), (None, None), Head(5, "abc"))
-    record = RUN.record(TRAINING, PATCHES, account)
+    account = Account(run, ((0, 0, 16), (1, 8, 24)), (None, None), Head(5, "abc"), "def")
+    record = RUN.record(TRAINING, PATCHES, account, identity={})
     assert record["ledger"] == {
-        "identity": run.identity, "attempts": 2, "lines": 5, "mac": "abc",
+        "identity": run.identity, "attempts": 2, "lines": 5, "mac": "abc", "register": "def",
     }  # fmt: skip
     assert record["public_key"] is False
     for epoch, steps in (("1", 8), ("3", 32)):
@@ -232,7 +232,7 @@ def test_privacy_record_counts_a_step_as_often_as_it_was_charged_and_names_the_l
 
 
 def test_privacy_record_by_patient_has_one_eps_at_the_patient_s_delta():
-    record = RUN.record(replace(TRAINING, unit="patient", units=5), PATCHES, None)
+    record = RUN.record(replace(TRAINING, unit="patient", units=5), PATCHES, None, identity={})
     last = record["epochs"]["3"]
     assert (record["unit"], record["delta"], record["sampling_rate"]) == ("patient", 1e-2, 0.8)
     assert last["epsilon"] == last["patient"]["epsilon"]
@@ -241,7 +241,7 @@ def test_privacy_record_by_patient_has_one_eps_at_the_patient_s_delta():
 
 
 def test_privacy_record_without_noise_says_unprotected_and_has_no_eps():
-    record = replace(RUN, level="inf").record(OPEN, PATCHES, None)
+    record = replace(RUN, level="inf").record(OPEN, PATCHES, None, identity={})
     assert record["protection"] == "unprotected, inside only"
     assert record["noise_multiplier"] is None
     for epoch in ("1", "3"):

@@ -13,6 +13,7 @@ from tiny_release import (
     charge,
     guarantee_of,
     make_site,
+    public_numbers,
     record_of,
     scaled,
     textures,
@@ -97,7 +98,7 @@ def test_an_edited_ledger_is_refused(site):
     record = charge(site)
     path = site.state / f"{'1' * 64}.ledger"
     path.write_text(path.read_text().replace('"last": 20', '"last": 21'))
-    with pytest.raises(PrivacyError, match=r"was edited.*Restore"):
+    with pytest.raises(PrivacyError, match=r"was edited.*Remedy: restore"):
         guarantee_of(record, site)
 
 
@@ -108,6 +109,92 @@ def test_a_ledger_that_was_cut_back_is_refused(site):
     path.write_text("".join(lines[:-1]))
     with pytest.raises(PrivacyError, match="charges were removed"):
         guarantee_of(record, site)
+
+
+def discard(site):
+    """Release run 1, and a run 2 on the same patients that was thrown away; the state between the two."""
+    record = charge(site)
+    between = {path.name: path.read_bytes() for path in site.state.iterdir()}
+    charge(site, number=2, steps=900, planned=900)
+    return record, between
+
+
+def composed(record, site, **changes):
+    return guarantee_of(record, site, **changes).epsilon_composed
+
+
+def test_the_last_line_of_a_discarded_run_s_ledger_is_missed(site):
+    """The break: without it, or without that ledger and its last line in the register, eps fell unseen."""
+    record, _ = discard(site)
+    both = composed_epsilon([Charge(1.0, 0.2, 920)], delta=1e-4)
+    assert composed(record, site) == both > 9 * composed_epsilon([Charge(1.0, 0.2, 20)], delta=1e-4)
+    path, register = site.state / f"{'2' * 64}.ledger", site.state / "runs.register"
+    content = path.read_text()
+    path.write_text("".join(content.splitlines(keepends=True)[:-1]))
+    with pytest.raises(PrivacyError, match=r"the ledger of wgan/noise-1/run-2.*removed.*Remedy"):
+        composed(record, site)
+    path.unlink()
+    register.write_text("".join(register.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(PrivacyError, match=r"the ledger of wgan/noise-1/run-2 on clinic, is missing"):
+        composed(record, site)
+
+
+def put_back(site, files):
+    for path in site.state.iterdir():
+        path.unlink()
+    for name, content in files.items():
+        (site.state / name).write_bytes(content)
+    (site.state / "master.key").chmod(0o600)
+
+
+def test_a_state_put_back_to_before_a_discarded_run_is_missed_by_any_of_its_witnesses(site, tmp_path):
+    record, before = discard(site)
+    alone = composed_epsilon([Charge(1.0, 0.2, 20)], delta=1e-4)
+    newest = {path.name: path.read_bytes() for path in site.state.iterdir()}
+    results = tmp_path / "results"
+    numbers = summarise_numbers(guarantee_of(record, site), choice=ALONE, terms=TERMS, outweighed=[])
+    put_back(site, before)
+    assert composed(record, site, results=results) == alone  # whoever removes every witness is not found
+    for place, content in (
+        ("gan/wgan/noise-1/run-2/privacy.json", charge_of(newest, site, record)),
+        ("release/vessels/privacy.json", numbers),
+    ):
+        witness = results / place
+        witness.parent.mkdir(parents=True)
+        witness.write_text(json.dumps(content))
+        put_back(site, before)
+        with pytest.raises(PrivacyError, match=rf"{witness} has seen.*Remedy: restore the newest copy"):
+            composed(record, site, results=results)
+        witness.unlink()
+
+
+def charge_of(newest, site, record):
+    """What run 2's privacy.json says, written when the state was at its newest."""
+    put_back(site, newest)
+    return charge(site, number=2, steps=900, planned=900)
+
+
+def test_a_release_reads_the_anchor_and_adds_to_it(site, tmp_path):
+    record = charge(site)
+    anchored = replace(site, anchor=tmp_path / "elsewhere" / "anchor.txt")
+    found = guarantee_of(record, anchored)
+    lines = anchored.anchor.read_text().splitlines()
+    assert [line.split()[1] for line in lines] == [found.register]
+    before = {path.name: path.read_bytes() for path in site.state.iterdir()}
+    charge(anchored, number=2, steps=900, planned=900)
+    assert composed(record, anchored) > 10
+    put_back(site, before)
+    with pytest.raises(PrivacyError, match=r"the anchor .*anchor\.txt has seen.*Remedy"):
+        composed(record, anchored)
+
+
+def test_the_register_s_head_leaves_with_a_release_on_patients_alone(site):
+    found = guarantee_of(charge(site), site)
+    numbers = summarise_numbers(found, choice=ALONE, terms=TERMS, outweighed=[])
+    assert numbers["register"] == found.register
+    last = (site.state / "runs.register").read_text().splitlines()[-1]
+    assert json.loads(last)["mac"] == found.register
+    assert public_numbers()["register"] is None
 
 
 @pytest.mark.parametrize("change", [{"noise_multiplier": 3.0}, {"sampling_rate": 0.01}, {"unit": "patient"}])

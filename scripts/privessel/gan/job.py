@@ -55,6 +55,7 @@ def train_run(
 ) -> None:
     """Train a run of the study or of the audit, and leave its files in `folder` (see `loop.train`).
 
+    `folder` is {results}/gan/{arch}/{level}/run-{n}, or audit/ in place of gan/.
     patch_files: the patches of each training patient. `seed` is the published seed of the study, `site` the
     site that answers for the patients (None on a public cohort), `scans` the table of training patients with
     the digests of their scans, and `code` the files that decide a training step.
@@ -62,15 +63,15 @@ def train_run(
     torch.set_num_threads(settings.threads)
     patches = load(list(patch_files), scale=(-1, 1))
     training = run.training(patches, **settings.training)  # an audit's canaries do not count as units
-    identity = run.identity(
-        shape=settings.shape,
+    trained_on, identity = run.prepare(
+        patches,
         training=training,
-        arrays=(patches.image, patches.label, patches.patient_index),
+        site=site,
+        shape=settings.shape,
         code=code,
         device=settings.device,
         threads=settings.threads,
     )
-    trained_on = run.training_patches(patches, training=training, site=site, identity=identity)
     train(
         TrainingPatches(trained_on.image, trained_on.label, trained_on.patient_index),
         shape=settings.shape,
@@ -82,9 +83,10 @@ def train_run(
             identity=identity,
             patients=patches.patients,
             scans=scans,
+            results=folder.parents[3],
         ),
         files=RunFiles(folder, identity, settings.checkpoint_seconds),
         device=settings.device,
-        record=partial(run.record, training, trained_on),
+        record=partial(run.record, training, trained_on, identity=identity),
         watch=run.watch(training, genuine=len(patches.image), device=settings.device),
     )

@@ -6,12 +6,12 @@ of 96, batch norm in the generator and instance norm in the critic. Smaller patc
     patch 96, 48, 24     base 3, with 5, 4, 3 stages
     patch 128, 64, 32    base 4, with 5, 4, 3 stages
 
-No layer has a bias but the critic's hidden ones without a norm: a norm would remove it, in the critic's last
-layer the Wasserstein loss would, and the generator's norms and batch norm have their own.
+Layers have no bias, except the critic's hidden layers where they have no norm. Elsewhere a bias would do
+nothing: a norm removes it or brings its own, and in the critic's last layer the Wasserstein loss removes it.
 
-A noise map is not the paper's: white noise of its own for every pixel, as Karras et al. 2019 (StyleGAN,
-section 3.2) give their generator. A scan's noise is then made from noise, and the latent vector is left
-for anatomy; a small generator without it makes smooth pictures only.
+The noise map is not in the paper. It adds white noise to every pixel, as Karras et al. 2019 do (StyleGAN,
+section 3.2), so that the noise of a scan need not be made from the latent vector. Without it a small
+generator makes smooth pictures only.
 """
 
 import math
@@ -119,10 +119,11 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Pairs (n, 2, s, s) to scores (n,); but for batch norm a sample's score and gradient are its own.
+    """Pairs (n, 2, s, s) to scores (n,).
 
-    Batch norm takes the statistics of the batch it is given and keeps none, in evaluation too, so that real
-    patches and fakes are to come apart, and no pass changes what another finds.
+    The score and gradient of a sample depend on no other sample, except with batch norm. Batch norm always
+    takes the statistics of the batch that it is given and keeps none, so real patches and fakes must be
+    passed separately.
     """
 
     def __init__(self, shape: GanShape):
@@ -215,9 +216,10 @@ def _transposed(inputs: int, outputs: int) -> nn.ConvTranspose2d:
 
 
 def _critic_norm(name: str, channels: int, *, first: bool) -> list[nn.Module]:
-    """Return the critic's norm after a layer, if there is one; batch norm not on what is put in.
+    """Return the critic's norm after a layer, if there is one.
 
-    Radford et al. 2016 (section 3): batch norm in every layer makes a critic unstable.
+    There is no batch norm after the first layer: in every layer it makes a critic unstable (Radford et al.
+    2016, section 3).
     """
     if name == "instance":
         return [nn.InstanceNorm2d(channels)]

@@ -40,7 +40,7 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
         }
     if account:
         entry = {"identity": account.run.identity, "attempts": len(account.attempts)}
-        record["ledger"] = entry | asdict(account.head)
+        record["ledger"] = entry | asdict(account.head) | {"register": account.register}
     return record | {
         "patients": len(patches.patients),
         "patches": len(patches.image),

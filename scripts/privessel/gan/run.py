@@ -17,7 +17,8 @@ from privessel.gan.step import Watch
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account, Run
 from privessel.privacy.accounting import check_delta
-from privessel.privacy.keys import Stream, identity_digest, public_key
+from privessel.privacy.identity import identity_digest
+from privessel.privacy.keys import Stream, public_key
 from privessel.privacy.planner import noise_of
 from privessel.privacy.site import PaidRun, Site
 from privessel.study.names import Level
@@ -54,11 +55,15 @@ class GanRun:
         noise = noise_of(level, sampling_rate=given.sampling_rate, steps=steps, delta=given.unit_delta)
         return replace(given, noise_multiplier=noise)
 
-    def training_patches(
-        self, patches: Patches, *, training: GanTraining, site: Site | None, identity: Mapping[str, object]
-    ) -> Patches:
-        """Return what the run is trained on: a run of the study on `patches` as they are."""
-        return patches
+    def prepare(
+        self, patches: Patches, *, training: GanTraining, site: Site | None, **parts: object
+    ) -> tuple[Patches, dict[str, object]]:
+        """Return what the run is trained on, and its identity; a run of the study is trained on `patches`.
+
+        `parts` are the other arguments of `identity`: shape, code, device and threads.
+        """
+        arrays = (patches.image, patches.label, patches.patient_index)
+        return patches, self.identity(training=training, arrays=arrays, **parts)
 
     def watch(self, training: GanTraining, *, genuine: int, device: str) -> Watch | None:
         """Return what observes the training: nothing does in a run of the study."""
@@ -100,13 +105,15 @@ class GanRun:
         identity: Mapping[str, object],
         patients: Sequence[str],
         scans: Path,
+        results: Path | None = None,
     ) -> Stream | PaidRun:
         """Return where the run's random numbers come from.
 
         Level `inf`, and every level on a public cohort (`site` None), uses the published `seed`. A private
         level on patients uses the site's secret, and is charged to the site's ledgers for all `patients`
         whose patches it is trained on. `scans` is the table of training patients and their scans' digests.
-        Raises PrivacyError for a delta that protects nobody.
+        `results` is the study's folder of results: what earlier runs there were charged for must be in the
+        ledgers. Raises PrivacyError for a delta that protects nobody.
         """
         if training.private:
             check_delta(delta=training.unit_delta, units=training.units, release=False)
@@ -128,10 +135,17 @@ class GanRun:
             patients=tuple(digests.values()),
             series=self.series,
         )
-        machine = replaying_machine(str(identity["device"]))
-        return PaidRun(site, run, digests, machine=machine, threads=identity["threads"])
+        machine, threads = replaying_machine(str(identity["device"])), identity["threads"]
+        return PaidRun(site, run, digests, machine=machine, threads=threads, results=results)
 
-    def record(self, training: GanTraining, patches: Patches, account: Account | None) -> dict[str, object]:
+    def record(
+        self,
+        training: GanTraining,
+        patches: Patches,
+        account: Account | None,
+        *,
+        identity: Mapping[str, object],
+    ) -> dict[str, object]:
         """Return what privacy.json says about the finished run (see `privacy_record`)."""
         name = {"arch": self.arch, "level": self.level, "run": self.number, "cohort": self.cohort}
         return name | privacy_record(training, patches, account)

@@ -19,6 +19,7 @@ from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import load_master
 from privessel.privacy.patient import patient_statement
+from privessel.privacy.register import read_seen
 from privessel.privacy.site import SECRET, Site
 from privessel.privacy.spending import Digests, spent_by_patient
 from privessel.release.terms import Terms
@@ -64,6 +65,7 @@ class Guarantee:
     patient: Mapping[str, object]  # as privacy.patient.patient_statement, of `run`
     patient_delta: float
     versions: Mapping[str, str]
+    register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
 
 
 def count_cohort(patches: Sequence[Path], *, public: bool) -> Cohort:
@@ -76,29 +78,46 @@ def count_cohort(patches: Sequence[Path], *, public: bool) -> Cohort:
 
 
 def state_guarantee(
-    record: Mapping, *, site: Site | None, voxels: Mapping[str, str], steps: int, cohort: Cohort, terms: Terms
+    record: Mapping,
+    *,
+    site: Site | None,
+    voxels: Mapping[str, str],
+    steps: int,
+    cohort: Cohort,
+    terms: Terms,
+    results: Path | None = None,
 ) -> Guarantee:
     """Return the guarantee of a run, from its privacy.json and, on patients, from the site's ledgers.
 
     voxels: the digest of each training patient's scan, by id; site: None for a public cohort, whose eps is in
-    name only and of `steps`, the critic steps of the whole run. Raises as `paid_guarantee`.
+    name only and of `steps`, the critic steps of the whole run. `results`: the folder of the study's results,
+    whose runs and earlier releases must all be in the ledgers; what the anchor file remembers must be, too.
+    Raises as `Site.accounts` and `paid_guarantee`.
     """
     if site:
-        return paid_guarantee(record, site=site, patients=site.digests(voxels), cohort=cohort, terms=terms)
+        accounts = site.accounts(read_seen(results) if results else ())
+        site.write_anchor()
+        patients = site.digests(voxels)
+        return paid_guarantee(record, accounts, site=site, patients=patients, cohort=cohort, terms=terms)
     run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
     return _guarantee(record, run=run, composed=(run,), cohort=cohort, terms=terms)
 
 
 def paid_guarantee(
-    record: Mapping, *, site: Site, patients: Mapping[str, Digests], cohort: Cohort, terms: Terms
+    record: Mapping,
+    accounts: Sequence[Account],
+    *,
+    site: Site,
+    patients: Mapping[str, Digests],
+    cohort: Cohort,
+    terms: Terms,
 ) -> Guarantee:
-    """Return the guarantee of a run on patients, from the site's ledgers alone; `patients` are the run's.
+    """Return the guarantee of a run on patients, from the `accounts` of all runs of the site.
 
-    Raises PrivacyError where any ledger of the site is damaged or missing, where the run's is incomplete or
-    not the one that `record` (its privacy.json) was written from, and where runs of another privacy unit saw
-    the same patients.
+    `patients` are the run's. Raises PrivacyError where the run's ledger is incomplete or not the one that
+    `record` (its privacy.json) was written from, and where runs of another privacy unit saw the same
+    patients.
     """
-    accounts = site.accounts()
     own = _own_account(record, accounts, site=site)
     of_each = _accounts_by_patient(accounts, patients=patients, delta=terms.unit_delta(own.run.unit))
     if not all(own in taken for taken in of_each):
@@ -115,7 +134,8 @@ def paid_guarantee(
             "patients whose runs share one privacy.unit"
         )
     composed = tuple(account.charge for account in of_each[0])
-    return _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
+    found = _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
+    return replace(found, register=own.register)
 
 
 def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:

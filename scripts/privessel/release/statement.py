@@ -54,6 +54,8 @@ def summarise_numbers(
         },
         "accountant": {"method": "privacy loss distributions", "versions": dict(guarantee.versions)},
         "choice": {"private_sets": choice.candidates, "told": choice.told},
+        # The last line of the site's ledgers at this moment, so that the site cannot lose charges unseen.
+        "register": guarantee.register,
         "override": _override(terms, outweighed),
         "not_covered": list(NOT_COVERED),
     }

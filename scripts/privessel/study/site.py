@@ -67,7 +67,8 @@ class SitePlan:
             raise ConfigError(
                 "config: privacy.state is not set. Private levels on a cohort that is not marked `public: "
                 "true` draw from a secret and charge a ledger there. Remedy: name a folder that is backed up "
-                "and that nobody else can read, and make the secret once with the target `secret`."
+                "(without *.nonce) and that nobody else can read, and make the secret once with the target "
+                "`secret`."
             )
         state = Path(self.config.privacy.state).expanduser()
         shared = {name: self.cohorts.root(name) for name in self.cohorts.names}
@@ -78,6 +79,12 @@ class SitePlan:
                     f"config: privacy.state {state} lies inside {folder} ({name}), which others may read or "
                     "remove. Remedy: name a folder of its own."
                 )
+        anchor = self.config.privacy.anchor
+        if anchor and Path(anchor).expanduser().resolve().is_relative_to(state.resolve()):
+            raise ConfigError(
+                f"config: privacy.anchor {anchor} lies inside privacy.state, and would be lost or restored "
+                "together with the ledgers. Remedy: name a file in another place, best on another machine."
+            )
         return state
 
     def require_secret(self) -> list[str]:

@@ -53,7 +53,12 @@ class Privacy(Section):
     )
     state: str = key(
         "Folder of the site's master secret and ledgers, the same for all its studies, outside results/ and "
-        "everything shared, in every backup; `snakemake secret` makes it. Unused on public cohorts."
+        "everything shared, in every backup except `*.nonce`; `snakemake secret` makes it. Unused on public "
+        "cohorts."
+    )
+    anchor: str | None = key(
+        "File outside `state` that remembers how far the ledgers have come, so that none can lose its last "
+        "lines unseen; best where it can be appended to but not rewritten. null: none."
     )
     budget: Budget = key("What all private runs together may cost any patient.")
 
