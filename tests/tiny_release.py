@@ -46,7 +46,7 @@ SHAPE = {
 
 def make_site(folder):
     found = Site(folder / "secure" / "state", epsilon=50.0, delta=1e-4)
-    found.create_secret()
+    found.create_secrets()
     return found
 
 

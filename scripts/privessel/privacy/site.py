@@ -12,6 +12,7 @@ from privessel.privacy.keys import MasterSecret, Stream, create_master, load_mas
 from privessel.privacy.ledger import Ledger, anchor_accounts, open_ledger, read_accounts, running
 from privessel.privacy.nonce import destroy_nonces
 from privessel.privacy.register import Seen, read_seen
+from privessel.privacy.signing import SIGNING_KEY, Signer, create_signer, load_signer
 from privessel.privacy.spending import Digests, check_budget, digest_patients
 
 log = logging.getLogger(__name__)
@@ -38,19 +39,34 @@ class Site:
         anchor = Path(privacy["anchor"]).expanduser() if privacy["anchor"] else None
         return cls(Path(privacy["state"]).expanduser(), **privacy["budget"], anchor=anchor)
 
-    def create_secret(self) -> Path:
-        """Create the master secret, once for all studies of a site, and return its path.
+    def create_secrets(self) -> list[str]:
+        """Create the master secret and the signing key, each once for all studies of a site.
 
-        Raises PrivacyError where there is a secret already, because it is never replaced, and where there are
-        ledgers but no secret: with a new one nobody could read what patients have spent.
+        Returns the names of the files that were created: a state from before there were signing keys gets
+        one. Raises PrivacyError where both exist, because neither is ever replaced, and where there are
+        ledgers but no master secret: with a new one nobody could read what patients have spent.
         """
-        if any(self.state.glob("*.ledger")) and not (self.state / SECRET).exists():
+        secret, signing = self.state / SECRET, self.state / SIGNING_KEY
+        if any(self.state.glob("*.ledger")) and not secret.exists():
             raise PrivacyError(
                 f"{self.state} has ledgers but not the master secret they were made under: restore "
-                f"{self.state / SECRET} from a backup. Without it nobody can tell what patients have spent"
+                f"{secret} from a backup. Without it nobody can tell what patients have spent"
             )
-        create_master(self.state / SECRET)
-        return self.state / SECRET
+        if secret.exists() and signing.exists():
+            raise PrivacyError(
+                f"{self.state}: there is a master secret already, and a signing key, whose fingerprint is "
+                f"{self.signer().fingerprint}; neither is ever replaced"
+            )
+        missing = [path for path in (secret, signing) if not path.exists()]
+        if secret in missing:
+            create_master(secret)
+        if signing in missing:
+            create_signer(self.state)
+        return [path.name for path in missing]
+
+    def signer(self) -> Signer:
+        """Return the key that signs the site's releases; PrivacyError, with the remedy, where there is none."""
+        return load_signer(self.state)
 
     def accounts(self, seen: Iterable[Seen] = ()) -> list[Account]:
         """Return the accounts of all private runs of the site: the steps that each was charged for.
