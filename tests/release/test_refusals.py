@@ -211,7 +211,7 @@ def test_a_run_on_other_patients_than_the_study_has_is_refused(site):
 def test_patients_of_runs_with_two_privacy_units_are_refused(site):
     record = charge(site)
     charge(site, number=2, unit="patient")
-    with pytest.raises(PrivacyError, match=r"no one eps follows.*Remedy"):
+    with pytest.raises(PrivacyError, match=r"no single eps follows.*Remedy"):
         guarantee_of(record, site)
 
 

@@ -1,1 +1,1 @@
-"""The release: what may leave the building, what is refused, and the search for what must stay."""
+"""The release: what may be published, what is refused, and the search for what must stay at the site."""

@@ -1,4 +1,4 @@
-"""The release as files: a folder, its manifest, and an archive of the same bytes whenever it is made."""
+"""The files of a release: a folder, its manifest, and an archive of the same bytes whenever it is made."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ class Content:
     numbers: Mapping
     terms: Terms
     arch: str
-    generator: Path | None  # what training saved, where it leaves too
+    generator: Path | None  # the file that training saved; None where the generator is not released
 
 
 def publish(
@@ -47,8 +47,9 @@ def publish(
 ) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
-    real: patches of patients that the finished archive is searched for. Raises PrivacyError where the folder
-    holds anything but an earlier release, and for whatever the search finds; nothing new is there then.
+    The finished archive is searched for everything in `forbidden` and for copies of the patients' patches in
+    `real`. Raises PrivacyError where the search finds anything, and where the folder exists and is not an
+    earlier release; an earlier release then stays as it was, and nothing new is written.
     """
     terms = content.terms
     folder = archive.parent / terms.name
@@ -105,7 +106,7 @@ def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise PrivacyError where `folder` holds anything but a release as it was made."""
+    """Raise PrivacyError unless `folder` is missing, empty, or an unchanged earlier release."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     manifest = folder / MANIFEST
@@ -120,14 +121,14 @@ def check_replaceable(folder: Path) -> None:
     if odd or not listed:
         what = f"{odd[0]} and {len(odd) - 1} more" if len(odd) > 1 else odd[0] if odd else "no manifest"
         raise PrivacyError(
-            f"{folder} is there, and is not a release as privessel made it ({what}). Remedy: move it away, "
-            "or give the new one another release.name"
+            f"{folder} exists and is not an unchanged release of privessel ({what}). Remedy: move it away, "
+            "or set another release.name for the new one"
         )
 
 
 @contextmanager
 def _room(parent: Path, name: str) -> Iterator[Path]:
-    """Yield an empty folder called `name`, of which nothing stays unless it is moved away."""
+    """Yield an empty temporary folder called `name`, which is deleted at the end unless it was moved away."""
     with tempfile.TemporaryDirectory(prefix=f".{name}-", suffix=".partial", dir=parent) as room:
         partial = Path(room) / name
         partial.mkdir()

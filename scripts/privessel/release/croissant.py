@@ -1,4 +1,7 @@
-"""Metadata of a release for machines: MLCommons Croissant 1.0 (docs.mlcommons.org/croissant), as JSON-LD."""
+"""Machine-readable metadata of a release: MLCommons Croissant 1.0, as JSON-LD.
+
+Source: docs.mlcommons.org/croissant.
+"""
 
 from collections.abc import Mapping
 
@@ -51,7 +54,7 @@ CITATION = (
 
 
 def describe_dataset(digests: Mapping[str, str], *, terms: Terms) -> dict:
-    """Return croissant.json: the pairs as arrays and as PNG; `digests` are SHA-256 by path."""
+    """Return croissant.json, which describes the pairs as arrays and as PNG; `digests`: SHA-256 by path."""
     files = [
         _file("pairs.npz", "data/pairs.npz", "application/x-npz", digests),
         _file("pairs.csv", "data/png/pairs.csv", "text/csv", digests),

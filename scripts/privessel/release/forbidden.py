@@ -1,4 +1,4 @@
-"""What a site's release must not hold: who works there, where, on whom, and with which keys."""
+"""What a release must not contain: ids of patients, names of people and machines, paths, digests, keys."""
 
 import getpass
 import os
@@ -28,13 +28,14 @@ def list_forbidden(
     site: Site | None,
     terms: Terms,
 ) -> Forbidden:
-    """Return what the release of `pairs` ({arch}/{level}/run-{n}/epoch-{e}) must not hold.
+    """Return what the release of `pairs` ({arch}/{level}/run-{n}/epoch-{e}) must not contain.
 
-    patients: ids by cohort; voxels: the digest of each training patient's scan, by id; paths: folders of
-    scans, results and the like; site: None for a public cohort. Names that the terms write out may leave.
+    patients: ids by cohort. voxels: the digest of each training patient's scan, by id. paths: folders of
+    scans, results and the like. site: None for a public cohort. Names that the site itself has written into
+    the release's terms are allowed.
     """
     name = GanName.parse(pairs)
-    said = set(re.findall(r"[\w.-]+", " ".join([terms.name, terms.description, *terms.creators])))
+    in_terms = set(re.findall(r"[\w.-]+", " ".join([terms.name, terms.description, *terms.creators])))
     master = load_master(site.state / SECRET) if site else None
     accounts = site.accounts() if site else []
     digests = {
@@ -62,8 +63,8 @@ def list_forbidden(
     ]
     return Forbidden(
         patients={one for ids in patients.values() for one in ids},
-        names=(_people() | _machines() | set(patients)) - said - ordinary_words(),
-        # A folder of one part, such as `data`, is a word like others.
+        names=(_people() | _machines() | set(patients)) - in_terms - ordinary_words(),
+        # A folder of one part, such as `data`, is also an ordinary word, so it is not searched for.
         paths={str(place) for place in places if len(place.parts) > 1},
         digests={digest for digest in digests if digest},
         seeds={seed, pairs_seed(seed, name)},
@@ -73,7 +74,7 @@ def list_forbidden(
 
 def _people() -> set[str]:
     names = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "SUDO_USER")}
-    with suppress(OSError, KeyError):  # a container's user may have no name
+    with suppress(OSError, KeyError):  # in a container the user may have no name
         names.add(getpass.getuser())
     return names - {""}
 

@@ -1,7 +1,7 @@
-"""What a release promises: the mechanism behind it, all that composes with it on one patient, and their eps.
+"""What a release promises: its mechanism, all other private runs on the same patients, and the eps of both.
 
-A run counts with every step that it was charged, also those after the released epoch: whoever chose the epoch
-could look at later ones.
+A run counts with every step that it was charged for, also with those after the released epoch, because
+whoever chose that epoch could look at the later ones.
 """
 
 import math
@@ -37,7 +37,7 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class Cohort:
-    """How many patients and patches a run was trained on (public numbers), and whether they are nobody's."""
+    """How many patients and patches a run was trained on; `public`: the scans are simulated or public."""
 
     public: bool
     patients: int
@@ -45,13 +45,13 @@ class Cohort:
     patches_per_patient: int  # of the patient with most
 
     def units(self, unit: str) -> int:
-        """Return how many units noise hides one of."""
+        """Return the number of privacy units: of patients or of patches."""
         return self.patients if unit == "patient" else self.patches
 
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What whoever gets the release may rely on; `composed` are all mechanisms of the worst-off patient."""
+    """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest."""
 
     cohort: Cohort
     public_key: bool
@@ -89,10 +89,10 @@ def state_guarantee(
 ) -> Guarantee:
     """Return the guarantee of a run, from its privacy.json and, on patients, from the site's ledgers.
 
-    voxels: the digest of each training patient's scan, by id; site: None for a public cohort, whose eps is in
-    name only and of `steps`, the critic steps of the whole run. `results`: the folder of the study's results,
-    whose runs and earlier releases must all be in the ledgers; what the anchor file remembers must be, too.
-    Raises as `Site.accounts` and `paid_guarantee`.
+    voxels: the digest of each training patient's scan, by id. site: None for a public cohort: its eps is then
+    in name only, and is that of `steps`, the critic steps of the whole run. results: the folder of the study's
+    results, whose runs and earlier releases must all be in the ledgers; what the anchor file remembers must
+    be, too. Raises as `Site.accounts` and `paid_guarantee`.
     """
     if site:
         accounts = site.accounts(read_seen(results) if results else ())
@@ -112,9 +112,9 @@ def paid_guarantee(
     cohort: Cohort,
     terms: Terms,
 ) -> Guarantee:
-    """Return the guarantee of a run on patients, from the `accounts` of all runs of the site.
+    """Return the guarantee of a run on these `patients`, from the `accounts` of all runs of the site.
 
-    `patients` are the run's. Raises PrivacyError where the run's ledger is incomplete or not the one that
+    Raises PrivacyError where the run's ledger is incomplete or not the one that
     `record` (its privacy.json) was written from, and where runs of another privacy unit saw the same
     patients.
     """
@@ -130,7 +130,7 @@ def paid_guarantee(
         names = sorted({account.run.name for taken in of_each for account in taken})
         raise PrivacyError(
             f"{own.run.name}: some runs on its patients protect patches, others patients "
-            f"({', '.join(names)}); no one eps follows from both. Remedy: release what was trained on "
+            f"({', '.join(names)}); no single eps follows from both. Remedy: release what was trained on "
             "patients whose runs share one privacy.unit"
         )
     composed = tuple(account.charge for account in of_each[0])
@@ -139,12 +139,12 @@ def paid_guarantee(
 
 
 def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:
-    """Return the run's account, whole and the one that its privacy.json stands on."""
+    """Return the run's account; PrivacyError unless it is complete and agrees with the run's privacy.json."""
     stood, name = record.get("ledger"), f"{record['arch']}/{record['level']}/run-{record['run']}"
     if not stood:
         raise PrivacyError(
-            f"{name}: its privacy.json names no ledger, so nothing shows what it has cost. Remedy: train "
-            "the run with privacy.state set"
+            f"{name}: its privacy.json names no ledger, so nothing shows what the run has cost. Remedy: set "
+            "privacy.state and train the run again"
         )
     found = [account for account in accounts if account.run.identity == stood["identity"]]
     if not found:
@@ -161,13 +161,13 @@ def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) ->
             f"{name}: its ledger is incomplete, {own.reached:,} of {own.run.steps:,} steps are charged. "
             "Remedy: let the run go on to its end; if it has ended, restore the ledger from a backup"
         )
-    told = ("noise_multiplier", "sampling_rate", "unit")
-    other = [part for part in told if record.get(part) != getattr(own.run, part)]
-    if other:
+    fields = ("noise_multiplier", "sampling_rate", "unit")
+    differing = [field for field in fields if record.get(field) != getattr(own.run, field)]
+    if differing:
         raise PrivacyError(
-            f"{name}: its privacy.json was edited, or is of another run: {', '.join(other)} are not its "
-            "ledger's. Remedy: delete it and ask for it again; a finished run's files are brought back at "
-            "no cost"
+            f"{name}: its privacy.json was edited, or is of another run: it differs from the ledger in "
+            f"{', '.join(differing)}. Remedy: delete it and run the same command again; the files of a "
+            "finished run are restored at no cost"
         )
     return own
 
@@ -175,8 +175,8 @@ def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) ->
 def _accounts_by_patient(
     accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
 ) -> list[list[Account]]:
-    """Return the charged accounts that each patient took part in, those of the largest eps first."""
-    # Runs of two studies can share a name; numbered anew, the answer's names lead back to one account each.
+    """Return for each patient the accounts of all runs on that patient; the patient of largest eps first."""
+    # Runs of two studies can have the same name, so each account gets a number of its own for the search.
     numbered = [
         replace(account, run=replace(account.run, run=number)) for number, account in enumerate(accounts)
     ]
@@ -213,5 +213,5 @@ def _guarantee(
 
 
 def is_finite(guarantee: Guarantee) -> bool:
-    """Whether an eps could be computed at all: below the accountant's rounding no delta is certain."""
+    """Whether the accountant could compute eps: a delta below its rounding errors gives none."""
     return math.isfinite(guarantee.epsilon) and math.isfinite(guarantee.epsilon_composed)

@@ -1,4 +1,4 @@
-"""What a file of a release holds, taken apart: texts, arrays, and whatever should not be there at all."""
+"""Reading every part of a file of a release: its texts, its arrays, and whatever should not be in it."""
 
 import gzip
 import io
@@ -23,17 +23,17 @@ NIFTI_TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
 
 @dataclass
 class Contents:
-    """A file taken apart: texts to search, pixel `arrays` (n, s, s), and `odd` things by themselves."""
+    """The parts of a file: texts to search, `arrays` of pixels (n, s, s), and what is `odd` in itself."""
 
     prose: list[str] = field(default_factory=list)
     metadata: list[str] = field(default_factory=list)
     arrays: list[NDArray] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
-    raw: list[bytes] = field(default_factory=list)  # what was compressed
+    raw: list[bytes] = field(default_factory=list)  # the file as it is, and each part of it decompressed
 
 
 def take_apart(name: str, content: bytes) -> Contents:
-    """Return what the file `name` holds; what cannot be read is odd."""
+    """Return the parts of the file `name`; a file that cannot be read is reported as odd."""
     readers: dict[str, Callable[[bytes, Contents], None]] = {
         ".png": _read_png,
         ".npz": _read_npz,
@@ -58,7 +58,7 @@ def _text(content: bytes, found: Contents) -> str:
         return content.decode()
     except UnicodeDecodeError:
         found.odd.append("is no text")
-        # Latin-1 reads any bytes: whatever is text in a file of an unknown kind.
+        # Latin-1 can decode any bytes, so that texts in a file of an unknown kind are searched, too.
         return content.decode("latin-1")
 
 
@@ -83,7 +83,7 @@ def _read_png(content: bytes, found: Contents) -> None:
 
 
 def _inflated(chunk: bytes) -> str:
-    """Return the compressed text of a zTXt chunk; of any other chunk nothing."""
+    """Return the text of a compressed text chunk (zTXt), and an empty text for any other chunk."""
     try:
         return zlib.decompress(chunk.partition(b"\0\0")[2]).decode("latin-1")
     except zlib.error:
@@ -94,7 +94,7 @@ def _check_zip(content: bytes, found: Contents) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         comments = {"the archive": archive.comment}
         if len(set(archive.namelist())) < len(archive.namelist()):
-            found.odd.append("two members of one name")  # readers see one of them
+            found.odd.append("two members of one name")  # most readers see only one of them
         for member in archive.infolist():
             comments[member.filename] = member.comment
             if member.date_time > EPOCH:
@@ -124,7 +124,7 @@ def _read_pt(content: bytes, found: Contents) -> None:
     _check_zip(content, found)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         found.raw += [archive.read(name) for name in archive.namelist()]
-        # Tensors are members that are counted up.
+        # The names of members are prose, because tensors are called by numbers.
         found.prose += archive.namelist()
     found.prose += read_strings(content)
     found.odd += check_generator(content)

@@ -1,8 +1,9 @@
-"""What a release is refused for, each with its reason and remedy, and which of it a written reason outweighs.
+"""Why a release is refused, with the remedy for each reason; and which refusals a site may override.
 
-Never outweighed, because no reason makes the promise true: no noise, noise that anyone can take off, a ledger
-that is missing, incomplete or edited, a delta that lets a unit be published whole, an eps that is not finite,
-and whatever the scan of the archive finds. The others are judgements, and a site may answer for them.
+Some refusals cannot be overridden, because no reason would make the promise true: training without noise,
+noise that anyone can subtract, a ledger that is missing, incomplete or edited, a delta so large that one unit
+could be published whole, an eps that is not finite, and whatever the search of the archive finds. All others
+are judgements, which a site may make in another way and give its reason in release.override.
 """
 
 import logging
@@ -20,9 +21,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Refusal:
-    """One reason not to release: `subject` in a word, `told` in a sentence that may leave, and the remedy.
+    """One reason not to release: `subject` is a word, `told` a sentence that may be published.
 
-    `detail` names files and patients, and stays.
+    `detail` names files and patients; it is shown at the site and never published.
     """
 
     subject: str
@@ -36,26 +37,26 @@ class Refusal:
 
 
 def require_protected(record: Mapping, *, public: bool) -> None:
-    """Raise PrivacyError for a run without noise, or with noise that anyone could take off patients' data.
+    """Raise PrivacyError for a run without noise, or on patients with noise that anyone could subtract.
 
-    `record` is the run's privacy.json; `public` says that its cohort is nobody's scans.
+    `record` is the run's privacy.json. `public`: its cohort's scans are simulated or public.
     """
     name = f"{record['arch']}/{record['level']}/run-{record['run']}"
     if record["noise_multiplier"] is None:
         raise PrivacyError(
-            f"{name} was trained without noise: nothing protects its patients, and no reason can outweigh "
-            "that. Remedy: set release.pairs to a set of a private level, such as noise-1 or eps-5"
+            f"{name} was trained without noise, so nothing protects its patients, and release.override does "
+            "not change that. Remedy: set release.pairs to a set of a private level, such as noise-1 or eps-5"
         )
     if record["public_key"] and not public:
         raise PrivacyError(
             f"{name}: the noise on patients of {record['cohort']} came from a published seed, so that "
-            "anyone can take it off. Remedy: leave the cohort at `public: false`, set privacy.state, and "
+            "anyone can subtract it. Remedy: leave the cohort at `public: false`, set privacy.state, and "
             "train another run"
         )
 
 
 def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list[Refusal]:
-    """Return what speaks against a release; PrivacyError for what no reason can outweigh."""
+    """Return the refusals that a site may override; PrivacyError for those that it may not."""
     for delta, units, _, _ in _deltas(guarantee):
         check_delta(delta=delta, units=units, release=False)
     if not is_finite(guarantee):
@@ -88,7 +89,7 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
 
 
 def require_allowed(refusals: Sequence[Refusal], *, name: str, override: str | None) -> None:
-    """Raise PrivacyError with every refusal and its remedy, unless a written reason outweighs them."""
+    """Raise PrivacyError with every refusal and its remedy, unless the site has given a reason."""
     if not refusals:
         if override:
             log.info("%s: nothing is refused, so release.override stays out of the bundle", name)
@@ -96,14 +97,14 @@ def require_allowed(refusals: Sequence[Refusal], *, name: str, override: str | N
     told = " ".join(map(str, refusals))
     if not override:
         raise PrivacyError(
-            f"{name} is not released: {told} Or answer for it: write your reason into release.override, "
-            "which leaves with the data for everyone to read"
+            f"{name} is not released: {told} Or take responsibility for it: write your reason into "
+            "release.override, which is published with the data"
         )
     log.warning("%s is released AGAINST the rules: %s The written reason: %s", name, told, override)
 
 
 def _deltas(guarantee: Guarantee) -> list[tuple[float, int, str, str]]:
-    """Return every delta that is stated, of how many units, its key under `release`, and the units' name."""
+    """Return each delta: its value, the number of units, its key under `release`, and the units' name."""
     cohort = guarantee.cohort
     stated = [(guarantee.patient_delta, cohort.patients, "patient_delta", "patients")]
     if guarantee.unit == "patch":

@@ -1,7 +1,7 @@
-"""The search of a finished archive for what must not leave: nothing is released unless it finds nothing.
+"""The search of a finished archive: a release is published only if this finds nothing that must not leave.
 
-It looks at every file by itself: its name, its content and all that its format may carry beside the pixels.
-It trusts nothing that wrote the archive, and knows which files a release has; every other one is a finding.
+It reads the final bytes of every file, whatever has written them: the file's name, its content, and all that
+its format can carry beside the pixels. It knows which files a release has; any other file is a finding.
 """
 
 import logging
@@ -47,9 +47,9 @@ class Finding:
 
 
 def scan(archive: Path, *, forbidden: Forbidden, real: Iterable[Patches], size: int) -> list[Finding]:
-    """Return all that is wrong with a .tar.gz, in order; none if it may leave.
+    """Return everything in a .tar.gz that must not leave, in order; an empty list if it may leave.
 
-    `real` are patches of patients, of `size` pixels a side: their images and labels are looked for.
+    `real` are patches of patients, of `size` pixels a side. Copies of their images and labels are findings.
     """
     search, found = _Search(Traces(forbidden), size), []
     found += [Finding(archive.name, "gzip header", odd) for odd in _odd_gzip(archive)]
@@ -69,7 +69,7 @@ def scan(archive: Path, *, forbidden: Forbidden, real: Iterable[Patches], size: 
 
 
 def require_clean(findings: Sequence[Finding], *, name: str) -> None:
-    """Raise PrivacyError with what was found; no reason outweighs it."""
+    """Raise PrivacyError if anything was found; release.override does not help here."""
     if findings:
         more = f"; and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
         raise PrivacyError(

@@ -1,8 +1,8 @@
-"""What chose the set that is released, as far as a study's files show it.
+"""How the released set was chosen, as far as a study's files show it.
 
-A choice that looked at training patients is covered by no eps (docs/mechanism.md, rule 5). Nobody can see
-into a chooser's head, so a choice must be one that needed no look at them: the only private set there was, or
-the one that the validation patients ranked first.
+No eps covers a choice that looked at training patients (docs/mechanism.md, rule 5). Files cannot show what
+somebody has looked at. So the choice must be one that nobody needed training patients for: the set is the
+only private one of its study, or the one with the best result on the validation patients.
 """
 
 import csv
@@ -21,7 +21,7 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Choice:
-    """How many private sets there were, what chose among them, and what speaks against that choice."""
+    """How many private sets there were, how one was chosen, and what speaks against that choice: `faults`."""
 
     candidates: int
     told: str
@@ -31,7 +31,7 @@ class Choice:
 def find_choice(
     pairs: str, *, results: Path, history: Path, cohort: str, train_patients: Collection[str]
 ) -> Choice:
-    """Return what chose `pairs` ({arch}/{level}/run-{n}/epoch-{e}) among the private sets in `results`.
+    """Return how `pairs` ({arch}/{level}/run-{n}/epoch-{e}) was chosen among the private sets in `results`.
 
     `history` is its run's history.csv, `train_patients` are the ids of `cohort` that it was trained on.
     """

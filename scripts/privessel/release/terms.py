@@ -1,4 +1,4 @@
-"""What a site says about its release: the config's `release`, and the licences it may choose from."""
+"""What a site decides about its release (the config's `release`), and the licences it may choose from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,17 +13,17 @@ LICENCES = {
 
 @dataclass(frozen=True)
 class Terms:
-    """The words, limits and choices of a release; its description is all it says about the cohort."""
+    """Texts, limits and choices of a release; `description` is all that it says about the cohort."""
 
     name: str
     description: str
     creators: tuple[str, ...]
     licence: str  # a key of LICENCES
-    weights: bool  # whether the generator leaves too
+    weights: bool  # whether the generator is released, too
     epsilon: float  # the most that a patient's composed eps may be, at `delta`
     delta: float  # of a patch
     patient_delta: float  # of a patient
-    override: str | None  # why a refusal that may be outweighed is; it leaves with the data
+    override: str | None  # the site's reason to release against a refusal; it is published with the data
 
     @classmethod
     def from_config(cls, release: Mapping) -> "Terms":

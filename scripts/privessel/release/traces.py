@@ -12,14 +12,15 @@ from privessel.release.needles import Needles
 PATH = re.compile(
     r"(?<![\w.:/<)\]*-])/[A-Za-z_][\w.+@-]*(?:/[\w.+@-]+)*|(?<!\w)[A-Za-z]:\\\w+|\\\\\w+\\\w+|file:/"
 )
-# To the minute or finer, also as seconds since 1970; a date alone is no finer than a day.
+# Times to the minute or finer, also as seconds since 1970. A date alone is allowed.
 TIME = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d|(?<![\d.:])\d{1,2}:\d\d:\d\d(?![\d:])"
     r"|(?<![\w.])1[5-9]\d{8}(?:\.\d+)?(?![\w.])"
 )
-# Names that the bundle counts up itself: an id of digits is no trace there.
+# Files that the release itself numbers: such a number is no patient's id.
 COUNTED = re.compile(r"\b(?:image|label)-\d{5}\.png\b|\bcase_\d{5}(?:_0000)?(?:\.png)?\b")
-# a number with at least so many digits is searched for without a word such as 'patient' before it
+# A number of at least so many digits is searched for wherever it stands. A shorter one, which may also be a
+# number of something else, counts only behind a word such as 'patient' or 'seed'.
 LONG_ID, LONG_SEED = 7, 5
 
 
@@ -36,7 +37,7 @@ class Forbidden:
 
 
 class Traces:
-    """A search for what is forbidden: in prose, in metadata (which has no words of its own), in bytes."""
+    """A search for what is forbidden: in prose, in metadata (texts without sentences), and in bytes."""
 
     def __init__(self, forbidden: Forbidden) -> None:
         unclear = {patient for patient in forbidden.patients if _is_unclear(patient)}
@@ -66,24 +67,24 @@ class Traces:
     def find(self, text: str, *, prose: bool) -> set[tuple[str, str]]:
         """Return (kind, what was found) for each trace in a text.
 
-        In prose an id of few digits counts only beside a word such as 'patient', because it also is a number
-        of something else; anywhere else it counts wherever it stands by itself.
+        In prose a patient's id of few digits counts only behind a word such as 'patient', because any number
+        may look like it. In metadata it counts wherever it stands by itself.
         """
         return self._find_words_once(COUNTED.sub("", text), prose) | self.find_keys(text.encode())
 
     def find_keys(self, content: bytes) -> set[tuple[str, str]]:
-        """Return a finding where bytes hold a key or a derived seed, raw or written out, not itself."""
+        """Return a finding, without the secret, where bytes hold a key or a derived seed, raw or as text."""
         return {self._secrets[found] for found in self._secret_bytes.find(content)}
 
     def _find_words(self, text: str, prose: bool) -> frozenset[tuple[str, str]]:
-        """Return (kind, what was found) for everything but keys and derived seeds."""
+        """Return (kind, what was found) for each trace except keys and derived seeds."""
         patterns = self._prose if prose else self._metadata
         return frozenset(
             (kind, match[0].strip()) for kind, pattern in patterns for match in pattern.finditer(text)
         ) | {("digest", found.decode()) for found in self._digests.find(text.encode())}
 
 
-# Modules of this package that write no text of their own into a release.
+# Modules of this package whose texts never get into a release.
 WITHOUT_TEXTS = {"archive", "export", "needles", "png"}
 
 
@@ -91,8 +92,8 @@ WITHOUT_TEXTS = {"archive", "export", "needles", "png"}
 def ordinary_words() -> set[str]:
     """Return all words of the modules whose fixed texts a release holds.
 
-    A patient's id or a name that is also such a word cannot be told apart from the text around it, so it is
-    looked for only where the text says that a patient or a name follows.
+    In prose, a patient's id that is also such a word is searched for only behind a word such as 'patient'.
+    The name of a person, machine or cohort that is also such a word is not searched for.
     """
     files = [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in WITHOUT_TEXTS]
     return {word for file in files for word in re.findall(r"[\w.-]+", file.read_text(encoding="utf-8"))}
@@ -130,7 +131,7 @@ def _seed_pattern(seed: int) -> str:
 
 
 def _written(key: bytes) -> list[bytes]:
-    """Return a key as it may stand in a file: raw, in hexadecimal, in base64 (with either alphabet)."""
+    """Return the forms a key may have in a file: raw, in hexadecimal, in base64 (with either alphabet)."""
     return [
         key,
         key.hex().encode(),

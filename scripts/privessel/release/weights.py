@@ -1,4 +1,4 @@
-"""The generator as it leaves: its shape and its weights, and a check that a file holds nothing else."""
+"""The generator as it is released: shape and weights only, and a check that a file holds nothing else."""
 
 import io
 import pickletools
@@ -16,7 +16,7 @@ PARTS = {"shape", "weights"}
 
 
 def copy_generator(source: Path, target: Path) -> None:
-    """Write the generator that training saved in `source` anew: shape and weights, and not its epoch."""
+    """Copy the shape and weights of the generator in `source`, and nothing else that training saved there."""
     generator = load_generator(source)
     # In memory first: given a path, torch writes its name into the file.
     content = io.BytesIO()
@@ -25,7 +25,7 @@ def copy_generator(source: Path, target: Path) -> None:
 
 
 def check_generator(content: bytes) -> list[str]:
-    """Return what a generator's file holds beside the shape and weights of a generator; nothing runs code."""
+    """Return what a file holds beside a generator's shape and weights; no code in the file is run."""
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if state.keys() != PARTS:
@@ -38,7 +38,7 @@ def check_generator(content: bytes) -> list[str]:
         )
     except Exception as problem:  # arbitrary bytes break readers in arbitrary ways
         return [f"no saved generator ({str(problem).partition(chr(10))[0]})"]
-    return [f"tensors that a generator has not: {', '.join(odd)}"] if odd else []
+    return [f"tensors that no generator has: {', '.join(odd)}"] if odd else []
 
 
 def read_strings(content: bytes) -> list[str]:
