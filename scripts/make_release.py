@@ -19,7 +19,8 @@ with logged(snakemake.log[0]):
     params, files = snakemake.params, snakemake.input
     terms, record = Terms.from_config(params.terms), read_json(files.privacy, keys=RECORDED)
     real, voxels = [Path(path) for path in files.patches], read_voxels(Path(files.patients))
-    results, cohort = Path(params.results), count_cohort(real, public=params.public)
+    results = Path(params.results)
+    cohort = count_cohort(real, public=params.public, max_overlap=params.max_overlap)
     # No parameter: where a site keeps its secret must not be in Snakemake's records.
     site = None if params.public else Site.from_config(snakemake.config["privacy"])
     require_protected(record, public=params.public)
@@ -31,7 +32,9 @@ with logged(snakemake.log[0]):
         train_patients=voxels,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)
-    require_allowed(refusals, name=terms.name, override=terms.override)
+    require_allowed(
+        refusals, name=terms.name, override=terms.override, region_reason=terms.region_reason
+    )
     forbidden = list_forbidden(
         patients=params.patients, voxels=voxels, paths=map(Path, params.folders), seed=params.seed,
         pairs=params.pairs, site=site, terms=terms,

@@ -33,10 +33,12 @@ TERMS = Terms(
     weights=True,
     epsilon=20.0,
     delta=1e-4,
-    patient_delta=1e-2,
+    patient_delta=1e-5,
+    max_region_epsilon=1e6,
+    region_reason=None,
     override=None,
 )
-COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40)
+COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40, region_patches=3)
 ALONE = Choice(1, "It was the only private set of its study; nothing was chosen.", ())
 SHAPE = {
     "patch": SIZE, "latent": 4, "generator_width": 2, "critic_width": 2, "generator_norm": "batch",
@@ -71,7 +73,7 @@ def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXEL
 def record_of(**changes):
     given = {
         "arch": "wgan", "level": "noise-1", "run": 1, "cohort": "clinic", "noise_multiplier": 1.0,
-        "unit": "patch", "sampling_rate": 0.2, "clipping_norm": 1.0, "public_key": False,
+        "unit": "patch", "sampling_rate": 0.2, "clipping_norm": 1.0, "public_key": False, "delta": 1e-3,
     }  # fmt: skip
     return given | changes
 

@@ -138,7 +138,7 @@ def a_unet():
 
 
 def some_patches(patient):
-    return sample_patient(patient, scan_of_tubes(), n=40, size=16, seed=0)
+    return sample_patient(patient, scan_of_tubes(), n=40, size=16, seed=0, max_overlap=None)
 
 
 def write_patches(folder, patient):
@@ -488,7 +488,9 @@ def arrays(folder):
 
 
 def patches_of(folder):
-    patches.save(folder / "017.npz", sample_patient(PATIENT, scan_of_tubes(), n=40, size=16, seed=0))
+    patches.save(
+        folder / "017.npz", sample_patient(PATIENT, scan_of_tubes(), n=40, size=16, seed=0, max_overlap=None)
+    )
     return folder / "017.npz"
 
 

@@ -4,9 +4,11 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tiny_release import (
     ALONE,
+    COHORT,
     PAIRS,
     TERMS,
     VOXELS,
@@ -21,12 +23,15 @@ from tiny_release import (
     vessels,
 )
 
+from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.release import bundle
+from privessel.release.card import write_card
+from privessel.release.guarantee import count_cohort
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
 from privessel.release.selection import Choice, find_choice
-from privessel.release.statement import summarise_numbers
+from privessel.release.statement import summarise_numbers, write_statement
 
 
 @pytest.fixture
@@ -236,7 +241,7 @@ def test_eps_above_the_limit_is_refused_by_what_is_composed_and_not_by_the_run_a
     ("change", "told"),
     [
         ({"delta": 1 / 800}, r"delta 0\.00125 of 80 patches is not below"),
-        ({"patient_delta": 0.05}, r"delta 0\.05 of 2 patients is not below"),
+        ({"patient_delta": 1.001e-5}, r"delta 1e-05 of patients is above 1e-05, however few they are"),
     ],
 )
 def test_a_delta_of_a_tenth_of_a_unit_is_refused_and_just_below_it_is_not(site, change, told):
@@ -259,6 +264,81 @@ def test_an_eps_that_cannot_be_computed_is_never_allowed(site):
     guarantee = replace(guarantee_of(charge(site), site), epsilon_composed=math.inf)
     with pytest.raises(PrivacyError, match=r"no finite eps.*Remedy: set release\.delta higher"):
         find_refusals(guarantee, terms=replace(TERMS, override="We trust it all the same."), choice=ALONE)
+
+
+def test_a_region_above_the_limit_is_refused_by_what_is_composed_unless_its_own_reason_is_written(site, tmp_path):
+    record = charge(site)
+    alone = guarantee_of(record, site)
+    terms = replace(TERMS, max_region_epsilon=alone.promises["region"]["epsilon"] * 1.01)
+    assert not find_refusals(alone, terms=terms, choice=ALONE)
+    charge(site, number=2)
+    given = guarantee_of(record, site)
+    refusals = find_refusals(given, terms=terms, choice=ALONE)
+    assert [one.subject for one in refusals] == ["region"]
+    told = r"lies in up to 3 patches.*Remedy: bound the overlap \(patches\.max_overlap\).*release\.region_reason"
+    with pytest.raises(PrivacyError, match=told):
+        require_allowed(refusals, name="vessels", override="The board agreed to a larger eps.")
+    terms = replace(terms, region_reason="The vessels shown are those of any adult.")
+    require_allowed(refusals, name="vessels", override=None, region_reason=terms.region_reason)
+    numbers = summarise_numbers(given, choice=ALONE, terms=terms, outweighed=refusals)
+    assert numbers["override"] is None
+    content = bundle.Content(scaled(textures(1, seed=3)), vessels(1, seed=4), numbers, terms, "wgan", None)
+    bundle.write_files(tmp_path, content)
+    for name in ("README.md", "PRIVACY.md", "privacy.json"):
+        assert terms.region_reason in (tmp_path / name).read_text()
+
+
+def test_more_patches_from_the_same_scans_do_not_buy_a_release(site):
+    """Twice the patches at half the rate: the eps of a patch falls, that of the place they show does not."""
+    few = guarantee_of(record_of(public_key=True), None, cohort=COHORT)
+    record = record_of(public_key=True, sampling_rate=0.05)
+    many = guarantee_of(record, None, cohort=replace(COHORT, patches=320, region_patches=12))
+    assert many.epsilon < few.epsilon / 2
+    assert many.promises["region"]["epsilon"] > 0.9 * few.promises["region"]["epsilon"]
+    limit = replace(TERMS, max_region_epsilon=0.5 * few.promises["region"]["epsilon"])
+    for guarantee in (few, many):
+        assert [one.subject for one in find_refusals(guarantee, terms=limit, choice=ALONE)] == ["region"]
+
+
+def test_no_region_is_asked_for_where_nobody_is_behind_it_or_the_patient_is_the_unit(site):
+    terms = replace(TERMS, max_region_epsilon=1e-3, region_reason="Somebody has left this here.")
+    public = guarantee_of(record_of(public_key=True), None, cohort=replace(COHORT, public=True))
+    assert not find_refusals(public, terms=terms, choice=ALONE)
+    assert summarise_numbers(public, choice=ALONE, terms=terms, outweighed=[])["region"]["reason"] is None
+    by_patient = guarantee_of(charge(site, unit="patient"), site)
+    assert not find_refusals(by_patient, terms=replace(terms, epsilon=1e3), choice=ALONE)
+
+
+def test_the_release_says_patient_region_and_patch_and_the_eps_at_the_delta_it_was_planned_with(site):
+    given = guarantee_of(charge(site), site)
+    numbers = summarise_numbers(given, choice=ALONE, terms=TERMS, outweighed=[])
+    assert [name for name in numbers if name in ("patient", "region", "patch")] == ["patient", "region", "patch"]
+    assert numbers["patch"]["epsilon"] == numbers["epsilon"] < numbers["region"]["epsilon"]
+    assert numbers["planned"] == {"delta": 1e-3, "epsilon": composed_epsilon([given.run], delta=1e-3)}
+    assert numbers["planned"]["epsilon"] < numbers["epsilon"]
+    assert numbers["neighbours"] == "one patch replaced by an empty one"
+    assert numbers["loss_above_epsilon"] > numbers["delta"]
+    told = write_statement(numbers, terms=TERMS)
+    order = [told.index(words) for words in ("| a whole patient |", "| a place on a vessel", "| one patch |")]
+    assert order == sorted(order)
+    assert "it was planned at delta 0.001" in told
+    assert "P[privacy loss > eps]" in told
+    card = write_card(numbers, terms=TERMS, arch="wgan", pairs=1, size=24, dataset="Dataset501_x")
+    order = [card.index(f"{name} level:") for name in ("Patient", "Region", "Patch")]
+    assert order == sorted(order)
+
+
+def test_the_region_of_a_release_is_counted_from_the_patches_or_is_the_bound(tmp_path):
+    paths = []
+    for name in ("001", "P0042"):
+        centre = np.array([[5, 5, 0], [6, 5, 0], [6, 6, 0], [5, 5, 1]])
+        image = np.zeros((4, 8, 8), np.float32)
+        one = Patches(image, image == 0, centre, np.zeros(4, int), (name,), (0,))
+        save(tmp_path / f"{name}.npz", one)
+        paths.append(tmp_path / f"{name}.npz")
+    found = count_cohort(paths, public=True, max_overlap=None)
+    assert (found.patients, found.patches, found.patches_per_patient, found.region_patches) == (2, 8, 4, 3)
+    assert count_cohort(paths, public=True, max_overlap=5).region_patches == 5
 
 
 def test_a_written_reason_outweighs_a_judgement_and_leaves_with_the_data(site, tmp_path, caplog):

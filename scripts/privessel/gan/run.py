@@ -9,7 +9,9 @@ import numpy as np
 
 from privessel.cohort.intake import read_voxels
 from privessel.cohort.patches import Patches, digest
+from privessel.cohort.regions import region_patches
 from privessel.device import replaying_machine
+from privessel.errors import PrivacyError
 from privessel.files.reading import file_digest
 from privessel.gan.nets import GanShape
 from privessel.gan.record import library_versions, privacy_record
@@ -39,18 +41,36 @@ class GanRun:
         """The name that messages use, such as wgan/noise-1/run-2; for a study's run its folder under gan/."""
         return f"{self.arch}/{self.level}/{self.series}-{self.number}"
 
-    def training(self, patches: Patches, **settings: object) -> GanTraining:
-        """Return the hyper-parameters at this level; `settings` are all but `noise_multiplier` and `units`.
+    def training(
+        self,
+        patches: Patches,
+        *,
+        patients: int,
+        patches_per_patient: int,
+        max_overlap: int | None,
+        **settings: object,
+    ) -> GanTraining:
+        """Return the hyper-parameters at this level; `settings` are all that the arguments do not decide.
+
+        The units that the noise hides one of are counted from the config: `patients` of the cohort's table,
+        each with `patches_per_patient`. These numbers are public, and set the sampling rate; a rate that was
+        counted from the data would change with them. Raises PrivacyError where `patches` are not as many.
 
         At a level such as eps-5 the noise is calibrated to all steps of the run, including those after the
         last kept epoch, because they are charged too.
         """
+        require_counts(patches, patients=patients, each=patches_per_patient)
         level = Level.parse(self.level)
         # Units and sampling rate do not depend on how much noise there is, only on whether there is any.
         some_noise = 1.0 if level.private else None
-        given = GanTraining(noise_multiplier=some_noise, units=len(patches.image), **settings)
+        given = GanTraining(
+            noise_multiplier=some_noise,
+            units=patients * patches_per_patient,
+            region_patches=region_patches(patches, max_overlap=max_overlap),
+            **settings,
+        )
         if given.by_patient:
-            given = replace(given, units=len(patches.patients))
+            given = replace(given, units=patients)
         steps = given.steps * given.critic_steps
         noise = noise_of(level, sampling_rate=given.sampling_rate, steps=steps, delta=given.unit_delta)
         return replace(given, noise_multiplier=noise)
@@ -149,6 +169,24 @@ class GanRun:
         """Return what privacy.json says about the finished run (see `privacy_record`)."""
         name = {"arch": self.arch, "level": self.level, "run": self.number, "cohort": self.cohort}
         return name | privacy_record(training, patches, account)
+
+
+def require_counts(patches: Patches, *, patients: int, each: int) -> None:
+    """Raise PrivacyError unless there are as many patients as the config says, and each has `each` patches."""
+    found = np.bincount(patches.patient_index, minlength=len(patches.patients))
+    if len(patches.patients) != patients:
+        raise PrivacyError(
+            f"{len(patches.patients)} patients have patches, but the cohort's table has {patients} training "
+            "patients. Their number is public and sets the sampling rate, so it may not follow from the files. "
+            "Remedy: run the same command again, which makes the missing patches and leaves others out"
+        )
+    for patient, own in zip(patches.patients, found, strict=True):
+        if own != each:
+            raise PrivacyError(
+                f"patient {patient}: {own} patches, but patches.per_patient is {each}. The number of units is "
+                "public and sets the sampling rate, so it may not follow from the files. Remedy: remove the "
+                "patient's file of patches and run the same command again; it is made anew"
+            )
 
 
 def code_digests(code: Iterable[Path]) -> dict[str, str]:

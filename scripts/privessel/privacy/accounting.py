@@ -2,8 +2,9 @@
 
 The mechanism: every step takes a fresh Poisson sample of the units (rate q), clips each unit's gradient, and
 adds Gaussian noise to the sum. Its standard deviation is `noise_multiplier` times what one unit can change in
-the sum (`grid.sensitivity`). Neighbours differ in one unit, added or removed. Sampling rate, steps and
-the number of units are treated as public.
+the sum (`grid.sensitivity`). Neighbours differ in one unit, which one of them replaces by an empty one whose
+gradient is zero ('zero-out'), in either direction. The number of units stays, so it and the sampling rate are
+public, as steps are. The numbers are those of a unit that is added or removed at the same sampling rate.
 """
 
 import math
@@ -19,10 +20,11 @@ from dp_accounting.rdp import RdpAccountant
 from scipy.optimize import brentq
 
 from privessel.errors import PrivacyError
-from privessel.privacy.losses import self_composed, tight_epsilon
+from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
 
 # eps is over-stated by at most about this share: the grid of the privacy loss is refined until it is.
 RELATIVE_ERROR = 2e-3
+CHANCE_ERROR = 3e-3  # of P[loss > eps], which is printed with two digits
 # Far below any use; the accountant's rounding (losses.ROUNDING a step) comes near it at 500,000 steps.
 SMALLEST_DELTA = 1e-10
 # Orders of Opacus 0.14, which the published code used.
@@ -32,6 +34,8 @@ PUBLISHED_ORDERS = [*(1 + x / 10 for x in range(1, 100)), *range(12, 64)]
 FILTER_ORDERS = (2, 3, 4, 6, 10, 20, 40)
 # 4 % apart from 1.003 (the best order near eps 100) to 500 (near eps 0.1).
 RDP_ORDERS = [1 + 0.003 * 1.04**n for n in range(307)]
+
+Triples = tuple[tuple[float, float, int], ...]  # noise multiplier, sampling rate and steps of each mechanism
 
 
 @dataclass(frozen=True, order=True)
@@ -61,7 +65,7 @@ class Charge:
 def epsilon(*, noise_multiplier: float | None, sampling_rate: float, steps: int, delta: float) -> float:
     """Return the valid eps at `delta`, by privacy loss distributions; infinite without noise.
 
-    An upper bound, over-stated by about RELATIVE_ERROR at most; both directions, add and remove, are covered.
+    An upper bound, over-stated by about RELATIVE_ERROR at most; both directions are covered.
     """
     return composed_epsilon([Charge(noise_multiplier, sampling_rate, steps)], delta=delta)
 
@@ -73,14 +77,32 @@ def composed_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
     been fixed beforehand; see `adaptive_epsilon` where they were not.
     """
     _check_delta(delta)
+    taken = merged(charges)
+    return math.inf if taken is None else _composed(taken, delta)[0]
+
+
+def loss_above_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
+    """Return P[privacy loss > eps] at the `composed_epsilon` of `delta`, in the worse direction.
+
+    The privacy loss is the logarithm of how much likelier an outcome is with the unit than without it. Delta
+    is not this probability but less: an outcome whose loss is above eps counts in delta only by the part of
+    its probability that e^eps times the other one does not cover. 1 where eps is infinite.
+    """
+    _check_delta(delta)
+    taken = merged(charges)
+    return 1.0 if taken is None else _above(taken, delta)
+
+
+def merged(charges: Iterable[Charge]) -> tuple[tuple[float, float, int], ...] | None:
+    """Return (noise multiplier, sampling rate, steps), each kind once; None where one has steps but no noise."""
     taken = [charge for charge in charges if charge.steps]
     if any(not charge.protected for charge in taken):
-        return math.inf
-    merged: dict[tuple[float, float], int] = {}
+        return None
+    found: dict[tuple[float, float], int] = {}
     for charge in taken:
         kind = (float(charge.noise_multiplier), float(charge.sampling_rate))
-        merged[kind] = merged.get(kind, 0) + int(charge.steps)
-    return _composed(tuple(sorted((*kind, steps) for kind, steps in merged.items())), delta)
+        found[kind] = found.get(kind, 0) + int(charge.steps)
+    return tuple(sorted((*kind, steps) for kind, steps in found.items()))
 
 
 def epsilon_rdp(*, noise_multiplier: float | None, sampling_rate: float, steps: int, delta: float) -> float:
@@ -227,10 +249,26 @@ def check_delta(*, delta: float, units: int, release: bool) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _composed(charges: tuple[tuple[float, float, int], ...], delta: float) -> float:
-    """Return eps of (noise multiplier, sampling rate, steps) triples."""
+def _composed(charges: Triples, delta: float) -> tuple[float, float]:
+    """Return eps, and the grid of the privacy loss that it was read from."""
+    if not charges:
+        return 0.0, 1.0
+    return tight_epsilon(**_privacy_loss(charges), delta=delta, error=RELATIVE_ERROR)
+
+
+@lru_cache(maxsize=4096)
+def _above(charges: Triples, delta: float) -> float:
     if not charges:
         return 0.0
+    spent, interval = _composed(charges, delta)
+    loss = _privacy_loss(charges)
+    return chance_above(
+        loss["distribution"], epsilon=spent, interval=interval, steps=loss["steps"], error=CHANCE_ERROR
+    )
+
+
+def _privacy_loss(charges: Triples) -> dict[str, object]:
+    """Return the composed privacy loss as a function of the grid, with a first grid and the sampled steps."""
 
     def distribution(interval: float) -> PrivacyLossDistribution:
         total = None
@@ -247,7 +285,7 @@ def _composed(charges: tuple[tuple[float, float, int], ...], delta: float) -> fl
 
     spreads = [min(math.sqrt(math.expm1(min(1 / n**2, 700))) * q, 1 / n) for n, q, _ in charges]
     sampled = sum(steps for _, rate, steps in charges if rate < 1)
-    return tight_epsilon(distribution, start=min(spreads), steps=sampled, delta=delta, error=RELATIVE_ERROR)
+    return {"distribution": distribution, "start": min(spreads), "steps": sampled}
 
 
 @lru_cache(maxsize=4096)

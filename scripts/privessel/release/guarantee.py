@@ -6,19 +6,20 @@ whoever chose that epoch could look at the later ones.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from privessel.cohort.regions import largest_overlap
 from privessel.errors import PrivacyError
 from privessel.files.reading import reading
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import load_master
-from privessel.privacy.patient import patient_statement
+from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.register import read_seen
 from privessel.privacy.site import SECRET, Site
 from privessel.privacy.spending import Digests, spent_by_patient
@@ -43,15 +44,27 @@ class Cohort:
     patients: int
     patches: int
     patches_per_patient: int  # of the patient with most
+    region_patches: int  # that show one place on a vessel, at most (see cohort.regions)
 
     def units(self, unit: str) -> int:
         """Return the number of privacy units: of patients or of patches."""
         return self.patients if unit == "patient" else self.patches
 
+    @property
+    def sizes(self) -> Sizes:
+        """The numbers that the promises need."""
+        return Sizes(self.patients, self.patches_per_patient, self.region_patches)
+
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest."""
+    """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest.
+
+    `promises` are those of `run`, `promises_composed` of all of them, each as `promises.state_promises` gives
+    them; of the other runs they count as many patches a patient and a region as this run has. `epsilon` and
+    `epsilon_composed` are those of one unit. `study_epsilon` is that of the run at the delta that it was
+    planned with, `study_delta`.
+    """
 
     cohort: Cohort
     public_key: bool
@@ -62,19 +75,31 @@ class Guarantee:
     composed: tuple[Charge, ...]
     epsilon: float
     epsilon_composed: float
-    patient: Mapping[str, object]  # as privacy.patient.patient_statement, of `run`
-    patient_delta: float
+    promises: Mapping[str, Mapping[str, object]]
+    promises_composed: Mapping[str, Mapping[str, object]]
+    study_delta: float
+    study_epsilon: float
     versions: Mapping[str, str]
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
 
 
-def count_cohort(patches: Sequence[Path], *, public: bool) -> Cohort:
-    """Return the sizes of a cohort from the patch files of its training patients."""
-    counts = []
+def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | None) -> Cohort:
+    """Return the sizes of a cohort from the patch files of its training patients.
+
+    `max_overlap` is what the config bounds the overlap to; where it does, the bound is stated.
+    """
+    counts, overlaps = [], []
     for path in patches:
         with reading(path), np.load(path, allow_pickle=False) as arrays:
             counts.append(len(arrays["centre"]))
-    return Cohort(public=public, patients=len(counts), patches=sum(counts), patches_per_patient=max(counts))
+            overlaps.append(largest_overlap(arrays["centre"], arrays["label"]))
+    return Cohort(
+        public=public,
+        patients=len(counts),
+        patches=sum(counts),
+        patches_per_patient=max(counts),
+        region_patches=max(*overlaps, max_overlap or 1),
+    )
 
 
 def state_guarantee(
@@ -190,6 +215,7 @@ def _guarantee(
 ) -> Guarantee:
     unit = record["unit"]
     delta = terms.unit_delta(unit)
+    stated = {"unit": unit, "sizes": cohort.sizes, "delta": terms.delta, "patient_delta": terms.patient_delta}
     return Guarantee(
         cohort=cohort,
         public_key=record["public_key"],
@@ -200,14 +226,10 @@ def _guarantee(
         composed=tuple(sorted(composed)),
         epsilon=composed_epsilon([run], delta=delta),
         epsilon_composed=composed_epsilon(composed, delta=delta),
-        patient=patient_statement(
-            unit=unit,
-            **asdict(run),
-            patients=cohort.patients,
-            patches_per_patient=cohort.patches_per_patient,
-            delta=terms.patient_delta,
-        ),
-        patient_delta=terms.patient_delta,
+        promises=state_promises([run], **stated),
+        promises_composed=state_promises(composed, **stated),
+        study_delta=record["delta"],
+        study_epsilon=composed_epsilon([run], delta=record["delta"]),
         versions={name: version(name) for name in LIBRARIES},
     )
 

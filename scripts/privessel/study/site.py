@@ -47,10 +47,13 @@ class SitePlan:
         return resolve_delta(self.config.privacy.patient_delta, units=self.training_patients)
 
     def promise(self) -> dict[str, object]:
-        """What training needs to know of the promise: unit, patches of a patient, and both deltas."""
+        """What training needs to know of the promise: unit, public numbers of the cohort, and both deltas."""
         return {
             "unit": self.config.privacy.unit,
             "patient_patches": self.config.privacy.patient_patches,
+            "patients": self.training_patients,
+            "patches_per_patient": self.config.patches.per_patient,
+            "max_overlap": self.config.patches.max_overlap,
             "grid_bits": self.config.privacy.grid_bits,
             "delta": self.delta,
             "patient_delta": self.patient_delta,
