@@ -32,9 +32,7 @@ with logged(snakemake.log[0]):
         train_patients=voxels,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)
-    require_allowed(
-        refusals, name=terms.name, override=terms.override, region_reason=terms.region_reason
-    )
+    require_allowed(refusals, name=terms.name, override=terms.override, region_reason=terms.region_reason)
     forbidden = list_forbidden(
         patients=params.patients, voxels=voxels, paths=map(Path, params.folders), seed=params.seed,
         pairs=params.pairs, site=site, terms=terms,

@@ -119,15 +119,16 @@ def make_generator(folder):
     return path
 
 
-def content_of(*, generator=None, images=None, terms=TERMS):
+def content_of(*, generator=None, images=None, terms=TERMS, numbers=None, signer=None):
     images = scaled(textures(5, seed=3)) if images is None else images
-    return bundle.Content(images, vessels(5, seed=4), public_numbers(terms), terms, "wgan", generator)
+    numbers = numbers or public_numbers(terms)
+    return bundle.Content(images, vessels(5, seed=4), numbers, terms, "wgan", generator, signer)
 
 
-def make_release(folder, generator):
-    """Write a release that is as it should be."""
+def make_release(folder, generator=None, **given):
+    """Write a release that is as it should be; `given` as `content_of`."""
     folder.mkdir()
-    bundle.write_files(folder, content_of(generator=generator))
+    bundle.write_files(folder, content_of(generator=generator, **given))
     return folder
 
 
@@ -149,7 +150,7 @@ def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=
     bundle.publish(content, archive=archive, forbidden=forbidden, real=[real], threads=2)
 
 
-def verified(folder):
-    """Run the recipient's check as a recipient does: one file, from anywhere."""
-    command = [sys.executable, "-I", str(folder / "verify.py")]
+def verified(folder, *options, program=None):
+    """Run the recipient's check as a recipient does: one program, from anywhere."""
+    command = [sys.executable, "-I", str(program or folder / "verify.py"), *options]
     return subprocess.run(command, cwd="/", text=True, capture_output=True, check=False, timeout=120)

@@ -16,18 +16,19 @@ from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest
+from privessel.privacy.signing import Signer
 from privessel.release.archive import list_files, pack
-from privessel.release.card import write_card, write_licence
-from privessel.release.croissant import describe_dataset
+from privessel.release.checks.card import DATASET_NUMBER
+from privessel.release.checks.croissant import DESCRIBED, describe_dataset
+from privessel.release.checks.files import MANIFEST, PROGRAMS, PUBLIC_KEY, SIGNATURE, TEXTS
 from privessel.release.export import NnunetTarget, write_exports
 from privessel.release.scanner import require_clean, scan
-from privessel.release.statement import write_statement
+from privessel.release.statement import describe_data
 from privessel.release.terms import Terms
 from privessel.release.traces import Forbidden
 from privessel.release.weights import copy_generator
 
-MANIFEST = "MANIFEST.sha256"
-DATASET_ID = 501  # nnU-Net's: up to 500 are its own
+LIBRARY = "privessel.release.checks"  # what the check imports here, and `checks` in a release
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Content:
     terms: Terms
     arch: str
     generator: Path | None  # the file that training saved; None where the generator is not released
+    signer: Signer | None = None  # the site's key; None for a public cohort without one
 
 
 def publish(
@@ -69,11 +71,11 @@ def publish(
 
 
 def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
-    """Write all files of a release into the empty `folder`, the manifest last."""
-    images, labels, numbers, terms = content.images, content.labels, content.numbers, content.terms
+    """Write all files of a release into the empty `folder`, the manifest and its signature last."""
+    images, labels, terms = content.images, content.labels, content.terms
     data = folder / "data"
     data.mkdir()
-    nnunet = NnunetTarget(data / "nnunet", dataset_id=DATASET_ID, name=terms.name)
+    nnunet = NnunetTarget(data / "nnunet", dataset_id=DATASET_NUMBER, name=terms.name)
     with ThreadPoolExecutor(1) as beside:
         arrays = beside.submit(np.savez_compressed, data / "pairs.npz", image=images, label=labels)
         digests = write_exports(images, labels, png=data / "png", nnunet=nnunet, threads=threads)
@@ -81,28 +83,40 @@ def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
     if content.generator:
         (folder / "model").mkdir()
         copy_generator(content.generator, folder / "model" / "generator.pt")
-    size = images.shape[-1]
-    card = write_card(
-        numbers, terms=terms, arch=content.arch, pairs=len(images), size=size, dataset=nnunet.path.name
+    described = describe_data(
+        terms,
+        architecture=content.arch,
+        pairs=len(images),
+        size=images.shape[-1],
+        weights=content.generator is not None,
+        signed=content.signer is not None,
     )
-    texts = {
-        "README.md": card,
-        "PRIVACY.md": write_statement(numbers, terms=terms),
-        "LICENSE": write_licence(terms),
-        "privacy.json": _json(numbers),
-        "verify.py": Path(__file__).with_name("verify.py").read_text(encoding="utf-8"),
-    }
-    for name, text in texts.items():
+    numbers = {**content.numbers, "data": described}
+    for name, text in _write_texts(numbers).items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    named = ("data/pairs.npz", "data/png/pairs.csv", "privacy.json")
-    described = describe_dataset({name: file_digest(folder / name) for name in named}, terms=terms)
-    (folder / "croissant.json").write_text(_json(described), encoding="utf-8")
+    metadata = describe_dataset(numbers, {name: file_digest(folder / name) for name in DESCRIBED})
+    (folder / "croissant.json").write_text(_json(metadata), encoding="utf-8")
+    if content.signer:
+        (folder / PUBLIC_KEY).write_bytes(content.signer.public_key)
     # The pictures' digests are known from when they were written.
     lines = [
         f"{digests.get(f'{folder}/{name}') or file_digest(folder / name)}  {name}\n"
         for name in list_files(folder)
     ]
-    (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
+    manifest = "".join(lines).encode()
+    (folder / MANIFEST).write_bytes(manifest)
+    if content.signer:
+        (folder / SIGNATURE).write_bytes(content.signer.sign(manifest))
+
+
+def _write_texts(numbers: Mapping) -> dict[str, str]:
+    """Return the texts of a release by their files' names, and the programs that write them again."""
+    texts = {name: write(numbers) for name, write in TEXTS.items()}
+    here = Path(__file__).parent
+    programs = {name: (here / name).read_text(encoding="utf-8") for name in PROGRAMS}
+    programs = {name: text.replace(LIBRARY, "checks") for name, text in programs.items()}
+    return texts | {"privacy.json": _json(numbers)} | programs
 
 
 def check_replaceable(folder: Path) -> None:
@@ -114,7 +128,7 @@ def check_replaceable(folder: Path) -> None:
     if manifest.is_file():
         lines = manifest.read_text(encoding="utf-8").splitlines()
         listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    there = set(list_files(folder)) - {MANIFEST}
+    there = set(list_files(folder)) - {MANIFEST, SIGNATURE}
     odd = sorted(there - set(listed)) + sorted(
         name for name in there & set(listed) if file_digest(folder / name) != listed[name]
     )

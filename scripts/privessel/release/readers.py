@@ -40,6 +40,7 @@ def take_apart(name: str, content: bytes) -> Contents:
         ".pt": _read_pt,
         ".nii": _read_nifti,
         ".nii.gz": _read_nifti,
+        ".sig": _read_signature,
     }
     found = Contents(raw=[content])
     reader = next((reader for suffix, reader in readers.items() if name.endswith(suffix)), None)
@@ -60,6 +61,12 @@ def _text(content: bytes, found: Contents) -> str:
         found.odd.append("is no text")
         # Latin-1 can decode any bytes, so that texts in a file of an unknown kind are searched, too.
         return content.decode("latin-1")
+
+
+def _read_signature(content: bytes, found: Contents) -> None:
+    if len(content) != 64:
+        found.odd.append("is no signature")
+        found.metadata.append(content.decode("latin-1"))
 
 
 def _read_png(content: bytes, found: Contents) -> None:

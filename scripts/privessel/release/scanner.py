@@ -24,7 +24,8 @@ from privessel.release.traces import Forbidden, Traces
 log = logging.getLogger(__name__)
 
 KNOWN = re.compile(
-    r"README\.md|PRIVACY\.md|LICENSE|MANIFEST\.sha256|privacy\.json|croissant\.json|verify\.py"
+    r"README\.md|PRIVACY\.md|LICENSE|MANIFEST\.sha256(?:\.sig)?|privacy\.json|croissant\.json"
+    r"|verify\.py|checks/[a-z_]+\.py|site\.pub"
     r"|data/pairs\.npz|data/png/(?:pairs\.csv|(?:image|label)-\d{5}\.png)"
     r"|data/nnunet/Dataset\d{3}_[A-Za-z0-9_-]+/"
     r"(?:dataset\.json|imagesTr/case_\d{5}_0000\.png|labelsTr/case_\d{5}\.png)"

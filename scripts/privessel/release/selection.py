@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privessel.files.reading import read_json, read_text, reading
+from privessel.release.checks.words import tell_choices
 from privessel.study.names import GanName
 
 # What a private run's history.csv may show: what follows from its noisy gradients, and from other patients.
@@ -38,8 +39,8 @@ def find_choice(
     candidates = sorted({pairs, *_private_sets(results)})
     faults = _shown_of_training(history) + _scored_on_training(candidates, results, cohort, train_patients)
     if len(candidates) == 1:
-        return Choice(1, "It was the only private set of its study; nothing was chosen.", tuple(faults))
-    told = f"The validation patients chose it among the study's {len(candidates)} private sets."
+        return Choice(1, *tell_choices(1), tuple(faults))
+    by_validation, by_nobody_knows = tell_choices(len(candidates))
     scores = {one: _validation_score(one, results) for one in candidates}
     unknown = [one for one in candidates if scores[one] is None]
     if unknown:
@@ -50,9 +51,8 @@ def find_choice(
         best = max(candidates, key=lambda one: scores[one])
         faults.append(f"there are {len(candidates)} private sets, and validation patients chose {best}")
     else:
-        return Choice(len(candidates), told, tuple(faults))
-    told = f"It is one of the study's {len(candidates)} private sets; no file shows what chose it."
-    return Choice(len(candidates), told, tuple(faults))
+        return Choice(len(candidates), by_validation, tuple(faults))
+    return Choice(len(candidates), by_nobody_knows, tuple(faults))
 
 
 def _private_sets(results: Path) -> list[str]:

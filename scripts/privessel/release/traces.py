@@ -95,7 +95,7 @@ def ordinary_words() -> set[str]:
     In prose, a patient's id that is also such a word is searched for only behind a word such as 'patient'.
     The name of a person, machine or cohort that is also such a word is not searched for.
     """
-    files = [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in WITHOUT_TEXTS]
+    files = [path for path in sorted(Path(__file__).parent.rglob("*.py")) if path.stem not in WITHOUT_TEXTS]
     return {word for file in files for word in re.findall(r"[\w.-]+", file.read_text(encoding="utf-8"))}
 
 
