@@ -41,6 +41,5 @@ with logged(snakemake.log[0]):
         with atomic_path(Path(path)) as partial:
             table.to_csv(partial, index=False)
     nearest = attack.find_neighbours(pairs, members, others, shown=SHOWN)
-    spent = f"valid ε {format_eps(about['eps'])} of one {record.get('unit', 'patch')}"
-    title = f"{about['arch']}, {about['level']}, audit {about['run']}: {spent}"
+    title = f"{about['arch']}, {about['level']}, audit {about['run']}: ε {format_eps(about['eps'])} a unit"
     save(neighbours(nearest, title=title), Path(made.neighbours))

@@ -24,12 +24,11 @@ with logged(snakemake.log[0]):
     # No parameter: where a site keeps its secret must not be in Snakemake's records.
     site = None if params.public else Site.from_config(snakemake.config["privacy"])
     require_protected(record, public=params.public)
-    guarantee = state_guarantee(
-        record, site=site, voxels=voxels, steps=params.steps, cohort=cohort, terms=terms, results=results
-    )
+    given = {"site": site, "voxels": voxels, "steps": params.steps, "cohort": cohort, "terms": terms}
+    guarantee = state_guarantee(record, **given, results=results)
     choice = find_choice(
         params.pairs, results=results, history=Path(files.history), cohort=record["cohort"],
-        train_patients=voxels,
+        train_patients=voxels, epochs=record["epochs"], books=guarantee.books,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)
     require_allowed(refusals, name=terms.name, override=terms.override, region_reason=terms.region_reason)

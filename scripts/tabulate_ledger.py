@@ -5,7 +5,7 @@ from pathlib import Path
 from privessel.cohort.intake import read_voxels
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
-from privessel.privacy.register import read_seen
+from privessel.privacy.seen import read_seen
 from privessel.privacy.site import Site
 from privessel.privacy.spending_tables import tabulate_patients, tabulate_runs
 

@@ -58,7 +58,12 @@ def test_figure_9_shows_all_images_at_their_places_and_each_set_alone():
 
 @pytest.mark.parametrize("draw", [fig9, figS1])
 def test_every_set_is_named_with_both_eps_and_no_two_texts_overlap(draw):
-    shown = {"real patches", "ε = ∞ (no privacy)", "phantom-random (ε = 0)", "ε = 6.24 a patch (as published 10.2)"}
+    shown = {
+        "real patches",
+        "ε = ∞ (no privacy)",
+        "phantom-random (ε = 0)",
+        "ε = 6.24 a patch (as published 10.2)",
+    }
     assert shown <= set(texts(drawn(draw)))
     assert not overlaps(drawn(draw))
 

@@ -1,4 +1,4 @@
-"""What is promised to a patient, a region and a patch: against closed forms, simulations and known numbers."""
+"""What is promised to a patient, a region and a patch: against closed forms, simulations, known numbers."""
 
 import math
 
@@ -18,11 +18,14 @@ DEMO_DELTA = 2.4e-6
 SMALL = Sizes(patients=10, patches_per_patient=50, region_patches=3)
 
 
-def promises(charges=(Charge(2.0, 0.01, 100),), *, unit="patch", sizes=SMALL, **deltas):
+RUN = Charge(2.0, 0.01, 100)
+
+
+def promises(charges=(RUN,), *, unit="patch", sizes=SMALL, **deltas):
     return state_promises(charges, unit=unit, sizes=sizes, **{"delta": 1e-5, "patient_delta": 1e-5} | deltas)
 
 
-# --- Regions -------------------------------------------------------------------------------------------------------
+# --- Regions
 
 
 def test_a_vessel_voxel_in_21_of_the_demo_s_4000_patches_has_eps_296_where_a_patch_has_7_67():
@@ -32,8 +35,9 @@ def test_a_vessel_voxel_in_21_of_the_demo_s_4000_patches_has_eps_296_where_a_pat
     assert found["region"]["epsilon"] == pytest.approx(296, rel=0.01)
     assert found["patient"]["epsilon"] > 1e5
     assert found["patient"]["loss_above_epsilon"] is None
-    assert "eps 296 at delta 2.4e-06 (one place on a vessel lies in up to 21 patches" in found["region"]["sentence"]
-    assert "vacuous" in found["region"]["sentence"]
+    told = found["region"]["sentence"]
+    assert "eps 296 at delta 2.4e-06 (one place on a vessel lies in up to 21 patches" in told
+    assert "vacuous" in told
     assert "vacuous" not in found["patch"]["sentence"]
 
 
@@ -87,7 +91,7 @@ def test_where_all_take_part_in_every_step_a_group_is_one_patch_with_as_much_les
     )
 
 
-# --- P[privacy loss > eps] -----------------------------------------------------------------------------------------
+# --- P[privacy loss > eps]
 
 
 @pytest.mark.parametrize("noise", [0.7, 1.0, 4.0])
@@ -121,7 +125,7 @@ def test_the_chance_of_a_larger_loss_of_a_group_is_that_of_simulated_steps():
     chances, loss = binom.pmf(np.arange(k + 1), k, rate), np.zeros(trials)
     for _ in range(steps):
         drawn = noise * rng.normal(size=trials) + rng.binomial(k, rate, trials)
-        ratios = (chance * np.exp((2 * j * drawn - j**2) / (2 * noise**2)) for j, chance in enumerate(chances))
+        ratios = (p * np.exp((2 * j * drawn - j**2) / (2 * noise**2)) for j, p in enumerate(chances))
         loss += np.log(sum(ratios))
     simulated = (loss > group_epsilon([run], patches=k, delta=delta)).mean()
     found = group_loss_above_epsilon([run], patches=k, delta=delta)
@@ -138,7 +142,7 @@ def test_without_noise_any_loss_is_certain_and_without_steps_impossible():
     assert loss_above_epsilon([Charge(1.0, 0.1, 0)], delta=1e-5) == 0.0
 
 
-# --- In words ------------------------------------------------------------------------------------------------------
+# --- In words
 
 
 def test_promises_come_as_patient_region_patch_with_their_deltas():
@@ -148,7 +152,8 @@ def test_promises_come_as_patient_region_patch_with_their_deltas():
     spent = [found[name]["epsilon"] for name in found]
     assert spent == sorted(spent, reverse=True)
     for name, promise in found.items():
-        assert promise["sentence"].startswith(f"{name.capitalize()} level: eps {readable(promise['epsilon'])}")
+        start = f"{name.capitalize()} level: eps {readable(promise['epsilon'])}"
+        assert promise["sentence"].startswith(start)
     assert found["patient"]["epsilon"] == patient_epsilon(
         noise_multiplier=2.0, sampling_rate=0.01, steps=100, patches_per_patient=50, delta=1e-5
     )

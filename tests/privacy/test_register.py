@@ -12,7 +12,7 @@ from privessel.privacy.account import Point
 from privessel.privacy.anchor import append_anchor, read_anchor
 from privessel.privacy.chain import Head, append, read_chain
 from privessel.privacy.ledger import anchor_accounts, open_ledger, read_accounts
-from privessel.privacy.register import read_seen
+from privessel.privacy.seen import read_seen
 
 KEY = MASTER.derive("ledger")
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 from tiny_release import (
-    ALONE,
     COHORT,
     TERMS,
     charge,
@@ -31,6 +30,7 @@ from privessel.release.checks.card import LICENCES
 from privessel.release.checks.epsilon import compose_epsilon
 from privessel.release.checks.files import MODULES
 from privessel.release.refusals import find_refusals
+from privessel.release.selection import Choice
 from privessel.release.statement import summarise_numbers
 from privessel.study.config import privacy
 from privessel.study.config.fields import MOST_PATIENT_DELTA
@@ -47,7 +47,7 @@ def patients_release(tmp_path_factory):
     record = charge(site)
     charge(site, number=2, steps=10, planned=10)
     given = guarantee_of(record, site)
-    numbers = summarise_numbers(given, choice=ALONE, terms=TERMS, outweighed=[])
+    numbers = summarise_numbers(given, choice=alone(given), terms=TERMS, outweighed=[])
     return make_release(folder / "vessels", numbers=numbers, signer=SIGNER)
 
 
@@ -59,6 +59,12 @@ def signed(patients_release, tmp_path):
 @pytest.fixture
 def unsigned(clean, tmp_path):
     return shutil.copytree(clean, tmp_path / "unsigned" / "vessels")
+
+
+def alone(guarantee):
+    """How a set was chosen that was the only one of its study."""
+    books = guarantee.books
+    return Choice(1, *words.tell_choices(1, *((books.runs, books.models) if books else ())), ())
 
 
 def renew_manifest(folder):
@@ -129,7 +135,7 @@ def test_a_release_that_protects_patients_passes_the_check(tmp_path, capsys):
         record_of(unit="patient", sampling_rate=0.5), None, cohort=replace(cohort, public=True)
     )
     assert given.run == batch
-    numbers = summarise_numbers(given, choice=ALONE, terms=TERMS, outweighed=[])
+    numbers = summarise_numbers(given, choice=alone(given), terms=TERMS, outweighed=[])
     code, told = checked(make_release(tmp_path / "vessels", numbers=numbers), capsys)
     assert code == 0, told
     assert "Region level: covered by the whole patient" in told
@@ -141,9 +147,9 @@ def test_a_release_against_the_rules_passes_with_its_reasons_and_not_without(tmp
         TERMS, epsilon=1.0, max_region_epsilon=2.0, override="The board agreed.", region_reason="So be it."
     )
     given = guarantee_of(charge(site), site, terms=terms)
-    refusals = find_refusals(given, terms=terms, choice=ALONE)
+    refusals = find_refusals(given, terms=terms, choice=alone(given))
     assert [one.subject for one in refusals] == ["epsilon", "region"]
-    numbers = summarise_numbers(given, choice=ALONE, terms=terms, outweighed=refusals)
+    numbers = summarise_numbers(given, choice=alone(given), terms=terms, outweighed=refusals)
     folder = make_release(tmp_path / "vessels", numbers=numbers, terms=terms)
     code, told = checked(folder, capsys)
     assert code == 0, told
@@ -224,6 +230,8 @@ NUMBERS = {
     "another sampler": [("sampler", "shuffled")],
     "a shorter list of what is not covered": [("not_covered", ["Nothing."])],
     "another choice": [("choice", "private_sets", 3)],
+    "fewer runs in the ledgers": [("choice", "runs", 1)],
+    "no models without noise": [("choice", "models_without_noise", 2)],
     "another register": [("register", "0" * 64)],
     "another accountant": [("accountant", "versions", {"dp-accounting": "9"})],
     "another clipping norm": [("clipping_norm", 100.0)],
@@ -350,7 +358,7 @@ def test_another_key_or_no_signature_is_nothing_to_rely_on(signed, unsigned, cap
 
 def test_a_forgery_without_contradictions_passes_but_not_with_the_key(tmp_path, signed, capsys):
     """Fewer steps, and everything else made anew from them: only the signature shows it."""
-    forged = public_numbers() | {"public_key": False, "protects": True, "public_cohort": False}
+    forged = public_numbers() | {"public_key": False, "protects": True}
     folder = make_release(tmp_path / "forged", numbers=forged, signer=OTHER)
     assert checked(folder, capsys)[0] == 0
     assert checked(folder, capsys, key=SIGNER.fingerprint)[0] == 1

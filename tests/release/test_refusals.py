@@ -29,15 +29,27 @@ from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.release import bundle
 from privessel.release.checks.card import write_card
 from privessel.release.checks.statement import write_statement
-from privessel.release.guarantee import count_cohort
+from privessel.release.guarantee import Books, count_cohort
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
 from privessel.release.selection import Choice, find_choice
 from privessel.release.statement import describe_data, summarise_numbers
+from privessel.study.names import GanName
 
 
 @pytest.fixture
 def site(tmp_path):
     return make_site(tmp_path)
+
+
+def test_runs_and_models_without_noise_on_the_patients_are_counted_from_the_books(site):
+    record = charge(site)
+    assert guarantee_of(record, site).books == Books(runs=1, models=0)
+    patients = site.digests(VOXELS)
+    for name in ("wgan/inf/run-1", "wgan/inf/run-1", "dcgan/inf/run-1"):  # the first was trained twice
+        site.note_model(name=name, cohort="clinic", patients=patients)
+    site.note_model(name="wgan/inf/run-1", cohort="other", patients=site.digests({"x1": "strangers"}))
+    charge(site, number=2)
+    assert guarantee_of(record, site).books == Books(runs=2, models=2)
 
 
 # --- What it is worth ---------------------------------------------------------------------------------------
@@ -388,7 +400,8 @@ def study(tmp_path, scores):
             path = tmp_path / "selection" / f"{name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"setting": "lr", "validation_dsc": score}))
-    return {"results": tmp_path, "history": history, "cohort": "clinic", "train_patients": VOXELS}
+    given = {"results": tmp_path, "history": history, "cohort": "clinic", "train_patients": VOXELS}
+    return given | {"epochs": (GanName.parse(PAIRS).epoch,), "books": None}
 
 
 OTHER = PAIRS.replace("run-1", "run-2")
@@ -409,6 +422,21 @@ def test_a_choice_is_what_validation_patients_ranked_first_or_none(tmp_path, sco
     assert bool(found.faults) == bool(fault)
     assert (fault or "") in " ".join(found.faults)
     assert found.candidates == sum("inf" not in name for name in scores)
+
+
+def test_that_nothing_was_chosen_is_counted_from_the_ledgers_and_not_from_the_files_that_are_left(tmp_path):
+    given = study(tmp_path, {PAIRS: None})
+    alone = find_choice(PAIRS, **given | {"books": Books(runs=1, models=0)})
+    assert "nothing was chosen" in alone.told
+    assert not alone.faults
+    # The files of another run, or of another epoch, were deleted: the ledgers and privacy.json still know.
+    earlier = find_choice(PAIRS, **given | {"books": Books(runs=2, models=3)})
+    assert "nothing was chosen" not in earlier.told
+    assert "3 models without noise" in earlier.told
+    assert "2 private runs on these patients" in earlier.faults[0]
+    epochs = find_choice(PAIRS, **given | {"epochs": (1, GanName.parse(PAIRS).epoch)})
+    assert epochs.candidates == 2
+    assert "nothing was chosen" not in epochs.told
 
 
 def test_a_score_on_a_training_patient_speaks_against_the_choice(tmp_path):

@@ -184,4 +184,6 @@ def test_pictures_are_listed_and_missing_ones_marked(tmp_path):
 def test_the_summary_says_whom_the_eps_protects(unit):
     scores = demo()
     scores["unit"] = scores["unit"].replace("patch", unit)
-    assert {"patch": "and of a patch;", "patient": "which covers every region and patch;"}[unit] in said(scores)
+    assert {"patch": "and of a patch;", "patient": "which covers every region and patch;"}[unit] in said(
+        scores
+    )

@@ -1,8 +1,8 @@
 """How many of a patient's patches show one and the same place, and how sampling keeps that number down.
 
-A patch is axial, so a voxel lies only in patches of its own slice. Patches that share a voxel all show what is
-there: whoever wants to know whether that place was trained on looks at all of them, and the noise must hide them
-together. See docs/privacy.md.
+A patch is axial, so a voxel lies only in patches of its own slice. Patches that share a voxel all show what
+is there: whoever wants to know whether that place was trained on looks at all of them, and the noise must
+hide them together. See docs/privacy.md.
 """
 
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ class Cover:
         self._closed = np.zeros(shape, dtype=bool)
 
     def accept(self, order: NDArray[np.integer], *, n: int) -> NDArray[np.int64]:
-        """Accept the first `n` flat indices of `order` that keep the bound; fewer where it runs out of them."""
+        """Accept the first `n` flat indices of `order` that keep the bound; fewer where there are no more."""
         taken, closed = [], self._closed.reshape(-1)
         for index in order:
             if len(taken) == n:

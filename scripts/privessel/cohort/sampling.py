@@ -64,7 +64,8 @@ def sample_spread_centres(
     ):
         if len(found) < asked:
             raise CohortError(
-                f"{asked} patches {where} are asked for, but only {len(found)} fit with at most {max_overlap} "
+                f"{asked} patches {where} are asked for, but only {len(found)} fit with at most "
+                f"{max_overlap} "
                 "patches over any voxel"
             )
     return np.stack(np.unravel_index(np.concatenate([first, second]), brain.shape), axis=1)
@@ -75,8 +76,8 @@ def sample_patient(
 ) -> Patches:
     """Return `n` random patches of one patient, the same for the same seed; every patient needs another seed.
 
-    With `max_overlap` no voxel lies in more patches than that; None bounds nothing. Raises CohortError, naming
-    patient, mask, numbers and remedy, when there are too few distinct centres.
+    With `max_overlap` no voxel lies in more patches than that; None bounds nothing. Raises CohortError,
+    naming patient, mask, numbers and remedy, when there are too few distinct centres.
     """
     rng, bounded = np.random.default_rng(seed), max_overlap is not None
     try:
@@ -90,7 +91,8 @@ def sample_patient(
         more = "raise patches.max_overlap, " if bounded else ""
         raise CohortError(
             f"patient {patient.id} (cohort {patient.cohort}): vessel mask {patient.vessels}: too few "
-            f"distinct patch centres: {problem}. Remedy: {more}ask for fewer patches a patient in the config, "
+            f"distinct patch centres: {problem}. Remedy: {more}ask for fewer patches a patient in the "
+            f"config, "
             "or leave the patient out of participants.tsv."
         ) from problem
     return Patches(

@@ -24,7 +24,7 @@ _WIDTH = 110  # characters of a line of text
 
 @styled
 def draw_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFrame) -> Figure:
-    """Draw the eps of each level (A), what bounding the overlap buys (B), and what protecting patients would (C).
+    """Draw the eps of each level (A), what bounding the overlap buys (B) and protecting patients would (C).
 
     The tables are those of `planner.plan_levels`, `planner.plan_overlaps` and `planner.plan_patients`.
     """
@@ -86,7 +86,7 @@ def _draw_regions(axes: Axes, regions: pd.DataFrame, *, delta: float) -> None:
 
 
 def format_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFrame) -> str:
-    """Return the plan as text for a terminal: patient, region and unit of every level, then what could be had.
+    """Return the plan as text for a terminal: patient, region and unit of every level, and what could be.
 
     The three promises of the last private level follow in words. A level such as eps-5 keeps its 5 at the
     study's delta; beside it stands its eps at the delta of a release.
@@ -94,10 +94,12 @@ def format_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFr
     first = levels.iloc[0]
     unit = first["unit"]
     lines = [
-        f"After {first['steps']:,} critic steps at sampling rate {first['sampling_rate']:.3g} of a {unit}. Eps of",
+        f"After {first['steps']:,} critic steps at sampling rate {first['sampling_rate']:.3g} of a {unit}. "
+        f"Eps of",
         f"- a whole patient, at delta {first['patient_delta']:.3g};",
         f"- a region, the patches of a patient over one place, at delta {first['delta']:.3g};",
-        f"- a {unit}, at delta {first['delta']:.3g}, in a release at delta {first['release_delta']:.3g}, by Renyi",
+        f"- a {unit}, at delta {first['delta']:.3g}, in a release at delta {first['release_delta']:.3g}, by "
+        f"Renyi",
         "  divergences, as the paper's accounting prints it, and what the paper's mechanism keeps:",
         "",
         f"{'level':<14}{'patient':>11}{'region':>11}{unit if unit == 'patch' else 'unit':>9}"

@@ -18,7 +18,17 @@ FID = (
 )
 _TEXT = ("quantity", "model", "role", "cohort", "relation", "citation", "where", "source", "remark")
 _COLUMNS = ["quantity", "model", "noise_multiplier", "eps_published", "role", "cohort", "relation", "value"]
-_COLUMNS += ["citation", "where", "found", "sd", "source", "found_eps", "found_eps_published", "found_unit", "remark"]
+_COLUMNS += [
+    "citation",
+    "where",
+    "found",
+    "sd",
+    "source",
+    "found_eps",
+    "found_eps_published",
+    "found_unit",
+    "remark",
+]
 _QUANTITIES = {
     "dsc": "DSC",
     "hd95_voxel": "HD95",

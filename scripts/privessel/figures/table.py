@@ -42,7 +42,7 @@ _FREE_NAMES = {
     "frangi": "Frangi filter",
 }
 _PROTECTED = {
-    "patch": "Noise was set for one training patch. A region is all patches of a patient that show one place.",
+    "patch": "Noise was set for one training patch. A region: all patches of a patient that show one place.",
     "patient": "Noise was set for one whole training patient, which covers regions and patches.",
 }
 # Inches: columns from the left, and the width of a score's column.

@@ -59,7 +59,7 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
 def _epoch_record(
     epoch: int, training: GanTraining, patches: Patches, account: Account | None
 ) -> dict[str, object]:
-    """Return what the generator of a kept epoch has cost: a patient, a region and a unit, and as published."""
+    """Return what a kept epoch's generator has cost: a patient, a region and a unit, and as published."""
     private = training.private
     steps = epoch * training.steps_per_epoch * training.critic_steps
     charged = account.charged_before(steps) if account else steps

@@ -41,32 +41,41 @@ class GanRun:
         """The name that messages use, such as wgan/noise-1/run-2; for a study's run its folder under gan/."""
         return f"{self.arch}/{self.level}/{self.series}-{self.number}"
 
-    def training(
+    def training(self, patches: Patches, **settings: object) -> GanTraining:
+        """Return the hyper-parameters at this level; see `planned_training`.
+
+        Raises PrivacyError where there are not as many `patches` as the settings say.
+        """
+        require_counts(patches, patients=settings["patients"], each=settings["patches_per_patient"])
+        region = region_patches(patches, max_overlap=settings["max_overlap"])
+        return self.planned_training(region=region, **settings)
+
+    def planned_training(
         self,
-        patches: Patches,
         *,
         patients: int,
         patches_per_patient: int,
         max_overlap: int | None,
+        region: int | None = None,
         **settings: object,
     ) -> GanTraining:
         """Return the hyper-parameters at this level; `settings` are all that the arguments do not decide.
 
-        The units that the noise hides one of are counted from the config: `patients` of the cohort's table,
-        each with `patches_per_patient`. These numbers are public, and set the sampling rate; a rate that was
-        counted from the data would change with them. Raises PrivacyError where `patches` are not as many.
+        The units that the noise hides one of are those of the config: `patients` of the cohort's table, each
+        with `patches_per_patient`. These numbers are public and set the sampling rate; a rate that was
+        counted from the data would change with them. `region` is how many patches show one place; None:
+        before patches are cut, that is `max_overlap`, or all of a patient's.
 
         At a level such as eps-5 the noise is calibrated to all steps of the run, including those after the
         last kept epoch, because they are charged too.
         """
-        require_counts(patches, patients=patients, each=patches_per_patient)
         level = Level.parse(self.level)
         # Units and sampling rate do not depend on how much noise there is, only on whether there is any.
         some_noise = 1.0 if level.private else None
         given = GanTraining(
             noise_multiplier=some_noise,
             units=patients * patches_per_patient,
-            region_patches=region_patches(patches, max_overlap=max_overlap),
+            region_patches=region or max_overlap or patches_per_patient,
             **settings,
         )
         if given.by_patient:
@@ -172,18 +181,20 @@ class GanRun:
 
 
 def require_counts(patches: Patches, *, patients: int, each: int) -> None:
-    """Raise PrivacyError unless there are as many patients as the config says, and each has `each` patches."""
+    """Raise PrivacyError unless there are `patients` patients, and each of them has `each` patches."""
     found = np.bincount(patches.patient_index, minlength=len(patches.patients))
     if len(patches.patients) != patients:
         raise PrivacyError(
             f"{len(patches.patients)} patients have patches, but the cohort's table has {patients} training "
-            "patients. Their number is public and sets the sampling rate, so it may not follow from the files. "
+            "patients. Their number is public and sets the sampling rate, so it may not follow from the "
+            "files. "
             "Remedy: run the same command again, which makes the missing patches and leaves others out"
         )
     for patient, own in zip(patches.patients, found, strict=True):
         if own != each:
             raise PrivacyError(
-                f"patient {patient}: {own} patches, but patches.per_patient is {each}. The number of units is "
+                f"patient {patient}: {own} patches, but patches.per_patient is {each}. The number of units "
+                f"is "
                 "public and sets the sampling rate, so it may not follow from the files. Remedy: remove the "
                 "patient's file of patches and run the same command again; it is made anew"
             )

@@ -94,7 +94,7 @@ def loss_above_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
 
 
 def merged(charges: Iterable[Charge]) -> tuple[tuple[float, float, int], ...] | None:
-    """Return (noise multiplier, sampling rate, steps), each kind once; None where one has steps but no noise."""
+    """Return (noise multiplier, sampling rate, steps), each kind once; None where steps have no noise."""
     taken = [charge for charge in charges if charge.steps]
     if any(not charge.protected for charge in taken):
         return None

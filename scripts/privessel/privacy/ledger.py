@@ -27,7 +27,8 @@ from privessel.privacy.account import Account, Attempt, Point, Run
 from privessel.privacy.chain import EMPTY, RESTORE, Chain, Head, append, read_chain
 from privessel.privacy.keys import MasterSecret, run_key
 from privessel.privacy.nonce import commit, create_nonce, destroy_nonces, read_nonce
-from privessel.privacy.register import Books, Seen
+from privessel.privacy.register import Books
+from privessel.privacy.seen import Seen
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What a run promises to several patches of one patient together: to a place in a scan, or to the whole patient."""
+"""What a run promises to several patches of one patient together, such as those of a place in a scan."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -43,8 +43,8 @@ def patient_epsilon(
 def group_epsilon(charges: Iterable[Charge], *, patches: int, delta: float) -> float:
     """Return the valid eps of `patches` patches together, which take part in all `charges` one by one.
 
-    In a step the number of them that is sampled is Binomial, and in the worst case their clipped gradients are
-    equal: a mixture of Gaussians with sensitivities 0 .. `patches` (Ganesh 2024, 'Tight group-level DP
+    In a step the number of them that is sampled is Binomial, and in the worst case their clipped gradients
+    are equal: a mixture of Gaussians with sensitivities 0 .. `patches` (Ganesh 2024, 'Tight group-level DP
     guarantees for DP-SGD with sampling via mixture of Gaussians mechanisms'). Neighbours differ in all of
     them, replaced by empty ones. An upper bound: by about 1 % at most, or by convexity where the mixture
     cannot be computed, which is where it is vacuous anyhow. The same patches are counted in every charge.
@@ -100,11 +100,10 @@ def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | N
         return total
 
     start = min(
-        _spread(noise, probabilities)
-        for (noise, _, _), (probabilities, _) in zip(taken, parts, strict=True)
+        _spread(noise, probabilities) for (noise, _, _), (probabilities, _) in zip(taken, parts, strict=True)
     )
-    # That a step has more patches than counted is paid for in delta (when the patches are in) and, as a factor
-    # 1 - rest on every likelihood (when they are out), in eps.
+    # That a step has more patches than counted is paid for in delta (when the patches are in) and, as a
+    # factor 1 - rest on every likelihood (when they are out), in eps.
     rest = sum(steps * left for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
     shift = -sum(steps * math.log1p(-left) for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
     steps = sum(part[2] for part in taken)
@@ -114,7 +113,9 @@ def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | N
         )
         if found > MOST_WITH_CHANCE:
             return found + shift, None
-        above = chance_above(distribution, epsilon=found, interval=interval, steps=steps, error=RELATIVE_ERROR)
+        above = chance_above(
+            distribution, epsilon=found, interval=interval, steps=steps, error=RELATIVE_ERROR
+        )
     except ValueError:
         # dp-accounting loses the mixture's tail to rounding where dozens of the patches meet in a step. By
         # convexity the mixture leaks no more than the largest counted number in every step.
@@ -123,7 +124,7 @@ def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | N
             for (noise, _, steps), (probabilities, _) in zip(taken, parts, strict=True)
         ]
         return composed_epsilon(most, delta=delta - rest) + shift, None
-    # At the exact eps the chance is delta at least; eps is over-stated, where large by more than the chance can bear.
+    # At the exact eps the chance is delta at least; at one that is over-stated it can come out smaller.
     return found + shift, min(1.0, max(above + rest, delta))
 
 

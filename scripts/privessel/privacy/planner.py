@@ -60,12 +60,12 @@ def plan_levels(
     """Return one row for each level: its mechanism, and its promises to a patient, a region and a patch.
 
     `patient_epsilon`, `region_epsilon` and `epsilon` (of one unit) are valid, by privacy loss distributions,
-    each with its delta; the region's is None where the overlap of patches is not bounded. `loss_above_epsilon`
-    is P[privacy loss > eps] of one unit, and `release_epsilon` its eps at the delta of a release: a level such
-    as eps-5 keeps its 5 at the study's delta only. `epsilon_rdp` (by Renyi divergences) is valid too.
-    `epsilon_as_published` is what the code of Kossen et al. would have printed, and `epsilon_of_published`
-    what its mechanism guarantees, which takes `critic_steps` on one sample. All are None where there is no
-    noise. Raises ValueError for a text that names no level.
+    each with its delta; the region's is None where the overlap of patches is not bounded.
+    `loss_above_epsilon` is P[privacy loss > eps] of one unit, and `release_epsilon` its eps at the delta of a
+    release: a level such as eps-5 keeps its 5 at the study's delta only. `epsilon_rdp` (by Renyi divergences)
+    is valid too. `epsilon_as_published` is what the code of Kossen et al. would have printed, and
+    `epsilon_of_published` what its mechanism guarantees, which takes `critic_steps` on one sample. All are
+    None where there is no noise. Raises ValueError for a text that names no level.
     """
     planned = {"sampling_rate": mechanism.sampling_rate, "steps": mechanism.steps}
     delta, unit = mechanism.delta, mechanism.unit
@@ -107,7 +107,7 @@ def plan_levels(
 def plan_overlaps(
     levels: Iterable[str], mechanism: PlannedMechanism, *, overlaps: Sequence[int]
 ) -> list[dict[str, object]]:
-    """Return what a bound on the overlap of patches buys: a row for each private level and each of `overlaps`.
+    """Return what a bound on the overlap of patches buys: a row for each private level and bound.
 
     `region_epsilon` is that of as many patches, at the mechanism's delta. Where the patient is the privacy
     unit, the patient covers every region and there is no row.

@@ -18,7 +18,7 @@ _COVERED = "covered by the whole patient"
 
 @dataclass(frozen=True)
 class Sizes:
-    """The public numbers of a training cohort; `region_patches` None: not bounded, and no patches are cut yet."""
+    """The public numbers of a training cohort; `region_patches` None: not bounded, no patches are cut yet."""
 
     patients: int
     patches_per_patient: int
@@ -91,7 +91,8 @@ def _patient_of_patches(charges: Sequence[Charge], *, sizes: Sizes, delta: float
 def _region(charges: Sequence[Charge], *, patches: int | None, delta: float) -> dict[str, object]:
     if patches is None:
         told = (
-            "Region level: not known before the patches are cut, because patches.max_overlap sets no bound; at "
+            "Region level: not known before the patches are cut, because patches.max_overlap sets no "
+            "bound; at "
             "most the eps of the whole patient."
         )
         return _promise(told, delta=delta, method="not known") | {"patches": None}

@@ -1,8 +1,9 @@
 """The register of a site: how far every ledger has come, so that no ledger can lose its last lines unseen.
 
 One chained file, `runs.register`, beside the ledgers. It has a line for every ledger that was begun, for
-every line that a ledger gained since, with the ledger's new head, and for every time that a run was opened.
-A ledger that is shorter than the register says has lost charges.
+every line that a ledger gained since, with the ledger's new head, for every time that a run was opened, and
+for every model that was trained on patients without noise, which has no ledger. A ledger that is shorter than
+the register says has lost charges.
 
 The register in turn could lose its last lines together with those of the ledgers. So its own head (the mac of
 its last line) is written down wherever a run leaves something: in each checkpoint, in each `privacy.json`, in
@@ -18,14 +19,13 @@ the next opening of that run adds the missing line.
 import fcntl
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from privessel.errors import PrivacyError
-from privessel.files.reading import read_json
 from privessel.privacy.anchor import append_anchor, read_anchor
 from privessel.privacy.chain import EMPTY, RESTORE, Chain, Head, append, read_chain
 
@@ -34,22 +34,9 @@ log = logging.getLogger(__name__)
 REGISTER = "runs.register"
 OLDER_COPY = (
     "This privacy.state is an older copy, has lost lines, or is one of two copies that went on separately. "
-    f"{RESTORE}; if there is none, name a new privacy.state and count by hand what the lost one had spent "
-    "(docs/privacy.md, 'When copies of the ledgers disagree')"
+    f"{RESTORE}; if it is lost, name a new privacy.state and a new study, and count by hand what the lost "
+    "one had spent (docs/privacy.md, 'When copies of the ledgers disagree')"
 )
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a file outside `privacy.state` has seen of the ledgers: a head of the register, one of a ledger.
-
-    `place` names the file for messages. Either head may be missing: older versions wrote none.
-    """
-
-    place: str
-    register: str = ""  # the mac of the register's last line at that moment
-    identity: str = ""
-    head: Head | None = None  # of the ledger of run `identity`
 
 
 @dataclass(frozen=True)
@@ -95,6 +82,7 @@ class Register:
         self._books = books
         self._path = books.folder / REGISTER
         self.chain = read_chain(self._path, key=books.key, after=after)
+        self._runs: dict[str, dict] | None = None
         if not after.macs:
             self._check_anchor()
 
@@ -108,11 +96,13 @@ class Register:
 
         A run that only older versions have listed has no `lines` and `mac`.
         """
-        found: dict[str, dict] = {}
-        for record in self.chain.records:
-            if "identity" in record:
-                found[record["identity"]] = found.get(record["identity"], {}) | record
-        return found
+        if self._runs is None:
+            self._runs = {}
+            for record in self.chain.records:
+                if "model" in record:
+                    continue  # a model without noise has no ledger
+                self._runs.setdefault(record["identity"], {}).update(record)
+        return self._runs
 
     def require(self, mac: str | None, *, place: str) -> None:
         """Raise PrivacyError where the register does not contain a line that `place` has seen.
@@ -184,6 +174,19 @@ class Register:
             "lines had been removed from their ends before, nobody can tell", self._path, len(old),
         )  # fmt: skip
 
+    def note_model(self, *, name: str, cohort: str, patients: Collection[tuple[str, str]]) -> None:
+        """Add a line for a model without noise that is to be trained on patients, unless it has one.
+
+        `patients` are the keyed digests of each patient's id and voxels.
+        """
+        record = {"model": name, "cohort": cohort, "patients": [list(pair) for pair in patients]}
+        if not any(record.items() <= line.items() for line in self.chain.records):
+            self._add(record)
+
+    def models(self) -> list[dict]:
+        """Return what `note_model` has noted, in its order."""
+        return [record for record in self.chain.records if "model" in record]
+
     def write_anchor(self) -> None:
         """Append the head of the register to the site's anchor file, where it has one."""
         if self._books.anchor and self.head.lines:
@@ -193,7 +196,7 @@ class Register:
         stamped = record | {"at": datetime.now(UTC).isoformat(timespec="seconds")}
         if self._books.anchor and not self._anchored:
             stamped["anchored"] = True  # from now on a missing anchor is noticed
-        self.chain = append(self._path, stamped, key=self._books.key, chain=self.chain)
+        self.chain, self._runs = append(self._path, stamped, key=self._books.key, chain=self.chain), None
         self.write_anchor()
 
     @property
@@ -211,29 +214,7 @@ class Register:
                 "file, or set the key to where it lies; where it is lost for good, make it anew with the "
                 "newest head that you know (docs/privacy.md, 'When copies of the ledgers disagree')"
             )
+        known = frozenset(self.chain.macs)
         for head in heads or []:
-            self.require(head.mac, place=f"the anchor {path}")
-
-
-def read_seen(results: Path) -> list[Seen]:
-    """Return what the runs and releases of a study have seen of the ledgers, from every privacy.json there.
-
-    `results` is the study's folder of results. Of a finished run whose privacy.json is gone the kept copy is
-    read. Raises DamagedError for a file that cannot be read.
-    """
-    folders = [folder for series in ("gan", "audit") for folder in results.glob(f"{series}/*/*/run-*")]
-    places = [(folder / "privacy.json", folder / ".finished" / "privacy.json") for folder in sorted(folders)]
-    found = [next((path for path in pair if path.exists()), None) for pair in places]
-    seen = [_read_run(path) for path in found if path]
-    for path in sorted(results.glob("release/*/privacy.json")):
-        seen.append(Seen(str(path), register=read_json(path, keys=()).get("register") or ""))
-    return [one for one in seen if one]
-
-
-def _read_run(path: Path) -> Seen | None:
-    """Return what a run has seen; None for one that is charged to nobody."""
-    ledger = read_json(path, keys=()).get("ledger")
-    if not ledger:
-        return None
-    head = Head(ledger["lines"], ledger["mac"])
-    return Seen(str(path), ledger.get("register", ""), ledger["identity"], head)
+            if head.mac not in known:
+                self.require(head.mac, place=f"the anchor {path}")

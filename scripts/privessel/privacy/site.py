@@ -11,7 +11,8 @@ from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.keys import MasterSecret, Stream, create_master, load_master
 from privessel.privacy.ledger import Ledger, anchor_accounts, open_ledger, read_accounts, running
 from privessel.privacy.nonce import destroy_nonces
-from privessel.privacy.register import Seen, read_seen
+from privessel.privacy.register import Books
+from privessel.privacy.seen import Seen, read_seen
 from privessel.privacy.signing import SIGNING_KEY, Signer, create_signer, load_signer
 from privessel.privacy.spending import Digests, check_budget, digest_patients
 
@@ -80,6 +81,27 @@ class Site:
         """Append to the anchor file, if there is one, how far the ledgers have come."""
         anchor_accounts(self.state, master=self._master(), anchor=self.anchor)
 
+    @property
+    def has_secret(self) -> bool:
+        """Whether the site has its master secret, and so can keep books."""
+        return (self.state / SECRET).exists()
+
+    def note_model(self, *, name: str, cohort: str, patients: Mapping[str, Digests]) -> None:
+        """Write down that a model without noise is about to be trained on patients.
+
+        It has no eps and no ledger, but whoever looks at it learns about its patients, and may choose later
+        runs by that. A release says how many such models there were.
+        """
+        with self._books().write() as register:
+            register.note_model(name=name, cohort=cohort, patients=list(patients.values()))
+
+    def count_models(self, patients: Mapping[str, Digests]) -> int:
+        """Return how many models without noise were trained on any of these patients."""
+        sought = {digest for pair in patients.values() for digest in pair}
+        with self._books().read() as register:
+            models = register.models()
+        return sum(any(sought & set(pair) for pair in model["patients"]) for model in models)
+
     def digests(self, voxels: Mapping[str, str]) -> dict[str, Digests]:
         """Return the keyed digests of patients, by id; `voxels` holds the digest of each scan, by id."""
         return digest_patients(self._master(), voxels)
@@ -91,6 +113,9 @@ class Site:
         they rest on the master secret alone, and can be tossed again for as long as the audit is read.
         """
         return Stream(self._master().derive(f"coins of the audit {identity}"))
+
+    def _books(self) -> Books:
+        return Books(self.state, self._master().derive("ledger"), self.anchor)
 
     def _master(self) -> MasterSecret:
         return load_master(self.state / SECRET)

@@ -20,7 +20,7 @@ from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import load_master
 from privessel.privacy.promises import Sizes, state_promises
-from privessel.privacy.register import read_seen
+from privessel.privacy.seen import read_seen
 from privessel.privacy.site import SECRET, Site
 from privessel.privacy.spending import Digests, spent_by_patient
 from privessel.release.terms import Terms
@@ -57,6 +57,14 @@ class Cohort:
 
 
 @dataclass(frozen=True)
+class Books:
+    """What a site's ledgers say about the training patients of a run."""
+
+    runs: int  # private runs on any of them in all studies, this one included; audits are not
+    models: int  # models without noise that were trained on any of them
+
+
+@dataclass(frozen=True)
 class Guarantee:
     """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest.
 
@@ -80,6 +88,7 @@ class Guarantee:
     study_delta: float
     study_epsilon: float
     versions: Mapping[str, str]
+    books: Books | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
 
 
@@ -115,9 +124,9 @@ def state_guarantee(
     """Return the guarantee of a run, from its privacy.json and, on patients, from the site's ledgers.
 
     voxels: the digest of each training patient's scan, by id. site: None for a public cohort: its eps is then
-    in name only, and is that of `steps`, the critic steps of the whole run. results: the folder of the study's
-    results, whose runs and earlier releases must all be in the ledgers; what the anchor file remembers must
-    be, too. Raises as `Site.accounts` and `paid_guarantee`.
+    in name only, and is that of `steps`, the critic steps of the whole run. results: the folder of the
+    study's results, whose runs and earlier releases must all be in the ledgers; what the anchor file
+    remembers must be in them, too. Raises as `Site.accounts` and `paid_guarantee`.
     """
     if site:
         accounts = site.accounts(read_seen(results) if results else ())
@@ -160,7 +169,10 @@ def paid_guarantee(
         )
     composed = tuple(account.charge for account in of_each[0])
     found = _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
-    return replace(found, register=own.register)
+    taken = {account.run.identity: account for accounts in of_each for account in accounts}
+    runs = sum(account.run.series == "run" for account in taken.values())
+    books = Books(runs=runs, models=site.count_models(patients))
+    return replace(found, register=own.register, books=books)
 
 
 def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:

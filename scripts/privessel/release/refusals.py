@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 class Refusal:
     """One reason not to release: `subject` is a word, `told` a sentence that may be published.
 
-    `detail` names files and patients; it is shown at the site and never published. `answer` is the key under
-    `release` whose written reason outweighs the refusal.
+    `detail` names files and patients; it is shown at the site and never published. `answer` is the key
+    under `release` whose written reason outweighs it.
     """
 
     subject: str
@@ -111,8 +111,8 @@ def require_allowed(
         told = " ".join(map(str, unanswered))
         keys = " and ".join(dict.fromkeys(f"release.{one.answer}" for one in unanswered))
         raise PrivacyError(
-            f"{name} is not released: {told} Or take responsibility for it: write your reason into "
-            f"{keys}, which is published with the data"
+            f"{name} is not released: {told} Or take responsibility for it: write your reason "
+            f"into {keys}, which is published with the data"
         )
     for one in refusals:
         log.warning(

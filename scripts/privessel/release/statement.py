@@ -20,7 +20,7 @@ def summarise_numbers(
     It names nobody. Whatever is not in it follows from it: a recipient's check computes every eps again, and
     writes PRIVACY.md, the card and the metadata again (`checks/`).
     """
-    promises, together = guarantee.promises, guarantee.promises_composed
+    promises, together, books = guarantee.promises, guarantee.promises_composed, guarantee.books
     of_region = any(one.answer == "region_reason" for one in outweighed)
     limits = {
         "epsilon_limit": terms.max_region_epsilon,
@@ -50,7 +50,12 @@ def summarise_numbers(
         "epsilon_limit": terms.epsilon,
         "planned": {"delta": guarantee.study_delta, "epsilon": guarantee.study_epsilon},
         "accountant": {"method": METHOD, "versions": dict(guarantee.versions)},
-        "choice": {"private_sets": choice.candidates, "told": choice.told},
+        "choice": {
+            "private_sets": choice.candidates,
+            "runs": books.runs if books else None,
+            "models_without_noise": books.models if books else None,
+            "told": choice.told,
+        },
         # The last line of the site's ledgers at this moment, so that the site cannot lose charges unseen.
         "register": guarantee.register,
         "override": _override(terms, outweighed),

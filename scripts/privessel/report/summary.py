@@ -28,7 +28,7 @@ _COLUMNS = {
     "patient": {"patient": "eps_patient"} | _PUBLISHED,
 }
 _MEANING = {
-    "patch": "eps: valid (PLD), of a whole patient, of a region (all patches that show one place) and of a patch;\n"
+    "patch": "eps: valid (PLD), of a whole patient, of a region (all patches of a place) and of a patch;\n"
     "'published' is what the paper's accounting would print for a patch.",
     "patient": "eps: valid (PLD) of a whole patient, which covers every region and patch;\n"
     "'published' is what the paper's accounting would print.",
@@ -52,7 +52,8 @@ def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str
             select_references(rows, kinds=FREE_KINDS),
         ]
     )
-    lines = [f"privessel, study '{study}': segmentation of whole test volumes: mean +- SD over patients, bAHD in voxels", ""]
+    what = "segmentation of whole test volumes: mean +- SD over patients, bAHD in voxels"
+    lines = [f"privessel, study '{study}': {what}", ""]
     lines += [*_headline(rows), *_lay_out(_table(shown, rows, cohorts)), "", _MEANING[name_unit(rows)]]
     lines += [f"Note: {note}" for note in describe_gaps(shown)]
     lines += ["", "Does the private model beat the eps = 0 rows?", *_verdict(rows, cohorts)]

@@ -84,7 +84,7 @@ def collect(
 
 
 def find_eps(record: dict, privacy: dict[tuple[str, str, int], dict]) -> dict[str, float]:
-    """Return the eps of a patient, a region and a unit at the epoch of a source's generator, and as published.
+    """Return the eps of a patient, a region and a unit at a source's epoch, and the published one.
 
     `record` has the source's arch, level, run and epoch. Beside the eps stand noise multiplier and unit.
     Without noise every eps is infinite, and there is neither noise multiplier nor unit; for a source without

@@ -34,7 +34,8 @@ def _check_release(config: StudyConfig, site: SitePlan) -> list[str]:
     if not config.release.pairs or delta <= MOST_PATIENT_DELTA:
         return []
     return [
-        f"release.patient_delta is {delta:.3g} for {site.training_patients} patients; a release needs at most "
+        f"release.patient_delta is {delta:.3g} for {site.training_patients} patients; a release needs at "
+        f"most "
         f"{MOST_PATIENT_DELTA:g}"
     ]
 

@@ -51,10 +51,14 @@ def _check_constants(stated):
         found.append(f"the accountant's method is {stated['accountant']['method']!r}, not {METHOD!r}")
     if stated["public_key"] and not stated["public_cohort"]:
         found.append("noise from a published seed on patients")
-    if stated["choice"]["told"] not in tell_choices(stated["choice"]["private_sets"]):
+    choice = stated["choice"]
+    allowed = tell_choices(choice["private_sets"], choice["runs"], choice["models_without_noise"])
+    if choice["told"] not in allowed:
         found.append(
-            f"how the set was chosen is told in other words than {stated['choice']['private_sets']} sets allow"
+            f"how the set was chosen is told in other words than {choice['private_sets']} sets allow"
         )
+    if stated["public_cohort"] != (choice["runs"] is None):
+        found.append("runs in ledgers are stated for a public cohort, or not stated for patients")
     return found
 
 

@@ -47,7 +47,12 @@ SHAPE = {
     "epsilon_limit": NUMBER,
     "planned": {"delta": NUMBER, "epsilon": NUMBER},
     "accountant": {"method": str, "versions": {str: str}},
-    "choice": {"private_sets": int, "told": str},
+    "choice": {
+        "private_sets": int,
+        "runs": (int, NOTHING),
+        "models_without_noise": (int, NOTHING),
+        "told": str,
+    },
     "register": (str, NOTHING),
     "override": ({"reason": str, "refused": [str]}, NOTHING),
     "not_covered": [str],

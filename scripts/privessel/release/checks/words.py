@@ -34,14 +34,35 @@ def name_of_eps(numbers: dict) -> str:
     return "eps in name only" if numbers["public_key"] else "valid eps"
 
 
-def tell_choices(sets: int) -> list[str]:
-    """Return the sentences of which one says how the release was chosen among so many private sets."""
-    if sets == 1:
-        return ["It was the only private set of its study; nothing was chosen."]
-    return [
+def tell_choices(sets: int, runs: int | None = None, models: int | None = None) -> list[str]:
+    """Return the sentences of which one says how the release was chosen among so many private sets.
+
+    runs: private runs on its patients in the site's ledgers; models: those without noise; None: no ledgers.
+    """
+    told = [
         f"The validation patients chose it among the study's {sets} private sets.",
         f"It is one of the study's {sets} private sets; no file shows what chose it.",
     ]
+    if sets == 1:
+        told = [
+            "It was the only private set of its study"
+            + ("." if runs and runs > 1 else "; nothing was chosen.")
+        ]
+    ledgers = ""
+    if runs is not None:
+        ledgers = (
+            f" The site's ledgers have {_count(runs, 'private run')} on its patients; eps counts them all."
+        )
+    if models:
+        ledgers += (
+            f" {_count(models, 'model')} without noise had been trained on them. No eps covers what anyone "
+            "learned from those and chose by it."
+        )
+    return [sentence + ledgers for sentence in told]
+
+
+def _count(number, noun):
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
 def tell_promises(numbers: dict) -> list[str]:
