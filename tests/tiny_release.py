@@ -16,6 +16,7 @@ from privessel.privacy.ledger import open_ledger
 from privessel.privacy.site import Site
 from privessel.release import bundle
 from privessel.release.archive import pack
+from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import Cohort, state_guarantee
 from privessel.release.scanner import scan
 from privessel.release.selection import Choice
@@ -39,7 +40,7 @@ TERMS = Terms(
     override=None,
 )
 COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40, region_patches=3)
-ALONE = Choice(1, "It was the only private set of its study; nothing was chosen.", ())
+ALONE = Choice(1, *tell_choices(1), ())  # on a public cohort
 SHAPE = {
     "patch": SIZE, "latent": 4, "generator_width": 2, "critic_width": 2, "generator_norm": "batch",
     "critic_norm": "none", "upsampling": "nearest", "noise_map": False,
@@ -82,6 +83,12 @@ def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS, res
     return state_guarantee(
         record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms, results=results
     )
+
+
+def alone(guarantee):
+    """How a set was chosen that was the only one of its study."""
+    books = guarantee.books
+    return Choice(1, *tell_choices(1, *((books.runs, books.models) if books else ())), ())
 
 
 def public_numbers(terms=TERMS):
@@ -142,12 +149,12 @@ FORBIDDEN = Forbidden(
 def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
     archive = tmp_path / "packed.tar.gz"
     pack(folder, archive)
-    return scan(archive, forbidden=forbidden, real=[REAL], size=SIZE)
+    return scan(archive, forbidden=forbidden, size=SIZE)
 
 
-def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS, real=REAL):
+def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS):
     content = content_of(generator=generator, images=images, terms=terms)
-    bundle.publish(content, archive=archive, forbidden=forbidden, real=[real], threads=2)
+    bundle.publish(content, archive=archive, forbidden=forbidden, threads=2)
 
 
 def verified(folder, *options, program=None):

@@ -11,6 +11,7 @@ import pytest
 from tiny_release import (
     COHORT,
     TERMS,
+    alone,
     charge,
     guarantee_of,
     make_release,
@@ -30,7 +31,6 @@ from privessel.release.checks.card import LICENCES
 from privessel.release.checks.epsilon import compose_epsilon
 from privessel.release.checks.files import MODULES
 from privessel.release.refusals import find_refusals
-from privessel.release.selection import Choice
 from privessel.release.statement import summarise_numbers
 from privessel.study.config import privacy
 from privessel.study.config.fields import MOST_PATIENT_DELTA
@@ -59,12 +59,6 @@ def signed(patients_release, tmp_path):
 @pytest.fixture
 def unsigned(clean, tmp_path):
     return shutil.copytree(clean, tmp_path / "unsigned" / "vessels")
-
-
-def alone(guarantee):
-    """How a set was chosen that was the only one of its study."""
-    books = guarantee.books
-    return Choice(1, *words.tell_choices(1, *((books.runs, books.models) if books else ())), ())
 
 
 def renew_manifest(folder):

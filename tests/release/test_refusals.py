@@ -12,6 +12,7 @@ from tiny_release import (
     PAIRS,
     TERMS,
     VOXELS,
+    alone,
     charge,
     guarantee_of,
     make_site,
@@ -367,7 +368,7 @@ def test_a_written_reason_outweighs_a_judgement_and_leaves_with_the_data(site, t
     assert [one.subject for one in refusals] == ["epsilon", "selection"]
     require_allowed(refusals, name="vessels", override=terms.override)
     assert "AGAINST the rules" in caplog.text
-    numbers = summarise_numbers(guarantee, choice=ALONE, terms=terms, outweighed=refusals)
+    numbers = summarise_numbers(guarantee, choice=alone(guarantee), terms=terms, outweighed=refusals)
     content = bundle.Content(scaled(textures(1, seed=3)), vessels(1, seed=4), numbers, terms, "wgan", None)
     (tmp_path / "vessels").mkdir()
     bundle.write_files(tmp_path / "vessels", content)

@@ -121,6 +121,24 @@ class Site:
         return load_master(self.state / SECRET)
 
 
+def find_signer(site: Site | None, privacy: Mapping) -> Signer | None:
+    """Return the key that signs a release, and log its fingerprint; None for a public cohort without one.
+
+    site: None for a public cohort, whose release is signed where the config's `privacy` names a state with a
+    signing key. Raises PrivacyError, with the remedy, where a site that answers for patients has no such key.
+    """
+    if site is None:
+        state = Path(privacy["state"]).expanduser() if privacy["state"] else None
+        if not (state and (state / SIGNING_KEY).exists()):
+            log.info("the release is not signed: the cohort is public, and privacy.state has no signing key")
+            return None
+        signer = load_signer(state)
+    else:
+        signer = site.signer()
+    log.info("the release is signed; the fingerprint of the site's public key is %s", signer.fingerprint)
+    return signer
+
+
 @dataclass(frozen=True)
 class PaidRun:
     """A private run on patients of a site, before its ledger is opened.

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest
@@ -44,13 +43,10 @@ class Content:
     signer: Signer | None = None  # the site's key; None for a public cohort without one
 
 
-def publish(
-    content: Content, *, archive: Path, forbidden: Forbidden, real: Iterable[Patches], threads: int = 1
-) -> None:
+def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: int = 1) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
-    The finished archive is searched for everything in `forbidden` and for copies of the patients' patches in
-    `real`. Raises PrivacyError where the search finds anything, and where the folder exists and is not an
+    The finished archive is searched for everything in `forbidden`. Raises PrivacyError where the search finds anything, and where the folder exists and is not an
     earlier release; an earlier release then stays as it was, and nothing new is written.
     """
     terms = content.terms
@@ -61,9 +57,7 @@ def publish(
         write_files(partial, content, threads=threads)
         with atomic_path(archive) as packed:
             pack(partial, packed)
-            require_clean(
-                scan(packed, forbidden=forbidden, real=real, size=content.images.shape[-1]), name=terms.name
-            )
+            require_clean(scan(packed, forbidden=forbidden, size=content.images.shape[-1]), name=terms.name)
             if folder.exists():
                 shutil.rmtree(folder)
             partial.rename(folder)

@@ -8,8 +8,10 @@ enough. Parts are compared by normalised cross-correlation, which no change of b
 A first look at coarse parts ranks the real patches for each part; the first few are compared exactly, by FFT.
 """
 
+import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,3 +221,15 @@ def _outlines(labels: NDArray[np.bool_]) -> dict[int, bytes]:
     counts = labels.sum(axis=(1, 2))
     packed = np.packbits(np.ascontiguousarray(labels).reshape(len(labels), -1), axis=1) if len(labels) else []
     return {int(number): packed[number].tobytes() for number in np.flatnonzero(counts >= LABEL_PIXELS)}
+
+
+def write_copies(path: Path, found: Sequence[Likeness]) -> None:
+    """Write the report as CSV, the most alike first; its first line says that it must stay inside."""
+    columns = ("kind", "number", "correlation", "copied", "patient", "patch", "mirrored")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        file.write("# inside only: it says what training patches look like, and no eps covers it\n")
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(columns)
+        for one in found:
+            values = {name: getattr(one, name) for name in columns}
+            rows.writerow((values | {"correlation": f"{one.correlation:.4f}"}).values())

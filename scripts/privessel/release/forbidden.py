@@ -51,7 +51,7 @@ def list_forbidden(
         }
     keys = [public_key(seed=seed, name=str(name.run_name))]
     if master:
-        keys += [master.secret, master.derive("ledger"), master.derive("patients")]
+        keys += [master.secret, master.derive("ledger"), master.derive("patients"), site.signer().secret]
         # The nonces of finished runs are destroyed, and nobody can derive their keys any more.
         for (identity, attempt), nonce in list_nonces(site.state).items():
             keys += [nonce, run_key(master, identity=identity, attempt=attempt, nonce=nonce)]

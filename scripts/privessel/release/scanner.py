@@ -7,17 +7,12 @@ its format can carry beside the pixels. It knows which files a release has; any 
 import logging
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
-from privessel.release.copies import find_copies
 from privessel.release.readers import take_apart
 from privessel.release.traces import Forbidden, Traces
 
@@ -32,7 +27,6 @@ KNOWN = re.compile(
     r"|model/generator\.pt"
 )
 SHOWN = 20  # findings named in an error
-BLOCK = 512  # images of one array that are looked at together
 
 
 @dataclass(frozen=True, order=True)
@@ -47,10 +41,11 @@ class Finding:
         return f"{self.file}: {self.kind} ({self.what})"
 
 
-def scan(archive: Path, *, forbidden: Forbidden, real: Iterable[Patches], size: int) -> list[Finding]:
+def scan(archive: Path, *, forbidden: Forbidden, size: int) -> list[Finding]:
     """Return everything in a .tar.gz that must not leave, in order; an empty list if it may leave.
 
-    `real` are patches of patients, of `size` pixels a side. Copies of their images and labels are findings.
+    `size` are the pixels of a patch's side. Patients' patches are not looked at: whether a release is published
+    may not depend on them (docs/privacy.md).
     """
     search, found = _Search(Traces(forbidden), size), []
     found += [Finding(archive.name, "gzip header", odd) for odd in _odd_gzip(archive)]
@@ -65,7 +60,6 @@ def scan(archive: Path, *, forbidden: Forbidden, real: Iterable[Patches], size: 
                 found.append(Finding(member.name, "unknown file", "a release has no such file"))
             content = tar.extractfile(member).read()
             found += [Finding(member.name, *odd) for odd in search.look_into(member.name, content)]
-    found += search.pixels.compare(real)
     return sorted(set(found))
 
 
@@ -76,8 +70,7 @@ def require_clean(findings: Sequence[Finding], *, name: str) -> None:
         raise PrivacyError(
             f"{name} was not released; its archive holds what must not leave: "
             f"{'; '.join(map(str, findings[:SHOWN]))}{more}. Remedy: take it out of the config's `release` "
-            "if it is there. A copy of a patient's patch means that this generator must not be released at "
-            "all; anything else is a defect of privessel"
+            "if it is there; anything else is a defect of privessel"
         )
     log.info("%s: nothing in the archive that must not leave", name)
 
@@ -87,11 +80,11 @@ class _Search:
 
     def __init__(self, traces: Traces, size: int) -> None:
         self.traces = traces
-        self.pixels = _Pixels(size)
+        self.shape = size, size
         self._pictures: dict[bytes, list[tuple[str, str]]] = {}
 
     def look_into(self, file: str, content: bytes) -> list[tuple[str, str]]:
-        """Return (kind, what was found) for a file, and keep its pixels for the comparison at the end."""
+        """Return (kind, what was found) for a file, its parts and the sizes of its pictures."""
         if not file.endswith(".png"):
             return self._take_apart(file, content)
         digest = sha256(content).digest()
@@ -107,51 +100,11 @@ class _Search:
         for texts, prose in ((contents.prose, True), (contents.metadata, False)):
             for text in texts:
                 found += self.traces.find(text, prose=prose)
-        for array in contents.arrays:
-            found += self.pixels.add(file, array)
-        return found
-
-
-class _Pixels:
-    """The images and labels of an archive, each once, and the files that they are in."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._images: dict[bytes, tuple[NDArray, str]] = {}
-        self._labels: dict[bytes, tuple[NDArray[np.bool_], str]] = {}
-
-    def add(self, file: str, array: NDArray) -> list[tuple[str, str]]:
-        """Keep the images (n, s, s) of a file; return a finding if no release has such a size."""
-        if array.shape[1:] != (self._size, self._size):
-            return [("odd size", f"{array.shape[1:]}, not {self._size} x {self._size} pixels")]
-        for start in range(0, len(array), BLOCK):
-            part = array[start : start + BLOCK]
-            rows = part.reshape(len(part), self._size**2)
-            high = rows > rows.min(axis=1, keepdims=True)
-            # What has two values is a label, whichever they are.
-            is_label = (~high | (rows == rows.max(axis=1, keepdims=True))).all(axis=1)
-            for number, label in enumerate(is_label.tolist()):
-                kept, pixels = (self._labels, high) if label else (self._images, rows)
-                place = file if len(array) == 1 else f"{file}, number {start + number}"
-                kept.setdefault(sha256(pixels[number]).digest(), (pixels[number], place))
-        return []
-
-    def compare(self, real: Iterable[Patches]) -> list[Finding]:
-        """Return every copy of a real image or label."""
-        copied, outlined = find_copies(self._stack(self._images), self._stack(self._labels), real)
-        places = [[place for _, place in kept.values()] for kept in (self._images, self._labels)]
-        found = [Finding(places[0][number], "real patch", "a copy of a patient's image") for number in copied]
         return found + [
-            Finding(places[1][number], "real label", "a copy of a patient's label") for number in outlined
+            ("odd size", f"{array.shape[1:]}, not {self.shape[0]} x {self.shape[1]} pixels")
+            for array in contents.arrays
+            if array.shape[1:] != self.shape
         ]
-
-    def _stack(self, kept: dict[bytes, tuple[NDArray, str]]) -> NDArray:
-        shape = len(kept), self._size, self._size
-        return (
-            np.stack([pixels for pixels, _ in kept.values()]).reshape(shape)
-            if kept
-            else np.empty(shape, bool)
-        )
 
 
 def _odd_gzip(archive: Path) -> Iterator[str]:
