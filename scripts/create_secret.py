@@ -21,6 +21,6 @@ with logged(snakemake.log[0]):
         site.state,
     )
     log.info(
-        "the fingerprint of the site's public key is %s: publish it where recipients of your releases find it",
+        "the fingerprint of the site's public key is %s: publish it where recipients will find it",
         site.signer().fingerprint,
     )

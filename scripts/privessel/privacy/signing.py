@@ -1,9 +1,9 @@
 """The signature of a site under its releases: Ed25519 (RFC 8032), by the package `cryptography`.
 
-The signing key lies beside the master secret and is random by itself, so that neither tells anything about the
-other. Whoever has the signing key can publish in the site's name, but cannot remove noise from any model. The
-public key, and its fingerprint, are for everyone. Ed25519 draws no random numbers when it signs: the same bytes
-have the same signature.
+The signing key lies beside the master secret and is random by itself, so that neither tells anything about
+the other. Whoever has the signing key can publish in the site's name, but cannot remove noise from any model.
+The public key, and its fingerprint, are for everyone. Ed25519 draws no random numbers when it signs: the same
+bytes have the same signature.
 """
 
 import hashlib

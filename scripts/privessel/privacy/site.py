@@ -66,7 +66,7 @@ class Site:
         return [path.name for path in missing]
 
     def signer(self) -> Signer:
-        """Return the key that signs the site's releases; PrivacyError, with the remedy, where there is none."""
+        """Return the key that signs the site's releases; PrivacyError, with the remedy, if there is none."""
         return load_signer(self.state)
 
     def accounts(self, seen: Iterable[Seen] = ()) -> list[Account]:

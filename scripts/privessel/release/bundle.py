@@ -46,8 +46,9 @@ class Content:
 def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: int = 1) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
-    The finished archive is searched for everything in `forbidden`. Raises PrivacyError where the search finds anything, and where the folder exists and is not an
-    earlier release; an earlier release then stays as it was, and nothing new is written.
+    The finished archive is searched for everything in `forbidden`. Raises PrivacyError where the search finds
+    anything, and where the folder exists and is not an earlier release; an earlier release then stays as it
+    was, and nothing new is written.
     """
     terms = content.terms
     folder = archive.parent / terms.name

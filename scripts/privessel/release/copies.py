@@ -1,4 +1,4 @@
-"""Synthetic images that resemble real patches: copies, also moved, mirrored, partly replaced or with other greys.
+"""Synthetic images that resemble real patches: copies, also moved, mirrored or partly replaced ones.
 
 The result is advice for the owner of the data and decides nothing about a release. A decision that looked at
 training patches would tell something about them, which no eps covers (docs/privacy.md). So it stays inside.
@@ -22,8 +22,8 @@ from privessel.cohort.patches import Patches
 # Correlation from which on a part is reported as copied. Rounding to 8 bits leaves more than 0.999 of a copy.
 NEAR = 0.98
 MOVED = 4  # pixels by which a copy may have been moved, in the first look
-# Only real patches that resemble a coarse part by so much are compared exactly, at most BEST for each part. What a
-# move by a pixel, which the first look does not follow, takes off a coarse copy is far less.
+# Only real patches that resemble a coarse part by so much are compared exactly, at most BEST for each part. A
+# move by a pixel, which the first look does not follow, lowers the correlation of a coarse copy far less.
 COARSE_NEAR, BEST = 0.7, 2
 SMALLEST = 20  # pixels of a part's side; smaller images have one part, because small parts resemble by chance
 FLAT = 0.1  # parts of less contrast than this share of their image's carry nothing and are passed over
@@ -61,8 +61,9 @@ def find_copies(
 ) -> list[Likeness]:
     """Return for each image of `images` (n, s, s) the most alike real patch, and equal labels; largest first.
 
-    real: functions that load the patches of one patient each; they are called twice. An image
-    that resembles none even coarsely, or is flat, has no entry. Raises ValueError where real patches have another size than the images.
+    real: functions that load the patches of one patient each; they are called twice. An image that is flat,
+    or that resembles no patch even coarsely, has no entry. Raises ValueError where real patches have another
+    size than the images.
     """
     parts = _Parts(images)
     known: dict[bytes, tuple[str, int, bool]] = {}
@@ -164,7 +165,7 @@ class _Parts:
     def _describe(
         self, images: NDArray, corner: tuple[int, int], whole: NDArray | None = None
     ) -> NDArray[np.float32]:
-        """Return a part of images, coarse, as rows of mean 0 and norm 1; 0 where it is flat against `whole`."""
+        """Return a part of images, coarse, as rows of mean 0 and norm 1; 0 where `whole` has far more contrast."""
         (row, column), side, pool = corner, self.side, self.pool
         part = images[:, row : row + side, column : column + side].astype(np.float32)
         rows = part.reshape(len(part), side // pool, pool, side // pool, pool).mean(axis=(2, 4))

@@ -44,8 +44,8 @@ class Finding:
 def scan(archive: Path, *, forbidden: Forbidden, size: int) -> list[Finding]:
     """Return everything in a .tar.gz that must not leave, in order; an empty list if it may leave.
 
-    `size` are the pixels of a patch's side. Patients' patches are not looked at: whether a release is published
-    may not depend on them (docs/privacy.md).
+    `size` are the pixels of a patch's side. Patients' patches are not looked at: whether a release is
+    published may not depend on them (docs/privacy.md).
     """
     search, found = _Search(Traces(forbidden), size), []
     found += [Finding(archive.name, "gzip header", odd) for odd in _odd_gzip(archive)]

@@ -32,18 +32,19 @@ UNKNOWN = "who made it is unknown"
 
 
 def tell_verdict(stated: dict | None, faults: list[str], maker: str | None = None) -> str:
-    """Return the verdict in one line; `maker` is the fingerprint of the key that it was found signed with."""
+    """Return the verdict in one line; `maker`: the fingerprint of the key that it was found signed with."""
     if faults:
         return "verdict: DO NOT RELY ON IT: " + "; ".join(faults)
     who = f"signed with the key {maker}" if maker else UNKNOWN
     if stated["public_key"]:
         return (
-            "verdict: no contradiction, and it PROTECTS NOBODY: its noise comes from a published seed, and eps is "
-            f"in name only; {who}"
+            "verdict: no contradiction, and it PROTECTS NOBODY: its noise comes from a published seed, and eps "
+            f"is in name only; {who}"
         )
     reasons = [(stated["override"] or {}).get("reason"), stated["region"]["reason"]]
     if any(reasons):
-        return f"verdict: no contradiction, but RELEASED AGAINST THE RULES: {' '.join(filter(None, reasons))}; {who}"
+        told = " ".join(filter(None, reasons))
+        return f"verdict: no contradiction, but RELEASED AGAINST THE RULES: {told}; {who}"
     return f"verdict: no contradiction, and every eps is what its mechanisms give; {who}"
 
 
@@ -69,9 +70,7 @@ def main(folder: Path, key: str | None = None) -> int:
         signed = (
             "it is signed, but no --key was given" if (folder / SIGNATURE).exists() else "it is not signed"
         )
-        print(
-            f"maker: unknown ({signed}). Files agree with {folder.name}'s own manifest, which anyone can write"
-        )
+        print(f"maker: unknown ({signed}). The files agree with their own manifest, which anyone can write")
     try:
         stated = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
         lines, faults = check_numbers(stated)

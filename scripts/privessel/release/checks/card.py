@@ -65,15 +65,16 @@ def write_card(numbers: dict) -> str:
             ["| file | content |", "|---|---|", *(f"| {name} | {content} |" for name, content in files)]
         ),
         "## How it was made",
-        f"privessel (architecture {data['architecture']}) trained a generator and a critic; the critic's gradients on "
-        "patients were bounded, and noise was added to them. Each image is scaled to 0..255 on its own, so "
-        "grey values of two images cannot be compared. Labels are the generator's second channel, cut at a "
-        "threshold.",
+        f"privessel (architecture {data['architecture']}) trained a generator and a critic; the critic's "
+        "gradients on patients were bounded, and noise was added to them. Each image is scaled to 0..255 on "
+        "its own, so grey values of two images cannot be compared. Labels are the generator's second "
+        "channel, cut at a threshold.",
         "## Privacy",
         f"By the run that made the data ({name_of_eps(numbers)}):",
         "\n".join(f"- {sentence}" for sentence in tell_promises(numbers)),
         f"By all private runs of the site on the same patients together, for one {unit}: eps "
-        f"{readable(numbers['epsilon_composed'])} at delta {numbers['delta']:.3g}. `PRIVACY.md` says what that means.",
+        f"{readable(numbers['epsilon_composed'])} at delta {numbers['delta']:.3g}. `PRIVACY.md` says what "
+        "that means.",
         "## Intended use",
         "To try, pre-train and teach methods that segment brain vessels in patches. Do not use it to "
         "diagnose, to say anything about a person, or to look for the patients behind it.",
@@ -84,14 +85,15 @@ def write_card(numbers: dict) -> str:
                 "a label may miss what its image shows.",
                 "- Patches are single slices; there are no volumes, and neighbouring patches do not belong "
                 "together.",
-                "- The data resemble the scanners and patients of one site. Rare findings are rarer in them than "
-                "in patients, or missing.",
+                "- The data resemble the scanners and patients of one site. Rare findings are rarer in them "
+                "than in patients, or missing.",
                 "- Judge a model on scans of patients before any use. Scores on this site's patients are "
                 "left out on purpose: they are not covered by the guarantee.",
             ]
         ),
         "## Licence and citation",
-        f"By {', '.join(data['creators'])}. {data['licence']}, {LICENCES[data['licence']]}. Please cite {PAPER}",
+        f"By {', '.join(data['creators'])}. {data['licence']}, {LICENCES[data['licence']]}. Please cite "
+        f"{PAPER}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -101,6 +103,6 @@ def write_licence(numbers: dict) -> str:
     data = numbers["data"]
     return (
         f"{data['name']}\nBy {', '.join(data['creators'])}\n\nThe files of this folder may be used under "
-        f"{data['licence']}:\n{LICENCES[data['licence']]}\n\nverify.py and the files in checks are part of privessel and may be used under the "
-        "MIT licence:\nhttps://spdx.org/licenses/MIT.html\n"
+        f"{data['licence']}:\n{LICENCES[data['licence']]}\n\nverify.py and the files in checks are part of "
+        "privessel and may be used under the MIT licence:\nhttps://spdx.org/licenses/MIT.html\n"
     )

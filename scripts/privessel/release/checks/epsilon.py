@@ -1,7 +1,7 @@
 """The eps of mechanisms, by privacy loss distributions: for one unit, or for several patches of a patient.
 
 A mechanism is a dictionary with `noise_multiplier`, `sampling_rate` and `steps`: Gaussian noise on a Poisson
-sample in every step. Neighbours differ in the unit, or in all of the patches, which are replaced by empty ones.
+sample in every step. Neighbours differ in the unit, or in all of the patches: empty ones replace them.
 """
 
 import math
@@ -152,8 +152,9 @@ def _read(compose, interval, delta):
 def _chance(compose, epsilon, interval):
     """Return P[loss > epsilon], from delta as a function of eps.
 
-    Between two points of the grid delta is P[loss > eps] - e^eps x E[e^-loss; loss > eps] with both constant, so
-    that two values of delta give the probability. The grid is refined until it hardly falls.
+    Between two points of the grid delta is P[loss > eps] - e^eps x E[e^-loss; loss > eps], and both are
+    constant there, so that two values of delta give the probability. The grid is refined until the
+    probability hardly falls.
     """
     before = math.inf
     while True:

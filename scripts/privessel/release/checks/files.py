@@ -1,4 +1,4 @@
-"""The files of a release: what there must be, unchanged since the manifest, and texts that say what the numbers say."""
+"""The files of a release: which there must be, and that they agree with manifest and privacy.json."""
 
 import ast
 import hashlib
@@ -58,7 +58,7 @@ def list_expected(numbers: dict) -> set[str]:
 
 
 def find_contradictions(folder: Path, numbers: dict) -> list[str]:
-    """Return where the files say other than privacy.json: which there are, their texts, metadata and sizes."""
+    """Return where files contradict privacy.json: which there are, their texts, metadata and sizes."""
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     expected = list_expected(numbers)
     found = [f"{name} is missing, which this data set should have" for name in sorted(expected - there)[:5]]

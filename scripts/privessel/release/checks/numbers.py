@@ -72,8 +72,8 @@ def _check_sizes(stated):
     batch = stated["run"]["sampling_rate"] * units
     if abs(batch - round(batch)) > 1e-6 * max(batch, 1) or round(batch) < 1:
         found.append(
-            f"the sampling rate {stated['run']['sampling_rate']:.6g} of {units:,} units gives an expected batch of "
-            f"{batch:.6g}, which is no whole number"
+            f"the sampling rate {stated['run']['sampling_rate']:.6g} of {units:,} units gives an expected "
+            f"batch of {batch:.6g}, which is no whole number"
         )
     if stated["run"] not in stated["composed"]:
         found.append("the run that made the data is not among the runs on one patient")
@@ -114,7 +114,8 @@ def _check_promises(stated):
     for level in LEVELS:
         promise, of = stated[level], "patient" if unit == "patient" else level
         for key, mechanisms in runs.items():
-            name = f"one {level}, {'all private runs' if key.endswith('composed') else 'the run that made the data'}"
+            run = "all private runs" if key.endswith("composed") else "the run that made the data"
+            name = f"one {level}, {run}"
             group = 1 if unit == "patient" else patches[of]
             found = _compute(mechanisms, promise["delta"], group)
             lines.append(

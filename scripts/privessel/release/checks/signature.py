@@ -5,7 +5,9 @@ openssl can check them as well:
 
     openssl pkeyutl -verify -pubin -inkey site.pub -rawin -in MANIFEST.sha256 -sigfile MANIFEST.sha256.sig
 
-The fingerprint is the SHA-256 of the public key in DER: openssl pkey -pubin -in site.pub -outform DER | sha256sum
+The fingerprint is the SHA-256 of the public key in DER:
+
+    openssl pkey -pubin -in site.pub -outform DER | sha256sum
 """
 
 import base64

@@ -24,7 +24,8 @@ NOT_COVERED = (
     "they count as public.",
     "Weaknesses of the generator of random numbers itself, and what the time that training takes tells.",
     "What others publish about the same patients, and whatever the site releases of them later: both add up.",
-    "Look-alikes: the data may show anatomy that is common to many people. That tells nothing about one of them.",
+    "Look-alikes: the data may show anatomy that is common to many people. That tells nothing about one of "
+    "them.",
 )
 
 
@@ -60,8 +61,8 @@ def _short(numbers):
     }
     runs = len(numbers["composed"])
     rows = [
-        f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient ({runs}) "
-        "| delta |",
+        f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient "
+        f"({runs}) | delta |",
         "|---|---|---|---|",
         *(
             f"| {name} | {_spent(numbers[key]['epsilon'])} | {_spent(numbers[key]['epsilon_composed'])} "
@@ -76,8 +77,8 @@ def _short(numbers):
     )
     told = (
         f"The noise was chosen to hide one {unit} of {count_units(numbers):,}. It {noise}. An eps above "
-        f"{VACUOUS:g} promises next to nothing ('vacuous'). The most that the site allows by all private runs "
-        f"together is {numbers['epsilon_limit']:g} for one {unit}{_limit_of_places(numbers)}."
+        f"{VACUOUS:g} promises next to nothing ('vacuous'). The most that the site allows by all private "
+        f"runs together is {numbers['epsilon_limit']:g} for one {unit}{_limit_of_places(numbers)}."
     )
     return "\n".join(rows) + "\n\n" + told
 
@@ -96,9 +97,9 @@ def _meaning(numbers):
     )
     secret = "If the noise were secret: " if numbers["public_key"] else ""
     change = (
-        f"{secret}**eps** bounds what these data tell about one {unit}, together with everything else that the "
-        f"site computed by this method from the same patients. Whoever wonders whether a given {unit} was used "
-        "finds the odds changed by at most a factor of "
+        f"{secret}**eps** bounds what these data tell about one {unit}, together with everything else that "
+        f"the site computed by this method from the same patients. Whoever wonders whether a given {unit} "
+        "was used finds the odds changed by at most a factor of "
         f"{odds(spent)}, whatever else they know. Somebody who thought it as likely as not may be "
         f"{_percent(1 / (1 + math.exp(-spent)))} sure afterwards, at worst. This is a bound, not what is "
         f"expected. An eps of {spent:.3g} is {tier} (Ponomareva et al. 2023)."
@@ -106,25 +107,25 @@ def _meaning(numbers):
     above = numbers[unit]["loss_above_epsilon_composed"]
     chance = (
         f"**delta**, 1 in {1 / numbers['delta']:,.0f}, is added to the bound: no outcome is more likely than "
-        f"e^eps times its probability with an empty {unit} in place of that one, plus delta. Delta is not the "
-        f"probability that the bound on the odds is exceeded. That probability is {above:.2g}, "
+        f"e^eps times its probability with an empty {unit} in place of that one, plus delta. Delta is not "
+        f"the probability that the bound on the odds is exceeded. That probability is {above:.2g}, "
         f"{above / numbers['delta']:.1f} times delta, for all runs together."
     )
     if unit == "patient":
         whole = (
-            "**A whole patient** is what the noise hides: the bound is about everything that one patient gave, "
-            "every place and every patch."
+            "**A whole patient** is what the noise hides: the bound is about everything that one patient "
+            "gave, every place and every patch."
         )
     else:
         whole = (
-            f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and **a place on a vessel** "
-            f"lies in up to {numbers['region_patches']:,} of them. Both are protected less than one patch. By "
-            f"the run that made these data: {' '.join(tell_promises(numbers))}"
+            f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and **a place on a "
+            f"vessel** lies in up to {numbers['region_patches']:,} of them. Both are protected less than one "
+            f"patch. By the run that made these data: {' '.join(tell_promises(numbers))}"
         )
         if len(numbers["composed"]) > 1:
             whole += (
-                " For all runs together, the table assumes that a patient and a place have as many patches in "
-                "the other runs as in this one."
+                " For all runs together, the table assumes that a patient and a place have as many patches "
+                "in the other runs as in this one."
             )
     planned = numbers["planned"]
     stated = (
@@ -153,7 +154,7 @@ def _mechanism(numbers):
     groups = (
         ""
         if unit == "patient"
-        else " Several patches of one patient together: a mixture of Gaussians (Ganesh 2024), or a bound of it."
+        else " Several patches of one patient together: mixtures of Gaussians (Ganesh 2024), or a bound."
     )
     return [
         how,
@@ -176,8 +177,8 @@ def _trust(numbers):
         maker = (
             "The data set is signed (Ed25519). `python verify.py --key FINGERPRINT`, which needs the package "
             "cryptography as well, shows whether the site made these files and nobody has changed them. Take "
-            "the fingerprint from the site itself and `verify.py` from the source code of privessel, not from "
-            "this folder."
+            "the fingerprint from the site itself and `verify.py` from the source code of privessel, not "
+            "from this folder."
         )
     else:
         maker = "The data set is not signed, so no check can show who made it or whether somebody changed it."

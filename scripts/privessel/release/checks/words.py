@@ -61,8 +61,8 @@ def tell_choices(sets: int, runs: int | None = None, models: int | None = None) 
     return [sentence + ledgers for sentence in told]
 
 
-def _count(number, noun):
-    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+def _count(number, noun, plural="s"):
+    return f"{number:,} {noun}{plural if number != 1 else ''}"
 
 
 def tell_promises(numbers: dict) -> list[str]:
@@ -78,7 +78,7 @@ def _promise(numbers, name):
         "patient": "the patient is the privacy unit"
         if numbers["unit"] == "patient"
         else f"one patient gave {numbers['patches_per_patient']:,} patches",
-        "region": f"one place on a vessel lies in up to {patches:,} patch{'es'[: 2 * (patches > 1)]} of a patient",
+        "region": f"one place on a vessel lies in up to {_count(patches, 'patch', 'es')} of a patient",
         "patch": "one patch of one patient",
     }[name]
     told = f"eps {readable(promise['epsilon'])} at delta {promise['delta']:.3g} ({what})."
@@ -127,7 +127,7 @@ def tell_refusals(numbers: dict) -> list[str]:
 
 
 def is_region_too_large(numbers: dict) -> bool:
-    """Whether a place on a vessel is protected less than the site's limit allows, where anybody is behind it."""
+    """Whether a place on a vessel of a patient is protected less than the site's limit allows."""
     if numbers["public_cohort"] or numbers["unit"] == "patient":
         return False
     spent = numbers["region"]["epsilon_composed"]
@@ -139,10 +139,10 @@ def warn(numbers: dict) -> list[str]:
     found = []
     if numbers["public_key"]:
         found.append(
-            "**This data set protects nobody.** Its noise was drawn from a published seed, so anyone can draw "
-            "the same noise and subtract it. That is right for the simulated or public scans that it was made "
-            "from, and for no others. Every eps here is in name only: it says what the same mechanism would be "
-            "worth if the noise were secret."
+            "**This data set protects nobody.** Its noise was drawn from a published seed, so anyone can "
+            "draw the same noise and subtract it. That is right for the simulated or public scans that it "
+            "was made from, and for no others. Every eps here is in name only: it says what the same "
+            "mechanism would be worth if the noise were secret."
         )
     if numbers["override"]:
         refused = "\n".join(f"- {line}" for line in numbers["override"]["refused"])
@@ -153,8 +153,8 @@ def warn(numbers: dict) -> list[str]:
     region = numbers["region"]
     if region["reason"]:
         found.append(
-            "**A place on a vessel is protected less than the site's own limit demands.** One place lies in up "
-            f"to {numbers['region_patches']:,} patches of a patient, and their eps together is "
+            "**A place on a vessel is protected less than the site's own limit demands.** One place lies in "
+            f"up to {numbers['region_patches']:,} patches of a patient, and their eps together is "
             f"{readable(region['epsilon_composed'])}; the limit is {region['epsilon_limit']:g}. The site's "
             f"reason to release all the same: {region['reason']}"
         )
