@@ -33,7 +33,7 @@ rule release_bundle:
         "../scripts/make_release.py"
 
 
-# Advice for the owner, which decides nothing about the release: a decision that looked at training patches would tell about them.
+# Advice for the owner. It decides nothing: a decision that looked at training patches would tell about them.
 rule copies:
     input:
         pairs=lambda w: study.release.inputs()["pairs"],
@@ -47,7 +47,7 @@ rule copies:
     threads: settings.quality.threads
     resources:
         mem_mb=cost.release_memory(),
-        runtime=cost.release_minutes(),
+        runtime=cost.copies_minutes(),
     params:
         code=code.digest("search_copies.py"),
     script:

@@ -27,9 +27,10 @@ from privessel.errors import PrivacyError
 from privessel.gan.nets import Critic, initialise
 from privessel.gan.pairs import Pairs
 from privessel.gan.step import Gan
-from privessel.privacy.accounting import epsilon, epsilon_published, epsilon_reused
+from privessel.privacy.accounting import epsilon
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
+from privessel.privacy.published import epsilon_published, epsilon_reused
 
 pytestmark = pytest.mark.slow  # left out of make test-fast
 

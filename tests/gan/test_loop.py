@@ -26,11 +26,12 @@ from privessel.gan.losses import plain_gradient
 from privessel.gan.pairs import Pairs, TrainingPatches
 from privessel.gan.step import Gan, shuffled_batch
 from privessel.privacy.account import Run
-from privessel.privacy.accounting import Charge, adaptive_epsilon, epsilon
+from privessel.privacy.accounting import Charge, epsilon
 from privessel.privacy.identity import identity_digest
 from privessel.privacy.keys import Stream
 from privessel.privacy.ledger import Ledger
 from privessel.privacy.mechanism import private_gradient
+from privessel.privacy.renyi import adaptive_epsilon
 from privessel.privacy.site import PaidRun, Site
 
 torch.set_num_threads(1)

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from privessel.errors import PrivacyError
-from privessel.privacy import accounting
+from privessel.privacy import accounting, renyi
 from privessel.privacy.accounting import (
     Charge,
     affordable_steps,
@@ -19,12 +19,11 @@ from privessel.privacy.accounting import (
     check_delta,
     composed_epsilon,
     epsilon,
-    epsilon_published,
-    epsilon_rdp,
-    epsilon_reused,
 )
 from privessel.privacy.losses import self_composed, tight_epsilon
 from privessel.privacy.patient import patient_epsilon
+from privessel.privacy.published import epsilon_published, epsilon_reused
+from privessel.privacy.renyi import epsilon_rdp
 
 RATE, DELTA, BATCHES = 32 / 41_000, 1 / 41_000, 1_281
 # noise, epochs: eps as published, reused sample by PLD and by RDP, fresh sample by RDP and by PLD
@@ -326,20 +325,20 @@ def renyi_by_hand(order, *, noise, rate):
 
 def test_a_filter_of_one_order_is_what_the_binomial_series_says(monkeypatch):
     for order in (2, 6, 20):
-        monkeypatch.setattr(accounting, "FILTER_ORDERS", (order,))
+        monkeypatch.setattr(renyi, "FILTER_ORDERS", (order,))
         spent = 500 * renyi_by_hand(order, noise=1.3, rate=0.02) + 40 * order / (2 * 9.0**2)
         expected = spent + math.log1p(-1 / order) - (math.log(1e-5) + math.log(order)) / (order - 1)
-        found = accounting.adaptive_epsilon([Charge(1.3, 0.02, 500), Charge(9.0, 1.0, 40)], delta=1e-5)
+        found = renyi.adaptive_epsilon([Charge(1.3, 0.02, 500), Charge(9.0, 1.0, 40)], delta=1e-5)
         assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_each_order_has_its_share_of_delta_and_the_best_one_counts(monkeypatch):
-    charges, orders = [Charge(1.0, 0.01, 2000)], accounting.FILTER_ORDERS
-    whole = accounting.adaptive_epsilon(charges, delta=1e-5)
+    charges, orders = [Charge(1.0, 0.01, 2000)], renyi.FILTER_ORDERS
+    whole = renyi.adaptive_epsilon(charges, delta=1e-5)
     alone = []
     for order in orders:
-        monkeypatch.setattr(accounting, "FILTER_ORDERS", (order,))
-        alone.append(accounting.adaptive_epsilon(charges, delta=1e-5 / len(orders)))
+        monkeypatch.setattr(renyi, "FILTER_ORDERS", (order,))
+        alone.append(renyi.adaptive_epsilon(charges, delta=1e-5 / len(orders)))
     assert whole == pytest.approx(min(alone), rel=1e-12)
 
 
@@ -353,9 +352,9 @@ def test_each_order_has_its_share_of_delta_and_the_best_one_counts(monkeypatch):
 )
 def test_choosing_as_one_goes_costs_more_than_a_fixed_plan_and_not_vastly(charges):
     fixed = accounting.composed_epsilon(charges, delta=1e-5)
-    assert fixed < accounting.adaptive_epsilon(charges, delta=1e-5) < 2.5 * fixed
+    assert fixed < renyi.adaptive_epsilon(charges, delta=1e-5) < 2.5 * fixed
 
 
 def test_a_budget_counts_no_run_as_nothing_and_one_without_noise_as_everything():
-    assert accounting.adaptive_epsilon([Charge(1.0, 0.5, 0)], delta=1e-5) == 0
-    assert accounting.adaptive_epsilon([Charge(1.0, 0.5, 1), Charge(None, 0.5, 1)], delta=1e-5) == math.inf
+    assert renyi.adaptive_epsilon([Charge(1.0, 0.5, 0)], delta=1e-5) == 0
+    assert renyi.adaptive_epsilon([Charge(1.0, 0.5, 1), Charge(None, 0.5, 1)], delta=1e-5) == math.inf

@@ -14,10 +14,11 @@ from scipy.stats import norm
 
 from privessel.errors import BusyError, PrivacyError
 from privessel.privacy.account import Account, Point, Run
-from privessel.privacy.accounting import Charge, adaptive_epsilon, composed_epsilon
+from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import MasterSecret, Stream
 from privessel.privacy.ledger import open_ledger, read_accounts, running
+from privessel.privacy.renyi import adaptive_epsilon
 from privessel.privacy.spending import check_budget, digest_patients, spent_by_patient
 from privessel.privacy.spending_tables import format_spending, tabulate_patients, tabulate_runs
 

@@ -41,19 +41,8 @@ def test_openssl_verifies_a_signature_and_nothing_else(tmp_path):
     (tmp_path / "key").write_bytes(signer.public_key)
     (tmp_path / "file").write_bytes(b"what was signed")
     (tmp_path / "sig").write_bytes(signer.sign(b"what was signed"))
-    command = [
-        "openssl",
-        "pkeyutl",
-        "-verify",
-        "-pubin",
-        "-inkey",
-        "key",
-        "-rawin",
-        "-in",
-        "file",
-        "-sigfile",
-        "sig",
-    ]
+    options = ["-verify", "-pubin", "-inkey", "key", "-rawin", "-in", "file", "-sigfile", "sig"]
+    command = ["openssl", "pkeyutl", *options]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
     (tmp_path / "file").write_bytes(b"what was not")
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode != 0

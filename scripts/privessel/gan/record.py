@@ -8,8 +8,9 @@ import numpy as np
 from privessel.cohort.patches import Patches
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account
-from privessel.privacy.accounting import Charge, epsilon_published
+from privessel.privacy.accounting import Charge
 from privessel.privacy.promises import Sizes, state_promises
+from privessel.privacy.published import epsilon_published
 
 LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")
 

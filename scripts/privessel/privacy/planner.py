@@ -4,17 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from privessel.privacy.accounting import (
-    Charge,
-    affordable_steps,
-    calibrate,
-    epsilon,
-    epsilon_published,
-    epsilon_rdp,
-    epsilon_reused,
-)
+from privessel.privacy.accounting import Charge, affordable_steps, calibrate, epsilon
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.promises import Sizes, state_promises
+from privessel.privacy.published import epsilon_published, epsilon_reused
+from privessel.privacy.renyi import epsilon_rdp
 from privessel.study.names import Level
 
 

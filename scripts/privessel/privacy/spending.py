@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Run
-from privessel.privacy.accounting import Charge, adaptive_epsilon, composed_epsilon
+from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head
 from privessel.privacy.keys import MasterSecret
+from privessel.privacy.renyi import adaptive_epsilon
 
 Digests = tuple[str, str]
 

@@ -165,7 +165,7 @@ class _Parts:
     def _describe(
         self, images: NDArray, corner: tuple[int, int], whole: NDArray | None = None
     ) -> NDArray[np.float32]:
-        """Return a part of images, coarse, as rows of mean 0 and norm 1; 0 where `whole` has far more contrast."""
+        """Return a part of images, coarse, as rows of mean 0 and norm 1; 0 where `whole` varies far more."""
         (row, column), side, pool = corner, self.side, self.pool
         part = images[:, row : row + side, column : column + side].astype(np.float32)
         rows = part.reshape(len(part), side // pool, pool, side // pool, pool).mean(axis=(2, 4))

@@ -38,8 +38,8 @@ def tell_verdict(stated: dict | None, faults: list[str], maker: str | None = Non
     who = f"signed with the key {maker}" if maker else UNKNOWN
     if stated["public_key"]:
         return (
-            "verdict: no contradiction, and it PROTECTS NOBODY: its noise comes from a published seed, and eps "
-            f"is in name only; {who}"
+            "verdict: no contradiction, and it PROTECTS NOBODY: its noise comes from a published seed, and "
+            f"eps is in name only; {who}"
         )
     reasons = [(stated["override"] or {}).get("reason"), stated["region"]["reason"]]
     if any(reasons):

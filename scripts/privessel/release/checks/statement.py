@@ -22,7 +22,8 @@ NOT_COVERED = (
     "Settings that people tuned while they looked at patients of the site.",
     "The numbers of patients, of patches a patient and a place, of steps, the expected batch and the noise: "
     "they count as public.",
-    "Weaknesses of the generator of random numbers itself, and what the time that training takes tells.",
+    "Weaknesses of the generator of random numbers, and what the time of a step tells: the noise is taken to "
+    "be normal up to the grid that it and the sums lie on.",
     "What others publish about the same patients, and whatever the site releases of them later: both add up.",
     "Look-alikes: the data may show anatomy that is common to many people. That tells nothing about one of "
     "them.",
