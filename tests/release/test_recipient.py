@@ -147,7 +147,7 @@ def test_a_release_against_the_rules_passes_with_its_reasons_and_not_without(tmp
     folder = make_release(tmp_path / "vessels", numbers=numbers, terms=terms)
     code, told = checked(folder, capsys)
     assert code == 0, told
-    assert "RELEASED AGAINST THE RULES: The board agreed. So be it." in told
+    assert "RELEASED AGAINST THE RULES: The board agreed. So be it; who made it" in told
     for change, fault in (
         (("override", None), "no reason is given although the rules refuse: epsilon"),
         (("region", "reason", None), "contradict the reason"),

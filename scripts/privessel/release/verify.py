@@ -43,7 +43,7 @@ def tell_verdict(stated: dict | None, faults: list[str], maker: str | None = Non
         )
     reasons = [(stated["override"] or {}).get("reason"), stated["region"]["reason"]]
     if any(reasons):
-        told = " ".join(filter(None, reasons))
+        told = " ".join(filter(None, reasons)).rstrip(".")
         return f"verdict: no contradiction, but RELEASED AGAINST THE RULES: {told}; {who}"
     return f"verdict: no contradiction, and every eps is what its mechanisms give; {who}"
 

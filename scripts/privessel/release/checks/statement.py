@@ -79,15 +79,33 @@ def _short(numbers):
     told = (
         f"The noise was chosen to hide one {unit} of {count_units(numbers):,}. It {noise}. An eps above "
         f"{VACUOUS:g} promises next to nothing ('vacuous'). The most that the site allows by all private "
-        f"runs together is {numbers['epsilon_limit']:g} for one {unit}{_limit_of_places(numbers)}."
+        f"runs together is {readable(numbers['epsilon_limit'])} for one {unit}{_limit_of_places(numbers)}."
     )
-    return "\n".join(rows) + "\n\n" + told
+    return "\n\n".join([_headline(numbers), "\n".join(rows), told])
+
+
+def _headline(numbers):
+    """Return the one sentence about whole patients that a reader must not miss."""
+    spent = numbers["patient"]["epsilon_composed"]
+    if numbers["public_key"]:
+        return "Nobody is protected by these data, and nobody is meant to be."
+    if spent is None or spent > VACUOUS:
+        hides = (
+            "The noise hides single patches of a patient, not the patient"
+            if numbers["unit"] == "patch"
+            else "There is too little noise"
+        )
+        return (
+            f"**A whole patient is not protected.** {hides}: over all private runs a patient's eps is "
+            f"{readable(spent)}, which promises nothing."
+        )
+    return f"**A whole patient is protected at eps {readable(spent)}**, over all private runs of the site."
 
 
 def _limit_of_places(numbers):
     if numbers["unit"] == "patient":
         return ""
-    limit = f" and {numbers['region']['epsilon_limit']:,g} for a place on a vessel"
+    limit = f" and {readable(numbers['region']['epsilon_limit'])} for a place on a vessel"
     return limit + (", which is not applied to simulated or public scans" if numbers["public_cohort"] else "")
 
 
@@ -121,12 +139,13 @@ def _meaning(numbers):
         whole = (
             f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and **a place on a "
             f"vessel** lies in up to {numbers['region_patches']:,} of them. Both are protected less than one "
-            f"patch. By the run that made these data: {' '.join(tell_promises(numbers))}"
+            "patch. The run that made these data promises:\n\n"
         )
+        whole += "\n".join(f"- {sentence}" for sentence in tell_promises(numbers))
         if len(numbers["composed"]) > 1:
             whole += (
-                " For all runs together, the table assumes that a patient and a place have as many patches "
-                "in the other runs as in this one."
+                "\n\nFor all runs together, the table above assumes that a patient and a place have as many "
+                "patches in the other runs as in this one."
             )
     planned = numbers["planned"]
     stated = (
@@ -144,7 +163,7 @@ def _mechanism(numbers):
         f"(Poisson sampling); it bounded what each {unit} could change (norm at most C = "
         f"{numbers['clipping_norm']:g}), and added normal noise of the noise multiplier times C to the sum. "
         "The generator learned from the critic alone, and these data were drawn from the generator. Every "
-        "critic step is charged once."
+        "step of the critic counts in eps."
     )
     rows = ["| noise multiplier | sampling rate | charged steps |", "|---|---|---|"]
     rows += [

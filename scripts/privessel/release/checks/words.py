@@ -84,7 +84,7 @@ def _promise(numbers, name):
     told = f"eps {readable(promise['epsilon'])} at delta {promise['delta']:.3g} ({what})."
     if promise["epsilon"] is None or promise["epsilon"] > VACUOUS:
         hidden = {"patient": "patient", "region": "place of a patient", "patch": "patch"}[name]
-        told += f" That is vacuous: it keeps nobody from being sure that a given {hidden} took part."
+        told += f" That is vacuous: it keeps nobody from being sure that a given {hidden} was used."
     return told
 
 
@@ -147,8 +147,8 @@ def warn(numbers: dict) -> list[str]:
     if numbers["override"]:
         refused = "\n".join(f"- {line}" for line in numbers["override"]["refused"])
         found.append(
-            "**The rules of privessel refuse this release.** The site has released it all the "
-            f"same.\n\n{refused}\n\nThe site's reason: {numbers['override']['reason']}"
+            "**The rules of privessel, which made this release, refuse it.** The site has released it all "
+            f"the same.\n\n{refused}\n\nThe site's reason: {numbers['override']['reason']}"
         )
     region = numbers["region"]
     if region["reason"]:
