@@ -15,6 +15,7 @@ from privessel.privacy.keys import load_master
 from privessel.privacy.ledger import open_ledger
 from privessel.privacy.site import Site
 from privessel.release import bundle
+from privessel.release.allowed import Outline
 from privessel.release.archive import pack
 from privessel.release.guarantee import Cohort, state_guarantee
 from privessel.release.scanner import scan
@@ -119,6 +120,11 @@ def content_of(*, generator=None, images=None, terms=TERMS):
     return bundle.Content(images, vessels(5, seed=4), public_numbers(terms), terms, "wgan", generator)
 
 
+def outline_of(*, size=SIZE, pairs=5):
+    """What a release as it should be says, with its generator."""
+    return Outline(public_numbers(), TERMS, "wgan", pairs, size, generator=True)
+
+
 def make_release(folder, generator):
     """Write a release that is as it should be."""
     folder.mkdir()
@@ -136,7 +142,7 @@ FORBIDDEN = Forbidden(
 def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
     archive = tmp_path / "packed.tar.gz"
     pack(folder, archive)
-    return scan(archive, forbidden=forbidden, real=[REAL], size=SIZE)
+    return scan(archive, outline=outline_of(), forbidden=forbidden, real=[REAL])
 
 
 def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS, real=REAL):

@@ -1,6 +1,5 @@
 """The files of a release: a folder, its manifest, and an archive of the same bytes whenever it is made."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,18 +15,26 @@ from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest
+from privessel.release.allowed import (
+    ARRAYS,
+    CROISSANT,
+    DATASET_ID,
+    GENERATOR,
+    MANIFEST,
+    Outline,
+    require_outline,
+    require_parts,
+    write_croissant,
+    write_manifest,
+    write_texts,
+)
 from privessel.release.archive import list_files, pack
-from privessel.release.card import write_card, write_licence
-from privessel.release.croissant import describe_dataset
 from privessel.release.export import NnunetTarget, write_exports
+from privessel.release.formats import write_arrays
 from privessel.release.scanner import require_clean, scan
-from privessel.release.statement import write_statement
 from privessel.release.terms import Terms
 from privessel.release.traces import Forbidden
 from privessel.release.weights import copy_generator
-
-MANIFEST = "MANIFEST.sha256"
-DATASET_ID = 501  # nnU-Net's: up to 500 are its own
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,12 @@ class Content:
     terms: Terms
     arch: str
     generator: Path | None  # the file that training saved; None where the generator is not released
+
+    @property
+    def outline(self) -> Outline:
+        """What the texts and the names of the files follow from."""
+        pairs, size, _ = self.images.shape
+        return Outline(self.numbers, self.terms, self.arch, pairs, size, bool(self.generator))
 
 
 def publish(
@@ -55,13 +68,14 @@ def publish(
     folder = archive.parent / terms.name
     check_replaceable(folder)
     archive.parent.mkdir(parents=True, exist_ok=True)
+    require_outline(content.outline)
     with _room(archive.parent, terms.name) as partial:
         write_files(partial, content, threads=threads)
+        require_parts(content.outline, partial)
         with atomic_path(archive) as packed:
             pack(partial, packed)
-            require_clean(
-                scan(packed, forbidden=forbidden, real=real, size=content.images.shape[-1]), name=terms.name
-            )
+            found = scan(packed, outline=content.outline, forbidden=forbidden, real=real)
+            require_clean(found, name=terms.name)
             if folder.exists():
                 shutil.rmtree(folder)
             partial.rename(folder)
@@ -70,39 +84,25 @@ def publish(
 
 def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
     """Write all files of a release into the empty `folder`, the manifest last."""
-    images, labels, numbers, terms = content.images, content.labels, content.numbers, content.terms
-    data = folder / "data"
-    data.mkdir()
-    nnunet = NnunetTarget(data / "nnunet", dataset_id=DATASET_ID, name=terms.name)
+    images, labels, outline = content.images, content.labels, content.outline
+    (folder / "data").mkdir()
+    nnunet = NnunetTarget(folder / "data" / "nnunet", dataset_id=DATASET_ID, name=content.terms.name)
     with ThreadPoolExecutor(1) as beside:
-        arrays = beside.submit(np.savez_compressed, data / "pairs.npz", image=images, label=labels)
-        digests = write_exports(images, labels, png=data / "png", nnunet=nnunet, threads=threads)
+        arrays = beside.submit(write_arrays, folder / ARRAYS, {"image": images, "label": labels})
+        digests = write_exports(images, labels, png=folder / "data" / "png", nnunet=nnunet, threads=threads)
         arrays.result()
     if content.generator:
-        (folder / "model").mkdir()
-        copy_generator(content.generator, folder / "model" / "generator.pt")
-    size = images.shape[-1]
-    card = write_card(
-        numbers, terms=terms, arch=content.arch, pairs=len(images), size=size, dataset=nnunet.path.name
-    )
-    texts = {
-        "README.md": card,
-        "PRIVACY.md": write_statement(numbers, terms=terms),
-        "LICENSE": write_licence(terms),
-        "privacy.json": _json(numbers),
-        "verify.py": Path(__file__).with_name("verify.py").read_text(encoding="utf-8"),
-    }
-    for name, text in texts.items():
+        (folder / GENERATOR).parent.mkdir()
+        copy_generator(content.generator, folder / GENERATOR)
+    for name, text in write_texts(outline).items():
         (folder / name).write_text(text, encoding="utf-8")
-    named = ("data/pairs.npz", "data/png/pairs.csv", "privacy.json")
-    described = describe_dataset({name: file_digest(folder / name) for name in named}, terms=terms)
-    (folder / "croissant.json").write_text(_json(described), encoding="utf-8")
     # The pictures' digests are known from when they were written.
-    lines = [
-        f"{digests.get(f'{folder}/{name}') or file_digest(folder / name)}  {name}\n"
-        for name in list_files(folder)
-    ]
-    (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
+    known = {
+        name: digests.get(f"{folder}/{name}") or file_digest(folder / name) for name in list_files(folder)
+    }
+    (folder / CROISSANT).write_text(write_croissant(known, terms=content.terms), encoding="utf-8")
+    known[CROISSANT] = file_digest(folder / CROISSANT)
+    (folder / MANIFEST).write_text(write_manifest(known), encoding="utf-8")
 
 
 def check_replaceable(folder: Path) -> None:
@@ -133,7 +133,3 @@ def _room(parent: Path, name: str) -> Iterator[Path]:
         partial = Path(room) / name
         partial.mkdir()
         yield partial
-
-
-def _json(content: Mapping) -> str:
-    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
