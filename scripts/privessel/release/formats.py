@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.release.png import LARGEST_CHUNK, SIGNATURE
+from privessel.release.png import LARGEST_CHUNK, SIGNATURE, make_chunk
 
 MODE = 0o600  # of a zip member's file
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip member can have
@@ -39,7 +39,10 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray]) -> None:
 
 def find_odd_arrays(content: bytes, expected: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> list[str]:
     """Return how an .npz differs from one of the arrays `expected`: type and shape by name, in order."""
-    odd, members = _take_apart_zip(content)
+    try:
+        odd, members = _take_apart_zip(content)
+    except (zlib.error, struct.error, zipfile.BadZipFile) as problem:
+        return [f"no zip file ({problem})"]
     if odd:
         return odd
     if list(members) != [f"{name}.npy" for name in expected]:
@@ -107,31 +110,34 @@ def _name_odd_parts(content: bytes) -> Iterator[str]:
                 yield f"time of {member.filename}"
 
 
-def find_odd_png(content: bytes, size: int) -> list[str]:
-    """Return how a PNG differs from one 8-bit greyscale image of size x size pixels and nothing else."""
-    if content[:8] != SIGNATURE:
-        return ["no PNG"]
-    chunks, at = [], 8
+def split_png(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (kind, content) of every chunk up to the last one, IEND; then whatever follows, its kind empty."""
+    at = len(SIGNATURE)
     while at + 12 <= len(content):
-        length = int.from_bytes(content[at : at + 4])
-        kind, body = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
-        check = content[at + 8 + length : at + 12 + length]
-        if len(check) != 4 or zlib.crc32(kind + body).to_bytes(4) != check:
-            return ["a damaged chunk"]
-        chunks.append((kind, body))
+        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
+        yield kind, content[at + 8 : at + 8 + length]
         at += 12 + length
         if kind == b"IEND":
             break
+    if content[at:]:
+        yield b"", content[at:]
+
+
+def find_odd_png(content: bytes, size: int) -> list[str]:
+    """Return how a PNG differs from one 8-bit greyscale image of size x size pixels and nothing else."""
+    chunks = list(split_png(content))
+    if chunks and not chunks[-1][0]:
+        return ["bytes behind its end"]
     odd = [f"chunk {kind.decode('latin-1')}" for kind, _ in chunks if kind not in (b"IHDR", b"IDAT", b"IEND")]
-    if at != len(content):
-        odd.append("bytes behind its end")
     if odd:
         return odd
     kinds = [kind for kind, _ in chunks]
-    if kinds != [b"IHDR", *[b"IDAT"] * (len(kinds) - 2), b"IEND"] or chunks[-1][1]:
-        return ["chunks in another order"]
+    if len(kinds) < 3 or kinds != [b"IHDR", *[b"IDAT"] * (len(kinds) - 2), b"IEND"] or chunks[-1][1]:
+        return ["no PNG, or chunks in another order"]
     if chunks[0][1] != struct.pack(">2I5B", size, size, 8, 0, 0, 0, 0):
         return [f"a header that is not of {size} x {size} grey pixels of 8 bits"]
+    if SIGNATURE + b"".join(make_chunk(*chunk) for chunk in chunks) != content:
+        return ["a damaged chunk"]
     return _find_odd_pixels([body for _, body in chunks[1:-1]], size)
 
 
@@ -140,9 +146,10 @@ def _find_odd_pixels(parts: list[bytes], size: int) -> list[str]:
     if any(len(part) != most for part in parts[:-1]) or not 0 < len(parts[-1]) <= most:
         return ["pixels in chunks of other lengths"]
     inflate, rows = zlib.decompressobj(), size * (size + 1)
-    filtered = inflate.decompress(b"".join(parts), rows + 1)
+    try:
+        filtered = inflate.decompress(b"".join(parts), rows + 1)
+    except zlib.error:
+        return ["pixels that cannot be decompressed"]
     if len(filtered) != rows or not inflate.eof or inflate.unused_data:
         return ["more or fewer bytes than its pixels"]
-    if max(filtered[:: size + 1]) >= FILTERS:
-        return ["rows of an unknown filter"]
-    return []
+    return ["rows of an unknown filter"] if max(filtered[:: size + 1]) >= FILTERS else []

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from privessel.release.formats import split_png
 from privessel.release.weights import read_strings
 
 PROSE = (".md", ".json", ".py", "LICENSE")
@@ -81,25 +82,20 @@ def _text(content: bytes, found: Contents) -> str:
 
 
 def _read_png(content: bytes, found: Contents) -> None:
-    packed, at = b"", 8
-    while at + 12 <= len(content):
-        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
-        body = content[at + 8 : at + 8 + length]
-        at += 12 + length
-        if kind == b"IDAT":
-            packed += body
-        if kind not in PIXELS:
+    for kind, body in split_png(content):
+        if kind not in PIXELS or (kind == b"IEND" and body):
             _read_spare(kind + b" " + body, found)
-        if kind == b"IEND":
-            _read_spare(body, found)
-            break
-    _read_spare(content[at:], found)
-    with suppress(zlib.error):
-        reader = zlib.decompressobj()
-        reader.decompress(packed)
-        _read_spare(reader.unused_data, found)
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         found.arrays.append(np.asarray(image if image.mode == "L" else image.convert("L"))[None])
+
+
+def read_behind_pixels(content: bytes) -> str:
+    """Return what stands in the pixels' chunks of a PNG behind the last pixel, where nothing may stand."""
+    with suppress(zlib.error, ValueError):
+        reader = zlib.decompressobj()
+        reader.decompress(b"".join(body for kind, body in split_png(content) if kind == b"IDAT"))
+        return reader.unused_data.decode("latin-1")
+    return ""
 
 
 def _read_spare(content: bytes, found: Contents) -> None:

@@ -18,7 +18,7 @@ from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
 from privessel.release.allowed import ARRAYS, MANIFEST, UNKNOWN, Inspection, Outline, write_manifest
 from privessel.release.copies import find_copies
-from privessel.release.readers import Contents, take_apart
+from privessel.release.readers import Contents, read_behind_pixels, take_apart
 from privessel.release.traces import Forbidden, Traces
 from privessel.release.unpacking import read_members
 
@@ -101,6 +101,8 @@ class _Search:
             digest = self._inspection.digests[name]
             if digest not in self._pictures:
                 contents = take_apart(name, content)
+                if odd:
+                    contents.metadata.append(read_behind_pixels(content))
                 self._pictures[digest] = self._search(name, contents), _digest_pixels(contents.arrays)
             more, self._shown[name] = self._pictures[digest]
             found += more

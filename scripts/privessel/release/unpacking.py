@@ -7,12 +7,14 @@ whatever follows the last member. Here each block must be the one that `archive.
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from privessel.release.archive import HEADER, make_header
 
+NAME, SIZE = 100, slice(124, 136)  # where a header has them
 PART = 1 << 20  # bytes that are read from the disk at a time
 
 
@@ -47,7 +49,7 @@ def read_members(archive: Path) -> Iterator[Member]:
 
 
 def _read_member(block: bytes, tar: "_Gunzip") -> Member:
-    about = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    about = _read_header(block)
     content = tar.read(about.size)
     filled = tar.read(-about.size % tarfile.BLOCKSIZE)
     member = Member(about.name, content, plain=about.isreg())
@@ -70,11 +72,20 @@ def _read_member(block: bytes, tar: "_Gunzip") -> Member:
     return member
 
 
+def _read_header(block: bytes) -> tarfile.TarInfo:
+    about = tarfile.TarInfo(block[:NAME].rstrip(b"\0").decode("ascii", "replace"))
+    with suppress(ValueError):
+        about.size = int(block[SIZE].rstrip(b"\0"), 8)
+        if block == make_header(about.name, about.size):
+            return about  # as nearly all are, so that the rest is read in one case only
+    return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+
+
 class _Gunzip:
     """One gzip stream, read in parts; `odd` tells what its header and the file's end have besides."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._waiting = file, b""
+        self._file, self._ready, self._taken = file, b"", 0
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
         self.size, self.odd = 0, []
         header = file.read(len(HEADER))
@@ -86,18 +97,23 @@ class _Gunzip:
 
     def read(self, size: int) -> bytes:
         """Return so many bytes, fewer only at the end."""
-        parts, missing = [], size
-        while missing and not self._inflate.eof:
-            given = self._waiting or self._file.read(PART)
+        while len(self._ready) - self._taken < size and (more := self._inflate_more()):
+            self._ready, self._taken = self._ready[self._taken :] + more, 0
+        found = self._ready[self._taken : self._taken + size]
+        self._taken += len(found)
+        self.size += len(found)
+        return found
+
+    def _inflate_more(self) -> bytes:
+        """Return the next part, decompressed; nothing at the end."""
+        while not self._inflate.eof:
+            given = self._inflate.unconsumed_tail or self._file.read(PART)
             if not given:
                 self.odd.append(Member(odd=[("gzip header", "its end is missing")]))
                 break
-            parts.append(self._inflate.decompress(given, missing))
-            self._waiting = self._inflate.unconsumed_tail
-            missing -= len(parts[-1])
-        found = b"".join(parts)
-        self.size += len(found)
-        return found
+            if found := self._inflate.decompress(given, PART):
+                return found
+        return b""
 
     def read_all(self) -> bytes:
         """Return what is left, and note whatever follows the stream in the file."""
