@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -120,15 +121,16 @@ def content_of(*, generator=None, images=None, terms=TERMS):
     return bundle.Content(images, vessels(5, seed=4), public_numbers(terms), terms, "wgan", generator)
 
 
-def outline_of(*, size=SIZE, pairs=5):
+@cache
+def outline_of(terms=TERMS):
     """What a release as it should be says, with its generator."""
-    return Outline(public_numbers(), TERMS, "wgan", pairs, size, generator=True)
+    return Outline(public_numbers(terms), terms, "wgan", 5, SIZE, generator=True)
 
 
-def make_release(folder, generator):
+def make_release(folder, generator, *, terms=TERMS):
     """Write a release that is as it should be."""
     folder.mkdir()
-    bundle.write_files(folder, content_of(generator=generator))
+    bundle.write_files(folder, content_of(generator=generator, terms=terms))
     return folder
 
 
@@ -139,10 +141,10 @@ FORBIDDEN = Forbidden(
 )  # fmt: skip
 
 
-def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
+def searched(folder, tmp_path, *, forbidden=FORBIDDEN, terms=TERMS):
     archive = tmp_path / "packed.tar.gz"
     pack(folder, archive)
-    return scan(archive, outline=outline_of(), forbidden=forbidden, real=[REAL])
+    return scan(archive, outline=outline_of(terms), forbidden=forbidden, real=[REAL])
 
 
 def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS, real=REAL):

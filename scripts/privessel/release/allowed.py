@@ -10,8 +10,8 @@
 | other texts | to the byte what templates make of privacy.json, the number of pairs, the site's words |
 | MANIFEST.sha256 | the digests of these files |
 
-The site's words (`release.name`, `description`, `creators`, `override`) are the only free text. The search for
-traces (`traces`) is a second net below this one, and the only one for these words.
+The site's words (`release.name`, `description`, `creators`, `override`) are the only free text. The search
+for traces (`traces`) is a second net below this one, and the only one for these words.
 """
 
 import json

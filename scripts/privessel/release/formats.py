@@ -111,7 +111,7 @@ def _name_odd_parts(content: bytes) -> Iterator[str]:
 
 
 def split_png(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (kind, content) of every chunk up to the last one, IEND; then whatever follows, its kind empty."""
+    """Yield (kind, content) of every chunk up to the last, IEND; then whatever follows, its kind empty."""
     at = len(SIGNATURE)
     while at + 12 <= len(content):
         length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]

@@ -9,7 +9,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from privessel.release.formats import split_png
+from privessel.release.spelling import inflate
 from privessel.release.weights import read_strings
 
 PROSE = (".md", ".json", ".py", "LICENSE")
 PIXELS = {b"IHDR", b"IDAT", b"IEND"}  # chunks of a PNG that are its pixels and nothing else
 NIFTI_TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
 NPY_HEADER = 10  # bytes before the text of an array's header
-INFLATED = 1 << 20  # bytes of a compressed text that are read
 
 
 @dataclass
@@ -60,18 +60,6 @@ def take_apart(name: str, content: bytes) -> Contents:
     return found
 
 
-def inflate(content: bytes) -> Iterator[str]:
-    """Yield every text that stands compressed in a few bytes, by zlib or gzip, wherever it begins."""
-    for start in (b"\x78", b"\x1f\x8b"):
-        at = content.find(start)
-        while at >= 0:
-            reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            with suppress(zlib.error):
-                if text := reader.decompress(content[at:], INFLATED):
-                    yield text.decode("latin-1")
-            at = content.find(start, at + 1)
-
-
 def _text(content: bytes, found: Contents) -> str:
     try:
         return content.decode()
@@ -102,7 +90,7 @@ def _read_spare(content: bytes, found: Contents) -> None:
     """Keep bytes beside those that a format needs as text, and what they hold compressed."""
     if content:
         found.raw.append(content)
-        found.metadata += [content.decode("latin-1"), *inflate(content)]
+        found.metadata += [part.decode("latin-1") for part in (content, *inflate(content))]
 
 
 def _read_zip(content: bytes, found: Contents) -> None:
