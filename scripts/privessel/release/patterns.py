@@ -6,6 +6,7 @@ from collections.abc import Iterable
 BETWEEN = r"[\W_]{0,3}"  # between the letters and the digits of an id, whatever stands there in its own form
 SHORTEST = 4  # letters and digits of an id or a name that is found in another case or with other separators
 GLUED = 5  # the same of an id that is found inside other words
+GLUED_NUMBER = 3  # digits of a number that is found right behind a word such as 'patient'
 LONG_ID, LONG_SEED = (
     7,
     5,
@@ -47,11 +48,11 @@ UID = r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?![\w.])"  # DICOM's names of st
 ROOTS = (
     r"home|users|root|srv|mnt|media|var|tmp|opt|scratch|gpfs|lustre|nfs|export|volumes|usr|etc|proc|private"
 )
-HOME = (
-    rf"(?<!\w)[/\\](?:{ROOTS})[/\\]\w|(?<![\w~/.])~[a-z_][\w-]+|~/[\w.]|\$home\b|\$user\b|%user\w+%|%home\w+%"
-)
+ROOTED = rf"(?<!\w)[/\\](?:{ROOTS})[/\\]\w"
+HOME = r"(?<![\w~/.])~[a-z_][\w-]+|~/[\w.]|\$home\b|\$user\b|%user\w+%|%home\w+%"
 PATH = (
-    r"(?<![\w.:/<)\]*-])/[a-z_][\w.+@-]*(?:/[\w.+@-]+)*|(?<!\w)[a-z]:\\\w+|(?<!\w)[a-z]:/\w"
+    # No base64, which is longer without a slash than a name, or ends with an equals sign.
+    r"(?<![\w.:/<)\]*-])/[a-z_][\w.+@-]{0,63}(?:/[\w.+@-]{1,64})*(?![\w.+@=/-])|(?<!\w)[a-z]:\\\w+|(?<!\w)[a-z]:/\w"
     r"|\\\\\w+\\\w+|file:/"
 )
 
@@ -95,19 +96,16 @@ def spelled(texts: Iterable[str]) -> str | None:
 
 
 def marked(patients: Iterable[str]) -> str | None:
-    """Return a pattern for ids behind a quotation mark or a word such as 'patient', or glued to it."""
-    found = any_of(map(re.escape, patients))
-    glued = any_of(re.escape(one) for one in patients if len(one) >= 3 and one.isdigit())
-    return found and "|".join(
-        [
-            rf"(?:{MARKS}(?:[\s_:=#-]{{1,3}}|[./\\|+~])|[\"'])(?:{found})(?!\.?[a-z0-9])",
-            *(
-                [rf"(?:sub|subj|pat|patient|participant|subject)[_-]?(?:{glued})(?!\.?[0-9])"]
-                if glued
-                else []
-            ),
-        ]
-    )
+    """Return a pattern for ids behind a word such as 'patient'; numbers also glued to it, or quoted."""
+    numbers = [one for one in patients if one.isdigit()]
+    found, quoted = any_of(map(re.escape, patients)), any_of(one for one in numbers if len(one) > 1)
+    glued = any_of(one for one in numbers if len(one) >= GLUED_NUMBER)
+    parts = [
+        found and rf"{MARKS}(?:[\s_:=#-]{{1,3}}|[./\\|+~])(?:{found})(?!\.?[a-z0-9])",
+        quoted and rf"[\"'](?:{quoted})(?!\.?[a-z0-9])",
+        glued and rf"(?:sub|subj|pat|patient|participant|subject)[_-]?(?:{glued})(?!\.?[0-9])",
+    ]
+    return any_of(filter(None, parts))
 
 
 def written_paths(paths: Iterable[str]) -> str | None:

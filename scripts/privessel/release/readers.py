@@ -90,7 +90,8 @@ def _read_spare(content: bytes, found: Contents) -> None:
     """Keep bytes beside those that a format needs as text, and what they hold compressed."""
     if content:
         found.raw.append(content)
-        found.metadata += [part.decode("latin-1") for part in (content, *inflate(content))]
+        for part in (content, *inflate(content)):
+            found.metadata += {part.decode("latin-1"), part.decode("utf-8", "replace")}
 
 
 def _read_zip(content: bytes, found: Contents) -> None:
@@ -116,18 +117,19 @@ def _read_zip(content: bytes, found: Contents) -> None:
 
 def _read_npz(content: bytes, found: Contents) -> None:
     _read_zip(content, found)
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as archive,
-        np.load(io.BytesIO(content), allow_pickle=False) as arrays,
-    ):
+    starts = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            member = archive.read(name)
+            starts[name] = NPY_HEADER + int.from_bytes(member[NPY_HEADER - 2 : NPY_HEADER], "little")
+            # Prose, because its numbers are the array's sizes.
+            found.prose.append(member[NPY_HEADER : starts[name]].decode("latin-1"))
+            found.raw.append(member)
+    members = dict(zip(starts, found.raw[-len(starts) :], strict=True))
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         found.metadata += arrays.files
         for name, array in arrays.items():
-            member = archive.read(f"{name}.npy")
-            start = NPY_HEADER + int.from_bytes(member[NPY_HEADER - 2 : NPY_HEADER], "little")
-            # Prose, because its numbers are the array's sizes.
-            found.prose.append(member[NPY_HEADER:start].decode("latin-1"))
-            found.raw.append(member)
-            _read_spare(member[start + array.nbytes :], found)
+            _read_spare(members[f"{name}.npy"][starts[f"{name}.npy"] + array.nbytes :], found)
             if array.dtype.kind in "US":
                 found.metadata += [str(value) for value in array.ravel()]
             elif array.size <= 16:

@@ -13,6 +13,7 @@ from pathlib import Path
 from privessel.release.guarantee import LIBRARIES
 from privessel.release.statement import FORMAT, NOT_COVERED, SAMPLER
 from privessel.release.terms import Terms
+from privessel.release.traces import WITHOUT_TEXTS
 
 LIBRARY = Path(__file__).parents[1]
 ROOMS = ("privacy", "release")  # whose modules write the sentences of a release
@@ -57,12 +58,17 @@ def find_odd_numbers(numbers: Mapping, *, terms: Terms) -> list[str]:
 def template_words() -> frozenset[str]:
     """Return every word of the texts in the modules that write a release's sentences."""
     files = [path for room in ROOMS for path in sorted((LIBRARY / room).glob("*.py"))]
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    nodes = [
+        node
+        for path in files
+        if path.stem not in WITHOUT_TEXTS
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     texts = [
         node.value
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
     ]
     return frozenset(word for text in texts for word in WORD.findall(text))
 

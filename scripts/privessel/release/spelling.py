@@ -63,19 +63,21 @@ def respell(text: str) -> Iterator[str]:
         yield match[0].replace(match[1], "")
 
 
-def decode(text: str) -> Iterator[tuple[str, bytes]]:
-    """Yield (name of the encoding, bytes) for whatever may be base64 or hexadecimal, wherever it begins."""
+def decode(text: str) -> dict[str, list[bytes]]:
+    """Return by the encoding's name whatever may be base64 or hexadecimal in a text, wherever it begins."""
+    found: dict[str, list[bytes]] = {"base64": [], "hexadecimal": []}
     for match in BASE64.finditer(text):
         letters = re.sub(r"\s", "", match[0]).replace("-", "+").replace("_", "/")
         for start in range(4):
             part = letters[start:]
             part = part[: len(part) - (len(part) % 4 == 1)]
-            yield "base64", binascii.a2b_base64(part + "=" * (-len(part) % 4))
+            found["base64"].append(binascii.a2b_base64(part + "=" * (-len(part) % 4)))
     for match in HEXADECIMAL.finditer(text):
         digits = re.sub(r"[ :.-]", "", match[0])
         for start in range(2):
             part = digits[start:]
-            yield "hexadecimal", bytes.fromhex(part[: len(part) // 2 * 2])
+            found["hexadecimal"].append(bytes.fromhex(part[: len(part) // 2 * 2]))
+    return {encoding: parts for encoding, parts in found.items() if parts}
 
 
 def inflate(content: bytes) -> Iterator[bytes]:

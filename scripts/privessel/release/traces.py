@@ -7,8 +7,8 @@ hexadecimal in it. Where an id is found depends on how likely it occurs by chanc
   with any separators or none, with anything glued to it but a digit to a digit;
 - **four or more**, and names of people, machines and cohorts: as a word, in any case, with any separators;
 - **fewer** (a1): as a word, exactly as it is;
-- **short numbers** (001), and ids that are ordinary words of the release's texts: in prose only behind a
-  quotation mark or a word such as 'patient', in metadata as a word.
+- **short numbers** (001): in prose only behind a quotation mark or a word such as 'patient', in metadata as a
+  word; ids that are ordinary words of the release's texts (image): only behind a word such as 'patient'.
 """
 
 import base64
@@ -24,8 +24,9 @@ from privessel.release.spelling import decode, inflate, make_plain, read_printab
 
 # Files that the release itself numbers: such a number is no patient's id.
 COUNTED = re.compile(r"\b(?:image|label)-\d{5}\.png\b|\bcase_\d{5}(?:_0000)?(?:\.png)?\b")
-# A digest holds nothing to read, yet ids may occur in it by chance. Forbidden digests are looked for apart.
-DIGEST = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])")
+# A digest or signature holds nothing to read, yet ids occur in it by chance. Digests are looked for apart.
+DIGEST = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64,}(?![0-9A-Fa-f])")
+APART = b"\xff\xff\xff\xff"
 DEPTH = 3  # encodings inside of each other that are taken off
 
 
@@ -59,7 +60,7 @@ class Traces:
             ("patient id", patterns.marked(unclear)),
             ("name", patterns.spelled(map(make_plain, names))),
             ("path", patterns.written_paths(map(make_plain, forbidden.paths))),
-            ("path", patterns.HOME),
+            ("path", patterns.ROOTED),
             ("date", patterns.DATE),
             ("time", patterns.TIME),
             ("DICOM UID", patterns.UID),
@@ -68,6 +69,7 @@ class Traces:
         self._plain = _compile(
             [
                 *sure,
+                ("path", patterns.HOME),
                 ("path", patterns.PATH),
                 ("e-mail address", patterns.ADDRESS),
                 *(("seed", patterns.seed(number)) for number in forbidden.seeds),
@@ -77,7 +79,8 @@ class Traces:
         self._exact = _compile(
             [("patient id", patterns.words(short)), ("name", patterns.words(set(forbidden.names) - names))]
         )
-        self._metadata = _compile([("patient id", patterns.words(map(make_plain, forbidden.patients)))])
+        spare = set(map(make_plain, forbidden.patients)) - ordinary_words()
+        self._metadata = _compile([("patient id", patterns.words(spare))])
         folded = patterns.anywhere(one.translate(patterns.FOLD) for one in glued)
         self._folded = _compile([("patient id", folded)])
         self._contacts = set(map(make_plain, forbidden.contacts))
@@ -114,15 +117,15 @@ class Traces:
 
     def _find_encoded(self, text: str, depth: int) -> Iterator[tuple[str, str]]:
         """Yield each trace in what a text may hold in base64 or hexadecimal, compressed or not, and so on."""
-        for encoding, content in decode(text):
-            for part in [content, *inflate(content)]:
-                readable = read_printable(part)
-                found = self.find_keys(part) | self._find_digests(part.hex())
-                for spelling in [readable, *respell(readable)] if readable else []:
-                    found |= self._match(self._decoded, make_plain(spelling))
-                yield from ((kind, f"{what}, in {encoding}") for kind, what in found)
-                if readable and depth > 1:
-                    yield from self._find_encoded(readable, depth - 1)
+        for encoding, parts in decode(text).items():
+            parts += [inner for part in parts for inner in inflate(part)]
+            readable = " \n ".join(filter(None, map(read_printable, parts)))
+            found = self.find_keys(APART.join(parts)) | self._find_digests(" ".join(map(bytes.hex, parts)))
+            for spelling in [readable, *respell(readable)]:
+                found |= self._match(self._decoded, make_plain(spelling))
+            yield from ((kind, f"{what}, in {encoding}") for kind, what in found)
+            if readable and depth > 1:
+                yield from self._find_encoded(readable, depth - 1)
 
     def _find_digests(self, text: str) -> set[tuple[str, str]]:
         return {("digest", found.decode()) for found in self._digests.find(text.encode("utf-8", "replace"))}
@@ -143,7 +146,7 @@ WITHOUT_TEXTS = {
 def ordinary_words() -> set[str]:
     """Return all words of the modules whose fixed texts a release holds, in lower case.
 
-    In prose, a patient's id that is also such a word is searched for only behind a word such as 'patient'.
+    A patient's id that is also such a word is searched for only behind a word such as 'patient'.
     The name of a person, machine or cohort that is also such a word is not searched for.
     """
     files = [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in WITHOUT_TEXTS]

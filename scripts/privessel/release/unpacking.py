@@ -65,6 +65,7 @@ def _read_member(block: bytes, tar: "_Gunzip") -> Member:
     if not member.odd and block != make_header(about.name, about.size):
         member.odd.append(("tar header", "fields that a release does not have"))
     if member.odd:
+        member.spare += [about.uname, about.gname, about.linkname]
         member.spare += [part.decode("latin-1") for part in block.split(b"\0") if part]
     if not member.plain and content:
         # Further headers, which hold texts.
