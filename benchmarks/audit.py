@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from toy_mechanisms import Toy, likelihood_scores
 
 from privessel.audit.plan import Plan, count_right, p_value, toss_coins
-from privessel.privacy.accounting import epsilon, epsilon_published, epsilon_reused
+from privessel.privacy.accounting import epsilon
 from privessel.privacy.keys import Stream
+from privessel.privacy.published import epsilon_published, epsilon_reused
 
 Scorer = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 PLAN = Plan(canaries=1000, guesses_in=100, guesses_out=0, scores=("likelihood",), delta=1e-5, confidence=0.95)

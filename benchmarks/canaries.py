@@ -39,7 +39,7 @@ def audit_kind(kind: str, *, critic_norm: str, noise: float) -> str:
         clipping_norm=0.01, clipping="book-keeping",
         fake_clipping="centre" if critic_norm == "none" else "per-sample",
         micro_batch=512, label_background=-1.0,
-        unit="patch", patient_patches=1, delta=1e-5, patient_delta=1e-3, grid_bits=20,
+        unit="patch", patient_patches=1, delta=1e-5, patient_delta=1e-5, region_patches=1, grid_bits=20,
     )  # fmt: skip
     inserted = toss_coins(PLAN, _stream(1))
     images, labels = smooth_patches(2000, seed=1)

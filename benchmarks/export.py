@@ -3,10 +3,11 @@
     python benchmarks/export.py                               # 2,000 pairs of 96 x 96, 4 x 250 real patches
     git worktree add ../before 9efa9a0 && python benchmarks/export.py --against ../before
 
-Each stage does what its step of the workflow does: an export also reads itself back where the checkout's
-script does. Every run is a process of its own, and the checkouts take turns. Times are of the processor, all
-threads together, and by the wall clock; both are medians over the rounds, and so are their ratios. The words
-of a release come from the checkout's tests, its pixels are smooth random images.
+Each stage does what its step of the workflow does; in 9efa9a0 an export also reads itself back. The other
+checkout has today's layout or that of 9efa9a0. Every run is a process of its own, and the checkouts take
+turns. Times are of the processor, all threads together, and by the wall clock. Both are medians over the
+rounds, and so are their ratios. Set TMPDIR to a folder in memory where other programs keep the disk busy. The
+words of a release come from the checkout's tests, its pixels are smooth random images.
 """
 
 import argparse

@@ -1,6 +1,35 @@
-# The promise attacked (`snakemake audit`): each audited level trained once more, with canaries among its patches by a coin for
-# each, then everything attacked that training has released. What is made here looks at patients outside the mechanism, and
-# stays inside.
+# The promise attacked (`snakemake audit`): the code of a private step called many times without anybody's patches; and each
+# audited level trained once more, with canaries among its patches by a coin for each, then everything attacked that training
+# has released. What is made of patients here looks at them outside the mechanism, and stays inside.
+
+
+rule audited_steps:
+    output:
+        steps=f"{RESULTS}/audit/{{arch}}/{{level}}/steps.csv",
+    log:
+        f"{LOGS}/audit/{{arch}}/{{level}}/steps.log",
+    benchmark:
+        f"{LOGS}/audit/{{arch}}/{{level}}/steps.tsv"
+    wildcard_constraints:
+        level=PRIVATE_LEVEL,
+    conda:
+        TORCH_ENV
+    threads: settings.gan.threads
+    resources:
+        mem_mb=cost.gan_memory(),
+        runtime=cost.audited_steps_minutes,
+        gpu=1,
+    params:
+        code=code.digest("audit_steps.py"),
+        training=lambda w: settings.gan_keys(w.level, w.arch) | {"kept_epochs": [study.audit.epoch(w.level)]},
+        privacy=study.site.promise(),
+        patch_size=settings.patches.size,
+        cohort=settings.train_cohort,
+        seed=settings.seed,
+        guesses=settings.audit.step_guesses,
+        confidence=settings.audit.confidence,
+    script:
+        "../scripts/audit_steps.py"
 
 
 rule audited_gan:
@@ -105,6 +134,7 @@ rule audit_data:
     input:
         scores=f"{RESULTS}/tables/scores.csv",
         bounds=lambda w: study.audit.files("bound.csv"),
+        steps=lambda w: study.audit.step_files(),
         memberships=lambda w: study.audit.files("membership.csv"),
         curves=lambda w: study.audit.files("roc.csv"),
     output:

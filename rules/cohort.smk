@@ -118,6 +118,7 @@ rule patches:
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
         size=settings.patches.size,
         n=settings.patches.per_patient,
+        max_overlap=settings.patches.max_overlap,
         seed=settings.seed,
     script:
         "../scripts/sample_patches.py"

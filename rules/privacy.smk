@@ -5,6 +5,7 @@
 rule plan_data:
     output:
         levels=f"{RESULTS}/privacy/plan.csv",
+        regions=f"{RESULTS}/privacy/plan-regions.csv",
         patients=f"{RESULTS}/privacy/plan-patients.csv",
     log:
         f"{LOGS}/privacy/plan.log",
@@ -18,6 +19,7 @@ rule plan_data:
         levels=list(settings.levels),
         mechanism=study.planned_mechanism(),
         patient_delta=study.site.patient_delta,
+        overlaps=[1, 2, 5, 10, 20],
         patient_epsilons=[1, 3, 8],
         times_patients=[1, 10, 100],
         mean_noise=1 / 32,
@@ -28,6 +30,7 @@ rule plan_data:
 rule plan:
     input:
         levels=f"{RESULTS}/privacy/plan.csv",
+        regions=f"{RESULTS}/privacy/plan-regions.csv",
         patients=f"{RESULTS}/privacy/plan-patients.csv",
     output:
         pdf=f"{RESULTS}/privacy/plan.pdf",

@@ -22,6 +22,7 @@ rule release_bundle:
         terms=study.release.terms(),
         pairs=settings.release.pairs,
         public=study.site.public,
+        max_overlap=settings.patches.max_overlap,
         steps=study.release.steps(),
         seed=settings.seed,
         # Which other sets there are, and how they were scored: no inputs, because none of them has to be there.

@@ -41,5 +41,5 @@ with logged(snakemake.log[0]):
         with atomic_path(Path(path)) as partial:
             table.to_csv(partial, index=False)
     nearest = attack.find_neighbours(pairs, members, others, shown=SHOWN)
-    title = f"{about['arch']}, {about['level']}, audit {about['run']}: valid ε {format_eps(about['eps'])}"
+    title = f"{about['arch']}, {about['level']}, audit {about['run']}: ε {format_eps(about['eps'])} a unit"
     save(neighbours(nearest, title=title), Path(made.neighbours))

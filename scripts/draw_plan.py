@@ -11,7 +11,7 @@ from privessel.files.reading import read_text
 from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
-    tables = (snakemake.input.levels, snakemake.input.patients)
-    levels, patients = (pd.read_csv(StringIO(read_text(path))) for path in tables)
-    save(draw_plan(levels, patients), Path(snakemake.output.pdf), Path(snakemake.output.png))
-    print(format_plan(levels, patients), flush=True)
+    tables = (snakemake.input.levels, snakemake.input.regions, snakemake.input.patients)
+    plan = [pd.read_csv(StringIO(read_text(path))) for path in tables]
+    save(draw_plan(*plan), Path(snakemake.output.pdf), Path(snakemake.output.png))
+    print(format_plan(*plan), flush=True)

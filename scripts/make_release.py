@@ -19,19 +19,19 @@ with logged(snakemake.log[0]):
     params, files = snakemake.params, snakemake.input
     terms, record = Terms.from_config(params.terms), read_json(files.privacy, keys=RECORDED)
     real, voxels = [Path(path) for path in files.patches], read_voxels(Path(files.patients))
-    cohort = count_cohort(real, public=params.public)
+    results = Path(params.results)
+    cohort = count_cohort(real, public=params.public, max_overlap=params.max_overlap)
     # No parameter: where a site keeps its secret must not be in Snakemake's records.
     site = None if params.public else Site.from_config(snakemake.config["privacy"])
     require_protected(record, public=params.public)
-    guarantee = state_guarantee(
-        record, site=site, voxels=voxels, steps=params.steps, cohort=cohort, terms=terms
-    )
+    given = {"site": site, "voxels": voxels, "steps": params.steps, "cohort": cohort, "terms": terms}
+    guarantee = state_guarantee(record, **given, results=results)
     choice = find_choice(
-        params.pairs, results=Path(params.results), history=Path(files.history), cohort=record["cohort"],
-        train_patients=voxels,
+        params.pairs, results=results, history=Path(files.history), cohort=record["cohort"],
+        train_patients=voxels, epochs=record["epochs"], books=guarantee.books,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)
-    require_allowed(refusals, name=terms.name, override=terms.override)
+    require_allowed(refusals, name=terms.name, override=terms.override, region_reason=terms.region_reason)
     forbidden = list_forbidden(
         patients=params.patients, voxels=voxels, paths=map(Path, params.folders), seed=params.seed,
         pairs=params.pairs, site=site, terms=terms,

@@ -6,20 +6,28 @@ import pandas as pd
 
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
-from privessel.privacy.planner import PlannedMechanism, plan_levels, plan_patients
+from privessel.privacy.planner import (
+    REGION_COLUMNS,
+    PlannedMechanism,
+    plan_levels,
+    plan_overlaps,
+    plan_patients,
+)
 
 with logged(snakemake.log[0]):
     params = snakemake.params
-    levels = plan_levels(
-        params.levels, PlannedMechanism(**params.mechanism), patient_delta=params.patient_delta
-    )
+    mechanism = PlannedMechanism(**params.mechanism)
+    levels = plan_levels(params.levels, mechanism, patient_delta=params.patient_delta)
+    regions = plan_overlaps(params.levels, mechanism, overlaps=params.overlaps)
     trained_on, steps = params.mechanism["patients"], params.mechanism["steps"]
     patients = []
     for times in params.times_patients:
         patients += plan_patients(
             patients=trained_on * times, participation=1.0, steps=steps, mean_noise=params.mean_noise,
-            delta=params.patient_delta / times, epsilons=params.patient_epsilons,
+            delta=min(params.patient_delta, 0.1 / (trained_on * times)), epsilons=params.patient_epsilons,
         )  # fmt: skip
-    for rows, path in ((levels, snakemake.output.levels), (patients, snakemake.output.patients)):
-        with atomic_path(Path(path)) as partial:
-            pd.DataFrame(rows).to_csv(partial, index=False)
+    tables = {"levels": levels, "regions": regions, "patients": patients}
+    for name, rows in tables.items():
+        with atomic_path(Path(snakemake.output[name])) as partial:
+            columns = None if rows else REGION_COLUMNS  # where the patient is the unit, no region has a row
+            pd.DataFrame(rows, columns=columns).to_csv(partial, index=False)

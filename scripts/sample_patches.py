@@ -17,6 +17,7 @@ with logged(snakemake.log[0]):
         scan,
         n=snakemake.params.n,
         size=snakemake.params.size,
+        max_overlap=snakemake.params.max_overlap,
         seed=derive(snakemake.params.seed, "patches", patient.cohort, patient.id),
     )
     save(Path(snakemake.output[0]), sampled)

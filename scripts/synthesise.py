@@ -31,7 +31,7 @@ with logged(snakemake.log[0]):
     )
     record = read_json(snakemake.input.privacy, keys=["epochs"])
     eps = record["epochs"][str(name.epoch)]["epsilon"]
-    promise = "no privacy" if eps is None else f"valid ε {format_eps(eps)} a patch"
+    promise = "no privacy" if eps is None else f"valid ε {format_eps(eps)} of one {record['unit']}"
     title = f"{name.arch}, {name.level}, run {name.run}, epoch {name.epoch}: {promise}"
     save(contact_sheet(images[:SHOWN], labels[:SHOWN], title=title), Path(snakemake.output.sheet))
     with atomic_path(Path(snakemake.output.pairs)) as partial:

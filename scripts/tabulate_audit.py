@@ -16,8 +16,10 @@ with logged(snakemake.log[0]):
         for name in ("bounds", "memberships", "curves")
     )
     scores = read_table(given.scores)
+    steps = [row for path in given.steps for row in read_table(path).to_dict("records")]
+    seed = snakemake.params.seed
     tables = {
-        made.utility_privacy: utility_privacy_data(scores, bounds, membership, seed=snakemake.params.seed),
+        made.utility_privacy: utility_privacy_data(scores, bounds, membership, steps=steps, seed=seed),
         made.attacks: attacks_data(curves, membership),
     }
     for path, table in tables.items():

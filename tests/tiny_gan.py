@@ -15,6 +15,7 @@ TRAINING = GanTraining(
     decay_start=0.5, loss="wasserstein", weight_clip=0.05, gradient_penalty=0.0, spectral_norm=False, ema=0.9,
     noise_multiplier=None, clipping_norm=1.0, clipping="book-keeping", fake_clipping="per-sample",
     micro_batch=5, label_background=0.0, unit="patch", patient_patches=3, delta=1e-4, patient_delta=1e-3,
+    region_patches=8,
     grid_bits=20,
 )  # fmt: skip
 

@@ -35,10 +35,12 @@ TERMS = Terms(
     weights=True,
     epsilon=20.0,
     delta=1e-4,
-    patient_delta=1e-2,
+    patient_delta=1e-5,
+    max_region_epsilon=1e6,
+    region_reason=None,
     override=None,
 )
-COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40)
+COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40, region_patches=3)
 ALONE = Choice(1, "It was the only private set of its study; nothing was chosen.", ())
 SHAPE = {
     "patch": SIZE, "latent": 4, "generator_width": 2, "critic_width": 2, "generator_norm": "batch",
@@ -61,24 +63,27 @@ def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXEL
     )  # fmt: skip
     master = load_master(site.state / "master.key")
     opened = open_ledger(
-        site.state, master=master, run=run, point=Point(), machine="here", silent_minutes=0.01
-    )
+        site.state, master=master, run=run, point=Point(), machine="here", silent_minutes=0.01,
+        anchor=site.anchor,
+    )  # fmt: skip
     with opened as ledger:
         ledger.charge(0, steps)
-        stood = {"identity": run.identity, "attempts": 1} | ledger.head
+        stood = {"identity": run.identity, "attempts": 1, "register": ledger.register} | ledger.head
     return record_of(unit=unit, run=number) | {"ledger": stood}
 
 
 def record_of(**changes):
     given = {
         "arch": "wgan", "level": "noise-1", "run": 1, "cohort": "clinic", "noise_multiplier": 1.0,
-        "unit": "patch", "sampling_rate": 0.2, "clipping_norm": 1.0, "public_key": False,
+        "unit": "patch", "sampling_rate": 0.2, "clipping_norm": 1.0, "public_key": False, "delta": 1e-3,
     }  # fmt: skip
     return given | changes
 
 
-def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS):
-    return state_guarantee(record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms)
+def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS, results=None):
+    return state_guarantee(
+        record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms, results=results
+    )
 
 
 def public_numbers(terms=TERMS):

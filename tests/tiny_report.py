@@ -37,7 +37,11 @@ def small_report(folder):
     levels = pd.DataFrame(
         {"level": ["inf", "noise-0.65"], "epsilon": [np.nan, 6.251], "epsilon_rdp": [np.nan, 6.8]}
     )
-    levels.assign(patient_statement=["", "Patient level: vacuous."]).to_csv(folder / "plan.csv", index=False)
+    said = {
+        f"{name}_statement": ["", f"{name.capitalize()} level: vacuous."]
+        for name in ("patient", "region", "patch")
+    }
+    levels.assign(**said).to_csv(folder / "plan.csv", index=False)
     return {
         "study": f"demo {EVIL}",
         "overview": {

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import brentq, linprog
-from scipy.sparse import lil_matrix
+from scipy.optimize import brentq
 from scipy.stats import binom, norm
 from tiny_gan import SHAPE, TRAINING
 from toy_mechanisms import Toy, likelihood_scores, released
+from worst_mechanism import best_chance
 
 from privessel.audit import canaries as canaries_module
 from privessel.audit.canaries import (
@@ -27,9 +27,10 @@ from privessel.errors import PrivacyError
 from privessel.gan.nets import Critic, initialise
 from privessel.gan.pairs import Pairs
 from privessel.gan.step import Gan
-from privessel.privacy.accounting import epsilon, epsilon_published, epsilon_reused
+from privessel.privacy.accounting import epsilon
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
+from privessel.privacy.published import epsilon_published, epsilon_reused
 
 pytestmark = pytest.mark.slow  # left out of make test-fast
 
@@ -97,42 +98,6 @@ def test_without_delta_the_p_value_is_the_chance_under_randomised_response(eps, 
         assert found == pytest.approx(chances[right:].sum())
 
 
-def best_chance(canaries, guesses, right, eps, delta):
-    """Return the largest chance of `right` right guesses over all (eps, delta)-private mechanisms.
-
-    A linear programme over the chances of every answer (out, in or abstained, `guesses` times not) to every
-    coins; a neighbour's coins differ in one, and for each the excesses over exp(eps) times its chances sum to
-    at most delta.
-    """
-    coins = list(itertools.product((0, 1), repeat=canaries))
-    answers = [
-        each
-        for each in itertools.product((0, 1, None), repeat=canaries)
-        if each.count(None) == canaries - guesses
-    ]
-    pairs = [
-        (i, j)
-        for i, j in itertools.permutations(range(len(coins)), 2)
-        if sum(a != b for a, b in zip(coins[i], coins[j], strict=True)) == 1
-    ]
-    n, m = len(coins), len(answers)
-    gain = np.zeros((n + len(pairs), m))
-    for i, j in itertools.product(range(n), range(m)):
-        gain[i, j] = -(sum(a == b for a, b in zip(coins[i], answers[j], strict=True)) >= right) / n
-    rows, limits = lil_matrix((len(pairs) * (m + 1), gain.size)), np.zeros(len(pairs) * (m + 1))
-    for k, (i, other) in enumerate(pairs):
-        for j in range(m):
-            rows[k * m + j, [i * m + j, other * m + j, (n + k) * m + j]] = [1, -math.exp(eps), -1]
-        rows[len(pairs) * m + k, (n + k) * m : (n + k + 1) * m] = 1
-        limits[len(pairs) * m + k] = delta
-    whole = lil_matrix((n, gain.size))
-    for i in range(n):
-        whole[i, i * m : (i + 1) * m] = 1
-    solved = linprog(gain.ravel(), rows.tocsr(), limits, whole.tocsr(), np.ones(n))
-    assert solved.success
-    return -solved.fun
-
-
 @pytest.mark.parametrize(
     ("canaries", "guesses", "right"),
     [(1, 1, 1), (2, 2, 2), (2, 2, 1), (2, 1, 1), (3, 3, 2), (3, 3, 3), (3, 2, 2), (3, 1, 1), (4, 4, 3)],
@@ -141,7 +106,7 @@ def best_chance(canaries, guesses, right, eps, delta):
 @pytest.mark.parametrize("eps", [0.0, 0.7])
 def test_the_p_value_is_what_the_best_of_all_mechanisms_reaches(canaries, guesses, right, delta, eps):
     given = {"canaries": canaries, "guesses": guesses, "right": right}
-    best = best_chance(**given, eps=eps, delta=delta)
+    best = best_chance(**given, promises=[(eps, delta)])
     assert p_value(**given, epsilon=eps, delta=delta) == pytest.approx(best, abs=2e-7)
 
 
@@ -250,6 +215,16 @@ def test_a_finding_says_how_far_the_plan_could_see():
     assert finding.epsilon_low == finding.ceiling == PLAN.ceiling
     assert not finding.refuted
     assert finding.ceiling == pytest.approx(math.log(200 / -math.log(0.05)), abs=0.1)
+
+
+def test_a_finding_has_a_sharper_bound_that_assumes_a_gaussian_run_and_refutes_nothing_by_it():
+    inserted, draw = toss_coins(PLAN, stream()), rng(4)
+    (finding,) = audit(
+        PLAN, {"critic": 1.5 * inserted + draw.normal(size=1000)}, stream=stream(), claimed_epsilon=2.5
+    )
+    assert finding.epsilon_low < finding.claimed_epsilon < finding.epsilon_gaussian < finding.ceiling_gaussian
+    assert finding.epsilon_gaussian == PLAN.gaussian_bound(finding.right) < gaussian_epsilon(1.5, PLAN.delta)
+    assert not finding.refuted
 
 
 @pytest.mark.parametrize(
@@ -509,7 +484,7 @@ def test_a_canarys_gradient_is_what_the_mechanism_adds_for_it(norm_of_critic, ce
                 clipping_norm=clipping_norm,
                 centre=[-each for each in fakes] if centred else None,
             )
-            whole = torch.cat([each.flatten() for each in sums])
+            whole = torch.cat([each.flatten() for each in sums]).float()
             torch.testing.assert_close(found[i], whole, rtol=1e-3, atol=1e-5 * whole.norm().item())
 
 

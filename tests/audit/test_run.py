@@ -13,7 +13,7 @@ from tiny_gan import TRAINING as OPEN
 
 from privessel.audit import attack
 from privessel.audit.plan import toss_coins
-from privessel.audit.run import AuditRun
+from privessel.audit.run import AuditRun, coins_identity
 from privessel.cohort.patches import Patches, digest
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files import checkpoint
@@ -23,7 +23,7 @@ from privessel.gan.files import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.pairs import TrainingPatches
 from privessel.gan.run import GanRun
-from privessel.privacy.keys import identity_digest
+from privessel.privacy.identity import identity_digest
 from privessel.privacy.site import Site
 
 pytestmark = pytest.mark.slow  # left out of make test-fast
@@ -63,8 +63,9 @@ def identity(run=RUN, training=PRIVATE):
 
 def trained(folder, *, run=RUN, training=PRIVATE, site=None, watch=True, claims=None):
     """Train a run of the audit as the workflow does; return its record, of the training that it `claims`."""
-    named = identity(run, training)
-    audited = run.training_patches(PATCHES, training=training, site=site, identity=named)
+    audited, named = run.prepare(
+        PATCHES, training=training, site=site, shape=SHAPE, code=(), device="cpu", threads=1
+    )
     scans = folder.parent / "train.csv"
     rows = "".join(f"{name},scan of {name}\n" for name in PATCHES.patients)
     scans.write_text("patient,voxels\n" + rows)
@@ -76,7 +77,7 @@ def trained(folder, *, run=RUN, training=PRIVATE, site=None, watch=True, claims=
         TrainingPatches(audited.image, audited.label, audited.patient_index),
         shape=SHAPE, training=training, source=source, device="cpu",
         files=RunFiles(folder, named, checkpoint_seconds=0),
-        record=lambda account: run.record(claims or training, audited, account),
+        record=lambda account: run.record(claims or training, audited, account, identity=named),
         watch=run.watch(training, genuine=len(PATCHES.image), device="cpu") if watch else None,
     )  # fmt: skip
     return json.loads((folder / "privacy.json").read_text())
@@ -200,6 +201,54 @@ def test_an_audit_that_the_budget_does_not_cover_is_refused_before_its_first_ste
     with pytest.raises(PrivacyError, match=r"wgan/noise-0\.8/audit-1: patient .* No step was taken"):
         trained(tmp_path / "audit", site=replace(site, epsilon=0.1))
     assert not list((tmp_path / "audit").glob("*.pt"))
+
+
+def prepared(run=RUN, *, site=None, code=(), training=PRIVATE):
+    return run.prepare(PATCHES, training=training, site=site, shape=SHAPE, code=code, device="cpu", threads=1)
+
+
+def test_the_identity_digests_what_is_trained_on_canaries_included(tmp_path, site):
+    """The break: it digested the patches before the canaries, so other coins were the same run."""
+    elsewhere = Site(tmp_path / "elsewhere", epsilon=1e3, delta=1e-5)
+    elsewhere.create_secret()
+    (audited, one), (other_audited, other) = prepared(site=site), prepared(site=elsewhere)
+    assert one["trained_on"] == digest(audited.image, audited.label, audited.patient_index)
+    assert not np.array_equal(audited.image[200:], other_audited.image[200:])
+    assert {part for part in one if one[part] != other[part]} == {"trained_on"}
+    assert identity_digest(one) != identity_digest(other)
+    assert coins_identity(one) == coins_identity(other) == identity_digest(identity())
+    study, named = GanRun("wgan", "noise-0.8", 1, "pegasus").prepare(
+        PATCHES, training=PRIVATE, site=site, shape=SHAPE, code=(), device="cpu", threads=1
+    )
+    assert study is PATCHES
+    assert named["patches"] == digest(study.image, study.label, study.patient_index)
+
+
+def test_the_canaries_of_a_run_on_patients_are_known_again_from_its_record(tmp_path, site):
+    record = trained(tmp_path / "audit", site=site)
+    coins = record["audit"]["coins"]
+    assert coins != record["ledger"]["identity"]
+    plan = RUN.plan(private=True, delta=PRIVATE.unit_delta)
+    tossed = toss_coins(plan, RUN.coins(private=True, site=site, identity=coins))
+    assert record["patients"] == 5 + tossed.sum()
+    bounds = attack.attack_canaries(
+        record, released(tmp_path / "audit", some(30)), reference=REFERENCE, site=site
+    )
+    assert not bounds["refuted"].any()
+
+
+def test_a_finished_audit_of_an_older_version_or_of_other_code_stands(tmp_path, site, caplog, monkeypatch):
+    record = trained(tmp_path / "audit", site=site)
+    kept = tmp_path / "audit" / ".finished" / "identity.json"
+    older = json.loads(kept.read_text())
+    del older["trained_on"]
+    kept.write_text(json.dumps(older | {"code": {"gan/loop.py": "before"}}))
+    assert trained(tmp_path / "audit", site=site) == record
+    assert "was trained under another code. " in caplog.text
+    assert len(site.accounts()) == 1
+    kept.write_text(json.dumps(older | {"patches": "of other patients"}))
+    with pytest.raises(PrivacyError, match="other patches"):
+        trained(tmp_path / "audit", site=site)
 
 
 # --- Watching --------------------------------------------------------------------------------------------

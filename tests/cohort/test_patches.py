@@ -34,7 +34,7 @@ def scan():
 
 @pytest.fixture
 def patches(scan):
-    return sample_patient(PATIENT, scan, n=60, size=SIZE, seed=5)
+    return sample_patient(PATIENT, scan, n=60, size=SIZE, seed=5, max_overlap=None)
 
 
 def keys(centres):
@@ -100,14 +100,16 @@ def test_too_few_distinct_centres_are_refused_with_the_numbers(scan, n, brain_sl
     vessels, brain = np.zeros_like(scan.vessels), np.zeros_like(scan.brain)
     vessels[20, 20, :3] = brain[20, 20, :brain_slices] = True
     with pytest.raises(CohortError) as caught:
-        sample_patient(PATIENT, replace(scan, vessels=vessels, brain=brain), n=n, size=SIZE, seed=0)
+        sample_patient(
+            PATIENT, replace(scan, vessels=vessels, brain=brain), n=n, size=SIZE, seed=0, max_overlap=None
+        )
     for part in ("patient 017 (cohort pegasus)", "v.nii", text, "Remedy"):
         assert part in str(caught.value)
 
 
 def test_the_same_seed_gives_the_same_patches_and_another_seed_others(scan, patches):
-    again = sample_patient(PATIENT, scan, n=60, size=SIZE, seed=5)
-    other = sample_patient(PATIENT, scan, n=60, size=SIZE, seed=6)
+    again = sample_patient(PATIENT, scan, n=60, size=SIZE, seed=5, max_overlap=None)
+    other = sample_patient(PATIENT, scan, n=60, size=SIZE, seed=6, max_overlap=None)
     np.testing.assert_array_equal(again.centre, patches.centre)
     np.testing.assert_array_equal(again.image, patches.image)
     assert len(keys(other.centre) & keys(patches.centre)) < 30
@@ -121,7 +123,7 @@ def test_a_patient_at_full_size_takes_seconds():
     brain[60:260, 70:320, 10:115] = True
     scan = replace(scan, image=image, brain=brain, vessels=brain & (image > 0.99))
     start = time.process_time()
-    patches = sample_patient(PATIENT, scan, n=1000, size=96, seed=0)
+    patches = sample_patient(PATIENT, scan, n=1000, size=96, seed=0, max_overlap=None)
     assert time.process_time() - start < 5
     assert patches.image.shape == (1000, 96, 96)
 
@@ -187,7 +189,7 @@ def test_equal_patches_give_equal_bytes_at_any_time(tmp_path, patches, monkeypat
 
 
 def test_several_patients_are_loaded_in_the_order_asked_for(tmp_path, scan, patches):
-    other = sample_patient(replace(PATIENT, id="003"), scan, n=20, size=SIZE, seed=1)
+    other = sample_patient(replace(PATIENT, id="003"), scan, n=20, size=SIZE, seed=1, max_overlap=None)
     save(tmp_path / "017.npz", patches)
     save(tmp_path / "003.npz", other)
     loaded = load([tmp_path / "017.npz", tmp_path / "003.npz"])
@@ -262,7 +264,7 @@ def test_a_missing_file_one_of_another_version_and_one_without_labels_are_refuse
 
 def test_patches_of_two_sizes_are_refused(tmp_path, scan, patches):
     save(tmp_path / "a.npz", patches)
-    save(tmp_path / "b.npz", sample_patient(PATIENT, scan, n=20, size=8, seed=1))
+    save(tmp_path / "b.npz", sample_patient(PATIENT, scan, n=20, size=8, seed=1, max_overlap=None))
     message = refusal(tmp_path / "a.npz", tmp_path / "b.npz")
     assert "(16, 16)" in message
     assert "b.npz" in message

@@ -8,7 +8,15 @@ from scores.examples import demo, study
 
 from privessel.figures import audit
 
-utility_privacy_data = functools.partial(audit.utility_privacy_data, seed=3)
+
+def steps(levels=None, low=5.5, failed=""):
+    """Return what the audit of single steps found at private levels."""
+    row = {"arch": "wgan", "guesses_in": 24_900, "guesses_out": 25_100, "confidence": 0.95}
+    row |= {"epsilon_low": low, "failed": failed}
+    return [row | {"level": level} for level in levels or ("noise-0.65",)]
+
+
+utility_privacy_data = functools.partial(audit.utility_privacy_data, steps=(), seed=3)
 
 
 AUDITED = {"inf": np.inf, "noise-0.65": 6.24}
@@ -34,6 +42,7 @@ def bounds(levels=AUDITED, found=BOUNDS, **more):
     table = [
         {"arch": "wgan", "level": level, "run": 1, "eps": eps, "score": score, "canaries": 1000}
         | {"guesses": 200, "right": 120, "epsilon_low": low, "ceiling": 4.0, "claimed_epsilon": eps}
+        | {"epsilon_gaussian": 1.6 * low, "ceiling_gaussian": 7.0}
         | {"confidence": 0.975 if np.isinf(eps) else 1 - 0.05 / 3, "p_value": 0.001 if low > eps else 0.5}
         | {"refuted": low > eps}
         | more
@@ -77,6 +86,10 @@ def roc(levels=AUDITED, *, few=False):
 
 def audited(**more):
     return utility_privacy_data(study(), bounds(**more), membership())
+
+
+def audited_with_steps(**found):
+    return utility_privacy_data(study(), bounds(), membership(), steps=steps(**found))
 
 
 NONE = {"bounds": bounds().head(0), "membership": membership().head(0), "roc": roc().head(0)}

@@ -24,6 +24,8 @@ def identity(source, kind, noise=None, run=np.nan):
         "noise_multiplier": np.nan if noise is None else noise,
         "run": run,
         "epoch": 50.0 if np.isfinite(run) else np.nan,
+        "eps_patient": 1000 * eps,
+        "eps_region": 20 * eps,
         "eps": eps,
         "eps_published": published,
         "unit": "" if noise is None else "patch",

@@ -13,9 +13,11 @@ from figures.audited import (
     LOST,
     RATES,
     audited,
+    audited_with_steps,
     bounds,
     membership,
     roc,
+    steps,
     utility_privacy_data,
 )
 from figures.looking import as_read_back, overlaps, said, texts
@@ -58,10 +60,11 @@ def lines_across(axes, colour):
     return [float(end[0, 1]) for end in ends if end[0, 1] == end[1, 1]]
 
 
-def marks(axes, name, looks=SCORES):
+def marks(axes, name, looks=SCORES, *, hollow=False):
     """Return the heights of a score's or an attack's marks, from left to right."""
     _, colour, marker = looks[name]
     own = [line for line in axes.get_lines() if (line.get_color(), line.get_marker()) == (colour, marker)]
+    own = [line for line in own if (line.get_fillstyle() == "none") == hollow]
     points = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in own if len(line.get_xdata()))
     return [float(y) for _, y in points]
 
@@ -131,7 +134,8 @@ def test_every_score_has_its_bound_and_its_ceiling():
     assert marks(axes, "gradient") == [1.5]
     assert marks(axes, "critic") == [0.25, 0.25]
     assert marks(axes, "nearest") == [0, 0]
-    assert [len(lines_across(axes, colour)) for _, colour, _ in SCORES.values()] == [1, 2, 2]
+    assert marks(axes, "critic", hollow=True) == pytest.approx([0.4, 0.4])
+    assert [len(lines_across(axes, colour)) for _, colour, _ in SCORES.values()] == [0, 1, 2, 2]
     assert lines_across(axes, SCORES["critic"][1]) == [4.0, 4.0]
 
 
@@ -167,6 +171,31 @@ def test_a_refuted_claim_is_marked_named_and_told_and_no_other_is():
     told = "REFUTED: level noise-0.65 claims ε = 6.24, yet ε is at least 7.5 (gradients, p = 0.001)"
     assert told in said(figure)
     assert "REFUTED" not in said(draw_once("utility"))
+
+
+def test_the_bound_from_single_steps_has_a_mark_no_ceiling_and_its_assumptions_named():
+    figure = utility_privacy(audited_with_steps())
+    axes = figure.axes[1]
+    assert marks(axes, "step") == [5.5]
+    assert (1, 5.5, 6.24) in bars(axes)
+    assert "Single steps: 50,000 guesses by an attacker who knows all other units, 95 % conf" in said(figure)
+    assert "Filled marks of scores assume nothing" in said(figure)
+    assert "REFUTED" not in said(figure)
+    assert "Single steps" not in said(draw_once("utility"))
+
+
+@pytest.mark.parametrize("low", [5.5, 7.0])
+def test_steps_that_are_not_as_claimed_are_refuted_wherever_their_bound_lies(low):
+    failed = "noise or clipping, sampling rate"
+    figure = utility_privacy(as_read_back(audited_with_steps(low=low, failed=failed)))
+    assert texts(figure).count("REFUTED") == 1
+    assert f"REFUTED: single steps of level noise-0.65 are not as claimed: {failed}. Do not" in said(figure)
+
+
+def test_steps_read_back_from_csv_make_the_same_data():
+    read = as_read_back(pd.DataFrame(steps())).to_dict("records")
+    data = utility_privacy_data(study(), bounds(), membership(), steps=read)
+    pd.testing.assert_frame_equal(data, audited_with_steps())
 
 
 def test_levels_that_were_not_audited_say_so_in_both_panels():
@@ -236,7 +265,8 @@ def test_good_and_bad_cases_draw_from_their_csv_without_warnings_on_a_page_and_n
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scores, found, risks = (as_read_back(table) for table in (scores(), found, risks))
-        figures = [utility_privacy(as_read_back(utility_privacy_data(scores, found, risks)))]
+        about = {"steps": steps() if len(found) else ()}
+        figures = [utility_privacy(as_read_back(utility_privacy_data(scores, found, risks, **about)))]
         if curves is not None:
             figures.append(attacks(as_read_back(attacks_data(as_read_back(curves), risks))))
         for figure in figures:

@@ -24,6 +24,7 @@ def embedded(names=("real", "inf", "private", "phantom-random"), count=30, side=
         "set": own,
         "names": np.array(names),
         "level": np.array(names),
+        "unit": np.array(["patch"] * len(names)),
         "eps": np.array(eps),
         "eps_published": np.array([{6.24: 10.18}.get(value, value) for value in eps]),
     }
@@ -37,7 +38,7 @@ def drawn(draw):
 
 def test_data_name_the_set_of_every_image():
     sets = pd.DataFrame(
-        {"set": ["real", "ixi"], "level": ["real", ""], "eps": np.nan, "eps_published": np.nan}
+        {"set": ["real", "ixi"], "level": ["real", ""], "unit": "", "eps": np.nan, "eps_published": np.nan}
     )
     images = [np.full((count, 4, 4), count, np.uint8) for count in (2, 3)]
     data = fig9_data(sets, images, np.zeros((5, 2)))
@@ -57,7 +58,12 @@ def test_figure_9_shows_all_images_at_their_places_and_each_set_alone():
 
 @pytest.mark.parametrize("draw", [fig9, figS1])
 def test_every_set_is_named_with_both_eps_and_no_two_texts_overlap(draw):
-    shown = {"real patches", "ε = ∞ (no privacy)", "phantom-random (ε = 0)", "ε = 6.24 (as published 10.2)"}
+    shown = {
+        "real patches",
+        "ε = ∞ (no privacy)",
+        "phantom-random (ε = 0)",
+        "ε = 6.24 a patch (as published 10.2)",
+    }
     assert shown <= set(texts(drawn(draw)))
     assert not overlaps(drawn(draw))
 
@@ -72,7 +78,7 @@ def test_collapsed_set_on_one_spot_is_drawn_and_named(draw):
     data["position"][:] = 0.0
     data["image"][:30] = np.arange(30)[:, None, None]
     notes = " ".join(texts(draw(data)))
-    assert "ε = 6.24 (as published 10.2): all 30 images are the same." in notes
+    assert "ε = 6.24 a patch (as published 10.2): all 30 images are the same." in notes
     assert "real patches: all" not in notes
 
 

@@ -13,7 +13,8 @@ from privessel.figures.maps import classify, project
 def columns(level, eps, dsc):
     """Return the table of figure 4's columns: the published eps is 1.6 times the valid one."""
     frame = pd.DataFrame({"level": level, "eps": eps, "dsc": dsc})
-    return frame.assign(eps_published=1.6 * frame["eps"], bahd_voxel=10 * (1 - frame["dsc"]))
+    spent = {"eps_patient": 1000 * frame["eps"], "eps_region": 20 * frame["eps"]}
+    return frame.assign(eps_published=1.6 * frame["eps"], bahd_voxel=10 * (1 - frame["dsc"]), **spent)
 
 
 def test_figure_4_shows_the_fullest_slice_with_eps_above_and_scores_below():
@@ -27,7 +28,7 @@ def test_figure_4_shows_the_fullest_slice_with_eps_above_and_scores_below():
     )
     np.testing.assert_array_equal(data["truth"], truth[:, :, 2])
     shown = texts(fig4(data))
-    assert {"real", "ε = ∞", "ε = 0.82", "(1.31)"} <= set(shown)
+    assert {"real", "ε = ∞", "ε = 820", "16.4", "0.82", "(1.31)", "of a patient", "of a region"} <= set(shown)
     assert {"DSC 0.61\nbAHD 3.90", "DSC 0.00, slice empty\nbAHD 10.0"} <= set(shown)
     assert {"true positive", "false positive", "false negative"} <= set(shown)
 
@@ -69,12 +70,13 @@ def test_figure_7_shows_two_slices_and_three_views(case):
         prediction=prediction,
         brain=image > 0,
         spacing=(5.0, 5.0, 7.0),
-        model={"level": "noise-0.65", "eps": 6.24, "eps_published": 10.18, "dsc": 0.61},
+        model={"level": "noise-0.65", "dsc": 0.61}
+        | {"eps_patient": 6240.0, "eps_region": 125.0, "eps": 6.24, "eps_published": 10.18},
     )
     figure = fig7(data)
     shown = " ".join(texts(figure))
     assert len(figure.axes) == 5
-    assert "noise-0.65: ε = 6.24 (as published 10.2), DSC 0.61" in shown
+    assert "ε of a patient 6,240, of a region 125, of a patch 6.24 (as published 10.2), DSC 0.61" in shown
     for text in ("big vessels", "small vessels", "from below", "from the front", "from the left", "20 mm"):
         assert text in shown
     assert ("the prediction is empty" in shown) == (case == "empty prediction")
@@ -85,7 +87,8 @@ def test_figure_7_data_is_cropped_to_the_brain():
     image, truth, prediction = phantom()
     brain = np.zeros_like(truth)
     brain[1:20, 1:28, 1:19] = True
-    model = {"level": "inf", "eps": np.inf, "eps_published": np.inf, "dsc": 0.5}
+    model = dict.fromkeys(("eps_patient", "eps_region", "eps", "eps_published"), np.inf)
+    model |= {"level": "inf", "dsc": 0.5}
     about = {"spacing": (1, 1, 1), "model": model}
     data = fig7_data(image=image, truth=truth, prediction=prediction, brain=brain, **about)
     assert data["truth"].shape == (19, 27, 18)

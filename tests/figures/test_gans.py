@@ -24,7 +24,7 @@ def test_comparison_has_one_row_an_architecture_between_real_patches_and_what_co
         "WGAN, ε = ∞",
         "DCGAN, ε = ∞",
         "WGAN-GP-SN, ε = ∞",
-        "WGAN, ε = 6.24 (published 10.2)",
+        "WGAN, ε = 6.24 a patch (published 10.2)",
         "phantom-random (ε = 0)",
         "phantom-one (ε = 0)",
         "threshold (ε = 0)",

@@ -17,6 +17,8 @@ def pairs(levels, examples=3, size=16):
         "image": rng.integers(0, 256, (levels, examples, size, size), dtype=np.uint8),
         "label": rng.random((levels, examples, size, size)) > 0.9,
         "level": np.array(["real", "noise-2", "inf", "noise-0.65"][:levels]),
+        "eps_patient": np.array([np.nan, 820, np.inf, 6240][:levels]),
+        "eps_region": np.array([np.nan, 16.4, np.inf, 125][:levels]),
         "eps": np.array([np.nan, 0.82, np.inf, 6.24][:levels]),
         "eps_published": np.array([np.nan, 1.31, np.inf, 10.18][:levels]),
     }
@@ -31,8 +33,9 @@ def heads(figure):
 
 def test_figure_2_starts_with_real_patches_and_goes_by_falling_eps():
     figure = fig2(pairs(4))
-    assert heads(figure) == [["real"], ["ε = ∞"], ["ε = 6.24"], ["ε = 0.82"]]
-    assert {"(10.2)", "(1.31)", "(∞)", "valid", "published", "image", "label"} <= set(texts(figure))
+    assert heads(figure) == [["real"], ["ε = ∞"], ["ε = 6,240"], ["ε = 820"]]
+    assert {"125", "6.24", "(10.2)", "(1.31)", "(∞)", "image", "label"} <= set(texts(figure))
+    assert {"of a patient", "of a region", "of a patch", "published"} <= set(texts(figure))
 
 
 def test_figure_2_shows_each_image_above_its_label_with_anterior_up():
@@ -69,6 +72,7 @@ def test_figure_2_takes_patches_at_equal_steps_the_first_pairs_and_the_eps_of_ea
     images[:, 0, 0], images[:, -1, -1] = 0, 100  # every patch has the same range
     levels = pd.DataFrame(
         {"level": ["inf", "noise-2"], "eps": [np.inf, 0.82], "eps_published": [np.inf, 1.31]}
+        | {"eps_patient": [np.inf, 820], "eps_region": [np.inf, 16.4]}
     )
     synthetic = (np.arange(8, dtype=np.uint8).reshape(8, 1, 1) * np.ones((1, 4, 4), np.uint8), labels[:8])
     data = fig2_data(

@@ -22,6 +22,7 @@ def rows(source, kind, dsc, *, noise=np.nan, run=np.nan, validation=0.5, cohorts
         [
             {"source": source, "kind": kind, "level": source.split("/")[1] if "/" in source else ""}
             | {"noise_multiplier": noise, "run": run, "epoch": 50, "eps": eps, "eps_published": printed}
+            | {"eps_patient": 1000 * eps, "eps_region": 20 * eps}
             | {"unit": "patch" if np.isfinite(noise) else "", "validation_dsc": validation, "cohort": cohort}
             | {"patient": f"{cohort}-{k}", "dsc": dsc - lost + shift, "bahd_voxel": 2.0, "hd95_voxel": 20 + k}
             | {"empty": 0, "cldice": dsc, "component_error": 1}
@@ -63,7 +64,7 @@ def quality(scores, extractor="FID"):
 
 def transfer():
     tuned = [
-        {"start": start, "kind": "", "eps": np.nan, "patients": patients, "draw": draw}
+        {"start": start, "kind": "", "unit": "", "eps": np.nan, "patients": patients, "draw": draw}
         | {"cohort": "second-b", "patient": patient, "hd95_voxel": 25.0}
         | {"dsc": 0.5 + 0.1 * patients + (0.2 if "/" in start else 0) + 0.02 * draw + 0.1 * k}
         for start in ("scratch", "wgan-gp-sn/inf/run-1/epoch-50", "wgan/noise-0.65/run-1/epoch-50")

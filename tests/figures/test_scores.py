@@ -72,9 +72,18 @@ def test_figure_5_is_about_the_second_cohort_only():
     assert real == pytest.approx(0.425)
 
 
-def test_axis_names_valid_and_published_eps_of_every_level():
-    shown = set(texts(drawn()))
-    assert {"valid ε", "published ε", "6.24", "10.2", "0.82", "1.31", "∞", "0.65", "2"} <= shown
+def test_axis_names_the_eps_of_patient_region_and_patch_and_the_published_one_of_every_level():
+    shown = texts(drawn())
+    assert {"6,240", "125", "6.24", "10.2", "820", "16.4", "0.82", "1.31", "∞", "0.65", "2"} <= set(shown)
+    names = ["ε of a patient", "ε of a region", "ε of a patch", "published ε"]
+    assert [text for text in shown if "ε of a" in text or text == "published ε"] == names
+
+
+def test_where_the_patient_is_the_unit_one_eps_covers_regions_and_patches():
+    scores = study()
+    data = fig3_data(scores.assign(unit=scores["unit"].replace("patch", "patient")), seed=0)
+    assert {"ε of a patient", "published ε"} <= set(texts(fig3(data)))
+    assert not {"ε of a region", "ε of a patch"} & set(texts(fig3(data)))
 
 
 def test_reference_lines_lie_at_their_values_and_are_named():

@@ -21,6 +21,7 @@ def rows(source, kind, dsc, *, noise=np.nan, run=np.nan, epoch=50, validation=0.
         [
             {"source": source, "kind": kind, "level": source.split("/")[1] if "/" in source else ""}
             | {"noise_multiplier": noise, "run": run, "epoch": epoch, "eps": eps, "eps_published": 1.6 * eps}
+            | {"eps_patient": 1000 * eps, "eps_region": 20 * eps}
             | {"unit": "patch" if np.isfinite(noise) else "", "validation_dsc": validation, "setting": "x"}
             | {"cohort": cohort, "patient": f"{cohort}-{k}", "dsc": value, "bahd_voxel": 2.0, "empty": 0}
             | {"cldice": value, "component_error": 1}

@@ -41,7 +41,7 @@ def test_transfer_draws_a_line_a_start_and_names_its_eps():
     starts = {line.get_label(): line.get_ydata() for line in lines if len(line.get_ydata()) > 1}
     np.testing.assert_allclose(starts[GP_SN], [0.7, 0.76, 0.81])
     shown = set(texts(drawn()))
-    assert {"nothing (from scratch)", "wgan-gp-sn, ε = ∞", "ε = 6.24 (published 10.2), noise 0.65"} <= shown
+    assert {"nothing (from scratch)", "wgan-gp-sn, ε = ∞", "ε = 6.24 a patch (10.2), noise 0.65"} <= shown
 
 
 def test_transfer_has_a_line_and_a_row_for_each_source_that_costs_no_privacy():

@@ -19,7 +19,16 @@ import pandas as pd
 import pytest
 import torch
 from cohort.test_patches import PATIENT
-from gan.test_loop import PRIVATE, charged, equal, paid, run, stop_at_charge, weights
+from gan.test_loop import (
+    PRIVATE,
+    charged,
+    equal,
+    one_nonce,  # noqa: F401
+    paid,
+    run,
+    stop_at_charge,
+    weights,
+)
 from tiny_gan import SHAPE
 from volumes import scan_of_tubes, tubes, write_patient
 
@@ -129,7 +138,7 @@ def a_unet():
 
 
 def some_patches(patient):
-    return sample_patient(patient, scan_of_tubes(), n=40, size=16, seed=0)
+    return sample_patient(patient, scan_of_tubes(), n=40, size=16, seed=0, max_overlap=None)
 
 
 def write_patches(folder, patient):
@@ -345,19 +354,20 @@ def test_a_private_run_on_a_disk_that_gets_full_goes_on_from_its_checkpoint_and_
     assert (disk / "run" / "history.csv").read_bytes() == (bought / "run" / "history.csv").read_bytes()
 
 
-def test_a_ledger_whose_disk_gets_full_in_a_line_stays_whole_and_names_itself(disk, message_of):
+@pytest.mark.parametrize("pages", [6, 7, 8, 9])
+def test_a_ledger_whose_disk_gets_full_in_a_line_stays_whole_and_names_itself(disk, message_of, pages):
     source = paid(disk / "state")
 
     def charge_on():
         with source.open(Point(), silent_minutes=1) as (_, ledger):
-            for step in range(24):
+            for step in range(100):
                 ledger.charge(step, step + 1)
 
-    with full(disk, but=3 * PAGE):
+    with full(disk, but=pages * PAGE):
         said = message_of(charge_on)
-    assert re.search(r"\.ledger: disk full, only \d+ of \d+ bytes", said)
+    assert re.search(r"(\.ledger|runs\.register): disk full, only \d+ of \d+ bytes", said)
     reached = charged(disk / "state").reached
-    assert 0 < reached < 24
+    assert 0 < reached < 100
     with source.open(Point(), silent_minutes=1) as (_, ledger):
         ledger.charge(0, reached + 1)
     assert charged(disk / "state").steps == reached + 1
@@ -478,7 +488,9 @@ def arrays(folder):
 
 
 def patches_of(folder):
-    patches.save(folder / "017.npz", sample_patient(PATIENT, scan_of_tubes(), n=40, size=16, seed=0))
+    patches.save(
+        folder / "017.npz", sample_patient(PATIENT, scan_of_tubes(), n=40, size=16, seed=0, max_overlap=None)
+    )
     return folder / "017.npz"
 
 

@@ -26,10 +26,12 @@ from privessel.gan.losses import plain_gradient
 from privessel.gan.pairs import Pairs, TrainingPatches
 from privessel.gan.step import Gan, shuffled_batch
 from privessel.privacy.account import Run
-from privessel.privacy.accounting import Charge, adaptive_epsilon, epsilon
-from privessel.privacy.keys import Stream, identity_digest
+from privessel.privacy.accounting import Charge, epsilon
+from privessel.privacy.identity import identity_digest
+from privessel.privacy.keys import Stream
 from privessel.privacy.ledger import Ledger
 from privessel.privacy.mechanism import private_gradient
+from privessel.privacy.renyi import adaptive_epsilon
 from privessel.privacy.site import PaidRun, Site
 
 torch.set_num_threads(1)
@@ -39,6 +41,14 @@ IDENTITY = {
     "architecture": {"name": "wgan"}, "level": "noise-0.8", "run": 1, "training": {"epochs": 3},
     "patches": "ab", "code": {}, "libraries": {}, "device": "cpu", "threads": 1,
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_nonce():
+    """Let two runs in different folders draw the same noise, so that their weights can be compared."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("privessel.privacy.nonce.draw_nonce", lambda: bytes(32))
+        yield
 
 
 def site_at(folder, **changes):

@@ -117,9 +117,9 @@ def test_a_delta_that_would_allow_to_publish_a_unit_is_refused_before_training(w
         source(training=replace(TRAINING, **wrong))
 
 
-SETTINGS = {
-    name: value for name, value in vars(TRAINING).items() if name not in ("noise_multiplier", "units")
-}
+DECIDED = ("noise_multiplier", "units", "region_patches")
+SETTINGS = {name: value for name, value in vars(TRAINING).items() if name not in DECIDED}
+SETTINGS |= {"patients": 5, "patches_per_patient": 8, "max_overlap": None}
 
 
 def test_a_budget_s_delta_that_would_allow_to_publish_a_unit_is_refused_before_training(site, scans):
@@ -138,6 +138,30 @@ def test_a_level_may_be_named_by_its_eps_and_gets_the_least_noise_that_keeps_it_
     found = replace(RUN, level="eps-5").training(PATCHES, **SETTINGS | {"unit": unit, "kept_epochs": (1,)})
     given = {"sampling_rate": 4 / 40 if unit == "patch" else 4 / 5, "steps": 24, "delta": found.unit_delta}
     assert 4.9 < epsilon(noise_multiplier=found.noise_multiplier, **given) <= 5
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (patches(patients=4), "4 patients have patches, but the cohort's table has 5"),
+        (patches(each=7), "patient 000: 7 patches, but patches.per_patient is 8"),
+        (
+            replace(PATCHES, patient_index=np.maximum(PATCHES.patient_index - (np.arange(40) == 8), 0)),
+            "patient 000: 9 patches",
+        ),
+    ],
+    ids=["a patient less", "patches of all", "a patch of one"],
+)
+def test_a_sampling_rate_that_would_follow_from_the_data_is_refused(given, told):
+    """The number of units is that of table and config, which a neighbouring cohort shares."""
+    for unit in ("patch", "patient"):
+        with pytest.raises(PrivacyError, match=told):
+            RUN.training(given, **SETTINGS | {"unit": unit})
+
+
+def test_a_region_s_patches_are_the_bound_of_the_config_or_what_the_patches_share():
+    assert RUN.training(PATCHES, **SETTINGS).region_patches == 8  # all of a patient's lie at one centre
+    assert RUN.training(PATCHES, **SETTINGS | {"max_overlap": 30}).region_patches == 30
 
 
 def test_an_identity_changes_with_everything_that_decides_the_weights(tmp_path):
@@ -201,15 +225,21 @@ def test_code_that_is_not_of_the_package_or_is_named_twice_is_refused(tmp_path):
 def test_privacy_record_of_the_paper_s_run_has_the_valid_and_the_published_eps():
     paper = replace(
         TRAINING, batch=32, units=41000, critic_steps=5, steps_per_epoch=1281, epochs=50, kept_epochs=(50,),
-        noise_multiplier=1.0, micro_batch=64, delta=1 / 41000, patient_delta=1e-3,
+        noise_multiplier=1.0, micro_batch=64, delta=1 / 41000, patient_delta=1e-3, region_patches=4,
     )  # fmt: skip
-    record = RUN.record(paper, patches(patients=41, each=1000, size=1), None)
+    record = RUN.record(paper, patches(patients=41, each=1000, size=1), None, identity={})
     last = record["epochs"]["50"]
     assert last["charged_steps"] == 320250
     assert last["epsilon"] == pytest.approx(2.24, rel=0.005)
     assert round(last["epsilon_as_published"], 2) == 3.61
     assert "vacuous" in last["patient"]["sentence"]
     assert "delta 0.001" in last["patient"]["sentence"]
+    assert (last["region"]["patches"], record["region_patches"]) == (4, 4)
+    assert last["epsilon"] < last["region"]["epsilon"] < last["patient"]["epsilon"]
+    assert last["region"]["epsilon"] == pytest.approx(11.67, rel=0.01)
+    assert 5 / 41000 < last["loss_above_epsilon"] < 10 / 41000
+    assert [name for name in last if name in ("patient", "region", "patch")] == ["patient", "region", "patch"]
+    assert record["neighbours"] == "one patch replaced by an empty one"
     assert (record["unit"], record["sampler"]) == ("patch", "poisson, fresh every critic step")
     assert record["sampling_rate"] == pytest.approx(32 / 41000)
     assert record["public_key"] is True
@@ -219,10 +249,10 @@ def test_privacy_record_of_the_paper_s_run_has_the_valid_and_the_published_eps()
 
 def test_privacy_record_counts_a_step_as_often_as_it_was_charged_and_names_the_ledger_s_head(site, scans):
     run = source(site=site, scans=scans).run
-    account = Account(run, ((0, 0, 16), (1, 8, 24)), (None, None), Head(5, "abc"))
-    record = RUN.record(TRAINING, PATCHES, account)
+    account = Account(run, ((0, 0, 16), (1, 8, 24)), (None, None), Head(5, "abc"), "def")
+    record = RUN.record(TRAINING, PATCHES, account, identity={})
     assert record["ledger"] == {
-        "identity": run.identity, "attempts": 2, "lines": 5, "mac": "abc",
+        "identity": run.identity, "attempts": 2, "lines": 5, "mac": "abc", "register": "def",
     }  # fmt: skip
     assert record["public_key"] is False
     for epoch, steps in (("1", 8), ("3", 32)):
@@ -232,7 +262,7 @@ def test_privacy_record_counts_a_step_as_often_as_it_was_charged_and_names_the_l
 
 
 def test_privacy_record_by_patient_has_one_eps_at_the_patient_s_delta():
-    record = RUN.record(replace(TRAINING, unit="patient", units=5), PATCHES, None)
+    record = RUN.record(replace(TRAINING, unit="patient", units=5), PATCHES, None, identity={})
     last = record["epochs"]["3"]
     assert (record["unit"], record["delta"], record["sampling_rate"]) == ("patient", 1e-2, 0.8)
     assert last["epsilon"] == last["patient"]["epsilon"]
@@ -241,7 +271,7 @@ def test_privacy_record_by_patient_has_one_eps_at_the_patient_s_delta():
 
 
 def test_privacy_record_without_noise_says_unprotected_and_has_no_eps():
-    record = replace(RUN, level="inf").record(OPEN, PATCHES, None)
+    record = replace(RUN, level="inf").record(OPEN, PATCHES, None, identity={})
     assert record["protection"] == "unprotected, inside only"
     assert record["noise_multiplier"] is None
     for epoch in ("1", "3"):

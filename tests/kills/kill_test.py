@@ -29,7 +29,7 @@ sys.path[:0] = [str(TESTS / "workflow"), str(TESTS.parent / "scripts")]
 
 from conftest import Workflow  # noqa: E402
 from hospital import Hospital, hospital_at  # noqa: E402
-from promises import TARGETS, broken_promises, charged_twice, charges, digests, study_at, taken  # noqa: E402
+from promises import TARGETS, begin, broken_promises, charged_twice, charges, digests, study_at, taken  # noqa: E402
 from victims import clear_away, kill_one  # noqa: E402
 
 MOST_KILLS = 3
@@ -156,6 +156,8 @@ def main() -> int:
     if left:
         scans, secret = prepare(root)
         undisturbed = study_at(root / "undisturbed", scans=scans, secret=secret)
+        begin(undisturbed)
+        secret = shutil.copytree(undisturbed.state, root / "begun")  # with the nonce of the private run
         before = time.monotonic()
         ended = undisturbed.study(*TARGETS)
         assert ended.returncode == 0, ended.stdout[-3000:]

@@ -40,6 +40,12 @@ def study_at(folder: Path, *, scans: Path, secret: Path) -> Hospital:
     return study
 
 
+def begin(study: Hospital) -> None:
+    """Begin the private run and take no step, so that all copies of the state draw the same noise."""
+    study.begin(f"{GAN}/privacy.json", **CHANGES)
+    study.configure(**CHANGES)
+
+
 def digests(study: Hospital) -> dict[str, str]:
     """Return the digests of all results; a ledger's head says when it was charged, so it is left out."""
     root = study.folder / RESULTS

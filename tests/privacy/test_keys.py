@@ -13,14 +13,13 @@ from randomgen import AESCounter
 from scipy import stats
 
 from privessel.errors import PrivacyError
+from privessel.privacy.identity import IDENTITY_FIELDS, identity_digest
 from privessel.privacy.keys import (
     CHUNK,
-    IDENTITY_FIELDS,
     MasterSecret,
     Stream,
     create_master,
     hkdf,
-    identity_digest,
     load_master,
     public_key,
     run_key,
@@ -38,6 +37,7 @@ IDENTITY = {
     "threads": 2,
 }
 MASTER = MasterSecret(bytes(range(32)))
+NONCE = bytes(range(32, 64))
 
 
 def test_hkdf_gives_the_vectors_of_rfc_5869():
@@ -146,8 +146,13 @@ def test_no_two_runs_levels_attempts_parameters_or_code_versions_share_a_noise_v
         {"threads": 1},
     ]
     digests = [identity_digest(IDENTITY | change) for change in changes]
-    keys = [run_key(MASTER, identity=digest, attempt=attempt) for digest in digests for attempt in range(3)]
-    keys += [run_key(MasterSecret(bytes(32)), identity=digests[0], attempt=0)]
+    keys = [
+        run_key(MASTER, identity=digest, attempt=attempt, nonce=NONCE)
+        for digest in digests
+        for attempt in range(3)
+    ]
+    keys += [run_key(MasterSecret(bytes(32)), identity=digests[0], attempt=0, nonce=NONCE)]
+    keys += [run_key(MASTER, identity=digests[0], attempt=0, nonce=bytes(32))]
     keys += [public_key(seed=seed, name=digest) for seed in (0, 1) for digest in digests]
     draws = [Stream(key).normal("noise", 0, 64) for key in keys]
     for one, other in combinations(draws, 2):
@@ -158,7 +163,7 @@ def test_no_two_runs_levels_attempts_parameters_or_code_versions_share_a_noise_v
 def test_the_same_identity_and_attempt_repeat_the_same_draws():
     digest = identity_digest(dict(reversed(IDENTITY.items())))
     assert digest == identity_digest(IDENTITY)
-    first, again = (Stream(run_key(MASTER, identity=digest, attempt=0)) for _ in range(2))
+    first, again = (Stream(run_key(MASTER, identity=digest, attempt=0, nonce=NONCE)) for _ in range(2))
     np.testing.assert_array_equal(first.normal("noise", 7, 100), again.normal("noise", 7, 100))
 
 
@@ -179,7 +184,7 @@ def test_identities_that_json_would_confuse_are_refused():
 
 def test_keys_of_different_purposes_differ():
     keys = {MASTER.derive("ledger"), MASTER.derive("patients"), MASTER.secret}
-    keys.add(run_key(MASTER, identity="ledger", attempt=0))
+    keys.add(run_key(MASTER, identity="ledger", attempt=0, nonce=NONCE))
     assert len(keys) == 4
 
 
@@ -267,7 +272,7 @@ def test_draws_refuse_impossible_steps_and_keys():
     with pytest.raises(ValueError, match="32 bytes"):
         Stream(bytes(16))
     with pytest.raises(ValueError, match="attempt"):
-        run_key(MASTER, identity="x", attempt=-1)
+        run_key(MASTER, identity="x", attempt=-1, nonce=NONCE)
 
 
 def test_draws_are_the_same_in_another_process():

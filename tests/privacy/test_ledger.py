@@ -14,10 +14,11 @@ from scipy.stats import norm
 
 from privessel.errors import BusyError, PrivacyError
 from privessel.privacy.account import Account, Point, Run
-from privessel.privacy.accounting import Charge, adaptive_epsilon, composed_epsilon
+from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
-from privessel.privacy.keys import MasterSecret, Stream, run_key
+from privessel.privacy.keys import MasterSecret, Stream
 from privessel.privacy.ledger import open_ledger, read_accounts, running
+from privessel.privacy.renyi import adaptive_epsilon
 from privessel.privacy.spending import check_budget, digest_patients, spent_by_patient
 from privessel.privacy.spending_tables import format_spending, tabulate_patients, tabulate_runs
 
@@ -69,13 +70,20 @@ def ledger_file(folder):
 @pytest.fixture
 def charged(tmp_path):
     """A ledger of three charges, with the file's length and the head after each."""
-    stood = []
+    stood, registers = [], []
     with opened(tmp_path) as ledger:
-        stood.append((ledger_file(tmp_path).stat().st_size, ledger.head, 0))
-        for last in (100, 250, 300):
-            ledger.charge(ledger.account.reached, last)
+        for last in (0, 100, 250, 300):
+            if last:
+                ledger.charge(ledger.account.reached, last)
             stood.append((ledger_file(tmp_path).stat().st_size, ledger.head, last))
+            registers.append((tmp_path / "runs.register").read_bytes())
+    (tmp_path / "registers.json").write_text(json.dumps([each.decode() for each in registers]))
     return tmp_path, stood
+
+
+def earlier_registers(folder):
+    """The register as it was at the opening and after each charge of `charged`."""
+    return [each.encode() for each in json.loads((folder / "registers.json").read_text())]
 
 
 def test_charges_are_on_disk_when_charge_returns(tmp_path):
@@ -101,14 +109,18 @@ def test_after_a_kill_in_the_middle_of_a_write_the_ledger_is_never_below_what_wa
     charged, tmp_path_factory
 ):
     folder, stood = charged
-    content = ledger_file(folder).read_bytes()
+    content, registers = ledger_file(folder).read_bytes(), earlier_registers(folder)
     broken = tmp_path_factory.mktemp("broken")
     copy = broken / ledger_file(folder).name
-    for length in range(len(content)):
+    for length in range(stood[0][0], len(content)):
+        for path in broken.iterdir():
+            path.unlink()
         copy.write_bytes(content[:length])
-        returned = max((steps for size, _, steps in stood if size <= length), default=0)
-        before = read(broken)
-        assert (before.steps if before else 0) == returned
+        # The register's line follows the ledger's: a kill leaves the ledger up to one line ahead.
+        lines = sum(size < length for size, _, _ in stood)
+        (broken / "runs.register").write_bytes(registers[max(0, lines - 1)])
+        returned = max(steps for size, _, steps in stood if size <= length)
+        assert read(broken).steps == returned
         # opening syncs the disk, so it is tried around the ends of lines and now and then between
         if min(abs(length - size) for size, _, _ in stood) > 2 and length % 50:
             continue
@@ -133,8 +145,9 @@ def test_zeros_that_a_power_loss_left_in_place_of_a_line_are_removed(charged, re
 def test_truncation_shows_against_every_head_that_is_no_longer_there(charged):
     folder, stood = charged
     content = ledger_file(folder).read_bytes()
-    for size, _, _ in stood[:-1]:
+    for (size, _, _), register in zip(stood[:-1], earlier_registers(folder), strict=False):
         ledger_file(folder).write_bytes(content[:size])
+        (folder / "runs.register").write_bytes(register)  # cut back too, or it would say so by itself
         for known_size, head, _ in stood:
             if known_size <= size:
                 assert read(folder, head=head)
@@ -151,10 +164,11 @@ def test_truncation_shows_against_every_head_that_is_no_longer_there(charged):
 def test_an_older_copy_that_was_put_back_and_charged_anew_shows(tmp_path):
     with opened(tmp_path) as ledger:
         ledger.charge(0, 10)
-        older = ledger_file(tmp_path).read_bytes()
+        older = [(path, path.read_bytes()) for path in (ledger_file(tmp_path), tmp_path / "runs.register")]
         ledger.charge(10, 90)
         head = ledger.head
-    ledger_file(tmp_path).write_bytes(older)
+    for path, content in older:
+        path.write_bytes(content)
     with opened(tmp_path) as ledger:
         ledger.charge(10, 20)
         assert ledger.head["lines"] == head["lines"]
@@ -240,8 +254,7 @@ def test_every_start_on_such_a_device_draws_other_noise_even_if_nothing_was_char
     draws = set()
     for _ in range(4):
         with opened(tmp_path, machine=None) as ledger:
-            key = run_key(MASTER, identity=ledger.account.run.identity, attempt=ledger.attempt)
-            draws.add(Stream(key).normal("noise", 0, 8).tobytes())
+            draws.add(Stream(ledger.key(MASTER)).normal("noise", 0, 8).tobytes())
     assert len(draws) == 4
 
 
@@ -509,6 +522,10 @@ def test_a_run_that_died_before_it_was_registered_is_registered_when_it_goes_on(
     with opened(tmp_path):
         pass
     (tmp_path / "runs.register").unlink()
+    with pytest.raises(PrivacyError, match="lines of the register were removed"):
+        read_accounts(tmp_path, master=MASTER)
+    first = ledger_file(tmp_path).read_bytes().splitlines(keepends=True)[0]
+    ledger_file(tmp_path).write_bytes(first)  # as a kill leaves it before the register's line
     assert len(read_accounts(tmp_path, master=MASTER)) == 1
     with opened(tmp_path):
         pass
@@ -530,7 +547,9 @@ def test_runs_that_start_at_the_same_time_are_all_registered(tmp_path):
         process.start()
     for process in processes:
         process.join()
-    assert len((tmp_path / "runs.register").read_text().splitlines()) == 40
+    lines = (tmp_path / "runs.register").read_text().splitlines()
+    assert len(lines) == 40 * 3  # run, attempt and opening
+    assert len({json.loads(line)["record"]["identity"] for line in lines}) == 40
     assert len(read_accounts(tmp_path, master=MASTER)) == 40
 
 

@@ -371,3 +371,32 @@ def test_no_patient_moves_the_released_sum_by_more_than_the_clipping_norm(fakes,
 def test_numbers_that_protect_nobody_are_refused(wrong):
     with pytest.raises(ValueError, match="must be|clipped"):
         mechanism(**wrong)
+
+
+# Neighbouring cohorts (opacus issue 819: a divisor that differs between them breaks the guarantee)
+
+
+@pytest.mark.parametrize("members", [1, 2, 7, 30])
+@pytest.mark.parametrize("fake_clipping", ["per-sample", "common", "centre"])
+def test_neighbours_differ_by_one_clipped_gradient_over_a_divisor_that_both_share(members, fake_clipping):
+    """Same noise, one unit replaced by an empty one: all else cancels, however many others were sampled.
+
+    A divisor counted from the sample or the cohort would scale the other gradients and the noise differently.
+    """
+    rng = np.random.default_rng(members)
+    real, fake = rng.normal(size=(members, 6)), rng.normal(size=(4, 6))
+    given = {"noise_multiplier": 3.0, "fake_clipping": fake_clipping, "batch": 5, "generator_batch": 4}
+    with_unit = released(real, fake, **given)
+    without = released(real[:-1], fake, **given)
+    own = real[-1] - fake.mean(axis=0) if fake_clipping == "centre" else real[-1]
+    clipped = own / max(1.0, np.linalg.norm(own))
+    np.testing.assert_allclose(np.asarray(without - with_unit), clipped / 5, atol=1e-5)
+
+
+@pytest.mark.parametrize("members", [0, 3, 50])
+def test_the_spread_of_the_noise_does_not_tell_how_many_units_were_sampled(members):
+    """With gradients of zero the released numbers are the noise over the divisor alone."""
+    found = np.asarray(
+        released(np.zeros((members, 4000)), np.zeros((8, 4000)), noise_multiplier=2.0, batch=8)
+    )
+    assert abs(found.std() / (2.0 / 8) - 1) < 5 / math.sqrt(2 * 4000)

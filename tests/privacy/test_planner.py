@@ -10,7 +10,13 @@ from privessel.errors import PrivacyError
 from privessel.figures.plan import draw_plan, format_plan
 from privessel.privacy import patient
 from privessel.privacy.accounting import epsilon
-from privessel.privacy.planner import PlannedMechanism, noise_of, plan_patients
+from privessel.privacy.planner import (
+    REGION_COLUMNS,
+    PlannedMechanism,
+    noise_of,
+    plan_overlaps,
+    plan_patients,
+)
 from privessel.privacy.planner import plan_levels as plan_mechanism
 from privessel.study.names import Level
 
@@ -24,6 +30,8 @@ STUDY = {
     "unit": "patch",
     "patients": 41,
     "patches_per_patient": 1_000,
+    "max_overlap": None,
+    "release_delta": 2.4e-6,
 }
 # Of the study's eight levels the ends and the middle; test_accounting has the eps of each of them.
 LEVELS = ["inf", "noise-2", "noise-1", "noise-0.65"]
@@ -173,15 +181,49 @@ def test_the_bound_used_where_the_mixture_is_lost_is_above_the_mixture(monkeypat
     def lost(*_, **__):
         raise ValueError("a must be greater than b")
 
-    patient._mixture.cache_clear()
+    patient._mixed.cache_clear()
     monkeypatch.setattr(patient, "tight_epsilon", lost)
     bound = patient.patient_epsilon(**given)
-    patient._mixture.cache_clear()
+    patient._mixed.cache_clear()
     assert exact < bound < 100 * exact
 
 
-def test_the_plan_is_told_and_drawn_with_all_its_levels_and_numbers_of_patients(timed_plan):
+def test_a_level_by_its_eps_costs_more_at_the_smaller_delta_of_a_release_and_the_plan_says_so():
+    small = STUDY | {"sampling_rate": 0.02, "steps": 200, "delta": 1e-4, "release_delta": 1e-6}
+    (row,) = plan_levels(["eps-5"], **small | {"patches_per_patient": 2, "max_overlap": 2})
+    assert row["epsilon"] <= 5 < row["release_epsilon"]
+    run = {key: row[key] for key in ("noise_multiplier", "sampling_rate", "steps")}
+    assert row["release_epsilon"] == epsilon(**run, delta=1e-6)
+    assert row["loss_above_epsilon"] > row["delta"]
+
+
+def test_a_bound_on_the_overlap_gives_the_region_of_every_level_an_eps_that_grows_with_it():
+    short = STUDY | {"sampling_rate": 0.02, "steps": 100}
+    mechanism = PlannedMechanism(**short)
+    rows = plan_overlaps(["inf", "noise-2", "noise-1"], mechanism, overlaps=(1, 2, 4))
+    assert [(row["level"], row["max_overlap"]) for row in rows] == [
+        (level, overlap) for level in ("noise-2", "noise-1") for overlap in (1, 2, 4)
+    ]
+    assert all(list(row) == REGION_COLUMNS for row in rows)
+    one = [row["region_epsilon"] for row in rows[:3]]
+    assert one == sorted(one)
+    bounded = PlannedMechanism(**short | {"max_overlap": 4, "patches_per_patient": 8})
+    (row,) = plan_mechanism(["noise-2"], bounded, patient_delta=1e-3)
+    assert (row["region_patches"], row["region_epsilon"]) == (4, one[2])
+    assert one[0] == row["epsilon"] < row["region_epsilon"] < row["patient_epsilon"]
+    by_patient = PlannedMechanism(**STUDY | {"unit": "patient"})
+    assert plan_overlaps(["noise-2"], by_patient, overlaps=(1, 2)) == []
+
+
+def test_the_plan_is_told_and_drawn_as_patient_region_patch_with_all_its_levels_and_numbers_of_patients(
+    timed_plan,
+):
     levels = pd.DataFrame(timed_plan[0])
+    regions = pd.DataFrame(
+        {"level": level, "max_overlap": k, "region_epsilon": 3.0 * k, "noise_multiplier": 1.0, "delta": 1e-5}
+        for level in LEVELS[1:]
+        for k in (1, 5)
+    )
     patients = pd.DataFrame(
         row
         for number, delta in ((41, 1e-3), (410, 1e-4))
@@ -189,19 +231,26 @@ def test_the_plan_is_told_and_drawn_with_all_its_levels_and_numbers_of_patients(
             patients=number, participation=1.0, steps=200, mean_noise=1 / 32, delta=delta, epsilons=(3, 8)
         )
     )
-    told = format_plan(levels, patients)
+    told = format_plan(levels, regions, patients)
     assert next(line for line in told.splitlines() if line.startswith("noise-0.65")).split() == [
-        "noise-0.65", "6.25", "6.83", "10.2", "102", "376,326"
+        "noise-0.65", ">10^5", "not", "bounded", "6.25", "7.06", "6.83", "10.2", "102"
     ]  # fmt: skip
-    assert next(line for line in told.splitlines() if line.startswith("inf")).split() == ["inf"] * 6
+    assert next(line for line in told.splitlines() if line.startswith("inf")).split() == ["inf"] * 8
+    order = [told.index(words) for words in ("Patient level:", "Region level:", "Patch level:")]
+    assert order == sorted(order)
     assert "vacuous" in told
+    assert "P[privacy loss > eps] is" in told
+    assert [line.split() for line in told.splitlines() if line.startswith("noise-1 ")][-1][1:] == ["3", "15"]
     assert told.splitlines()[-1].split()[:3] == ["410", "0.0001", "8"]
     assert max(len(line) for line in told.splitlines()) <= 120
-    left, right = draw_plan(levels, patients).axes
+    left, middle, right = draw_plan(levels, regions, patients).axes
     assert [text.get_text() for text in left.get_xticklabels()] == [
         level.removeprefix("noise-") for level in LEVELS[1:]
     ]
+    assert [text.get_text() for text in middle.get_legend().get_texts()] == LEVELS[1:]
     assert "410 patients" in right.get_legend().get_texts()[1].get_text()
+    empty = draw_plan(levels.assign(unit="patient"), regions.head(0), patients).axes[1]
+    assert "covers" in empty.texts[0].get_text()
 
 
 def test_patients_in_every_one_of_the_study_s_steps_are_planned_in_seconds():

@@ -161,9 +161,9 @@ def test_patients_keep_their_leading_zeros_and_an_empty_table_says_so(made):
 
 
 def test_a_study_without_tables_figures_private_levels_or_durations_is_still_a_page(made, tmp_path):
-    pd.DataFrame({"level": ["inf"], "epsilon": [np.nan], "patient_statement": [""]}).to_csv(
-        tmp_path / "plan.csv", index=False
-    )
+    pd.DataFrame({"level": ["inf"], "epsilon": [np.nan], "patient_statement": [""]}).assign(
+        region_statement="", patch_statement=""
+    ).to_csv(tmp_path / "plan.csv", index=False)
     made |= {"figures": [], "tables": []}
     made["provenance"] |= {"durations": sum_durations([], root=tmp_path), "commit": "abc"}
     said = Page(render(**made)).said()

@@ -20,6 +20,8 @@ def rows(source, kind, a, b, *, noise=np.nan, run=np.nan, validation=0.5, empty=
             "noise_multiplier": noise,
             "run": run,
             "epoch": 5,
+            "eps_patient": 500 * eps,
+            "eps_region": 20 * eps,
             "eps": eps,
             "eps_published": published,
             "unit": "patch" if np.isfinite(noise) else "",
@@ -67,11 +69,25 @@ def said(scores, **more):
 def test_each_source_has_a_line_with_eps_and_scores_on_both_cohorts():
     text = said(demo())
     private = line_of(text, "wgan/noise-0.7/run-1/epoch-5 ")
-    assert private.split()[1:] == ["8.3", "13.1", "0.40", "+-", "0.07", "2.00", "0.30", "+-", "0.07", "2.00"]
-    assert line_of(text, "real").split()[1:3] == ["-", "-"]
-    assert line_of(text, "wgan/inf").split()[1:3] == ["inf", "inf"]
-    assert line_of(text, "threshold").split()[1:3] == ["0", "-"]
+    assert private.split()[1:5] == ["4,150", "166", "8.3", "13.1"]
+    assert private.split()[5:] == ["0.40", "+-", "0.07", "2.00", "0.30", "+-", "0.07", "2.00"]
+    assert line_of(text, "real").split()[1:5] == ["-"] * 4
+    assert line_of(text, "wgan/inf").split()[1:5] == ["inf"] * 4
+    assert line_of(text, "threshold").split()[1:5] == ["0", "0", "0", "-"]
     assert "wgan/noise-0.7/run-1/epoch-5-shuffled" in text
+
+
+def test_the_first_words_are_what_a_whole_patient_is_promised_then_a_region_and_a_patch():
+    lines = said(demo()).splitlines()
+    assert lines[2] == (
+        "What wgan/noise-0.7/run-1/epoch-5 promises to a whole patient: eps 4,150, which promises nothing."
+    )
+    assert lines[3] == "To one region, a place on a vessel: eps 166. To one patch: eps 8.3."
+    by_patient = demo().assign(unit=lambda frame: frame["unit"].replace("patch", "patient"), eps_patient=3.0)
+    lines = said(by_patient).splitlines()
+    assert lines[2].endswith("whole patient: eps 3, a promise to every training patient.")
+    assert "region" not in lines[3]
+    assert "which covers every region and patch" in said(by_patient)
 
 
 def test_summary_prints_on_any_terminal_within_its_width():
@@ -93,7 +109,7 @@ def test_verdict_is_no_where_a_free_row_is_ahead_or_level():
 def test_a_source_without_privacy_cost_counts_whatever_its_name(kind):
     free = ((0.4, 0.4), (0.26, 0.2), (0.35, 0.2), (0.3, 0.25))
     text = said(demo(private=(0.5, 0.5), free=free, more=[rows("ixi", kind, 0.71, 0.3)]))
-    assert line_of(text, "ixi").split()[1:4] == ["0", "-", "0.71"]
+    assert line_of(text, "ixi").split()[1:6] == ["0", "0", "0", "-", "0.71"]
     assert "0.50 does not beat ixi (0.71); beats phantom-random (0.40)" in line_of(text, "  phantom-a: no")
     assert "ixi (0.30)" in line_of(text, "  phantom-b: yes; 0.50 beats")
 
@@ -168,4 +184,6 @@ def test_pictures_are_listed_and_missing_ones_marked(tmp_path):
 def test_the_summary_says_whom_the_eps_protects(unit):
     scores = demo()
     scores["unit"] = scores["unit"].replace("patch", unit)
-    assert f"valid for one training {unit} (PLD)" in said(scores)
+    assert {"patch": "and of a patch;", "patient": "which covers every region and patch;"}[unit] in said(
+        scores
+    )

@@ -23,6 +23,8 @@ def rows(source, kind, dsc, *, validation=0.5, cohorts=COHORTS, noise=np.nan, ru
                 "noise_multiplier": noise,
                 "run": run,
                 "epoch": 50 if np.isfinite(run) else np.nan,
+                "eps_patient": 1000 * eps,
+                "eps_region": 20 * eps,
                 "eps": eps,
                 "eps_published": published,
                 "unit": "patch" if np.isfinite(noise) else "",

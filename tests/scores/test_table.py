@@ -10,7 +10,13 @@ COMPARED = "dcgan/inf/run-1/epoch-50"
 
 def privacy_json(arch, level, run, *, noise, epochs):
     record = {"arch": arch, "level": level, "run": run, "noise_multiplier": noise}
-    spent = {str(e): {"epsilon": eps, "epsilon_as_published": eps and eps / 2} for e, eps in epochs.items()}
+    spent = {
+        str(e): {
+            "patient": {"epsilon": eps and 1000 * eps}, "region": {"epsilon": eps and 20 * eps},
+            "epsilon": eps, "epsilon_as_published": eps and eps / 2,
+        }
+        for e, eps in epochs.items()
+    }  # fmt: skip
     return record | {"epochs": spent} | ({"unit": "patch"} if noise else {})
 
 
@@ -27,7 +33,8 @@ PRIVACY = by_run(
 def test_eps_of_a_source_is_that_of_its_own_architecture_run_and_epoch():
     record = {"arch": "wgan", "level": "noise-1", "run": 2, "epoch": 10}
     assert find_eps(record, PRIVACY) == {
-        "noise_multiplier": 1.0, "unit": "patch", "eps": 3.0, "eps_published": 1.5
+        "noise_multiplier": 1.0, "unit": "patch", "eps_patient": 3000.0, "eps_region": 60.0,
+        "eps": 3.0, "eps_published": 1.5,
     }  # fmt: skip
     assert find_eps(record | {"epoch": 50}, PRIVACY)["eps"] == 9.0
     assert find_eps(record | {"arch": "dcgan"}, PRIVACY)["eps"] == 30.0
@@ -35,7 +42,8 @@ def test_eps_of_a_source_is_that_of_its_own_architecture_run_and_epoch():
 
 def test_eps_without_noise_is_infinite_and_without_a_gan_absent():
     record = {"arch": "dcgan", "level": "inf", "run": 1, "epoch": 50}
-    assert find_eps(record, PRIVACY) == {"eps": np.inf, "eps_published": np.inf}
+    assert set(find_eps(record, PRIVACY).values()) == {np.inf}
+    assert list(find_eps(record, PRIVACY)) == ["eps_patient", "eps_region", "eps", "eps_published"]
     assert find_eps({"kind": "real"}, PRIVACY) == {}
 
 

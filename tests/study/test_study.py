@@ -144,6 +144,14 @@ def test_an_audit_that_could_show_nothing_is_refused_and_the_study_is_not():
         make(*PAPER, audit={"levels": ["noise-3"]}).audit.runs()
 
 
+def test_steps_are_audited_at_private_levels_only():
+    study = make(*PAPER)
+    assert study.audit.step_files() == [
+        f"results/paper/audit/wgan/{level}/steps.csv" for level in ("noise-2", "noise-1", "noise-0.65")
+    ]
+    assert make(*PAPER, audit={"levels": ["inf"]}).audit.step_files() == []
+
+
 def test_an_export_of_a_set_that_the_study_does_not_make_is_refused():
     study = make(*PAPER, export=["wgan/noise-0.65/run-1/epoch-49"])
     with pytest.raises(ConfigError, match=r"epoch-49, not in this study.* Remedy"):
@@ -201,7 +209,8 @@ def test_more_memory_is_asked_for_with_each_attempt_and_more_for_larger_sizes(pa
         small, large = (getattr(study.cost, name)() for study in (tiny, paper))
         assert small(Wildcards, 2) == 2 * small(Wildcards, 1)
         assert large(Wildcards, 1) > small(Wildcards, 1)
-    assert paper.cost.gan_minutes(Wildcards) > tiny.cost.gan_minutes(Wildcards)
+    for name in ("gan_minutes", "audited_steps_minutes"):
+        assert getattr(paper.cost, name)(Wildcards) > getattr(tiny.cost, name)(Wildcards)
 
 
 def test_every_figure_has_its_data_its_place_in_the_report_and_its_caption(paper):

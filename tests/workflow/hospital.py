@@ -56,6 +56,19 @@ class Hospital(Workflow):
                     }
         return len(steps)
 
+    def begin(self, target, **changes):
+        """Begin a private run and take no step of it, because nothing is left of its budget.
+
+        Copies of the state then have its nonce, so that a run that is disturbed in one copy can be compared
+        with an undisturbed one in another.
+        """
+        nothing = {"privacy": {"budget": {"epsilon": 1e-6, "delta": 1e-3}}}
+        self.configure(**changes | nothing)
+        refused = self.study(target)
+        assert "No step was taken" in refused.stdout, refused.stdout[-4000:]
+        assert self.charged() == 0
+        assert list(self.state.glob("*.nonce"))
+
     def copy_to(self, root):
         """Copy the study to `root` with all it has made, its secret and ledgers; the scans are the same."""
         shutil.copytree(self.folder, root / "study", symlinks=True)  # with the times that Snakemake compares

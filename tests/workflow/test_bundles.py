@@ -20,6 +20,7 @@ TERMS = {
     "weights": True,
     "epsilon": 20.0,
     "delta": 1e-3,
+    "max_region_epsilon": 1e4,
 }
 
 
@@ -96,6 +97,17 @@ def test_a_written_reason_outweighs_a_limit_and_leaves_with_the_data(given):
     configure(given, release={"name": "strict", "epsilon": 1.0, "override": reason})
     assert "AGAINST the rules" in done(given.study("release"))
     folder = given.folder / "results/hospital/release/strict"
+    assert all(reason in (folder / name).read_text() for name in ("README.md", "PRIVACY.md", "privacy.json"))
+
+
+def test_an_eps_that_overlapping_patches_bought_is_refused_unless_its_reason_leaves_with_the_data(given):
+    diluted = {"name": "diluted", "max_region_epsilon": 10.0}
+    configure(given, release=diluted)
+    refused(given, "One place on a vessel lies in up to", "write your reason into release.region_reason")
+    reason = "The vessels at the base of the skull are alike in all adults."
+    configure(given, release=diluted | {"region_reason": reason})
+    done(given.study("release"))
+    folder = given.folder / "results/hospital/release/diluted"
     assert all(reason in (folder / name).read_text() for name in ("README.md", "PRIVACY.md", "privacy.json"))
 
 

@@ -28,6 +28,7 @@ def test_a_private_run_is_charged_shown_kept_and_never_trained_again(paid_for):
     assert record["public_key"] is False
     assert record["ledger"]["attempts"] == 1
     assert paid_for.charged() == record["epochs"]["2"]["charged_steps"] == 20
+    assert not list(paid_for.state.glob("*.nonce"))
     before = digests(paid_for.folder / GAN)
 
     told = done(paid_for.study("ledger"))
@@ -128,6 +129,8 @@ def test_killed_five_times_at_random_it_ends_with_the_same_bits_and_a_ledger_nev
 ):
     longer = {"checkpoint_seconds": 0.2, "steps_per_epoch": 120}
     undisturbed = prepared.copy_to(tmp_path / "undisturbed")
+    undisturbed.begin(TARGET, gan=longer)
+    shutil.copytree(undisturbed.state, hospital.state, dirs_exist_ok=True)
     for one in (hospital, undisturbed):
         one.configure(gan=longer, privacy={"budget": {"epsilon": 1000.0, "delta": 1e-3}})
     done(undisturbed.study(TARGET))
@@ -161,3 +164,4 @@ def test_killed_five_times_at_random_it_ends_with_the_same_bits_and_a_ledger_nev
     assert [record.pop("ledger")["attempts"] for record in records] == [1, 1]
     assert records[0] == records[1]
     assert hospital.charged() == undisturbed.charged() == 480
+    assert not list(hospital.state.glob("*.nonce"))

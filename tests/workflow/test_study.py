@@ -42,8 +42,11 @@ def test_each_figure_and_each_other_product_is_a_target(workflow):
 def test_an_audit_trains_each_of_its_levels_once_more_and_is_no_part_of_the_study(workflow):
     jobs = workflow.jobs("--profile", "profiles/demo", "audit")
     assert (jobs["audited_gan"], jobs["private_audited_gan"], jobs["attack"]) == (1, 1, 2)
+    assert jobs["audited_steps"] == 1  # of the private level
     assert jobs["utility_privacy"] == jobs["attacks"] == 1
-    assert not {"audited_gan", "attack", "audit_data"} & set(workflow.jobs("--profile", "profiles/demo"))
+    assert not {"audited_gan", "audited_steps", "attack", "audit_data"} & set(
+        workflow.jobs("--profile", "profiles/demo")
+    )
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,12 @@ def test_an_audit_leaves_bounds_attacks_and_figures_and_the_study_as_it_was(fini
         assert set(attacks["attack"]) == {"critic", "nearest", "density"}
         assert (attacks["members"] == np.where(attacks["unit"] == "patch", 16, 2)).all()
         assert (folder / "neighbours.png").stat().st_size > 5000
+    steps = pd.read_csv(results / "audit/wgan/noise-1/steps.csv").iloc[0]
+    assert steps["guesses_in"] + steps["guesses_out"] == 500
+    assert steps["claimed_epsilon"] == pytest.approx(claimed)  # of the last level above, by its own run
+    assert 0 < steps["epsilon_low"] < claimed
+    drawn = pd.read_csv(results / "figures/utility_privacy.csv")
+    assert drawn[drawn["shows"] == "step"]["value"].tolist() == [steps["epsilon_low"]]
     for figure in ("utility_privacy", "attacks"):
         assert (results / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
     assert finished.tiny("-n", "audit").stdout.count("rule ") == 0

@@ -148,7 +148,7 @@ def score_step(
     canaries are scored in parts, as if there were no others. That makes the score weaker but not wrong.
     """
     mechanism, norm = gan.training.mechanism(), gan.training.clipping_norm
-    public = private_gradient(gan.clipping, known, fakes, stream=_NoNoise(), step=0, mechanism=mechanism)
+    public = private_gradient(gan.clipping, known, fakes, stream=NoNoise(), step=0, mechanism=mechanism)
     centre = None
     if mechanism.fake_clipping == "centre":
         centre, _ = mean_gradient(gan.critic, gan.critic, fakes, micro_batch=mechanism.micro_batch)
@@ -191,10 +191,11 @@ def matched_filter(
     return log_likelihood(signal / hidden, strength / hidden, sampling_rate=sampling_rate)
 
 
-class _NoNoise:
+class NoNoise:
     """A stream of zeros: with it `private_gradient` returns its result without the noise."""
 
     def whole_normal(self, purpose: str, step: int, n: int, *, scale: float) -> np.ndarray:
+        """Return zeros in place of a step's noise."""
         return np.zeros(n)
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import binom
 
+from privessel.audit.gaussian import epsilon_of_mu, one_run_mu
 from privessel.errors import PrivacyError
 from privessel.privacy.keys import Stream
 
@@ -77,6 +78,11 @@ class Plan:
             canaries=self.canaries, guesses=self.guesses, right=right, delta=self.delta, level=self.level
         )
 
+    def gaussian_bound(self, right: int) -> float:
+        """Return the lower bound on eps if the run's trade-off is a Gaussian's; `bound` assumes nothing."""
+        mu = one_run_mu(canaries=self.canaries, guesses=self.guesses, right=right, level=self.level)
+        return epsilon_of_mu(mu, delta=self.delta)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -87,7 +93,9 @@ class Finding:
     right: int
     epsilon_low: float  # lower bound on eps
     ceiling: float  # the bound if every guess were right
-    confidence: float  # of this bound by itself
+    epsilon_gaussian: float  # lower bound on eps if the run's trade-off is a Gaussian's
+    ceiling_gaussian: float  # that bound if every guess were right
+    confidence: float  # of each bound by itself
     claimed_epsilon: float
     p_value: float  # largest chance of so many right guesses if the claim holds
     refuted: bool  # whether the audit shows that the run's eps is larger than claimed
@@ -140,6 +148,8 @@ def audit(
                 right=right,
                 epsilon_low=plan.bound(right),
                 ceiling=plan.ceiling,
+                epsilon_gaussian=plan.gaussian_bound(right),
+                ceiling_gaussian=plan.gaussian_bound(plan.guesses),
                 confidence=1 - plan.level,
                 claimed_epsilon=claimed_epsilon,
                 p_value=chance,

@@ -19,7 +19,8 @@ from privessel.gan.pairs import Pairs
 from privessel.gan.run import GanRun
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account
-from privessel.privacy.keys import Stream, identity_digest, public_key
+from privessel.privacy.identity import identity_digest
+from privessel.privacy.keys import Stream, public_key
 from privessel.privacy.site import Site
 from privessel.seeds import derive
 
@@ -86,14 +87,27 @@ class AuditRun(GanRun):
         )
 
     def identity(self, *, training: GanTraining, **parts: object) -> dict[str, object]:
-        """Return what decides the run's weights: as for any run, without canaries, and the plan."""
+        """Return what decides the run's weights, as for a run of the study, and the plan of the audit."""
         return super().identity(training=training, **parts) | {"audit": self._planned(training)}
+
+    def prepare(
+        self, patches: Patches, *, training: GanTraining, site: Site | None, **parts: object
+    ) -> tuple[Patches, dict[str, object]]:
+        """Return `patches` with the inserted canaries, and the identity of a run that is trained on these.
+
+        The coins must follow from the identity, and the identity from what the coins have inserted. So there
+        are two digests: `coins_identity`, of everything but the canaries that got in, decides the coins; the
+        whole identity adds `trained_on`, the digest of the arrays that training gets, and decides the noise.
+        """
+        _, identity = super().prepare(patches, training=training, site=site, **parts)
+        audited = self.training_patches(patches, training=training, site=site, identity=identity)
+        return audited, identity | {"trained_on": digest(audited.image, audited.label, audited.patient_index)}
 
     def coins(self, *, private: bool, site: Site | None, identity: str | None) -> Stream:
         """Return the random stream that tosses the coins; it has the same origin as the run's noise.
 
         For a private level on patients that is the site's secret, else the published seed. `identity` is the
-        digest of a run's identity, needed on patients only.
+        digest that `coins_identity` returns, needed on patients only.
         """
         if site is None or not private:
             return Stream(public_key(seed=self.seed, name=f"coins of {self.name}, every {self.score_every}"))
@@ -104,10 +118,11 @@ class AuditRun(GanRun):
     ) -> Patches:
         """Return what is trained on: `patches`, then the inserted canaries, each as a patient of its own.
 
+        `identity` is the run's, with or without what it is trained on.
         The sampling rate remains that of `patches`. If it followed the number of inserted canaries, it would
         reveal something about their coins that no accountant counts.
         """
-        stream = self.coins(private=training.private, site=site, identity=identity_digest(identity))
+        stream = self.coins(private=training.private, site=site, identity=coins_identity(identity))
         plan = self.plan(private=training.private, delta=training.unit_delta)
         inserted = toss_coins(plan, stream)
         copies = training.patient_patches if training.by_patient else 1
@@ -137,9 +152,20 @@ class AuditRun(GanRun):
         probes = self.probes(background=training.label_background, device=device)
         return GradientWatch(probes, genuine=genuine, score_every=self.score_every)
 
-    def record(self, training: GanTraining, patches: Patches, account: Account | None) -> dict:
-        """Return what privacy.json says about the finished run, canaries included; `audit` holds its plan."""
-        return super().record(training, patches, account) | {"audit": self._planned(training)}
+    def record(
+        self,
+        training: GanTraining,
+        patches: Patches,
+        account: Account | None,
+        *,
+        identity: Mapping[str, object],
+    ) -> dict[str, object]:
+        """Return what privacy.json says about the finished run, canaries included.
+
+        Its `audit` holds the plan, and the digest that the coins follow from.
+        """
+        record = super().record(training, patches, account, identity=identity)
+        return record | {"audit": self._planned(training) | {"coins": coins_identity(identity)}}
 
     def _planned(self, training: GanTraining) -> dict[str, object]:
         plan = self.plan(private=training.private, delta=training.unit_delta)
@@ -147,3 +173,8 @@ class AuditRun(GanRun):
             "score_every": self.score_every, "seed": self.seed, "digest": digest(*self.canary_patches),
         }  # fmt: skip
         return asdict(plan) | canaries
+
+
+def coins_identity(identity: Mapping[str, object]) -> str:
+    """Return the digest that an audit's coins follow from: of its identity without what the coins decide."""
+    return identity_digest({part: value for part, value in identity.items() if part != "trained_on"})

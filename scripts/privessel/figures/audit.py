@@ -1,6 +1,6 @@
 """The audit's figures: utility against privacy, and how well attacks recognise training patches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from privessel.figures.bounds import ATTACKS, describe_bounds, draw_privacy, draw_risk
+from privessel.figures.bounds import ATTACKS, describe_bounds, draw_privacy, draw_risk, step_mark
 from privessel.figures.curves import choose_looks, draw_curves
 from privessel.figures.marks import depth_of_labels, label_levels, write_inside
 from privessel.figures.scores import draw_panel, fig3_data
@@ -23,8 +23,9 @@ from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, GanName
 _SIZES = ["members", "others", "member_patients", "other_patients"]
 _FINDING = ["canaries", "guesses", "right", "ceiling", "confidence", "p_value"]
 _NUMBERS = ["value", "sd", "low", "high", "patients", "scored", "empty", *_FINDING, "chance", *_SIZES]
-_TEXT = ["panel", "shows", "name", "cohort", "model", "source", "kind", "level", "unit", "claim", "resampled"]
-_COLUMNS = ["panel", "shows", "name", "cohort", "model", *IDENTITY, *_NUMBERS, "claim", "resampled"]
+_MARK = ["panel", "shows", "name", "cohort", "model"]
+_TEXT = [*_MARK, "source", "kind", "level", "unit", "claim", "failed", "resampled"]
+_COLUMNS = [*_MARK, *IDENTITY, *_NUMBERS, "claim", "failed", "resampled"]
 _ATTACK = ["arch", "level", "run", "eps", "attack", "resampled", "members", "others"]
 _CURVE = ["shows", "attack", "arch", "level", "run", "eps", "false_rate", "value", "low", "high", "resampled"]
 # Inches. Utility against privacy: the right margin holds the names of lines and marks.
@@ -33,15 +34,23 @@ _ROC_LEFT, _ROC_TOP, _SQUARE, _ROC_BETWEEN, _LINE = 0.55, 0.3, 1.95, (0.2, 0.5),
 
 
 def utility_privacy_data(
-    scores: pd.DataFrame, bounds: pd.DataFrame, membership: pd.DataFrame, *, seed: int
+    scores: pd.DataFrame,
+    bounds: pd.DataFrame,
+    membership: pd.DataFrame,
+    *,
+    steps: Sequence[Mapping[str, Any]],
+    seed: int,
 ) -> pd.DataFrame:
     """Return what the figure shows, a row a mark, of the study's levels and of those only audited.
 
     scores: the scores table. bounds: a row an audited level and score, `audit.Finding` with arch, level, eps
-    and canaries. membership: a row an audited level, attack and `membership.Attack`.
+    and canaries. membership: a row an audited level, attack and `membership.Attack`. steps: an audited level
+    each, a `steps.StepFinding` with arch and level.
     Panel A is panel B of figure 3. B: `shows` upper, the accountant's eps, where audited that of the audited
-    run; `shows` lower, the bound of the score `name`, with `claim` refuted or not refuted. C: the advantage
-    of the attack `name` on patches. A level of several epochs was audited at its last.
+    run; `shows` lower, the exact bound of the score `name`, with `claim` refuted or not refuted; `shows`
+    gaussian, its bound if the trade-off is Gaussian; `shows` step, the bound from single steps, with what
+    `failed`. C: the advantage of the attack `name` on patches. A level of several epochs was audited at its
+    last.
     """
     utility = fig3_data(scores, seed=seed)
     utility = utility[utility["panel"] == "B"].assign(panel="A", name="")
@@ -59,6 +68,10 @@ def utility_privacy_data(
             mark |= {"value": finding["epsilon_low"]}
             mark |= {"claim": "refuted" if finding["refuted"] else "not refuted"}
             rows.append(about | {"shows": "lower"} | mark)
+            gaussian = {"value": finding["epsilon_gaussian"], "ceiling": finding["ceiling_gaussian"]}
+            shared = {key: mark[key] for key in ("name", "canaries", "guesses", "right", "confidence")}
+            rows.append(about | {"shows": "gaussian"} | shared | gaussian)
+        rows += [about | step_mark(step) for step in steps if _key(step) == audited]
     for row, audited in levels:
         about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "C", "shows": "advantage"}
         rows += [risk | about | {"name": risk["attack"]} for risk in risks if _key(risk) == audited]
@@ -83,7 +96,7 @@ def utility_privacy(data: pd.DataFrame) -> Figure:
             f"{cohort}best run by validation DSC, mean ± SD",
             partial(draw_panel, metric="dsc", shows="best"),
         ),
-        ("B", "what is known of ε: at most (accountant), at least (audit)", draw_privacy),
+        ("B", "what is known of ε: at most (accountant), at least (audits)", draw_privacy),
         ("C", "attacks on patients' patches: indicators of risk, not bounds", draw_risk),
     )
     for k, (panel, title, draw) in enumerate(panels):

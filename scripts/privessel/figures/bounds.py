@@ -1,6 +1,7 @@
 """Panels of the audit's figure, a position a level: what is known of eps, and how far attacks come."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,13 @@ from matplotlib.patches import Patch
 
 from privessel.figures.marks import write_inside
 from privessel.figures.style import PALETTE, SMALL
+from privessel.files.tables import as_text
 from privessel.scores.formatting import format_eps
 from privessel.scores.tally import name_unit
 
 # Name, colour and marker. A score and an attack that look at the same thing look the same in both panels.
 SCORES = {
+    "step": ("single steps", PALETTE["sky"], "v"),
     "gradient": ("gradients", PALETTE["blue"], "^"),
     "critic": ("critic", PALETTE["orange"], "s"),
     "nearest": ("nearest pair", PALETTE["purple"], "D"),
@@ -26,11 +29,16 @@ ATTACKS = {
 }
 _REFUTED, _UNKNOWN, _CHANCE = PALETTE["vermillion"], "#D9D9D9", "#D9D9D9"
 _CEILING = (0, (1, 0.8))
-_APART, _WIDE = 0.22, 0.74  # between the marks of a level, and the width of its bar
+_FILLED, _HOLLOW = {"mec": "white", "mew": 0.4}, {"fillstyle": "none", "mew": 0.8}
+_LOWER = ("lower", "gaussian", "step")  # kinds of lower bounds
+_APART, _BESIDE, _WIDE = 0.18, 0.22, 0.74  # between a level's bounds and attacks, and the width of its bar
 
 
 def draw_privacy(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
-    """Draw the rows `shows` upper and lower of each model: a bar from the best lower bound to the upper."""
+    """Draw the bounds of each model, and a bar from the best lower bound to the upper one.
+
+    Bounds that assume a Gaussian run are drawn, but the bar does not rest on them.
+    """
     marks = part[["value", "ceiling"]].to_numpy()
     top = 4 * np.max(marks[np.isfinite(marks)], initial=1.0)
     # Most bounds are near 0, which a logarithmic axis does not have, and some eps are near 100.
@@ -46,7 +54,7 @@ def draw_privacy(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
     for position, model in enumerate(models):
         rows = part[part["model"] == model]
         upper = rows["value"][rows["shows"] == "upper"].iloc[0]
-        _draw_bounds(axes, position, upper, rows[rows["shows"] == "lower"])
+        _draw_bounds(axes, position, upper, rows[rows["shows"].isin(_LOWER)])
     _name_marks(axes, _privacy_keys(part))
 
 
@@ -60,9 +68,9 @@ def draw_risk(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
         if rows.empty:
             write_inside(axes, position, "not audited", xdata=True)
         for row in rows.itertuples():
-            x = position + _APART * (list(ATTACKS).index(row.name) - 1)
+            x = position + _BESIDE * (list(ATTACKS).index(row.name) - 1)
             _, colour, marker = ATTACKS[row.name]
-            axes.bar(x, row.chance, width=0.9 * _APART, color=_CHANCE, linewidth=0, zorder=1)
+            axes.bar(x, row.chance, width=0.9 * _BESIDE, color=_CHANCE, linewidth=0, zorder=1)
             axes.vlines(x, row.low, row.high, color=colour, linewidth=1.2, zorder=2)
             axes.plot([x], [row.value], marker, color=colour, markersize=4, mec="white", mew=0.4, zorder=3)
     shown = [ATTACKS[name] for name in ATTACKS if (part["name"] == name).any()]
@@ -74,9 +82,14 @@ def draw_risk(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
 def describe_bounds(part: pd.DataFrame) -> list[str]:
     """Return sentences on refuted claims, on the audit's size and confidence, and on missing bounds."""
     bounds, uppers = part[part["shows"] == "lower"], part[part["shows"] == "upper"].set_index("model")
+    steps = part[part["shows"] == "step"]
     if bounds.empty:
         return ["No level was audited."]
     notes = [
+        f"REFUTED: single steps of level {row.level} are not as claimed: {row.failed}. Do not release it."
+        for row in steps[steps["claim"] == "refuted"].itertuples()
+    ]
+    notes += [
         f"REFUTED: level {row.level} claims ε = {format_eps(uppers.loc[row.model, 'value'])}, yet ε is at "
         f"least {format_eps(row.value)} ({SCORES[row.name][0]}, p = {row.p_value:.2g}). Do not release it."
         for row in bounds[bounds["claim"] == "refuted"].itertuples()
@@ -87,6 +100,16 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
     notes.append(
         f"B: ε of one training {name_unit(part)}. {sizes[0]} canaries, {sizes[1]} guesses; a bound alone "
         f"holds with {sure} % confidence, all of a level together with {100 * (1 - failing):.3g} %."
+    )
+    if len(steps):
+        guesses, alone = steps["guesses"].max(), 100 * steps["confidence"].min()
+        notes.append(
+            f"Single steps: {guesses:,.0f} guesses by an attacker who knows all other units, {alone:.3g} % "
+            "confidence; the accountant composes them, as if all steps of a run were like these."
+        )
+    notes.append(
+        "Filled marks of scores assume nothing (Steinke et al. 2023). Hollow ones assume that the run tells "
+        "as much as one Gaussian mechanism (Mahloujifar et al. 2024)."
     )
     if (bounds["value"] == 0).any():
         notes.append("At least 0: that score showed nothing, which proves nothing.")
@@ -102,10 +125,19 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
     return notes
 
 
+def step_mark(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the figure shows of an audit of single steps."""
+    failed = as_text(pd.Series([step["failed"]])).iloc[0]  # a CSV makes a missing number of an empty text
+    mark = {"shows": "step", "name": "step", "value": step["epsilon_low"], "confidence": step["confidence"]}
+    mark |= {"guesses": step["guesses_in"] + step["guesses_out"], "failed": failed}
+    return mark | {"claim": "refuted" if failed else "not refuted"}
+
+
 def _draw_bounds(axes: Axes, position: int, upper: float, bounds: pd.DataFrame) -> None:
     """Draw one level's bar and bounds; the bar of a refuted claim has another colour and lies above it."""
     end = min(upper, axes.get_ylim()[1])
-    low, high = sorted((bounds["value"].max() if len(bounds) else 0.0, end))
+    best = bounds["value"][bounds["shows"] != "gaussian"].max() if len(bounds) else 0.0
+    low, high = sorted((best, end))
     refuted = bounds[bounds["claim"] == "refuted"]
     colour = _UNKNOWN if refuted.empty else _REFUTED
     axes.bar(position, high - low, bottom=low, width=_WIDE, color=colour, linewidth=0, zorder=1)
@@ -115,12 +147,15 @@ def _draw_bounds(axes: Axes, position: int, upper: float, bounds: pd.DataFrame) 
         axes.annotate("", (position, 1.0), (position, 0.84), xycoords=at, textcoords=at, arrowprops=arrow)
     else:
         axes.hlines(upper, position - _WIDE / 2, position + _WIDE / 2, color="black", linewidth=1.8, zorder=4)
-    across = position + _APART * np.array([list(SCORES).index(name) - 1 for name in bounds["name"]])
-    for x, row in zip(across, bounds.itertuples(), strict=True):
+    names = list(SCORES)
+    for row in bounds.itertuples():
+        x = position + _APART * (names.index(row.name) - (len(names) - 1) / 2)
         _, colour, marker = SCORES[row.name]
-        ceiling = {"color": colour, "linewidth": 1.4, "linestyle": _CEILING, "zorder": 3}
-        axes.hlines(row.ceiling, x - _APART / 2, x + _APART / 2, **ceiling)
-        axes.plot([x], [row.value], marker, color=colour, markersize=4, mec="white", mew=0.4, zorder=5)
+        if row.shows == "lower":
+            ceiling = {"color": colour, "linewidth": 1.4, "linestyle": _CEILING, "zorder": 3}
+            axes.hlines(row.ceiling, x - _APART / 2, x + _APART / 2, **ceiling)
+        look = _HOLLOW if row.shows == "gaussian" else _FILLED
+        axes.plot([x], [row.value], marker, color=colour, markersize=5, zorder=5, **look)
         if row.claim == "refuted":
             axes.plot([x], [row.value], "X", color=_REFUTED, markersize=8, mec="black", mew=0.6, zorder=6)
     inside = {"transform": axes.get_xaxis_transform(), "ha": "center", "fontsize": SMALL}
@@ -143,7 +178,10 @@ def _privacy_keys(part: pd.DataFrame) -> list[Line2D | Patch]:
     keys.append(Patch(facecolor=_UNKNOWN, label="nobody knows"))
     shown = [SCORES[name] for name in SCORES if (part["name"] == name).any()]
     keys += [_as_key(marker, colour, f"at least: {name}") for name, colour, marker in shown]
-    if shown:
+    if (part["shows"] == "gaussian").any():
+        hollow = {"color": PALETTE["grey"], "marker": "D", "markersize": 4, "linestyle": "", **_HOLLOW}
+        keys.append(Line2D([], [], label="at least, if Gaussian", **hollow))
+    if (part["shows"] == "lower").any():
         ceiling = {"color": PALETTE["grey"], "linewidth": 1.4, "linestyle": _CEILING}
         keys.append(Line2D([], [], label="ceiling: the bound had\nevery guess been right", **ceiling))
     if (part["claim"] == "refuted").any():

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from privessel.figures.looks import assign_marks
 from privessel.figures.style import place_axes, styled, upright, wrap_notes, write_notes
+from privessel.files.tables import as_text
 from privessel.scores.formatting import format_eps
 
 _SIDE = 5.0  # inches of the embedding
@@ -33,6 +34,7 @@ def fig9_data(
         "set": np.repeat(np.arange(len(sets)), [len(part) for part in images]),
         "names": sets["set"].to_numpy(str),
         "level": sets["level"].to_numpy(str),
+        "unit": as_text(sets["unit"]).to_numpy(str),
         "eps": sets["eps"].to_numpy(),
         "eps_published": sets["eps_published"].to_numpy(),
     }
@@ -158,7 +160,8 @@ def _name_set(data: Mapping[str, np.ndarray], k: int) -> str:
         return f"{name} (ε = 0)"
     if np.isinf(eps):
         return "ε = ∞ (no privacy)"
-    return f"ε = {format_eps(eps)} (as published {format_eps(float(data['eps_published'][k]))})"
+    published = format_eps(float(data["eps_published"][k]))
+    return f"ε = {format_eps(eps)} a {data['unit'][k]} (as published {published})"
 
 
 def _key_height(sets: int) -> float:

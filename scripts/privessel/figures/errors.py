@@ -19,6 +19,8 @@ from privessel.figures.maps import (
     project,
 )
 from privessel.figures.style import (
+    HEAD,
+    HEAD_LINES,
     SMALL,
     head_column,
     head_row,
@@ -29,6 +31,7 @@ from privessel.figures.style import (
 )
 from privessel.scores.formatting import format_eps, format_score
 
+_SPENT = tuple(name for _, name in HEAD_LINES)
 _PAGE = 6.9  # inches of pictures across figure 7
 
 
@@ -43,7 +46,7 @@ def fig4_data(
 
     Kept are the axial slice with the most vessel voxels, and every prediction's whole tree as a picture: its
     errors seen from below, the nearest voxel shown (`tree`, uint8 RGB on screen rows). Both are cropped to
-    the box in x and y of what is not zero. columns: `level`, `eps`, `eps_published`, and the whole volume's
+    the box in x and y of what is not zero. columns: `level`, the eps of `HEAD_LINES`, and the whole volume's
     `dsc` and `bahd_voxel`, a row a prediction; sets that are not a GAN's have no eps and are named by level.
     """
     z = fullest_slice(truth)
@@ -57,7 +60,7 @@ def fig4_data(
             [project(classify(truth[box], prediction[box]), axis=2) for prediction in predictions]
         ),
         "level": columns["level"].to_numpy(str),
-        **{name: columns[name].to_numpy(float) for name in ("eps", "eps_published", "dsc", "bahd_voxel")},
+        **{name: columns[name].to_numpy(float) for name in (*_SPENT, "dsc", "bahd_voxel")},
     }
 
 
@@ -73,7 +76,7 @@ def fig4(data: Mapping[str, np.ndarray]) -> Figure:
     across = -(-count // rows)
     width = 1.38
     height = width * image.shape[1] / image.shape[0]
-    left, gap, head, foot, legend = 0.55, 0.06, 0.36, 0.36, 0.24
+    left, gap, head, foot, legend = 0.66, 0.06, HEAD, 0.36, 0.24
     block = head + 2 * height + gap + foot
     notes = [] if np.isfinite(data["eps"]).any() else ["No private level in this study."]
     bottom = legend + 0.15 * len(notes)
@@ -83,8 +86,8 @@ def fig4(data: Mapping[str, np.ndarray]) -> Figure:
         place = {"left": left + column * (width + gap), "width": width, "height": height}
         axes = place_axes(figure, top=row * block + head, **place)
         show(axes, overlay(image, classify(truth, prediction)))
-        eps, published = float(data["eps"][k]), float(data["eps_published"][k])
-        head_column(axes, level=str(data["level"][k]), eps=eps, eps_published=published)
+        spent = {name: float(data[name][k]) for name in _SPENT}
+        head_column(axes, level=str(data["level"][k]), spent=spent)
         if column == 0:
             head_row(axes)
             _mark_right(axes)
@@ -109,7 +112,7 @@ def fig7_data(
 ) -> dict[str, np.ndarray]:
     """Crop one patient's volumes (x, y, z) to the brain's box for figure 7; spacing in mm.
 
-    model: level, eps, eps_published and dsc (of this patient) of the model that made the prediction.
+    model: level, the eps of `HEAD_LINES` and dsc (of this patient) of the model that made the prediction.
     """
     box = content_box(brain, truth, prediction)
     return {
@@ -118,7 +121,7 @@ def fig7_data(
         "prediction": np.asarray(prediction[box], bool),
         "spacing": np.array(spacing, float),
         "level": np.array(model["level"]),
-        **{name: np.array(model[name], float) for name in ("eps", "eps_published", "dsc")},
+        **{name: np.array(model[name], float) for name in (*_SPENT, "dsc")},
     }
 
 
@@ -168,10 +171,11 @@ def fig7(data: Mapping[str, Any]) -> Figure:
 
 
 def _headline(data: Mapping[str, Any]) -> str:
-    eps, published = format_eps(float(data["eps"])), format_eps(float(data["eps_published"]))
+    patient, region, patch, published = (format_eps(float(data[name])) for name in _SPENT)
     dsc = format_score(float(data["dsc"]))
     empty = "" if np.any(data["prediction"]) else "; the prediction is empty"
-    return f"{data['level']}: ε = {eps} (as published {published}), DSC {dsc}{empty}"
+    spent = f"ε of a patient {patient}, of a region {region}, of a patch {patch} (as published {published})"
+    return f"{data['level']}: {spent}, DSC {dsc}{empty}"
 
 
 def _key(figure: Figure) -> None:

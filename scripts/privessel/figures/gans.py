@@ -112,7 +112,8 @@ def _name(row: Any) -> str:
     if row.kind in (REAL, *FREE_KINDS):
         return "real patches" if row.kind == REAL else f"{row.source} (ε = 0)"
     published = "" if row.kind != PRIVATE_GAN else f" (published {format_eps(row.eps_published)})"
-    return f"{GanName.parse(row.source).arch.upper()}, ε = {format_eps(row.eps)}{published}"
+    whose = f" a {row.unit}" if row.kind == PRIVATE_GAN else ""
+    return f"{GanName.parse(row.source).arch.upper()}, ε = {format_eps(row.eps)}{whose}{published}"
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, *, metric: str) -> None:

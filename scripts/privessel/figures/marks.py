@@ -12,6 +12,7 @@ from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from privessel.figures.looks import GAN_COLOURS, LineLook, assign_lines
 from privessel.figures.style import PALETTE, SMALL
 from privessel.scores.formatting import format_eps, format_noise, format_score
+from privessel.scores.tally import name_unit
 
 _BOX_FROM = 3  # runs; the quartiles of two would say nothing
 _BAR = 0.2  # how far right of its point the bar of a confidence interval stands
@@ -94,10 +95,12 @@ def draw_named_lines(axes: Axes, lines: Sequence[float], *, looks: Sequence[Line
 
 
 def label_levels(axes: Axes, levels: pd.DataFrame) -> None:
-    """Write under each position its valid eps, published eps and noise multiplier; epochs if they differ."""
-    rows = [
-        ("valid ε", [format_eps(eps) for eps in levels["eps"]]),
-        ("published ε", [format_eps(eps) for eps in levels["eps_published"]]),
+    """Write under each position its eps of patient, region and patch, as published, and the noise multiplier.
+
+    Where the patient is the privacy unit, one eps covers all three. A row of epochs is added if they differ.
+    """
+    rows = [(name, [format_eps(eps) for eps in levels[column]]) for name, column in _eps_rows(levels)]
+    rows += [
         ("noise multiplier", [format_noise(noise) for noise in levels["noise_multiplier"]]),
     ]
     if levels["epoch"].nunique() > 1:
@@ -113,7 +116,20 @@ def label_levels(axes: Axes, levels: pd.DataFrame) -> None:
 
 def depth_of_labels(levels: pd.DataFrame) -> float:
     """Return how many inches `label_levels` takes below the axis."""
-    return 0.62 + (10.5 / 72 if levels["epoch"].nunique() > 1 else 0)
+    more = len(_eps_rows(levels)) - 2 + (levels["epoch"].nunique() > 1)
+    return 0.62 + more * 10.5 / 72
+
+
+def _eps_rows(levels: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return name and column of every eps that stands under a level, the promise that counts most first."""
+    if name_unit(levels) == "patient":
+        return [("ε of a patient", "eps_patient"), ("published ε", "eps_published")]
+    return [
+        ("ε of a patient", "eps_patient"),
+        ("ε of a region", "eps_region"),
+        ("ε of a patch", "eps"),
+        ("published ε", "eps_published"),
+    ]
 
 
 def write_inside(axes: Axes, x: float, text: str, *, xdata: bool) -> None:

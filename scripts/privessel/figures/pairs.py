@@ -8,7 +8,17 @@ from matplotlib.figure import Figure
 from skimage.util import montage
 
 from privessel.cohort.patches import rescale
-from privessel.figures.style import SMALL, head_column, head_row, place_axes, show, styled, upright
+from privessel.figures.style import (
+    HEAD,
+    HEAD_LINES,
+    SMALL,
+    head_column,
+    head_row,
+    place_axes,
+    show,
+    styled,
+    upright,
+)
 
 _WHITE = 255
 _GAP = 0.06  # between examples, as a share of a patch
@@ -39,8 +49,10 @@ def fig2_data(
         "image": np.stack([images for images, _ in shown]),
         "label": np.stack([labels for _, labels in shown]),
         "level": np.array([*references, *levels["level"]]),
-        "eps": np.array([np.nan, *[0.0] * public, *levels["eps"]]),
-        "eps_published": np.array([np.nan, *[np.nan] * public, *levels["eps_published"]]),
+        **{
+            name: np.array([np.nan, *[0.0 if name == "eps" else np.nan] * public, *levels[name]])
+            for _, name in HEAD_LINES
+        },
     }
 
 
@@ -49,12 +61,11 @@ def fig2(data: Mapping[str, np.ndarray]) -> Figure:
     """Draw labelled pairs per privacy level: real patches first, then by falling eps; label below image.
 
     data: the entries of `fig2_data`: `image` (levels, k, s, s) uint8 0..255, `label` (levels, k, s, s) bool,
-    `level` (levels,) names, of which `real` are the real patches; `eps` and `eps_published` (levels,): inf
-    without privacy, NaN for `real`; the eps of a public cohort is 0.
+    `level` (levels,) names, of which `real` are the real patches; `eps_patient`, `eps_region`, `eps` and
+    `eps_published` (levels,): inf without privacy, NaN for `real`; the eps of a public cohort is 0.
     Source: Kossen et al. 2022, figure 2.
     """
     eps = np.asarray(data["eps"], float)
-    published = np.asarray(data["eps_published"], float)
     names = [str(name) for name in data["level"]]
     order = sorted(
         range(len(names)), key=lambda i: (names[i] != "real", -eps[i] if np.isfinite(eps[i]) else -np.inf)
@@ -63,14 +74,14 @@ def fig2(data: Mapping[str, np.ndarray]) -> Figure:
     across = max(1, min(examples, _COLUMNS // len(names)))
     blocks = [_block(data["image"][i], data["label"][i], across=across) for i in order]
 
-    left, top, space = 0.62, 0.36, 0.09
+    left, top, space = 0.66, HEAD, 0.09
     width = min(6.5 / len(blocks) - space, across * 0.9)
     height = width * blocks[0].shape[0] / blocks[0].shape[1]
     figure = Figure(figsize=(left + len(blocks) * (width + space), top + height + 0.05))
     for column, (i, block) in enumerate(zip(order, blocks, strict=True)):
         axes = place_axes(figure, left=left + column * (width + space), top=top, width=width, height=height)
         show(axes, block)
-        head_column(axes, level=names[i], eps=eps[i], eps_published=published[i])
+        head_column(axes, level=names[i], spent={name: float(data[name][i]) for _, name in HEAD_LINES})
     axes = figure.axes[0]
     head_row(axes)
     for row in range(0, blocks[0].shape[0], 2 * size + _gap(size)):

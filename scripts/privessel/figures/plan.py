@@ -3,38 +3,48 @@
 import textwrap
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from privessel.figures.style import PALETTE, SMALL, place_axes, styled
 from privessel.scores.formatting import format_eps, format_noise
 
 _EPS = {
-    "epsilon": ("valid (PLD)", "o", PALETTE["blue"]),
-    "epsilon_as_published": ("as the published code prints it", "^", PALETTE["orange"]),
-    "epsilon_of_published": ("what the published mechanism keeps", "s", PALETTE["vermillion"]),
+    "patient_epsilon": ("whole patient", "D", PALETTE["black"]),
+    "region_epsilon": ("region", "v", PALETTE["purple"]),
+    "epsilon": ("one {unit}", "o", PALETTE["blue"]),
+    "epsilon_as_published": ("one {unit}, as the published code prints it", "^", PALETTE["orange"]),
+    "epsilon_of_published": ("one {unit}, what the published mechanism keeps", "s", PALETTE["vermillion"]),
 }
-_BELOW = {"frameon": False, "fontsize": SMALL, "loc": "upper left", "bbox_to_anchor": (-0.02, -0.22)}
+_BELOW = {"frameon": False, "fontsize": SMALL, "loc": "upper left", "bbox_to_anchor": (-0.1, -0.22)}
 _COLOURS = ("black", "green", "purple")
+_WIDTH = 110  # characters of a line of text
 
 
 @styled
-def draw_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> Figure:
-    """Draw eps per level three ways (A), and the steps patients can afford at patient-level eps (B).
+def draw_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFrame) -> Figure:
+    """Draw the eps of each level (A), what bounding the overlap buys (B) and protecting patients would (C).
 
-    levels and patients are the tables of `planner.plan_levels` and `planner.plan_patients`.
+    The tables are those of `planner.plan_levels`, `planner.plan_overlaps` and `planner.plan_patients`.
     """
-    figure = Figure(figsize=(6.9, 3.5))
+    figure = Figure(figsize=(7.6, 3.7))
     private = levels.dropna(subset=["epsilon"]).reset_index(drop=True)
-    left = place_axes(figure, left=0.6, top=0.35, width=2.6, height=2.0)
+    unit, delta = levels["unit"].iloc[0], levels["delta"].iloc[0]
+    left, middle, right = (
+        place_axes(figure, left=edge, top=0.35, width=1.85, height=2.0) for edge in (0.55, 3.05, 5.6)
+    )
     for column, (name, marker, colour) in _EPS.items():
-        left.plot(private.index, private[column], marker, color=colour, label=name, ms=4)
+        if private[column].notna().any() and (unit, column) != ("patient", "region_epsilon"):
+            label = name.format(unit=unit)
+            left.plot(private.index, private[column], marker, color=colour, label=label, ms=4)
     left.set_xticks(private.index, [format_noise(noise) for noise in private["noise_multiplier"]])
     left.set_yscale("log")
     left.set_xlabel("noise multiplier")
-    left.set_ylabel(f"ε of one {levels['unit'].iloc[0]}, δ = {levels['delta'].iloc[0]:.2g}")
+    left.set_ylabel("ε, each at its own δ")
     left.set_title("A   what each level costs", loc="left")
     left.legend(**_BELOW)
-    right = place_axes(figure, left=4.1, top=0.35, width=2.6, height=2.0)
+    _draw_regions(middle, regions, delta=delta)
     for (number, rows), colour in zip(patients.groupby("patients"), _COLOURS, strict=False):
         right.plot(
             rows["epsilon"],
@@ -48,33 +58,68 @@ def draw_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> Figure:
     right.set_yscale("log")
     right.set_xlabel("ε of a whole patient")
     right.set_ylabel("critic steps at noise 1/32 on the mean")
-    right.set_title("B   what protecting patients would buy", loc="left")
+    right.set_title("C   what protecting patients buys", loc="left")
     right.legend(**_BELOW)
     return figure
 
 
-def format_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> str:
-    """Return the plan as text for a terminal.
+def _draw_regions(axes: Axes, regions: pd.DataFrame, *, delta: float) -> None:
+    axes.set_title("B   what less overlap buys", loc="left")
+    axes.set_xlabel("patches.max_overlap")
+    if regions.empty:
+        axes.text(0.5, 0.5, "the patient covers\nevery region", ha="center", transform=axes.transAxes)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return
+    names = list(dict.fromkeys(regions["level"]))
+    for k, name in enumerate(names):
+        rows = regions[regions["level"] == name]
+        shade = f"{0.75 * k / max(1, len(names) - 1):.2f}"
+        axes.plot(rows["max_overlap"], rows["region_epsilon"], "v-", color=shade, label=name, ms=3)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    ticks = sorted(set(regions["max_overlap"]))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel(f"ε of a region, δ = {delta:.2g}")
+    axes.legend(**_BELOW, ncols=2)
 
-    A row a level, the patient-level statement of the last private level, and a row a patient-level eps.
+
+def format_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFrame) -> str:
+    """Return the plan as text for a terminal: patient, region and unit of every level, and what could be.
+
+    The three promises of the last private level follow in words. A level such as eps-5 keeps its 5 at the
+    study's delta; beside it stands its eps at the delta of a release.
     """
     first = levels.iloc[0]
+    unit = first["unit"]
     lines = [
-        f"Per {first['unit']}, delta {first['delta']:.3g}, after {first['steps']:,} critic steps "
-        f"at sampling rate {first['sampling_rate']:.3g}:",
-        f"{'level':<14}{'valid eps':>11}{'(RDP)':>9}{'published':>11}{'of published':>14}{'patient eps':>13}",
+        f"After {first['steps']:,} critic steps at sampling rate {first['sampling_rate']:.3g} of a {unit}. "
+        f"Eps of",
+        f"- a whole patient, at delta {first['patient_delta']:.3g};",
+        f"- a region, the patches of a patient over one place, at delta {first['delta']:.3g};",
+        f"- a {unit}, at delta {first['delta']:.3g}, in a release at delta {first['release_delta']:.3g}, by "
+        f"Renyi",
+        "  divergences, as the paper's accounting prints it, and what the paper's mechanism keeps:",
+        "",
+        f"{'level':<14}{'patient':>11}{'region':>11}{unit if unit == 'patch' else 'unit':>9}"
+        f"{'in release':>12}{'(RDP)':>9}{'published':>11}{'of published':>14}",
     ]
+    unknown = first["unit"] == "patch" and pd.isna(first["region_patches"])
     for row in levels.fillna(float("inf")).itertuples():
-        spent = (row.epsilon, row.epsilon_rdp, row.epsilon_as_published, row.epsilon_of_published)
-        cells = [_plain(eps) for eps in (*spent, row.patient_epsilon)]
-        widths = (11, 9, 11, 14, 13)
+        private = row.epsilon < float("inf")
+        region = "not bounded" if unknown and private else _plain(row.region_epsilon)
+        spent = (row.epsilon, row.release_epsilon, row.epsilon_rdp, row.epsilon_as_published)
+        cells = [_plain(row.patient_epsilon), region, *map(_plain, (*spent, row.epsilon_of_published))]
+        widths = (11, 12, 8, 12, 9, 11, 14)
         lines.append(f"{row.level:<14}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True)))
     private = levels.dropna(subset=["epsilon"])
     if len(private):
-        lines += [
-            "",
-            *textwrap.wrap(f"{private['level'].iloc[-1]}: {private['patient_statement'].iloc[-1]}", 110),
-        ]
+        last = private.iloc[-1]
+        lines += ["", f"{last['level']}:"]
+        for column in ("patient_statement", "region_statement", "patch_statement"):
+            lines += textwrap.wrap(last[column], _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    lines += _format_regions(regions)
     lines += ["", "With the patient as the unit, all of them in every step:"]
     heads = ("patients", "delta", "eps", "noise for all steps", "steps at noise 1/32 on the mean")
     lines.append("{:>8}{:>9}{:>6}{:>21}{:>33}".format(*heads))
@@ -86,5 +131,16 @@ def format_plan(levels: pd.DataFrame, patients: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def _format_regions(regions: pd.DataFrame) -> list[str]:
+    if regions.empty:
+        return []
+    table = regions.pivot_table(index="level", columns="max_overlap", values="region_epsilon", sort=False)
+    lines = ["", "Eps of a region if patches.max_overlap bounds its patches to"]
+    lines.append(f"{'level':<14}" + "".join(f"{overlap:>9g}" for overlap in table.columns))
+    return lines + [
+        f"{level:<14}" + "".join(f"{_plain(eps):>9}" for eps in row) for level, row in table.iterrows()
+    ]
+
+
 def _plain(eps: float) -> str:
-    return f"{eps:,.0f}" if 1000 <= eps < float("inf") else format_eps(eps, infinity="inf")
+    return format_eps(eps, infinity="inf")

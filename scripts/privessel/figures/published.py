@@ -18,7 +18,17 @@ FID = (
 )
 _TEXT = ("quantity", "model", "role", "cohort", "relation", "citation", "where", "source", "remark")
 _COLUMNS = ["quantity", "model", "noise_multiplier", "eps_published", "role", "cohort", "relation", "value"]
-_COLUMNS += ["citation", "where", "found", "sd", "source", "found_eps", "found_eps_published", "remark"]
+_COLUMNS += [
+    "citation",
+    "where",
+    "found",
+    "sd",
+    "source",
+    "found_eps",
+    "found_eps_published",
+    "found_unit",
+    "remark",
+]
 _QUANTITIES = {
     "dsc": "DSC",
     "hd95_voxel": "HD95",
@@ -134,7 +144,7 @@ def _find_quality(record: dict, rows: pd.DataFrame, quality: pd.DataFrame) -> di
     counterpart = {"found": row[quantity], "sd": np.nan, "source": row["source"], "remark": _remark(record)}
     if quantity == "frechet_train" and row["extractor"] != FID:
         counterpart["remark"] = f"not FID: {row['extractor']}"
-    return counterpart | {"found_eps": row["eps"], "found_eps_published": row["eps_published"]}
+    return counterpart | _eps_of(row)
 
 
 def _find_transfer(record: dict, transfer: pd.DataFrame) -> dict:
@@ -148,7 +158,8 @@ def _find_transfer(record: dict, transfer: pd.DataFrame) -> dict:
     if over_draws.isna().all():
         return {}
     mean = {"found": over_draws.mean(), "sd": over_draws.std(ddof=1), "source": rows["start"].iloc[0]}
-    return mean | {"found_eps": rows["eps"].iloc[0], "remark": _remark(record)}
+    spent = {"found_eps": rows["eps"].iloc[0], "found_unit": rows["unit"].iloc[0]}
+    return mean | spent | {"remark": _remark(record)}
 
 
 def _find_source(record: dict, rows: pd.DataFrame) -> str | None:
@@ -181,7 +192,12 @@ def _find_eps(rows: pd.DataFrame, source: str | None) -> dict:
     identity = rows[rows["source"] == source]
     if identity.empty:
         return {}
-    return {"found_eps": identity["eps"].iloc[0], "found_eps_published": identity["eps_published"].iloc[0]}
+    return _eps_of(identity.iloc[0])
+
+
+def _eps_of(row: pd.Series) -> dict:
+    published = {"found_eps_published": row["eps_published"]}
+    return {"found_eps": row["eps"], "found_unit": row["unit"]} | published
 
 
 def _remark(record: dict) -> str:
@@ -207,6 +223,7 @@ def _draw_row(page: Axes, row, *, y: float) -> None:
         return
     page.text(_SOURCE, y + 0.12, row.source, fontsize=SMALL)
     eps = "" if np.isnan(row.found_eps) else f"ε = {format_eps(row.found_eps)}"
+    eps += f" of one {row.found_unit}" if isinstance(row.found_unit, str) and row.found_unit else ""
     if np.isfinite(row.found_eps_published):
         eps += f" (published {format_eps(row.found_eps_published)})"
     page.text(_SOURCE, y + 0.23, "; ".join(text for text in (eps, row.remark) if text), **small)

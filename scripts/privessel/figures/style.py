@@ -2,7 +2,7 @@
 
 import functools
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -30,7 +30,11 @@ PALETTE = {
     "grey": "#6E6E6E",
 }
 SMALL = 6.5
-_HEAD_LINES = (14.5, 4.5)  # points from a picture up to the base lines of its head
+# What stands above a picture, from the top: names, and the entries of the data that hold the numbers.
+HEAD_LINES = (("of a patient", "eps_patient"), ("of a region", "eps_region"), ("of a patch", "eps"))
+HEAD_LINES += (("published", "eps_published"),)
+HEAD = 0.64  # inches that they take
+_LOWEST, _LINE = 4.5, 10  # points from a picture up to the lowest of their base lines, and between two lines
 
 _PARAMETERS = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
@@ -108,23 +112,30 @@ def draw_rule(page: Axes, y: float, *, linewidth: float, margin: float = 0.05) -
     page.plot([margin, page.get_xlim()[1] - margin], [y, y], color="black", linewidth=linewidth)
 
 
-def head_column(axes: Axes, *, level: str, eps: float, eps_published: float) -> None:
-    """Write two lines above a picture, its valid eps and its published eps; real patches have their name.
+def head_column(axes: Axes, *, level: str, spent: Mapping[str, float]) -> None:
+    """Write above a picture its eps of a patient, a region and a patch, and the published one.
 
-    A public cohort has no published eps, so its name stands in that line.
+    spent: a number for each of `HEAD_LINES`. Real patches have their name instead, and a public cohort has
+    its name below its eps of 0.
     """
-    below = f"({format_eps(eps_published)})" if eps else level.removeprefix("phantom-")
-    texts = [level] if np.isnan(eps) else [f"ε = {format_eps(eps)}", below]
+    eps = spent["eps"]
+    if np.isnan(eps):
+        texts = [level]
+    elif eps == 0:
+        texts = ["ε = 0", level.removeprefix("phantom-")]
+    else:
+        *valid, published = (format_eps(spent[name]) for _, name in HEAD_LINES)
+        texts = [f"ε = {valid[0]}", *valid[1:], f"({published})"]
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
-    for text, above in zip(texts, _HEAD_LINES, strict=False):
-        axes.annotate(text, (0.5, 1), (0, above), fontsize=7.5, **look)
+    for k, text in enumerate(reversed(texts)):
+        axes.annotate(text, (0.5, 1), (0, _LOWEST + k * _LINE), fontsize=7.5, **look)
 
 
 def head_row(axes: Axes) -> None:
-    """Write left of a row of pictures what the two lines of their heads are."""
+    """Write left of a row of pictures what the lines of their heads are."""
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
-    for text, above in zip(("valid", "published"), _HEAD_LINES, strict=True):
-        axes.annotate(text, (0, 1), (-4, above), fontsize=SMALL, color="#444444", **look)
+    for k, (text, _) in enumerate(reversed(HEAD_LINES)):
+        axes.annotate(text, (0, 1), (-4, _LOWEST + k * _LINE), fontsize=SMALL, color="#444444", **look)
 
 
 def show(axes: Axes, picture: np.ndarray, *, extent: tuple[float, float] | None = None) -> None:

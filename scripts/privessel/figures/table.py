@@ -41,9 +41,12 @@ _FREE_NAMES = {
     "threshold": "Global threshold",
     "frangi": "Frangi filter",
 }
-_PROTECTED = {"patch": "one training patch, not a whole patient", "patient": "one whole training patient"}
+_PROTECTED = {
+    "patch": "Noise was set for one training patch. A region: all patches of a patient that show one place.",
+    "patient": "Noise was set for one whole training patient, which covers regions and patches.",
+}
 # Inches: columns from the left, and the width of a score's column.
-_EPS, _PUBLISHED, _FIRST_SCORE, _SCORE = 2.35, 2.95, 3.35, 1.0
+_EPS, _EPS_APART, _SCORE = 2.4, 0.56, 1.0
 # Inches: heights of the head, of a row, of a row with a name or an interval below, and between blocks.
 _HEAD, _LOW, _TALL, _BETWEEN = 0.47, 0.21, 0.33, 0.12
 _BELOW = {"fontsize": SMALL - 0.5, "color": PALETTE["grey"]}
@@ -94,7 +97,7 @@ def table1(data: pd.DataFrame) -> Figure:
     rows = data.drop_duplicates(["row", "source"])
     with_intervals = data["dsc_low"].notna().any()
     depths = [_LOW if pd.isna(row.run) and not with_intervals else _TALL for row in rows.itertuples()]
-    width = _FIRST_SCORE + 2 * len(cohorts) * _SCORE + 0.05
+    width = _first_score(data) + 2 * len(cohorts) * _SCORE + 0.05
     notes = wrap_notes(_notes(data), width=width - 0.2)
     block = _HEAD + sum(depths)
     height = len(_BLOCKS) * block + (len(_BLOCKS) - 1) * _BETWEEN + 0.2 + 0.13 * len(notes)
@@ -115,13 +118,24 @@ def table1(data: pd.DataFrame) -> Figure:
     return figure
 
 
+def _columns_of_eps(data: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return name and column of every eps, the promise that counts most first."""
+    valid = [("patient", "eps_patient"), ("region", "eps_region"), ("patch", "eps")]
+    return [*(valid if name_unit(data) == "patch" else valid[:1]), ("published", "eps_published")]
+
+
+def _first_score(data: pd.DataFrame) -> float:
+    return _EPS + (len(_columns_of_eps(data)) - 0.4) * _EPS_APART
+
+
 def _draw_head(page: Axes, data: pd.DataFrame, *, metrics: tuple[str, str], top: float) -> None:
     draw_rule(page, top + 0.06, linewidth=1.0)
     page.text(0.1, top + 0.4, "U-Net trained on, or filter")
-    page.text(_EPS, top + 0.4, "valid ε", ha="center")
-    page.text(_PUBLISHED, top + 0.4, "published ε", ha="center")
+    page.text(_EPS + 0.5 * (len(_columns_of_eps(data)) - 2) * _EPS_APART, top + 0.21, "ε of one", ha="center")
+    for k, (name, _) in enumerate(_columns_of_eps(data)):
+        page.text(_EPS + k * _EPS_APART, top + 0.4, name, ha="center")
     for k, cohort in enumerate(name_cohorts(data)):
-        left = _FIRST_SCORE + 2 * k * _SCORE
+        left = _first_score(data) + 2 * k * _SCORE
         patients = data[data["cohort"] == cohort]["patients"].iloc[0]
         head = f"{cohort} ({patients} patient{'s' if patients > 1 else ''})"
         page.text(left + _SCORE, top + 0.21, head, ha="center")
@@ -136,14 +150,15 @@ def _draw_row(page: Axes, data: pd.DataFrame, row, *, metrics: tuple[str, str], 
     page.text(0.1, y, row.row)
     if pd.notna(row.run):
         page.text(0.1, y + 0.12, row.source, **_BELOW)
-    page.text(_EPS, y, "0" if row.kind in FREE_KINDS else format_eps(row.eps), ha="center")
-    page.text(_PUBLISHED, y, format_eps(row.eps_published), ha="center")
+    for k, (name, column) in enumerate(_columns_of_eps(data)):
+        free = row.kind in FREE_KINDS and name != "published"
+        page.text(_EPS + k * _EPS_APART, y, "0" if free else format_eps(getattr(row, column)), ha="center")
     same = data[(data["row"] == row.row) & (data["source"] == row.source)]
     for k, (_, cell) in enumerate(same.set_index("cohort").loc[name_cohorts(data)].iterrows()):
         for m, metric in enumerate(metrics):
             dagger = " †" if metric in cell["beats_private"].split() else ""
             weight = "bold" if metric in cell["best_synthetic"].split() else "normal"
-            middle = _FIRST_SCORE + (2 * k + m + 0.5) * _SCORE
+            middle = _first_score(data) + (2 * k + m + 0.5) * _SCORE
             text = format_score(cell[f"{metric}_mean"], cell[f"{metric}_sd"]) + dagger
             page.text(middle, y, text, ha="center", fontweight=weight)
             interval = format_interval(cell[f"{metric}_low"], cell[f"{metric}_high"])
@@ -154,7 +169,7 @@ def _notes(data: pd.DataFrame) -> list[str]:
     notes = [
         "Mean ± SD over test patients. Bold: best of the GAN rows.",
         *(["Below: 95 % bootstrap interval of the mean."] if data["dsc_low"].notna().any() else []),
-        f"ε protects {_PROTECTED[name_unit(data)]}; the ε = 0 rows use no training patient.",
+        f"{_PROTECTED[name_unit(data)]} The ε = 0 rows use no training patient.",
     ]
     if data["beats_private"].ne("").any():
         notes.append("† At least as good as the best private run, at no cost in privacy.")

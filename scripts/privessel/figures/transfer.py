@@ -180,7 +180,7 @@ def _name_start(row: Any) -> str:
     if np.isinf(row.eps):
         return f"{GanName.parse(row.start).arch}, ε = ∞"
     published, noise = format_eps(row.eps_published), format_noise(row.noise_multiplier)
-    return f"ε = {format_eps(row.eps)} (published {published}), noise {noise}"
+    return f"ε = {format_eps(row.eps)} a {row.unit} ({published}), noise {noise}"
 
 
 def _notes(data: pd.DataFrame) -> list[str]:

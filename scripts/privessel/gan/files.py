@@ -8,7 +8,7 @@ import csv
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from privessel.gan import paid_runs
 from privessel.gan.step import Gan
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Point
-from privessel.privacy.keys import identity_digest
+from privessel.privacy.identity import identity_digest
 from privessel.privacy.ledger import Ledger
 from privessel.privacy.site import PaidRun
 
@@ -65,9 +65,9 @@ def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: P
         if not paid:
             raise
         raise PrivacyError(
-            f"the run cannot continue from {path}: {problem}. Before you remove that file: a run that starts "
-            "from the beginning on the CPU where it first began repeats its steps at no cost; anywhere else "
-            "all of them are charged again"
+            f"the run cannot continue from {path}: {problem}. Before you remove that file: an unfinished run "
+            "that starts from the beginning on the CPU where it first began repeats its steps at no cost; "
+            "anywhere else all of them are charged again"
         ) from problem
     if state.get("identity") != digest:
         if paid:
@@ -114,7 +114,9 @@ def save_checkpoint(
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
         writer.writeheader()
         writer.writerows(history)
-    position = {"attempt": ledger.attempt, "head": ledger.head} if ledger else None
+    position = None
+    if ledger:
+        position = {"attempt": ledger.attempt, "head": ledger.head, "register": ledger.register}
     state = {
         "identity": digest,
         "history": history,
@@ -149,12 +151,15 @@ def publish(
     kept_epochs: tuple[int, ...],
     record: dict,
     *,
-    identity: Mapping[str, object] | None,
     more: Sequence[str],
+    identity: Mapping[str, object] | None = None,
+    end: Callable[[], None] | None = None,
 ) -> None:
     """Move the finished run's files, and those named in `more`, to the output folder.
 
-    With an `identity`, which means that the run was paid for, copies of them are kept for good first.
+    `identity` and `end` are given for a run that was paid for. Copies of its files are then kept for good
+    first, and `end` is called to destroy the run's nonce: there are no outputs before the nonce is gone, and
+    the nonce is not destroyed before the run can be restored.
     """
     with atomic_path(resume / "privacy.json") as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n")
@@ -162,6 +167,8 @@ def publish(
     names += more
     if identity is not None:
         paid_runs.keep([resume / name for name in names], folder, identity=identity)
+    if end:
+        end()
     for name in names:
         (resume / name).replace(folder / name)
     shutil.rmtree(resume)

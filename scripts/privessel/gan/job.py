@@ -1,12 +1,14 @@
 """A training job: from the files and settings that a rule hands over to a trained run."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from privessel.cohort.intake import read_voxels
 from privessel.cohort.patches import load
 from privessel.device import pick_device
 from privessel.gan.files import RunFiles
@@ -15,6 +17,8 @@ from privessel.gan.nets import GanShape
 from privessel.gan.pairs import TrainingPatches
 from privessel.gan.run import GanRun
 from privessel.privacy.site import Site
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ def train_run(
 ) -> None:
     """Train a run of the study or of the audit, and leave its files in `folder` (see `loop.train`).
 
+    `folder` is {results}/gan/{arch}/{level}/run-{n}, or audit/ in place of gan/.
     patch_files: the patches of each training patient. `seed` is the published seed of the study, `site` the
     site that answers for the patients (None on a public cohort), `scans` the table of training patients with
     the digests of their scans, and `code` the files that decide a training step.
@@ -62,15 +67,17 @@ def train_run(
     torch.set_num_threads(settings.threads)
     patches = load(list(patch_files), scale=(-1, 1))
     training = run.training(patches, **settings.training)  # an audit's canaries do not count as units
-    identity = run.identity(
-        shape=settings.shape,
+    trained_on, identity = run.prepare(
+        patches,
         training=training,
-        arrays=(patches.image, patches.label, patches.patient_index),
+        site=site,
+        shape=settings.shape,
         code=code,
         device=settings.device,
         threads=settings.threads,
     )
-    trained_on = run.training_patches(patches, training=training, site=site, identity=identity)
+    if site and not training.private:
+        _note_model(site, run, patients=patches.patients, scans=scans)
     train(
         TrainingPatches(trained_on.image, trained_on.label, trained_on.patient_index),
         shape=settings.shape,
@@ -82,9 +89,24 @@ def train_run(
             identity=identity,
             patients=patches.patients,
             scans=scans,
+            results=folder.parents[3],
         ),
         files=RunFiles(folder, identity, settings.checkpoint_seconds),
         device=settings.device,
-        record=partial(run.record, training, trained_on),
+        record=partial(run.record, training, trained_on, identity=identity),
         watch=run.watch(training, genuine=len(patches.image), device=settings.device),
     )
+
+
+def _note_model(site: Site, run: GanRun, *, patients: Sequence[str], scans: Path) -> None:
+    """Have the site's register remember a model without noise, where the site keeps books."""
+    if not site.has_secret:
+        log.warning(
+            "%s is trained on patients without noise, and where there is no privacy.state nothing remembers "
+            "it: a later release cannot say that it was there. Remedy: set privacy.state before training",
+            run.name,
+        )
+        return
+    voxels = read_voxels(scans)
+    digests = site.digests({patient: voxels[patient] for patient in patients})
+    site.note_model(name=run.name, cohort=run.cohort, patients=digests)

@@ -72,8 +72,11 @@ def train(
     exact = torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
     with exact, lock(files.folder / ".lock", silent_minutes=SILENT_MINUTES) as beat:
         paid = source if isinstance(source, PaidRun) else None
-        if paid and paid_runs.bring_back(files.folder, name=paid.run.name, identity=files.identity):
-            return
+        if paid:
+            finished = paid_runs.bring_back(files.folder, name=paid.run.name, identity=files.identity)
+            if finished:
+                paid.end(finished)  # a kill may have come before its nonce was destroyed
+                return
         saved = load_checkpoint(files.resume, training, digest=files.digest, paid=paid)
         point = ledger_point(saved, training)
         opened = paid.open(point, silent_minutes=SILENT_MINUTES) if paid else nullcontext((source, None))
@@ -91,8 +94,9 @@ def train(
                 files.folder,
                 training.kept_epochs,
                 record(ledger.account if ledger else None),
-                identity=files.identity if paid else None,
                 more=[CRITIC] if watch else [],
+                identity=files.identity if paid else None,
+                end=paid.end if paid else None,
             )
 
 

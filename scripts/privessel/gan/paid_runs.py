@@ -14,14 +14,16 @@ from pathlib import Path
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest, read_json
+from privessel.privacy.identity import identity_digest
 
 log = logging.getLogger(__name__)
 
 FOLDER = ".finished"
 IDENTITY, DIGESTS = "identity.json", "digests.json"
 # Parts of an identity that another version of the code or another machine changes. They decide the run's
-# bits, but not what was asked for.
-VERSIONS = {"code", "libraries", "device", "threads"}
+# bits, but not what was asked for. What an audit's run is trained on follows from its patches, its plan and
+# coins, and the coins follow from the other parts; so `trained_on` changes with any of them.
+VERSIONS = {"code", "libraries", "device", "threads", "trained_on"}
 # Settings that had another name when older runs were finished, by part of the identity: old name -> new name.
 RENAMED = {"training": {"fakes": "fake_clipping"}, "audit": {"every": "score_every"}}
 ANOTHER_NUMBER = "another number (`runs: [6]`; for an audit, `audit.run: 2`)"
@@ -51,18 +53,19 @@ def keep(files: Iterable[Path], folder: Path, *, identity: Mapping[str, object])
     sync_folder(folder)
 
 
-def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bool:
-    """Restore the output files of a run that was finished in `folder`; False where no finished run is kept.
+def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> str | None:
+    """Restore the output files of a run that was finished in `folder`; return the digest of its identity.
 
-    Nothing is trained and nothing is charged. Where only code, libraries or machine have changed since, the
-    finished run remains valid, and a warning says so. Raises PrivacyError where the run was trained on other
-    patches or with other settings than are asked for now, because its results would pass for theirs, and
-    where the kept files are damaged.
+    Returns None where no finished run is kept. Nothing is trained and nothing is charged. Where only code,
+    libraries or machine have changed since, the finished run remains valid, and a warning says so. Raises
+    PrivacyError where the run was trained on other patches or with other settings than are asked for now,
+    because its results would pass for theirs, and where the kept files are damaged.
     """
     kept = folder / FOLDER
     if not kept.exists():
-        return False
-    before, files = _read(kept, name=name)
+        return None
+    finished, files = _read(kept, name=name)
+    before = _with_new_names(finished)
     changed = [part for part in identity if not _agrees(before.get(part), _plain(identity[part]))]
     if set(changed) - VERSIONS:
         changes = "; ".join(_difference(part, before.get(part), _plain(identity[part])) for part in changed)
@@ -72,25 +75,23 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> bo
             f"is restored at no cost; or train with the new ones under {ANOTHER_NUMBER} or another `study`, "
             "which is charged in addition"
         )
-    if changed:
+    told = [part for part in changed if part != "trained_on"]
+    if told:
         log.warning(
             "%s was trained under another %s. It is paid for and remains valid, so it is not trained again. "
             "To train it as things are now, give it %s; that is charged in addition",
-            name, " and ".join(changed), ANOTHER_NUMBER,
+            name, " and ".join(told), ANOTHER_NUMBER,
         )  # fmt: skip
     else:
         log.info("%s is finished and paid for: its files were restored, nothing was trained or charged", name)
     shutil.rmtree(folder / ".resume", ignore_errors=True)
     for file in files:
         _copy(kept / file, folder / file)
-    return True
+    return identity_digest(finished)
 
 
 def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
-    """Return the identity of a kept run and its files' names; PrivacyError where one has changed.
-
-    Settings that have been renamed since are returned under their new names.
-    """
+    """Return the identity of a kept run and its files' names; PrivacyError where one has changed."""
     try:
         identity, digests = (read_json(kept / record, keys=()) for record in (IDENTITY, DIGESTS))
         for file, digest in digests.items():
@@ -101,10 +102,10 @@ def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
             f"{name} is finished and paid for, but the kept files are damaged: {problem}. It is "
             f"not trained again without being asked for. Remedy: restore {kept} from a backup; or train the "
             f"run under {ANOTHER_NUMBER}, which is charged in addition; or remove {kept} to train this one "
-            "again. If it was trained on this CPU with the same code, settings and patches, training repeats "
-            "the same run and costs nothing; otherwise every step is charged in addition"
+            "again. Its noise cannot be drawn again, because its nonce was destroyed when it ended; so that "
+            "draws fresh noise, and every step is charged in addition"
         ) from problem
-    return _with_new_names(identity), list(digests)
+    return identity, list(digests)
 
 
 def _with_new_names(identity: dict) -> dict:

@@ -8,8 +8,9 @@ import numpy as np
 from privessel.cohort.patches import Patches
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account
-from privessel.privacy.accounting import epsilon, epsilon_published
-from privessel.privacy.patient import patient_statement
+from privessel.privacy.accounting import Charge
+from privessel.privacy.promises import Sizes, state_promises
+from privessel.privacy.published import epsilon_published
 
 LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")
 
@@ -32,6 +33,7 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
             "unit": training.unit,
             "noise_multiplier": training.noise_multiplier,
             "clipping_norm": training.clipping_norm,
+            "neighbours": f"one {training.unit} replaced by an empty one",
             "grid_bits": training.grid_bits,
             "delta": training.unit_delta,
             "sampler": "poisson, fresh every critic step",
@@ -40,10 +42,11 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
         }
     if account:
         entry = {"identity": account.run.identity, "attempts": len(account.attempts)}
-        record["ledger"] = entry | asdict(account.head)
+        record["ledger"] = entry | asdict(account.head) | {"register": account.register}
     return record | {
         "patients": len(patches.patients),
         "patches": len(patches.image),
+        "region_patches": training.region_patches,
         "batch": training.batch,
         "public_key": account is None,
         "epochs": {
@@ -57,7 +60,7 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
 def _epoch_record(
     epoch: int, training: GanTraining, patches: Patches, account: Account | None
 ) -> dict[str, object]:
-    """Return what the generator of a kept epoch has cost: a valid eps, the published one, and a patient's."""
+    """Return what a kept epoch's generator has cost: a patient, a region and a unit, and as published."""
     private = training.private
     steps = epoch * training.steps_per_epoch * training.critic_steps
     charged = account.charged_before(steps) if account else steps
@@ -66,16 +69,24 @@ def _epoch_record(
         "sampling_rate": training.sampling_rate if private else 1.0,
         "steps": charged,
     }
-    delta = training.unit_delta
-    return {
-        "charged_steps": charged if private else 0,
-        "epsilon": epsilon(**charge, delta=delta) if private else None,
-        "epsilon_as_published": epsilon_published(**charge, delta=delta) if private else None,
-        "patient": patient_statement(
-            **charge,
-            unit=training.unit,
+    promised = state_promises(
+        [Charge(**charge)],
+        unit=training.unit,
+        sizes=Sizes(
             patients=len(patches.patients),
             patches_per_patient=int(np.bincount(patches.patient_index).max()),
-            delta=training.patient_delta,
+            region_patches=training.region_patches,
         ),
+        delta=training.delta,
+        patient_delta=training.patient_delta,
+    )
+    one = promised[training.unit]
+    return {
+        "charged_steps": charged if private else 0,
+        "patient": promised["patient"],
+        "region": promised["region"],
+        "patch": promised["patch"],
+        "epsilon": one["epsilon"],
+        "loss_above_epsilon": one["loss_above_epsilon"],
+        "epsilon_as_published": epsilon_published(**charge, delta=training.unit_delta) if private else None,
     }

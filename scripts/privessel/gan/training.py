@@ -42,6 +42,7 @@ class GanTraining:
     patient_patches: int  # patches that a sampled patient gives to a step, where the unit is the patient
     delta: float  # delta of a patch
     patient_delta: float  # delta of a patient
+    region_patches: int  # patches of a patient that show one same place on a vessel, at most; a public number
     grid_bits: int  # sum and noise of a private step are multiples of clipping_norm / 2^grid_bits
 
     def __post_init__(self) -> None:
@@ -54,6 +55,7 @@ class GanTraining:
             "epochs",
             "micro_batch",
             "patient_patches",
+            "region_patches",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

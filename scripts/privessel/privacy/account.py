@@ -1,4 +1,4 @@
-"""What a private run is, how it went on, and the steps it was charged: what a ledger says, as plain data."""
+"""What a ledger says, as plain data: who a private run is, its attempts, and the steps it was charged for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,13 @@ from privessel.privacy.chain import Head
 
 @dataclass(frozen=True)
 class Run:
-    """Who and what a private run is: its names, its mechanism, and keyed digests of its patients."""
+    """Who and what a private run is: its names, its mechanism, and keyed digests of its patients.
 
-    identity: str  # digest of all that decides its draws (keys.identity_digest)
+    Raises ValueError for a run that has no ledger (no noise, no patients, no such unit) and PrivacyError
+    where one patient is named twice.
+    """
+
+    identity: str  # digest of everything that decides its weights (identity.identity_digest)
     cohort: str
     architecture: str
     level: str
@@ -22,11 +26,11 @@ class Run:
     sampling_rate: float
     steps: int  # critic steps of the whole run
     patients: tuple[tuple[str, str], ...]  # of each, the keyed digests of its id and its voxels
-    series: str = "run"  # of the study, or an `audit` of its promise
+    series: str = "run"  # a `run` of the study, or an `audit`
 
     @property
     def name(self) -> str:
-        """The run as a user knows it, such as wgan/noise-1/run-2."""
+        """The name that users know the run by, such as wgan/noise-1/run-2."""
         return f"{self.architecture}/{self.level}/{self.series}-{self.run}"
 
     def __post_init__(self) -> None:
@@ -45,44 +49,56 @@ class Run:
 
 @dataclass(frozen=True)
 class Point:
-    """Where a run stands that goes on: nowhere, or at a checkpoint.
+    """The step that a run continues from: 0, or the step of its last checkpoint.
 
-    `step` counts critic steps; `attempt` made them; `head` is where the ledger stood when they were saved.
+    `step` counts critic steps. `attempt` is the number of the attempt that took them, None at step 0. `head`
+    is the head of the ledger at the time of the checkpoint, and `register` the mac of the register's last
+    line; a ledger or register that does not contain them is an older copy.
     """
 
     step: int = 0
     attempt: int | None = None
     head: Mapping[str, object] | None = None
+    register: str = ""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One start with fresh noise, from the state that attempt `origin` (None: no state) had at step `start`.
+    """One start with fresh noise.
 
-    `machine` names what computes the same bits again; None: nothing does.
+    `machine` names the machine that computes the same bits again, None where none does. The attempt
+    continued from the state that attempt `origin` had at step `start`; `origin` is None for a start from the
+    beginning. `commitment` is a digest of the attempt's nonce (`nonce.commit`); attempts of older versions
+    have none, and are never repeated.
     """
 
     machine: str | None
     start: int
     origin: int | None
+    commitment: str | None = None
 
 
 @dataclass(frozen=True)
 class Account:
-    """A run and the critic steps charged to it: blocks (attempt, first, last), `last` not included."""
+    """A run and the critic steps that it was charged for.
+
+    `blocks` are (attempt, first, last), the step `last` not included. `head` is the head of the ledger, and
+    `register` the mac of the register's last line, at the time when the account was read.
+    """
 
     run: Run
     blocks: tuple[tuple[int, int, int], ...]
     attempts: tuple[Attempt, ...]
     head: Head
+    register: str = ""
 
     @property
     def steps(self) -> int:
-        """Steps to pay for: in every attempt each step once."""
+        """How many steps the run has to pay for: each step once in every attempt that took it."""
         return self.charged_before(self.reached)
 
     def charged_before(self, step: int) -> int:
-        """Return how often a step before `step` was charged: what a generator kept there has cost."""
+        """Return what a generator that was kept at `step` has cost: all charges of steps before it."""
         total, seen = 0, (-1, 0)
         for attempt, first, last in sorted(self.blocks):
             reached = seen[1] if seen[0] == attempt else 0
@@ -91,7 +107,11 @@ class Account:
         return total
 
     def replays(self, point: Point, machine: str | None) -> bool:
-        """Whether a run that goes on from `point` repeats what its last attempt did there, bit by bit."""
+        """Whether a run that continues from `point` on `machine` repeats its last attempt, bit by bit.
+
+        It does where the last attempt began on the same machine, and either made the state at `point` or
+        began from it. (The attempt's nonce must be there too; the ledger looks for it.)
+        """
         if machine is None or not self.attempts or self.attempts[-1].machine != machine:
             return False
         began = self.attempts[-1]
@@ -99,18 +119,19 @@ class Account:
         return own or (point.attempt, point.step) == (began.origin, began.start)
 
     def total(self, *, start: int, replays: bool) -> int:
-        """Return the steps charged once the run has ended: those so far, and those from `start` on.
+        """Return how many steps will have been charged when the run ends.
 
-        `start` is the step that it goes on from (0, or its checkpoint's).
+        `start` is the step that it continues from (0, or its checkpoint's); `replays` says whether steps from
+        there on that were charged before are repeated at no cost.
         """
         return self.steps + max(0, self.run.steps - (max(start, self.reached) if replays else start))
 
     @property
     def reached(self) -> int:
-        """The step that the run has come to, in whichever attempt."""
+        """The largest step that the run has reached, in any attempt."""
         return max((last for _, _, last in self.blocks), default=0)
 
     @property
     def charge(self) -> Charge:
-        """All that the run has spent."""
+        """Everything that the run has spent."""
         return Charge(self.run.noise_multiplier, self.run.sampling_rate, self.steps)

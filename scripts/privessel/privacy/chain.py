@@ -1,8 +1,10 @@
-"""An append-only file whose lines are chained by a keyed hash: edits, reordering and truncation show.
+"""A file that only grows, and whose lines are chained by a keyed hash: a changed or missing line shows.
 
-Each line is a JSON record and its `mac`: HMAC-SHA256 of the line before's mac and the record, under a key
-only the site has; the first line continues from the file's name. Cutting lines off the end leaves a valid
-chain, so the head (number of lines and last mac) is kept elsewhere too, and compared.
+Each line holds a record and its `mac`. The mac is HMAC-SHA256, under a key that only the site has, of the
+previous line's mac and this record. (The first line uses a mac of the file's name instead.) So nobody without
+the key can change, reorder, insert or remove a line, with one exception: a file that has lost its last lines
+is still a valid, shorter chain. That is why the *head* of a chain, the number of its lines and the last mac,
+is also written down elsewhere and compared (`privacy/register.py`).
 """
 
 import errno
@@ -15,10 +17,12 @@ from pathlib import Path
 from privessel.errors import PrivacyError
 from privessel.files.atomic import sync_folder
 
+RESTORE = "Remedy: restore the newest copy of the whole folder from a backup"
+
 
 @dataclass(frozen=True)
 class Head:
-    """Where a chain stood: how many lines, and the last one's mac."""
+    """The end of a chain at some moment: how many lines it had, and the mac of the last one."""
 
     lines: int
     mac: str
@@ -26,29 +30,41 @@ class Head:
 
 @dataclass(frozen=True)
 class Chain:
-    """What a chained file holds: records, the macs of their lines, and where the whole lines end (bytes)."""
+    """The verified content of a chained file: the record and the mac of each line."""
 
     records: tuple[dict, ...]
     macs: tuple[str, ...]
-    end: int
-    torn: int  # bytes behind `end`, of a line whose writing was cut short
+    end: int  # length of all complete lines, in bytes
+    torn: int  # bytes after `end`: the beginning of a line whose writing was cut short by a crash
 
     @property
     def head(self) -> Head:
-        """The chain's head; of an empty chain, no lines and no mac."""
+        """The head of the chain; an empty chain has 0 lines and an empty mac."""
         return Head(len(self.macs), self.macs[-1] if self.macs else "")
 
+    def contains(self, head: Head) -> bool:
+        """Whether the chain once ended with `head`, and has only grown since."""
+        if not head.lines:
+            return True
+        return len(self.macs) >= head.lines and self.macs[head.lines - 1] == head.mac
 
-def read_chain(path: Path, *, key: bytes, head: Head | None = None) -> Chain:
-    """Read and verify the chain at `path`; a file that is absent is an empty chain.
 
-    A last line that was cut short by a crash is left out: its writer never returned, so nothing rests on it.
-    Raises PrivacyError when a line was edited, moved, removed or written under another key, and when the
-    chain does not contain `head`, where it is known to have stood.
+EMPTY = Chain((), (), 0, 0)
+
+
+def read_chain(path: Path, *, key: bytes, head: Head | None = None, after: Chain = EMPTY) -> Chain:
+    """Read and verify the chain at `path`; a file that does not exist is an empty chain.
+
+    A last line that a crash cut short is left out: the function that was writing it never returned, so
+    nothing depends on it. With `after`, an earlier result for the same file, only the lines added since are
+    verified. Raises PrivacyError where a line was edited, moved, removed or written under another key, where
+    the chain does not contain `head`, and where the file has become shorter than `after`.
     """
     content = path.read_bytes() if path.exists() else b""
-    records, macs, end = [], [], 0
-    for line in content.splitlines(keepends=True):
+    if len(content) < after.end:
+        raise PrivacyError(f"{path}: lines were removed while it was in use. {RESTORE}")
+    records, macs, end = list(after.records), list(after.macs), after.end
+    for line in content[end:].splitlines(keepends=True):
         record, mac = _parsed(line)
         previous = macs[-1] if macs else _genesis(path, key)
         if record is None or line != _line(record, previous=previous, key=key):
@@ -63,20 +79,22 @@ def read_chain(path: Path, *, key: bytes, head: Head | None = None) -> Chain:
     if rest and not cut_short:
         raise PrivacyError(
             f"{path}: line {len(macs) + 1} was edited, moved, or written under another master secret. "
-            "Restore the file, with the master secret it was made under, from a backup"
+            "Remedy: restore the file, with the master secret it was made under, from a backup"
         )
-    if head is not None and head.lines and (len(macs) < head.lines or macs[head.lines - 1] != head.mac):
+    chain = Chain(tuple(records), tuple(macs), end, len(rest))
+    if head is not None and not chain.contains(head):
         raise PrivacyError(
             f"{path}: line {head.lines}, which a checkpoint or report refers to, is missing or another "
-            "one: charges were removed. Restore the file from a backup"
+            f"one: charges were removed. {RESTORE}"
         )
-    return Chain(tuple(records), tuple(macs), end, len(rest))
+    return chain
 
 
 def append(path: Path, record: dict, *, key: bytes, chain: Chain) -> Chain:
-    """Add `record` to the file that `chain` was read from; it is on disk when this returns the longer chain.
+    """Add `record` to the file that `chain` was read from, and return the longer chain.
 
-    Raises PrivacyError when the file is not as long as `chain` says: another process has written to it.
+    The record is on disk when this returns. Raises PrivacyError where the file is not as long as `chain`
+    says, because another process has written to it.
     """
     line = _line(record, previous=chain.macs[-1] if chain.macs else _genesis(path, key), key=key)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -104,7 +122,7 @@ def append(path: Path, record: dict, *, key: bytes, chain: Chain) -> Chain:
 
 
 def _genesis(path: Path, key: bytes) -> str:
-    """Return what the first line continues from, so that a file cannot pass for another one."""
+    """Return the mac that the first line continues from; it keeps a file from passing for another one."""
     return hmac.digest(key, b"privessel chain " + path.name.encode(), "sha256").hex()
 
 
@@ -115,7 +133,7 @@ def _line(record: dict, *, previous: str, key: bytes) -> bytes:
 
 
 def _parsed(line: bytes) -> tuple[dict | None, str]:
-    """Return a line's record and mac; no record where it is not a line of a chain at all."""
+    """Return the record and the mac of a line; None for the record where it is no line of a chain."""
     try:
         whole = json.loads(line)
         return dict(whole["record"]), str(whole["mac"])

@@ -1,13 +1,17 @@
-"""Secrets and the draws made from them: one master secret a site, one key a run, counter-based streams."""
+"""The secrets of a site, and the random numbers drawn from them.
+
+A site has one master secret. Each attempt at a private run has a key that is derived from the master secret
+and from a nonce of the attempt. All random numbers of the attempt are drawn from that key by AES in counter
+mode, so that any of them can be drawn again, in any order.
+"""
 
 import hashlib
 import hmac
 import json
-import math
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +23,6 @@ from privessel.errors import PrivacyError
 from privessel.files.atomic import sync_folder
 
 SECRET_BYTES = 32
-IDENTITY_FIELDS = frozenset(
-    {"architecture", "level", "run", "training", "patches", "code", "libraries", "device", "threads"}
-)
-
 # Values drawn under one chunk of the counter (0.8 ms of work); changing it changes every draw.
 CHUNK = 1 << 16
 # The 128-bit AES counter is [step: 64 bits][chunk: 24 bits][block: 40 bits]; a chunk uses about 2^15 blocks.
@@ -47,7 +47,7 @@ def hkdf(secret: bytes, *, salt: bytes = b"", info: bytes = b"", length: int = S
 
 @dataclass(frozen=True)
 class MasterSecret:
-    """The one secret of a site; it derives other keys and never shows itself in a repr or a log."""
+    """The one secret of a site, from which its keys are derived; it is never shown in a repr or a log."""
 
     secret: bytes = field(repr=False)
 
@@ -56,7 +56,7 @@ class MasterSecret:
             raise ValueError(f"a master secret has {SECRET_BYTES} bytes, not {len(self.secret)}")
 
     def derive(self, purpose: str) -> bytes:
-        """Derive the 32-byte key of one purpose; one purpose's key tells nothing about another's."""
+        """Derive the 32-byte key of one purpose; the keys of two purposes tell nothing about each other."""
         return hkdf(self.secret, info=_joined("privessel key", purpose))
 
 
@@ -64,8 +64,8 @@ def create_master(path: Path) -> MasterSecret:
     """Create the master secret at `path` (mode 0600, its folder 0700) and return it.
 
     The secret is 32 bytes of operating-system entropy. The file appears whole or not at all, and is on disk
-    before this returns. Raises PrivacyError when `path` exists: replacing it would orphan every run made with
-    it.
+    before this returns. Raises PrivacyError where `path` exists: under a new secret nobody could read the
+    ledgers that were made under the old one.
     """
     path = Path(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,8 +88,8 @@ def create_master(path: Path) -> MasterSecret:
 def load_master(path: Path) -> MasterSecret:
     """Read the master secret at `path`.
 
-    Raises PrivacyError when it is absent, has the wrong size, can be read by anyone but its owner, or lies in
-    a folder where others can replace it.
+    Raises PrivacyError where it is missing, has the wrong size, can be read by others than its owner, or lies
+    in a folder where others can replace it.
     """
     path = Path(path)
     try:
@@ -114,49 +114,37 @@ def load_master(path: Path) -> MasterSecret:
     return MasterSecret(secret)
 
 
-def identity_digest(identity: Mapping[str, object]) -> str:
-    """Digest a run's identity: SHA-256, in hexadecimal, of its canonical JSON (sorted keys, no white space).
+def run_key(master: MasterSecret, *, identity: str, attempt: int, nonce: bytes) -> bytes:
+    """Derive the 32-byte key of one attempt at a private run; `identity` is the digest of the run's identity.
 
-    `identity` must hold every field of IDENTITY_FIELDS: architecture, level, run, every training parameter,
-    the patches' digests, digests of the code that decides the step, library versions, the device's type and
-    torch's thread count. Raises ValueError when one is missing or not finite, TypeError when a value is not
-    plain JSON.
-    """
-    missing = IDENTITY_FIELDS - identity.keys()
-    if missing:
-        raise ValueError(f"a run's identity lacks {', '.join(sorted(missing))}")
-    _check_keys(identity)
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def run_key(master: MasterSecret, *, identity: str, attempt: int) -> bytes:
-    """Derive the 32-byte key of one attempt at a private run; `identity` is its digest.
-
-    A replay under the same identity and attempt repeats the same draws; any other draws afresh. Only a device
-    that computes the same bits again may replay: elsewhere every resume counts as a new attempt, charged
-    anew.
+    The same arguments give the same key, and with it the same random numbers. The key cannot be derived
+    without the master secret, and not without the nonce either, which is destroyed when the attempt is over
+    (`privacy/nonce.py`). HKDF takes the nonce as its salt: 32 random bytes that an attacker does not know
+    make the extraction a keyed hash of the master secret.
     """
     if attempt < 0:
         raise ValueError(f"an attempt is counted from 0, not {attempt}")
-    return hkdf(master.secret, info=_joined("privessel private run", identity, str(attempt)))
+    if len(nonce) != SECRET_BYTES:
+        raise ValueError(f"the nonce of an attempt has {SECRET_BYTES} bytes, not {len(nonce)}")
+    return hkdf(master.secret, salt=nonce, info=_joined("privessel private run", identity, str(attempt)))
 
 
 def public_key(*, seed: int, name: str) -> bytes:
-    """Derive the key of a run on public data from a published seed: it repeats, and protects nobody.
+    """Derive the key of a run on public data from a published seed; noise drawn from it protects nobody.
 
-    It follows from the run's name (architecture, level and number) and not from its identity, so that a
-    change of code that changes no result changes none.
+    The key follows from the run's name (architecture, level and number) and not from its identity, so that
+    an edit of the code that changes no result leaves all random numbers as they were.
     """
     return hkdf(str(int(seed)).encode(), info=_joined("privessel public run", name))
 
 
 class Stream:
-    """Draws that depend only on (key, kind of draw, purpose, step): AES-128 in counter mode.
+    """Random numbers that depend only on the key, the kind of draw, the purpose and the step.
 
-    Every kind of draw and purpose has its own AES key, derived from `key` by HKDF; the step is the high half
-    of the counter. Draws of different purposes or steps never overlap, and any can be repeated in any order.
-    Normals are drawn by several `threads`, whose number changes no draw.
+    They come from AES-128 in counter mode. Each kind of draw and each purpose has an AES key of its own,
+    derived from `key` by HKDF; the step is the high half of the counter. So draws of different purposes or
+    steps never overlap, and each can be repeated in any order. Normals are drawn by several `threads`, whose
+    number changes no draw.
     """
 
     def __init__(self, key: bytes, *, threads: int = 1) -> None:
@@ -249,17 +237,3 @@ class Stream:
 def _joined(*parts: str) -> bytes:
     """Join strings so that no two lists of them give the same bytes."""
     return json.dumps(parts).encode()
-
-
-def _check_keys(value: object) -> None:
-    """Refuse dictionary keys that JSON would turn into strings, and so let two identities collide."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise TypeError(f"a key of a run's identity is a string, not {key!r}")
-            _check_keys(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _check_keys(inner)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"a run's identity holds {value}; say what is not a finite number in words, or null")

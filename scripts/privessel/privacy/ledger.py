@@ -1,76 +1,86 @@
-"""What each private run has spent, on disk before the noisy steps can influence anything that is kept.
+"""What each private run has spent, on disk before the noisy steps can influence anything that is saved.
 
-One chained file a run, `{identity}.ledger`, in the site's private state beside the master secret. Its first
-line says who and what the run is; the others are attempts and charge blocks. A step counts once an attempt:
-within an attempt it is drawn from the same key, so doing it again after a kill is a replay of the same
-release and costs nothing. That holds only on the machine that an attempt began on, and from a state that the
-attempt itself has made: else the same noise would cover another gradient, and the two would show it. In all
-other cases a new attempt begins, with noise and charges of its own.
+There is one chained file for each run, `{identity}.ledger`, in the site's private state beside the master
+secret. Its first line says who and what the run is. The other lines are *attempts* and *charges*.
 
-A register, chained too, lists every run that ever had a ledger, so that one that was removed is missed.
+An attempt is one start with fresh noise. Within an attempt every step has one noise, so a step that is
+repeated after a kill is the same release again, and is charged once. That holds only where the repetition
+computes the same bits: on the machine that the attempt began on (`device.replaying_machine`), from a state
+that the attempt itself has made, and with its nonce (`privacy/nonce.py`). In all other cases the same noise
+would cover another gradient, and the difference of the two results would show patients without any noise. So
+a new attempt begins then, with noise of its own, and its steps are charged in addition.
+
+The nonce is on disk before the attempt's line, and the attempt's line before its first draw. Whatever moment
+a process is killed at, the next one either repeats the attempt bit by bit or begins another.
 """
 
-import fcntl
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from privessel.errors import PrivacyError
 from privessel.files.lock import held, lock
 from privessel.privacy.account import Account, Attempt, Point, Run
-from privessel.privacy.chain import Chain, Head, append, read_chain
-from privessel.privacy.keys import MasterSecret
+from privessel.privacy.chain import EMPTY, RESTORE, Chain, Head, append, read_chain
+from privessel.privacy.keys import MasterSecret, run_key
+from privessel.privacy.nonce import commit, create_nonce, destroy_nonces, read_nonce
+from privessel.privacy.register import Books
+from privessel.privacy.seen import Seen
 
 log = logging.getLogger(__name__)
 
 FORMAT = "privessel ledger 1"
-REGISTER = "runs.register"
 
 
 class Ledger:
-    """An open account, made by `open_ledger`: charge steps before anything they influenced is kept.
+    """The open ledger of a run, made by `open_ledger`; steps are charged before their results are saved.
 
-    `account` is what has been charged so far; `beat` is the heartbeat.
+    `account` is what has been charged so far. `beat` tells other processes that this one is alive, and is to
+    be called every few minutes. `replays` says whether steps that the last checkpoint has not seen are
+    repeated as they were; else they are drawn and charged anew.
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        key: bytes,
-        chain: Chain,
-        run: Run,
-        point: Point,
-        machine: str | None,
-        beat: Callable[[], None],
+        self, books: Books, run: Run, *, chain: Chain, machine: str | None, beat: Callable[[], None]
     ) -> None:
-        self._path, self._key, self._chain = path, key, chain
-        self.beat = beat  # to be called every few minutes, else another machine may take the run over
-        self.account = _account(path, chain) if chain.records else Account(run, (), (), chain.head)
-        # Whether what a checkpoint has not seen is done again as it was, or anew.
-        self.replays = self.account.replays(point, machine)
-        self._machine = machine
+        self._books, self._chain, self._machine = books, chain, machine
+        self._path = books.ledger(run.identity)
+        self.account = _account(self._path, chain) if chain.records else Account(run, (), (), chain.head)
+        self.beat = beat
+        self.replays = False
+        self._register = EMPTY  # the register as this process has last seen it
+        self._nonce = b""
         self._charging, self._reached = False, self.account.reached  # where this process stands
 
     @property
     def attempt(self) -> int:
-        """The attempt that draws are made under: part of the run's key (keys.run_key)."""
+        """The number of the attempt that draws are made under, counted from 0."""
         return len(self.account.attempts) - 1
 
     @property
     def head(self) -> dict[str, object]:
-        """Where the ledger stands, for the checkpoint and for privacy.json: plain JSON."""
+        """The head of the ledger as plain JSON, for the checkpoint."""
         return asdict(self._chain.head)
+
+    @property
+    def register(self) -> str:
+        """The mac of the register's last line, for the checkpoint."""
+        return self.account.register
+
+    def key(self, master: MasterSecret) -> bytes:
+        """Return the key that the attempt's noise and samples are drawn from."""
+        identity = self.account.run.identity
+        return run_key(master, identity=identity, attempt=self.attempt, nonce=self._nonce)
 
     def charge(self, first: int, last: int) -> None:
         """Charge the critic steps first..last-1, counted from 0; it is on disk when this returns.
 
         A block that this attempt has charged already is a replay and writes nothing. Raises ValueError where
         steps before `first` were never charged; PrivacyError where steps are repeated that cannot be
-        replayed, and when another process took the run over.
+        replayed, and where another process has taken the run over.
         """
         if not 0 <= first <= last:
             raise ValueError(f"a block of steps is first..last with first <= last, not {first}..{last}")
@@ -88,10 +98,40 @@ class Ledger:
             return
         self._write({"kind": "charge", "attempt": self.attempt, "first": first, "last": last})
 
+    def begin(self, point: Point) -> None:
+        """Continue the last attempt from `point` where that repeats it, else begin a new attempt."""
+        folder, identity = self._books.folder, self.account.run.identity
+        if not self._chain.records:
+            self._write({"kind": "run", "format": FORMAT} | asdict(self.account.run))
+        nonce = None
+        if self.account.attempts:
+            commitment = self.account.attempts[-1].commitment
+            nonce = read_nonce(folder, identity=identity, attempt=self.attempt, commitment=commitment)
+        self.replays = nonce is not None and self.account.replays(point, self._machine)
+        if not self.replays:
+            number = self.attempt + 1
+            nonce = create_nonce(folder, identity=identity, attempt=number)
+            commitment = commit(nonce, identity=identity, attempt=number)
+            began = Attempt(self._machine, point.step, point.attempt, commitment)
+            self._write({"kind": "attempt", "attempt": number} | asdict(began))
+        self._nonce = nonce
+        with self._books.write(after=self._register) as register:
+            register.note_opening(identity, self._chain.head)
+            self._keep(register.chain)
+        destroy_nonces(folder, identity=identity, keep=self.attempt)
+
     def _write(self, record: dict) -> None:
         stamped = record | {"at": datetime.now(UTC).isoformat(timespec="seconds")}
-        self._chain = append(self._path, stamped, key=self._key, chain=self._chain)
-        self.account = _account(self._path, self._chain)
+        run = self.account.run
+        names = {"name": run.name, "cohort": run.cohort} if record["kind"] == "run" else {}
+        with self._books.write(after=self._register) as register:
+            self._chain = append(self._path, stamped, key=self._books.key, chain=self._chain)
+            register.note(run.identity, self._chain.head, **names)
+            self._keep(register.chain)
+
+    def _keep(self, register: Chain) -> None:
+        self._register = register
+        self.account = replace(_account(self._path, self._chain), register=register.head.mac)
 
 
 @contextmanager
@@ -103,47 +143,71 @@ def open_ledger(
     point: Point,
     machine: str | None,
     silent_minutes: float,
+    anchor: Path | None = None,
 ) -> Iterator[Ledger]:
     """Open the ledger of `run` in `folder` for this process alone, and make it when it is new.
 
-    `machine` names what gives the same bits when a step is done again, None where nothing does. The last
-    attempt goes on where that repeats it (`Account.replays`); else a new one begins, and its steps are
-    charged anew. A line that a crash cut short is removed with a warning: its charge had not returned. Raises
-    BusyError when another process holds it, PrivacyError when it was tampered with or is another run's.
+    `point` is where the run continues from. `machine` names what computes the same bits when a step is done
+    again, None where nothing does. `anchor` is the site's anchor file, if it has one. The last attempt
+    continues where that repeats it; else a new one begins, and its steps are charged in addition. A line that
+    a crash cut short is removed with a warning: its charge had not returned.
+
+    Raises BusyError when another process holds the ledger. Raises PrivacyError where a ledger or the register
+    was tampered with, where they are older than the checkpoint or the anchor, and where the ledger is of
+    another run.
     """
-    path = _path(folder, run)
-    key = master.derive("ledger")
+    books = Books(Path(folder), master.derive("ledger"), anchor)
+    path = books.ledger(run.identity)
     with lock(path.with_suffix(".lock"), silent_minutes=silent_minutes) as beat:
-        chain = read_chain(path, key=key, head=_head(point.head))
-        if chain.torn:
-            log.warning("%s: removing %d bytes of a line that a crash cut short", path, chain.torn)
-        ledger = Ledger(path, key=key, chain=chain, run=run, point=point, machine=machine, beat=beat)
-        if not chain.records:
-            ledger._write({"kind": "run", "format": FORMAT} | asdict(run))
-        if ledger.account.run != run:
-            raise PrivacyError(f"{path}: it is the ledger of another run, {ledger.account.run.name}")
-        _register(Path(folder), run, key=key)
-        if not ledger.replays:
-            began = Attempt(machine, point.step, point.attempt)
-            ledger._write({"kind": "attempt", "attempt": len(ledger.account.attempts)} | asdict(began))
+        with books.write() as register:
+            register.require(point.register, place=f"the checkpoint of {run.name}")
+            register.adopt()
+            chain = read_chain(path, key=books.key, head=_head(point.head))
+            if chain.torn:
+                log.warning("%s: removing %d bytes of a line that a crash cut short", path, chain.torn)
+            ledger = Ledger(books, run, chain=chain, machine=machine, beat=beat)
+            if ledger.account.run != run:
+                raise PrivacyError(f"{path}: it is the ledger of another run, {ledger.account.run.name}")
+            if register.check(
+                run.identity, chain
+            ):  # a kill came between the ledger's line and the register's
+                register.note(run.identity, chain.head, name=run.name, cohort=run.cohort)
+            ledger._register = register.chain
+        ledger.begin(point)
         yield ledger
 
 
-def read_accounts(folder: Path, *, master: MasterSecret) -> list[Account]:
+def read_accounts(
+    folder: Path, *, master: MasterSecret, anchor: Path | None = None, seen: Iterable[Seen] = ()
+) -> list[Account]:
     """Read and verify every ledger in `folder`, changing none.
 
-    Raises PrivacyError naming one that is damaged, or that the register lists and that is not there.
+    `seen` is what files elsewhere have seen of the ledgers (`register.read_seen`). Raises PrivacyError naming
+    a ledger that is missing or damaged, one that has lost lines, and a file that has seen more than there is.
     """
-    key = master.derive("ledger")
-    for record in read_chain(Path(folder) / REGISTER, key=key).records:
-        path = Path(folder) / f"{record['identity']}.ledger"
-        if not path.exists():
-            raise PrivacyError(
-                f"{path}, the ledger of {record['name']} on {record['cohort']}, is missing: charges were "
-                "removed. Restore the file from a backup"
-            )
-    chains = [(path, read_chain(path, key=key)) for path in sorted(Path(folder).glob("*.ledger"))]
-    return [_account(path, chain) for path, chain in chains if chain.records]
+    books = Books(Path(folder), master.derive("ledger"), anchor)
+    with books.read() as register:
+        chains = register.read_ledgers()
+        for one in seen:
+            register.require(one.register, place=one.place)
+            if one.head and not chains.get(one.identity, EMPTY).contains(one.head):
+                raise PrivacyError(
+                    f"{books.ledger(one.identity)} is missing or lacks line {one.head.lines}, which "
+                    f"{one.place} refers to: charges were removed. {RESTORE}, or set privacy.state to "
+                    "the folder that the run was charged in"
+                )
+        mac = register.head.mac
+    return [
+        replace(_account(books.ledger(identity), chain), register=mac)
+        for identity, chain in chains.items()
+        if chain.records
+    ]
+
+
+def anchor_accounts(folder: Path, *, master: MasterSecret, anchor: Path | None) -> None:
+    """Append the head of the register to the anchor file, as a release does; nothing without an anchor."""
+    with Books(Path(folder), master.derive("ledger"), anchor).write() as register:
+        register.write_anchor()
 
 
 def running(folder: Path, *, silent_minutes: float) -> set[str]:
@@ -152,27 +216,12 @@ def running(folder: Path, *, silent_minutes: float) -> set[str]:
     return {path.stem for path in locks if held(path, silent_minutes=silent_minutes)}
 
 
-def _path(folder: Path, run: Run) -> Path:
-    return Path(folder) / f"{run.identity}.ledger"
-
-
-def _register(folder: Path, run: Run, *, key: bytes) -> None:
-    """List a run in the register of its site, once; its ledger is on disk, and nothing charged to it yet."""
-    path = folder / REGISTER
-    with path.with_suffix(".guard").open("a") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)  # for the moment of one line
-        chain = read_chain(path, key=key)
-        if run.identity not in {record["identity"] for record in chain.records}:
-            record = {"identity": run.identity, "name": run.name, "cohort": run.cohort}
-            append(path, record, key=key, chain=chain)
-
-
 def _head(head: Mapping[str, object] | None) -> Head | None:
     return None if head is None else Head(**head)
 
 
 def _account(path: Path, chain: Chain) -> Account:
-    """Make sense of a verified chain."""
+    """Return what a verified chain says, as an account."""
     header, *rest = chain.records
     if header.get("format") != FORMAT:
         raise PrivacyError(
@@ -182,7 +231,7 @@ def _account(path: Path, chain: Chain) -> Account:
     run = Run(**fields | {"patients": tuple((one, other) for one, other in header["patients"])})
     blocks = tuple((r["attempt"], r["first"], r["last"]) for r in rest if r["kind"] == "charge")
     attempts = tuple(
-        Attempt(record["machine"], record["start"], record["origin"])
+        Attempt(record["machine"], record["start"], record["origin"], record.get("commitment"))
         for record in rest
         if record["kind"] == "attempt"
     )

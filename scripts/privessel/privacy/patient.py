@@ -1,6 +1,7 @@
-"""What a model promises to a whole patient, who may have given many patches."""
+"""What a run promises to several patches of one patient together, such as those of a place in a scan."""
 
 import math
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -8,13 +9,18 @@ from dp_accounting.pld import privacy_loss_distribution
 from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 from scipy import stats
 
-from privessel.privacy.accounting import Charge, check_delta, epsilon
-from privessel.privacy.losses import self_composed, tight_epsilon
+from privessel.privacy.accounting import (
+    Charge,
+    Triples,
+    composed_epsilon,
+    loss_above_epsilon,
+    merged,
+)
+from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
 
-# A patient's eps from which on the report says 'vacuous': an attacker who gives the patient even odds of
-# being in the training set may be more than 99.99 % sure afterwards (e^10 = 22,000 to 1).
-VACUOUS = 10.0
 RELATIVE_ERROR = 1e-2
+# Above this eps nobody asks how likely a larger loss is, and the grid that would tell has millions of points.
+MOST_WITH_CHANCE = 1e3
 
 
 def patient_epsilon(
@@ -27,104 +33,113 @@ def patient_epsilon(
 ) -> float:
     """Return the valid eps of one patient whose patches are sampled and clipped one by one.
 
-    The number of the patient's patches in a step is Binomial, and in the worst case their clipped gradients
-    are equal: a mixture of Gaussians with sensitivities 0 .. `patches_per_patient` (Ganesh 2024, 'Tight
-    group-level DP guarantees for DP-SGD with sampling via mixture of Gaussians mechanisms'). `delta` is the
-    patient's, not the patch's. An upper bound: by about 1 % at most, or by convexity where the mixture cannot
-    be computed, which is where it is vacuous anyhow. One patch a patient gives `accounting.epsilon`.
+    See `group_epsilon`. `delta` is the patient's, not the patch's. One patch a patient gives
+    `accounting.epsilon`.
     """
     charge = Charge(noise_multiplier, sampling_rate, steps)
-    if patches_per_patient < 1:
-        raise ValueError(f"a patient gives 1 patch or more, not {patches_per_patient}")
-    if not charge.steps or not charge.protected:
-        return math.inf if charge.steps else 0.0
-    if patches_per_patient == 1 or sampling_rate == 1:
-        return epsilon(
-            noise_multiplier=noise_multiplier / patches_per_patient,
-            sampling_rate=sampling_rate,
-            steps=steps,
-            delta=delta,
-        )
-    return _mixture(
-        float(noise_multiplier), float(sampling_rate), int(steps), int(patches_per_patient), delta
-    )
+    return group_epsilon([charge], patches=patches_per_patient, delta=delta)
 
 
-def patient_statement(
-    *,
-    unit: str,
-    noise_multiplier: float | None,
-    sampling_rate: float,
-    steps: int,
-    patients: int,
-    patches_per_patient: int,
-    delta: float,
-) -> dict[str, object]:
-    """Say what a model promises to a whole patient: `epsilon` (None: no noise), `method`, `sentence`.
+def group_epsilon(charges: Iterable[Charge], *, patches: int, delta: float) -> float:
+    """Return the valid eps of `patches` patches together, which take part in all `charges` one by one.
 
-    `unit` is 'patch' or 'patient', what the mechanism samples and clips; `sampling_rate` is of that unit.
-    `delta` is the patient's, checked against the number of `patients`.
+    In a step the number of them that is sampled is Binomial, and in the worst case their clipped gradients
+    are equal: a mixture of Gaussians with sensitivities 0 .. `patches` (Ganesh 2024, 'Tight group-level DP
+    guarantees for DP-SGD with sampling via mixture of Gaussians mechanisms'). Neighbours differ in all of
+    them, replaced by empty ones. An upper bound: by about 1 % at most, or by convexity where the mixture
+    cannot be computed, which is where it is vacuous anyhow. The same patches are counted in every charge.
     """
-    if unit not in ("patch", "patient"):
-        raise ValueError(f"the privacy unit is 'patch' or 'patient', not {unit!r}")
-    check_delta(delta=delta, units=patients, release=False)
-    charge = Charge(noise_multiplier, sampling_rate, steps)
-    if not charge.protected:
-        sentence = "Patient level: no protection. The model was trained without noise and must not leave."
-        return {"epsilon": None, "method": "none", "sentence": sentence}
-    given = {
-        "noise_multiplier": noise_multiplier,
-        "sampling_rate": sampling_rate,
-        "steps": steps,
-        "delta": delta,
-    }
-    if unit == "patient":
-        spent, method = epsilon(**given), "exact"
-        reason = "the patient is the privacy unit"
-    else:
-        spent, method = (
-            patient_epsilon(**given, patches_per_patient=patches_per_patient),
-            "mixture of Gaussians, or its bound by convexity",
-        )
-        reason = f"the privacy unit is one patch, and a patient gives {patches_per_patient:,}"
-    sentence = f"Patient level: eps {_readable(spent)} at delta {delta:.3g} ({reason})."
-    if spent > VACUOUS:
-        sentence += " That is vacuous: it keeps nobody from being sure that a given patient took part."
-    return {"epsilon": spent, "method": method, "sentence": sentence}
+    taken = _checked(charges, patches)
+    if taken is None:
+        return math.inf
+    if patches == 1 or all(rate == 1 for _, rate, _ in taken):
+        return composed_epsilon(_as_one_patch(taken, patches), delta=delta)
+    return _mixed(taken, patches, delta)[0]
 
 
-def _readable(spent: float) -> str:
-    return f"{spent:,.0f}" if spent >= 100 else f"{spent:.3g}"
+def group_loss_above_epsilon(charges: Iterable[Charge], *, patches: int, delta: float) -> float | None:
+    """Return P[privacy loss > eps] at the `group_epsilon` of `delta`; None where that is not computed.
+
+    That is where eps is a bound by convexity, or above MOST_WITH_CHANCE. See `accounting.loss_above_epsilon`.
+    """
+    taken = _checked(charges, patches)
+    if taken is None:
+        return 1.0
+    if patches == 1 or all(rate == 1 for _, rate, _ in taken):
+        return loss_above_epsilon(_as_one_patch(taken, patches), delta=delta)
+    return _mixed(taken, patches, delta)[1]
+
+
+def _checked(charges: Iterable[Charge], patches: int) -> Triples | None:
+    if patches < 1:
+        raise ValueError(f"a group has 1 patch or more, not {patches}")
+    return merged(charges)
+
+
+def _as_one_patch(taken: Triples, patches: int) -> list[Charge]:
+    """Return what a group costs as if it were one patch: exact for one, and where all are in every step."""
+    return [Charge(noise / patches, rate, steps) for noise, rate, steps in taken]
 
 
 @lru_cache(maxsize=1024)
-def _mixture(noise: float, rate: float, steps: int, patches: int, delta: float) -> float:
-    counts = stats.binom(patches, rate)
-    # A step in which more than `most` of a patient's patches meet has probability `rest`. Given that it never
-    # happens, the mixture ends there; that it happens at all is paid for in delta (when the patient is in)
-    # and, as a factor 1 - rest on every likelihood (when the patient is out), in eps.
-    tails = counts.sf(np.arange(patches + 1))
-    most = int(np.argmax(tails * steps <= 1e-9 * delta))
-    rest = float(tails[most])
-    probabilities = counts.pmf(np.arange(most + 1))
-    probabilities /= probabilities.sum()
+def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | None]:
+    """Return eps of a group, and P[loss > eps] or None."""
+    parts = [_truncate(rate, steps, patches, delta) for _, rate, steps in taken]
 
     def distribution(interval: float) -> PrivacyLossDistribution:
-        one = privacy_loss_distribution.from_mixture_gaussian_mechanism(
-            noise, list(range(most + 1)), list(probabilities), value_discretization_interval=interval
-        )
-        return self_composed(one, steps)
+        total = None
+        for (noise, _, steps), (probabilities, _) in zip(taken, parts, strict=True):
+            one = privacy_loss_distribution.from_mixture_gaussian_mechanism(
+                noise,
+                list(range(len(probabilities))),
+                list(probabilities),
+                value_discretization_interval=interval,
+            )
+            part = self_composed(one, steps)
+            total = part if total is None else total.compose(part, tail_mass_truncation=0)
+        return total
 
-    spread = math.sqrt(
-        float(np.sum(probabilities * np.expm1(np.minimum(np.arange(most + 1) ** 2 / noise**2, 20))))
+    start = min(
+        _spread(noise, probabilities) for (noise, _, _), (probabilities, _) in zip(taken, parts, strict=True)
     )
-    kept = delta - steps * rest
+    # That a step has more patches than counted is paid for in delta (when the patches are in) and, as a
+    # factor 1 - rest on every likelihood (when they are out), in eps.
+    rest = sum(steps * left for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
+    shift = -sum(steps * math.log1p(-left) for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
+    steps = sum(part[2] for part in taken)
     try:
-        found = tight_epsilon(
-            distribution, start=min(spread, 1.0), steps=steps, delta=kept, error=RELATIVE_ERROR
+        found, interval = tight_epsilon(
+            distribution, start=min(start, 1.0), steps=steps, delta=delta - rest, error=RELATIVE_ERROR
+        )
+        if found > MOST_WITH_CHANCE:
+            return found + shift, None
+        above = chance_above(
+            distribution, epsilon=found, interval=interval, steps=steps, error=RELATIVE_ERROR
         )
     except ValueError:
-        # dp-accounting loses the mixture's tail to rounding where dozens of a patient's patches meet in a
-        # step. By convexity the mixture leaks no more than `most` patches in every step.
-        found = epsilon(noise_multiplier=noise / most, sampling_rate=1.0, steps=steps, delta=kept)
-    return found - steps * math.log1p(-rest)
+        # dp-accounting loses the mixture's tail to rounding where dozens of the patches meet in a step. By
+        # convexity the mixture leaks no more than the largest counted number in every step.
+        most = [
+            Charge(noise / (len(probabilities) - 1), 1.0, steps)
+            for (noise, _, steps), (probabilities, _) in zip(taken, parts, strict=True)
+        ]
+        return composed_epsilon(most, delta=delta - rest) + shift, None
+    # At the exact eps the chance is delta at least; at one that is over-stated it can come out smaller.
+    return found + shift, min(1.0, max(above + rest, delta))
+
+
+def _truncate(rate: float, steps: int, patches: int, delta: float) -> tuple[Sequence[float], float]:
+    """Return the chances of 0, 1, 2 .. patches in a step, cut off where too few are left, and what is left.
+
+    A step with more of them has probability `rest`, so small that all steps' together are 1e-9 of delta.
+    """
+    counts = stats.binom(patches, rate)
+    tails = counts.sf(np.arange(patches + 1))
+    most = max(1, int(np.argmax(tails * steps <= 1e-9 * delta)))
+    probabilities = counts.pmf(np.arange(most + 1))
+    return tuple(probabilities / probabilities.sum()), float(tails[most])
+
+
+def _spread(noise: float, probabilities: Sequence[float]) -> float:
+    squares = np.arange(len(probabilities)) ** 2 / noise**2
+    return math.sqrt(float(np.sum(np.array(probabilities) * np.expm1(np.minimum(squares, 20)))))

@@ -4,15 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from privessel.privacy.accounting import (
-    affordable_steps,
-    calibrate,
-    epsilon,
-    epsilon_published,
-    epsilon_rdp,
-    epsilon_reused,
-)
-from privessel.privacy.patient import patient_statement
+from privessel.privacy.accounting import Charge, affordable_steps, calibrate, epsilon
+from privessel.privacy.patient import group_epsilon
+from privessel.privacy.promises import Sizes, state_promises
+from privessel.privacy.published import epsilon_published, epsilon_reused
+from privessel.privacy.renyi import epsilon_rdp
 from privessel.study.names import Level
 
 
@@ -29,6 +25,9 @@ def noise_of(level: Level, *, sampling_rate: float, steps: int, delta: float) ->
     return calibrate(target_epsilon=level.value, sampling_rate=sampling_rate, steps=steps, delta=delta)
 
 
+REGION_COLUMNS = ["level", "noise_multiplier", "max_overlap", "delta", "region_epsilon"]
+
+
 @dataclass(frozen=True)
 class PlannedMechanism:
     """What every private level of a study will do, its noise apart."""
@@ -40,17 +39,27 @@ class PlannedMechanism:
     unit: str  # patch | patient
     patients: int
     patches_per_patient: int
+    max_overlap: int | None  # most patches of a patient over one voxel; None: not bounded
+    release_delta: float  # of one unit, at which a release states its eps
+
+    @property
+    def sizes(self) -> Sizes:
+        """The public numbers of the training cohort; the patches of a region only where they are bounded."""
+        return Sizes(self.patients, self.patches_per_patient, self.max_overlap)
 
 
 def plan_levels(
     levels: Iterable[str], mechanism: PlannedMechanism, *, patient_delta: float
 ) -> list[dict[str, object]]:
-    """Return one row for each level: its mechanism, eps in four ways, and its promise to a whole patient.
+    """Return one row for each level: its mechanism, and its promises to a patient, a region and a patch.
 
-    `epsilon` (by privacy loss distributions) and `epsilon_rdp` (by Renyi divergences) are valid for one unit
-    at the mechanism's delta. `epsilon_as_published` is what the code of Kossen et al. would have printed, and
-    `epsilon_of_published` what its mechanism guarantees, which takes `critic_steps` on one sample. All four
-    are None where there is no noise. Raises ValueError for a text that names no level.
+    `patient_epsilon`, `region_epsilon` and `epsilon` (of one unit) are valid, by privacy loss distributions,
+    each with its delta; the region's is None where the overlap of patches is not bounded.
+    `loss_above_epsilon` is P[privacy loss > eps] of one unit, and `release_epsilon` its eps at the delta of a
+    release: a level such as eps-5 keeps its 5 at the study's delta only. `epsilon_rdp` (by Renyi divergences)
+    is valid too. `epsilon_as_published` is what the code of Kossen et al. would have printed, and
+    `epsilon_of_published` what its mechanism guarantees, which takes `critic_steps` on one sample. All are
+    None where there is no noise. Raises ValueError for a text that names no level.
     """
     planned = {"sampling_rate": mechanism.sampling_rate, "steps": mechanism.steps}
     delta, unit = mechanism.delta, mechanism.unit
@@ -58,13 +67,10 @@ def plan_levels(
     for name in levels:
         noise = noise_of(Level.parse(name), **planned, delta=delta)
         run = {"noise_multiplier": noise, **planned}
-        patient = patient_statement(
-            unit=unit,
-            **run,
-            patients=mechanism.patients,
-            patches_per_patient=mechanism.patches_per_patient,
-            delta=patient_delta,
+        promised = state_promises(
+            [Charge(**run)], unit=unit, sizes=mechanism.sizes, delta=delta, patient_delta=patient_delta
         )
+        patient, region, one = promised["patient"], promised["region"], promised[unit]
         private = noise is not None
         reused = private and epsilon_reused(**run, critic_steps=mechanism.critic_steps, delta=delta)
         rows.append(
@@ -72,16 +78,49 @@ def plan_levels(
                 "level": name,
                 **run,
                 "unit": unit,
+                "patient_delta": patient_delta,
+                "patient_epsilon": patient["epsilon"],
+                "region_patches": region["patches"],
+                "region_epsilon": region["epsilon"],
                 "delta": delta,
-                "epsilon": epsilon(**run, delta=delta) if private else None,
+                "epsilon": one["epsilon"],
+                "loss_above_epsilon": one["loss_above_epsilon"],
+                "release_delta": mechanism.release_delta,
+                "release_epsilon": epsilon(**run, delta=mechanism.release_delta) if private else None,
                 "epsilon_rdp": epsilon_rdp(**run, delta=delta) if private else None,
                 "epsilon_as_published": epsilon_published(**run, delta=delta) if private else None,
                 "epsilon_of_published": reused if private else None,
-                "patient_delta": patient_delta,
-                "patient_epsilon": patient["epsilon"],
                 "patient_statement": patient["sentence"],
+                "region_statement": region["sentence"],
+                "patch_statement": promised["patch"]["sentence"],
             }
         )
+    return rows
+
+
+def plan_overlaps(
+    levels: Iterable[str], mechanism: PlannedMechanism, *, overlaps: Sequence[int]
+) -> list[dict[str, object]]:
+    """Return what a bound on the overlap of patches buys: a row for each private level and bound.
+
+    `region_epsilon` is that of as many patches, at the mechanism's delta. Where the patient is the privacy
+    unit, the patient covers every region and there is no row.
+    """
+    planned = {"sampling_rate": mechanism.sampling_rate, "steps": mechanism.steps}
+    delta, rows = mechanism.delta, []
+    for name in levels if mechanism.unit == "patch" else ():
+        noise = noise_of(Level.parse(name), **planned, delta=delta)
+        rows += [
+            {
+                "level": name,
+                "noise_multiplier": noise,
+                "max_overlap": overlap,
+                "delta": delta,
+                "region_epsilon": group_epsilon([Charge(noise, **planned)], patches=overlap, delta=delta),
+            }
+            for overlap in overlaps
+            if noise is not None
+        ]
     return rows
 
 

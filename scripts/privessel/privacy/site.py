@@ -1,15 +1,18 @@
-"""A site that answers for its patients: its master secret, its ledgers, and each patient's privacy budget."""
+"""A site that is responsible for its patients: its master secret, its ledgers and each patient's budget."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Point, Run
-from privessel.privacy.keys import MasterSecret, Stream, create_master, load_master, run_key
-from privessel.privacy.ledger import Ledger, open_ledger, read_accounts, running
+from privessel.privacy.keys import MasterSecret, Stream, create_master, load_master
+from privessel.privacy.ledger import Ledger, anchor_accounts, open_ledger, read_accounts, running
+from privessel.privacy.nonce import destroy_nonces
+from privessel.privacy.register import Books
+from privessel.privacy.seen import Seen, read_seen
 from privessel.privacy.spending import Digests, check_budget, digest_patients
 
 log = logging.getLogger(__name__)
@@ -21,23 +24,26 @@ SECRET = "master.key"
 class Site:
     """The folder of the secret and the ledgers (`privacy.state`), and the budget of each patient.
 
-    `epsilon`, at `delta`, is the most that all runs together may spend on one patient.
+    `epsilon`, at `delta`, is the most that all runs together may spend on one patient. `anchor` is the file
+    outside `state` that remembers how far the ledgers have come (`privacy/anchor.py`), if there is one.
     """
 
     state: Path
     epsilon: float
     delta: float
+    anchor: Path | None = None
 
     @classmethod
     def from_config(cls, privacy: Mapping) -> "Site":
-        """Return the site that a config's `privacy` describes by its `state` and its `budget`."""
-        return cls(Path(privacy["state"]).expanduser(), **privacy["budget"])
+        """Return the site that a config's `privacy` describes by its `state`, `anchor` and `budget`."""
+        anchor = Path(privacy["anchor"]).expanduser() if privacy["anchor"] else None
+        return cls(Path(privacy["state"]).expanduser(), **privacy["budget"], anchor=anchor)
 
     def create_secret(self) -> Path:
-        """Create the master secret, once for all studies of a site; return its path. It is never replaced.
+        """Create the master secret, once for all studies of a site, and return its path.
 
-        Raises PrivacyError where there is a secret already, and where there are ledgers but no secret: they
-        were made under a secret that is lost, and with a new one nobody could read what patients have spent.
+        Raises PrivacyError where there is a secret already, because it is never replaced, and where there are
+        ledgers but no secret: with a new one nobody could read what patients have spent.
         """
         if any(self.state.glob("*.ledger")) and not (self.state / SECRET).exists():
             raise PrivacyError(
@@ -47,17 +53,53 @@ class Site:
         create_master(self.state / SECRET)
         return self.state / SECRET
 
-    def accounts(self) -> list[Account]:
-        """Return the accounts of all private runs of the site: the steps that each was charged."""
-        return read_accounts(self.state, master=self._master())
+    def accounts(self, seen: Iterable[Seen] = ()) -> list[Account]:
+        """Return the accounts of all private runs of the site: the steps that each was charged for.
+
+        `seen` is what files elsewhere have seen of the ledgers, such as the study's results
+        (`register.read_seen`). Raises PrivacyError as `ledger.read_accounts`.
+        """
+        return read_accounts(self.state, master=self._master(), anchor=self.anchor, seen=seen)
+
+    def write_anchor(self) -> None:
+        """Append to the anchor file, if there is one, how far the ledgers have come."""
+        anchor_accounts(self.state, master=self._master(), anchor=self.anchor)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether the site has its master secret, and so can keep books."""
+        return (self.state / SECRET).exists()
+
+    def note_model(self, *, name: str, cohort: str, patients: Mapping[str, Digests]) -> None:
+        """Write down that a model without noise is about to be trained on patients.
+
+        It has no eps and no ledger, but whoever looks at it learns about its patients, and may choose later
+        runs by that. A release says how many such models there were.
+        """
+        with self._books().write() as register:
+            register.note_model(name=name, cohort=cohort, patients=list(patients.values()))
+
+    def count_models(self, patients: Mapping[str, Digests]) -> int:
+        """Return how many models without noise were trained on any of these patients."""
+        sought = {digest for pair in patients.values() for digest in pair}
+        with self._books().read() as register:
+            models = register.models()
+        return sum(any(sought & set(pair) for pair in model["patients"]) for model in models)
 
     def digests(self, voxels: Mapping[str, str]) -> dict[str, Digests]:
         """Return the keyed digests of patients, by id; `voxels` holds the digest of each scan, by id."""
         return digest_patients(self._master(), voxels)
 
     def coins(self, identity: str) -> Stream:
-        """Return the random stream of an audit's coins; `identity` is the digest of its run's identity."""
+        """Return the random stream of an audit's coins; `identity` is `AuditRun.coins_identity`.
+
+        The coins are no secret that protects a patient: they decide which public patches are canaries. So
+        they rest on the master secret alone, and can be tossed again for as long as the audit is read.
+        """
         return Stream(self._master().derive(f"coins of the audit {identity}"))
+
+    def _books(self) -> Books:
+        return Books(self.state, self._master().derive("ledger"), self.anchor)
 
     def _master(self) -> MasterSecret:
         return load_master(self.state / SECRET)
@@ -67,8 +109,9 @@ class Site:
 class PaidRun:
     """A private run on patients of a site, before its ledger is opened.
 
-    patients: the keyed digests of each patient, by id. machine: the machine that computes the same bits again
-    (`device.replaying_machine`), or None where none does.
+    patients: the keyed digests of each patient, by id. machine: the name of the machine that computes the
+    same bits again (`device.replaying_machine`), or None where none does. results: the folder of the study's
+    results, whose earlier runs must be in the ledgers.
     """
 
     site: Site
@@ -76,15 +119,17 @@ class PaidRun:
     patients: Mapping[str, Digests]
     machine: str | None
     threads: int = 1  # threads that draw the noise
+    results: Path | None = None
 
     @contextmanager
     def open(self, point: Point, *, silent_minutes: float) -> Iterator[tuple[Stream, Ledger]]:
         """Open the ledger of a run that continues from `point`; yield its random stream and the ledger.
 
-        Raises PrivacyError, before any step is taken, where the budget does not cover the run, and in the
-        cases of `open_ledger`.
+        Raises PrivacyError, before any step is taken, where the budget does not cover the run, where the
+        study's results have seen more charges than the ledgers contain, and as `open_ledger`.
         """
         site, master = self.site, load_master(self.site.state / SECRET)
+        site.accounts(read_seen(self.results) if self.results else ())
         with open_ledger(
             site.state,
             master=master,
@@ -92,6 +137,7 @@ class PaidRun:
             point=point,
             machine=self.machine,
             silent_minutes=silent_minutes,
+            anchor=site.anchor,
         ) as ledger:
             worst = check_budget(
                 site.accounts(),
@@ -109,5 +155,11 @@ class PaidRun:
                 self.run.name, ledger.attempt, worst.adaptive_epsilon, site.epsilon, site.delta,
                 len(worst.runs), worst.epsilon,
             )  # fmt: skip
-            key = run_key(master, identity=self.run.identity, attempt=ledger.attempt)
-            yield Stream(key, threads=self.threads), ledger
+            yield Stream(ledger.key(master), threads=self.threads), ledger
+
+    def end(self, identity: str | None = None) -> None:
+        """Destroy the nonces of the finished run, so that its noise can never be drawn again.
+
+        `identity` is given where the finished run had another identity than it would have now.
+        """
+        destroy_nonces(self.site.state, identity=identity or self.run.identity)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Run
-from privessel.privacy.accounting import Charge, adaptive_epsilon, composed_epsilon
+from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head
 from privessel.privacy.keys import MasterSecret
+from privessel.privacy.renyi import adaptive_epsilon
 
 Digests = tuple[str, str]
 
@@ -31,8 +32,8 @@ class Spent:
 def digest_patients(master: MasterSecret, voxels: Mapping[str, str]) -> dict[str, Digests]:
     """Return, for each patient id, the keyed digests of the id and of the voxel content's digest in `voxels`.
 
-    Without the master secret they tell nothing; with it, the same patient is found again under another id
-    (same voxels) and with another scan (same id).
+    The digests tell nothing to whoever lacks the master secret. With it, a patient is recognised under
+    another id (by the same voxels) and with another scan (by the same id).
     """
     key = master.derive("patients")
 
@@ -45,9 +46,10 @@ def digest_patients(master: MasterSecret, voxels: Mapping[str, str]) -> dict[str
 def spent_by_patient(
     accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
 ) -> list[Spent]:
-    """Compose, for each of `patients`, every run with charges that it took part in; the largest eps first.
+    """Return what each of `patients` has spent over all charged runs that it took part in, most first.
 
-    An equal id or equal voxels make two records the same patient, also through a third record.
+    Two records are of the same patient where their ids or their voxels are equal, or where both are of the
+    same patient as a third record.
     """
     paid = [account for account in accounts if account.steps]
     people = _same_people([*patients.values(), *(one for account in paid for one in account.run.patients)])
@@ -131,12 +133,12 @@ def _of_one_patch(charge: Charge) -> Charge:
 
 
 def _settled(run: Run, steps: int) -> Account:
-    """Return the account of a run that was charged so many steps, in whichever attempts."""
+    """Return the account of a run that was charged so many steps, whatever its attempts were."""
     return Account(run, ((0, 0, steps),), (), Head(0, ""))
 
 
 def _same_people(pairs: Sequence[Digests]) -> dict[str, str]:
-    """Map every digest to one that stands for its patient: union of all pairs that share a digest."""
+    """Map each digest to one digest of its patient; pairs that share a digest belong to one patient."""
     stands: dict[str, str] = {}
 
     def root(digest: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from privessel.release.statement import name_of_eps, warn
+from privessel.release.statement import name_of_eps, tell_promises, warn
 from privessel.release.terms import Terms
 
 PAPER = "Kossen et al. 2022, Front. Artif. Intell. 5:813842, https://doi.org/10.3389/frai.2022.813842"
@@ -53,10 +53,11 @@ def write_card(numbers: Mapping, *, terms: Terms, arch: str, pairs: int, size: i
         "values of two images cannot be compared. Labels are the generator's second channel, cut at a "
         "threshold.",
         "## Privacy",
-        f"For one {unit}: {name_of_eps(numbers)} {numbers['epsilon']:.3g} by the run that made the data, "
-        f"{numbers['epsilon_composed']:.3g} by all that the site has computed in this way from the same "
-        f"patients, at delta {numbers['delta']:.3g}. {numbers['patient']['sentence']} `PRIVACY.md` says "
-        "what that means.",
+        f"By the run that made the data ({name_of_eps(numbers)}):",
+        "\n".join(f"- {sentence}" for sentence in tell_promises(numbers)),
+        f"By all that the site has computed in this way from the same patients, one {unit}: eps "
+        f"{numbers['epsilon_composed']:.3g} at delta {numbers['delta']:.3g}. `PRIVACY.md` says what that "
+        f"means.",
         "## Intended use",
         "To try, pre-train and teach methods that segment brain vessels in patches. Do not use it to "
         "diagnose, to say anything about a person, or to look for the patients behind it.",

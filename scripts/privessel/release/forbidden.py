@@ -11,6 +11,7 @@ from pathlib import Path
 
 from privessel.gan.synthesis import pairs_seed
 from privessel.privacy.keys import load_master, public_key, run_key
+from privessel.privacy.nonce import list_nonces
 from privessel.privacy.site import SECRET, Site
 from privessel.release.patterns import ADDRESS
 from privessel.release.spelling import make_plain
@@ -48,17 +49,21 @@ def list_forbidden(
         digests |= {
             account.run.identity,
             account.head.mac,
+            *(attempt.commitment for attempt in account.attempts),
             *(part for pair in account.run.patients for part in pair),
         }
     keys = [public_key(seed=seed, name=str(name.run_name))]
     if master:
         keys += [master.secret, master.derive("ledger"), master.derive("patients")]
-        keys += [
-            run_key(master, identity=account.run.identity, attempt=attempt)
-            for account in accounts
-            for attempt in range(len(account.attempts))
-        ]
-    places = [Path.cwd(), Path.home(), *([site.state] if site else []), *paths]
+        # The nonces of finished runs are destroyed, and nobody can derive their keys any more.
+        for (identity, attempt), nonce in list_nonces(site.state).items():
+            keys += [nonce, run_key(master, identity=identity, attempt=attempt, nonce=nonce)]
+    places = [
+        Path.cwd(),
+        Path.home(),
+        *([site.state, *([site.anchor] if site.anchor else [])] if site else []),
+        *paths,
+    ]
     return Forbidden(
         patients={one for ids in patients.values() for one in ids},
         names={one for one in names if not is_said(one, in_terms)},

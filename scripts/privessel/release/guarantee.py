@@ -6,19 +6,21 @@ whoever chose that epoch could look at the later ones.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from privessel.cohort.regions import largest_overlap
 from privessel.errors import PrivacyError
 from privessel.files.reading import reading
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import load_master
-from privessel.privacy.patient import patient_statement
+from privessel.privacy.promises import Sizes, state_promises
+from privessel.privacy.seen import read_seen
 from privessel.privacy.site import SECRET, Site
 from privessel.privacy.spending import Digests, spent_by_patient
 from privessel.release.terms import Terms
@@ -42,15 +44,35 @@ class Cohort:
     patients: int
     patches: int
     patches_per_patient: int  # of the patient with most
+    region_patches: int  # that show one place on a vessel, at most (see cohort.regions)
 
     def units(self, unit: str) -> int:
         """Return the number of privacy units: of patients or of patches."""
         return self.patients if unit == "patient" else self.patches
 
+    @property
+    def sizes(self) -> Sizes:
+        """The numbers that the promises need."""
+        return Sizes(self.patients, self.patches_per_patient, self.region_patches)
+
+
+@dataclass(frozen=True)
+class Books:
+    """What a site's ledgers say about the training patients of a run."""
+
+    runs: int  # private runs on any of them in all studies, this one included; audits are not
+    models: int  # models without noise that were trained on any of them
+
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest."""
+    """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest.
+
+    `promises` are those of `run`, `promises_composed` of all of them, each as `promises.state_promises` gives
+    them; of the other runs they count as many patches a patient and a region as this run has. `epsilon` and
+    `epsilon_composed` are those of one unit. `study_epsilon` is that of the run at the delta that it was
+    planned with, `study_delta`.
+    """
 
     cohort: Cohort
     public_key: bool
@@ -61,44 +83,75 @@ class Guarantee:
     composed: tuple[Charge, ...]
     epsilon: float
     epsilon_composed: float
-    patient: Mapping[str, object]  # as privacy.patient.patient_statement, of `run`
-    patient_delta: float
+    promises: Mapping[str, Mapping[str, object]]
+    promises_composed: Mapping[str, Mapping[str, object]]
+    study_delta: float
+    study_epsilon: float
     versions: Mapping[str, str]
+    books: Books | None = None  # None for a public cohort
+    register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
 
 
-def count_cohort(patches: Sequence[Path], *, public: bool) -> Cohort:
-    """Return the sizes of a cohort from the patch files of its training patients."""
-    counts = []
+def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | None) -> Cohort:
+    """Return the sizes of a cohort from the patch files of its training patients.
+
+    `max_overlap` is what the config bounds the overlap to; where it does, the bound is stated.
+    """
+    counts, overlaps = [], []
     for path in patches:
         with reading(path), np.load(path, allow_pickle=False) as arrays:
             counts.append(len(arrays["centre"]))
-    return Cohort(public=public, patients=len(counts), patches=sum(counts), patches_per_patient=max(counts))
+            overlaps.append(largest_overlap(arrays["centre"], arrays["label"]))
+    return Cohort(
+        public=public,
+        patients=len(counts),
+        patches=sum(counts),
+        patches_per_patient=max(counts),
+        region_patches=max(*overlaps, max_overlap or 1),
+    )
 
 
 def state_guarantee(
-    record: Mapping, *, site: Site | None, voxels: Mapping[str, str], steps: int, cohort: Cohort, terms: Terms
+    record: Mapping,
+    *,
+    site: Site | None,
+    voxels: Mapping[str, str],
+    steps: int,
+    cohort: Cohort,
+    terms: Terms,
+    results: Path | None = None,
 ) -> Guarantee:
     """Return the guarantee of a run, from its privacy.json and, on patients, from the site's ledgers.
 
     voxels: the digest of each training patient's scan, by id. site: None for a public cohort: its eps is then
-    in name only, and is that of `steps`, the critic steps of the whole run. Raises as `paid_guarantee`.
+    in name only, and is that of `steps`, the critic steps of the whole run. results: the folder of the
+    study's results, whose runs and earlier releases must all be in the ledgers; what the anchor file
+    remembers must be in them, too. Raises as `Site.accounts` and `paid_guarantee`.
     """
     if site:
-        return paid_guarantee(record, site=site, patients=site.digests(voxels), cohort=cohort, terms=terms)
+        accounts = site.accounts(read_seen(results) if results else ())
+        site.write_anchor()
+        patients = site.digests(voxels)
+        return paid_guarantee(record, accounts, site=site, patients=patients, cohort=cohort, terms=terms)
     run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
     return _guarantee(record, run=run, composed=(run,), cohort=cohort, terms=terms)
 
 
 def paid_guarantee(
-    record: Mapping, *, site: Site, patients: Mapping[str, Digests], cohort: Cohort, terms: Terms
+    record: Mapping,
+    accounts: Sequence[Account],
+    *,
+    site: Site,
+    patients: Mapping[str, Digests],
+    cohort: Cohort,
+    terms: Terms,
 ) -> Guarantee:
-    """Return the guarantee of a run on these `patients`, from the site's ledgers alone.
+    """Return the guarantee of a run on patients, from the `accounts` of all runs of the site.
 
-    Raises PrivacyError where any ledger of the site is damaged or missing, where the run's is incomplete or
-    not the one that `record` (its privacy.json) was written from, and where runs of another privacy unit saw
-    the same patients.
+    `patients` are the run's. Raises PrivacyError where the run's ledger is incomplete or not the one that
+    `record` (its privacy.json) was written from, and where runs of another privacy unit saw the same
+    patients.
     """
-    accounts = site.accounts()
     own = _own_account(record, accounts, site=site)
     of_each = _accounts_by_patient(accounts, patients=patients, delta=terms.unit_delta(own.run.unit))
     if not all(own in taken for taken in of_each):
@@ -115,7 +168,11 @@ def paid_guarantee(
             "patients whose runs share one privacy.unit"
         )
     composed = tuple(account.charge for account in of_each[0])
-    return _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
+    found = _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
+    taken = {account.run.identity: account for accounts in of_each for account in accounts}
+    runs = sum(account.run.series == "run" for account in taken.values())
+    books = Books(runs=runs, models=site.count_models(patients))
+    return replace(found, register=own.register, books=books)
 
 
 def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:
@@ -170,6 +227,7 @@ def _guarantee(
 ) -> Guarantee:
     unit = record["unit"]
     delta = terms.unit_delta(unit)
+    stated = {"unit": unit, "sizes": cohort.sizes, "delta": terms.delta, "patient_delta": terms.patient_delta}
     return Guarantee(
         cohort=cohort,
         public_key=record["public_key"],
@@ -180,14 +238,10 @@ def _guarantee(
         composed=tuple(sorted(composed)),
         epsilon=composed_epsilon([run], delta=delta),
         epsilon_composed=composed_epsilon(composed, delta=delta),
-        patient=patient_statement(
-            unit=unit,
-            **asdict(run),
-            patients=cohort.patients,
-            patches_per_patient=cohort.patches_per_patient,
-            delta=terms.patient_delta,
-        ),
-        patient_delta=terms.patient_delta,
+        promises=state_promises([run], **stated),
+        promises_composed=state_promises(composed, **stated),
+        study_delta=record["delta"],
+        study_epsilon=composed_epsilon([run], delta=record["delta"]),
         versions={name: version(name) for name in LIBRARIES},
     )
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from privessel.errors import PrivacyError
 from privessel.privacy.accounting import check_delta
+from privessel.privacy.promises import readable
 from privessel.release.guarantee import Guarantee, is_finite
 from privessel.release.selection import Choice
 from privessel.release.terms import Terms
+from privessel.study.config.fields import MOST_PATIENT_DELTA
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +25,15 @@ log = logging.getLogger(__name__)
 class Refusal:
     """One reason not to release: `subject` is a word, `told` a sentence that may be published.
 
-    `detail` names files and patients; it is shown at the site and never published.
+    `detail` names files and patients; it is shown at the site and never published. `answer` is the key
+    under `release` whose written reason outweighs it.
     """
 
     subject: str
     told: str
     remedy: str
     detail: str = ""
+    answer: str = "override"
 
     def __str__(self) -> str:
         detail = f" ({self.detail})" if self.detail else ""
@@ -76,8 +80,12 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
                 "raise release.epsilon if what the patients agreed to covers it",
             )
         )
+    found += _dilution(guarantee, terms=terms)
     for delta, units, key, noun in _deltas(guarantee):
-        if not delta < 1 / (10 * units):
+        if noun == "patients" and delta > MOST_PATIENT_DELTA:
+            told = f"delta {delta:.3g} of patients is above {MOST_PATIENT_DELTA:g}, however few they are."
+            found.append(Refusal("delta", told, f"set release.{key} to {MOST_PATIENT_DELTA:g} or less"))
+        elif not delta < 1 / (10 * units):
             least = f"1 / (10 x {units:,}) = {1 / (10 * units):.3g}"
             told = f"delta {delta:.3g} of {units:,} {noun} is not below {least}."
             found.append(Refusal("delta", told, f"set release.{key} below that; nothing is trained again"))
@@ -88,25 +96,55 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
     return found
 
 
-def require_allowed(refusals: Sequence[Refusal], *, name: str, override: str | None) -> None:
-    """Raise PrivacyError with every refusal and its remedy, unless the site has given a reason."""
-    if not refusals:
-        if override:
-            log.info("%s: nothing is refused, so release.override stays out of the bundle", name)
-        return
-    told = " ".join(map(str, refusals))
-    if not override:
+def require_allowed(
+    refusals: Sequence[Refusal], *, name: str, override: str | None, region_reason: str | None = None
+) -> None:
+    """Raise PrivacyError with every refusal and its remedy that no written reason outweighs."""
+    reasons = {"override": override, "region_reason": region_reason}
+    for key, reason in reasons.items():
+        if reason and not any(one.answer == key for one in refusals):
+            log.info("%s: nothing that release.%s answers is refused, so it stays here", name, key)
+    unanswered = [one for one in refusals if not reasons[one.answer]]
+    if unanswered:
+        told = " ".join(map(str, unanswered))
+        keys = " and ".join(dict.fromkeys(f"release.{one.answer}" for one in unanswered))
         raise PrivacyError(
-            f"{name} is not released: {told} Or take responsibility for it: write your reason into "
-            "release.override, which is published with the data"
+            f"{name} is not released: {told} Or take responsibility for it: write your reason "
+            f"into {keys}, which is published with the data"
         )
-    log.warning("%s is released AGAINST the rules: %s The written reason: %s", name, told, override)
+    for one in refusals:
+        log.warning(
+            "%s is released AGAINST the rules: %s The written reason: %s", name, one, reasons[one.answer]
+        )
+
+
+def _dilution(guarantee: Guarantee, *, terms: Terms) -> list[Refusal]:
+    """Refuse an eps of a patch that many overlapping patches bought; nobody is behind a public cohort."""
+    region = guarantee.promises_composed["region"]
+    if (
+        guarantee.cohort.public
+        or guarantee.unit == "patient"
+        or region["epsilon"] <= terms.max_region_epsilon
+    ):
+        return []
+    return [
+        Refusal(
+            "region",
+            f"One place on a vessel lies in up to {region['patches']:,} patches of a patient, and together "
+            f"their eps is {readable(region['epsilon'])} at delta {region['delta']:.3g}, above the "
+            f"{terms.max_region_epsilon:.4g} that the site had set: the eps of one patch, "
+            f"{readable(guarantee.epsilon_composed)}, says little about a place in a patient.",
+            "bound the overlap (patches.max_overlap), train with more noise, or protect patients "
+            "(privacy.unit); each is another run. Or raise release.max_region_epsilon",
+            answer="region_reason",
+        )
+    ]
 
 
 def _deltas(guarantee: Guarantee) -> list[tuple[float, int, str, str]]:
     """Return each delta: its value, the number of units, its key under `release`, and the units' name."""
     cohort = guarantee.cohort
-    stated = [(guarantee.patient_delta, cohort.patients, "patient_delta", "patients")]
+    stated = [(guarantee.promises["patient"]["delta"], cohort.patients, "patient_delta", "patients")]
     if guarantee.unit == "patch":
         stated.insert(0, (guarantee.delta, cohort.patches, "delta", "patches"))
     return stated

@@ -1,16 +1,19 @@
-"""How the released set was chosen, as far as a study's files show it.
+"""How the released set was chosen, as far as the site's ledgers and the study's files show it.
 
 No eps covers a choice that looked at training patients (docs/mechanism.md, rule 5). Files cannot show what
 somebody has looked at. So the choice must be one that nobody needed training patients for: the set is the
-only private one of its study, or the one with the best result on the validation patients.
+only private one there was, or the one with the best result on the validation patients. How many runs there
+were is counted from the ledgers, because files can be deleted; on a public cohort, which has no ledgers, from
+the files.
 """
 
 import csv
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from privessel.files.reading import read_json, read_text, reading
+from privessel.release.guarantee import Books
 from privessel.study.names import GanName
 
 # What a private run's history.csv may show: what follows from its noisy gradients, and from other patients.
@@ -29,16 +32,58 @@ class Choice:
 
 
 def find_choice(
-    pairs: str, *, results: Path, history: Path, cohort: str, train_patients: Collection[str]
+    pairs: str,
+    *,
+    results: Path,
+    history: Path,
+    cohort: str,
+    train_patients: Collection[str],
+    epochs: Collection[str],
+    books: Books | None,
 ) -> Choice:
-    """Return how `pairs` ({arch}/{level}/run-{n}/epoch-{e}) was chosen among the private sets in `results`.
+    """Return how `pairs` ({arch}/{level}/run-{n}/epoch-{e}) was chosen among the private sets there were.
 
-    `history` is its run's history.csv, `train_patients` are the ids of `cohort` that it was trained on.
+    `results` is the study's folder of results, `history` the run's history.csv, `train_patients` the ids of
+    `cohort` that it was trained on, and `epochs` the epochs of which the run has saved a generator. `books`
+    is what the site's ledgers say; None for a public cohort.
     """
-    candidates = sorted({pairs, *_private_sets(results)})
+    run = GanName.parse(pairs).run_name
+    candidates = sorted({pairs, *(f"{run}/epoch-{epoch}" for epoch in epochs), *_private_sets(results)})
     faults = _shown_of_training(history) + _scored_on_training(candidates, results, cohort, train_patients)
+    here = len({GanName.parse(one).run_name for one in candidates})
+    if books and books.runs > here:
+        faults.append(
+            f"the site's ledgers have {books.runs} private runs on these patients and this study {here}: no "
+            "file shows what chose among them"
+        )
+    choice = _choice_of(pairs, candidates, results, faults, alone=not books or books.runs <= 1)
+    return choice if books is None else replace(choice, told=f"{choice.told} {_told_of(books)}")
+
+
+def _told_of(books: Books) -> str:
+    """Return what the ledgers say, in sentences that may leave."""
+    told = (
+        f"The site's ledgers have {_counted(books.runs, 'private run')} on its patients; eps counts them all."
+    )
+    if books.models:
+        told += (
+            f" {_counted(books.models, 'model')} without noise had been trained on them. What anyone learned "
+            "from those and chose by it is covered by no eps."
+        )
+    return told
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _choice_of(
+    pairs: str, candidates: Sequence[str], results: Path, faults: list[str], *, alone: bool
+) -> Choice:
+    """Return how `pairs` was chosen among the `candidates` of its study; `alone`: there is no other run."""
     if len(candidates) == 1:
-        return Choice(1, "It was the only private set of its study; nothing was chosen.", tuple(faults))
+        told = "It was the only private set of its study" + ("; nothing was chosen." if alone else ".")
+        return Choice(1, told, tuple(faults))
     told = f"The validation patients chose it among the study's {len(candidates)} private sets."
     scores = {one: _validation_score(one, results) for one in candidates}
     unknown = [one for one in candidates if scores[one] is None]

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from privessel.privacy.promises import readable
 from privessel.release.guarantee import Guarantee
 from privessel.release.refusals import Refusal
 from privessel.release.selection import Choice
 from privessel.release.terms import Terms
+from privessel.study.names import VACUOUS
 
 FORMAT = "privessel release 1"
 SAMPLER = "poisson, a fresh sample every critic step"
@@ -17,8 +19,11 @@ NOT_COVERED = (
     "Patients whose scans chose or judged models (validation and test patients): no model learned from "
     "them, but settings were compared on them.",
     "Settings that people tuned while they looked at patients of the site.",
-    "The numbers of patients, patches and steps, the expected batch and the noise: they count as public.",
-    "Floating point: the noise is drawn in 64 bits and rounded to 32; the theory has real numbers.",
+    "The numbers of patients, of patches a patient and a place, and of steps, the expected batch and the "
+    "noise: "
+    "they count as public.",
+    "The generator of random numbers and the time that a step takes: the noise is taken to be normal up to the "
+    "grid that it and the sums lie on.",
     "What others publish about the same patients, and whatever the site releases of them later: both add up.",
     "Look-alikes: the data may show anatomy that is common to many people. That is no statement about one.",
 )
@@ -28,35 +33,56 @@ def summarise_numbers(
     guarantee: Guarantee, *, choice: Choice, terms: Terms, outweighed: Sequence[Refusal]
 ) -> dict:
     """Return privacy.json: all that a program needs to compute eps again, and nothing that names anybody."""
-    patient = guarantee.patient["epsilon"]
+    promises, together = guarantee.promises, guarantee.promises_composed
     return {
         "format": FORMAT,
         "protects": not guarantee.public_key,
         "public_key": guarantee.public_key,
         "unit": guarantee.unit,
-        "neighbours": f"one {guarantee.unit} more or less",
+        "neighbours": f"one {guarantee.unit} replaced by an empty one",
         "patients": guarantee.cohort.patients,
         "patches": guarantee.cohort.patches,
         "patches_per_patient": guarantee.cohort.patches_per_patient,
+        "region_patches": guarantee.cohort.region_patches,
         "sampler": SAMPLER,
         "clipping_norm": guarantee.clipping_norm,
         "run": asdict(guarantee.run),
         "composed": [asdict(charge) for charge in guarantee.composed],
+        "patient": _promise(promises["patient"], together["patient"]),
+        "region": _promise(promises["region"], together["region"])
+        | {
+            "patches": guarantee.cohort.region_patches,
+            "epsilon_limit": terms.max_region_epsilon,
+            "reason": terms.region_reason
+            if any(one.answer == "region_reason" for one in outweighed)
+            else None,
+        },
+        "patch": _promise(promises["patch"], together["patch"]),
         "delta": guarantee.delta,
         "epsilon": guarantee.epsilon,
         "epsilon_composed": guarantee.epsilon_composed,
         "epsilon_limit": terms.epsilon,
-        "patient": {
-            "delta": guarantee.patient_delta,
-            "epsilon": patient if math.isfinite(patient) else None,
-            "method": guarantee.patient["method"],
-            "sentence": guarantee.patient["sentence"],
-        },
+        "loss_above_epsilon": promises[guarantee.unit]["loss_above_epsilon"],
+        "loss_above_epsilon_composed": together[guarantee.unit]["loss_above_epsilon"],
+        "planned": {"delta": guarantee.study_delta, "epsilon": guarantee.study_epsilon},
         "accountant": {"method": "privacy loss distributions", "versions": dict(guarantee.versions)},
         "choice": {"private_sets": choice.candidates, "told": choice.told},
+        # The last line of the site's ledgers at this moment, so that the site cannot lose charges unseen.
+        "register": guarantee.register,
         "override": _override(terms, outweighed),
         "not_covered": list(NOT_COVERED),
     }
+
+
+def _promise(alone: Mapping, together: Mapping) -> dict[str, object]:
+    """Return one promise for programs: by the run that made the data, and by all runs; None: not finite."""
+    spent = {"epsilon": alone["epsilon"], "epsilon_composed": together["epsilon"]}
+    return (
+        {"delta": alone["delta"]}
+        | {name: eps if math.isfinite(eps) else None for name, eps in spent.items()}
+        | {"loss_above_epsilon": alone["loss_above_epsilon"], "method": alone["method"]}
+        | {"sentence": alone["sentence"]}
+    )
 
 
 def write_statement(numbers: Mapping, *, terms: Terms) -> str:
@@ -100,7 +126,21 @@ def warn(numbers: Mapping) -> list[str]:
             "**The rules of privessel refuse this release.** Its site released it all the "
             f"same.\n\n{refused}\n\nThe site's reason: {numbers['override']['reason']}"
         )
+    region = numbers["region"]
+    if region["reason"]:
+        found.append(
+            f"**A place on a vessel is protected less than the site's limit allows.** It lies in up to "
+            f"{region['patches']:,} patches of a patient, whose eps together is "
+            f"{readable(region['epsilon_composed'])}, above the limit of {region['epsilon_limit']:g}. The "
+            f"site's "
+            f"reason to release all the same: {region['reason']}"
+        )
     return found
+
+
+def tell_promises(numbers: Mapping) -> list[str]:
+    """Return what is promised to a whole patient, a region and a patch, in this order, each with its unit."""
+    return [numbers[name]["sentence"] for name in ("patient", "region", "patch")]
 
 
 def name_of_eps(numbers: Mapping) -> str:
@@ -121,23 +161,27 @@ def odds(epsilon: float) -> str:
 
 
 def _short(numbers: Mapping) -> str:
-    unit, patient = numbers["unit"], numbers["patient"]
-    lines = [
-        ("whom the guarantee hides", f"one {unit} of {_units(numbers):,}"),
-        (f"{name_of_eps(numbers)} of the run that made the data", f"{numbers['epsilon']:.3g}"),
-        (
-            f"{name_of_eps(numbers)} of all private runs on one patient ({len(numbers['composed'])})",
-            f"{numbers['epsilon_composed']:.3g}",
-        ),
-        ("delta", f"{numbers['delta']:.3g}, 1 in {1 / numbers['delta']:,.0f}"),
-        (
-            "the noise",
-            "from a published seed" if numbers["public_key"] else "from a secret that stays at the site",
+    unit, region = numbers["unit"], numbers["region"]
+    places = "" if unit == "patient" else f" (up to {region['patches']:,} patches)"
+    names = {"patient": "a whole patient", "region": f"a place on a vessel{places}", "patch": "one patch"}
+    runs = len(numbers["composed"])
+    rows = [
+        f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient "
+        f"({runs}) "
+        "| delta |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {_spent(numbers[key]['epsilon'])} | {_spent(numbers[key]['epsilon_composed'])} "
+            f"| {numbers[key]['delta']:.3g}, 1 in {1 / numbers[key]['delta']:,.0f} |"
+            for key, name in names.items()
         ),
     ]
-    if unit == "patch":
-        lines.insert(4, ("for a whole patient, by that run", _of_patient(patient)))
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in lines)])
+    noise = "from a published seed" if numbers["public_key"] else "from a secret that stays at the site"
+    told = (
+        f"The noise was set to hide one {unit} of {_units(numbers):,}, and comes {noise}. An eps above "
+        f"{VACUOUS:g} promises next to nothing."
+    )
+    return "\n".join(rows) + "\n\n" + told
 
 
 def _meaning(numbers: Mapping) -> list[str]:
@@ -156,18 +200,39 @@ def _meaning(numbers: Mapping) -> list[str]:
     )
     chance = (
         f"**delta**, 1 in {1 / numbers['delta']:,.0f}, is added to the bound: no outcome is more likely than "
-        f"e^eps times its probability without that {unit}, plus delta."
+        f"e^eps times its probability with an empty one in place of that {unit}, plus delta. It is not the "
+        f"chance "
+        "that the bound on the odds is broken: that is P[privacy loss > eps], here "
+        f"{numbers['loss_above_epsilon_composed']:.2g}, "
+        f"{numbers['loss_above_epsilon_composed'] / numbers['delta']:.1f} times delta, for all runs together."
     )
     if unit == "patient":
-        whole = "**A whole patient** is what is hidden: the bound is about everything that one patient gave."
+        whole = (
+            "**A whole patient** is what is hidden: the bound is about everything that one patient gave, "
+            "every "
+            "place and every patch."
+        )
     else:
         whole = (
-            f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and is protected less "
-            f"than one patch. {numbers['patient']['sentence']}"
+            f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and **a place on a "
+            f"vessel** lies "
+            f"in up to {numbers['region']['patches']:,} of them; both are protected less than one patch. By "
+            f"the run "
+            f"that made these data: {' '.join(tell_promises(numbers))}"
         )
         if len(numbers["composed"]) > 1:
-            whole += " That counts the run that made these data alone; with the others it is more."
-    return [change, chance, whole]
+            whole += (
+                " For all runs together, the table counts as many patches of a patient and a place in the "
+                "other "
+                "runs as in this one."
+            )
+    planned = numbers["planned"]
+    stated = (
+        f"**At another delta** the same run has another eps: it was planned at delta "
+        f"{planned['delta']:.3g}, where "
+        f"its eps is {planned['epsilon']:.3g}."
+    )
+    return [whole, change, chance, *([stated] if planned["delta"] != numbers["delta"] else [])]
 
 
 def _mechanism(numbers: Mapping) -> list[str]:
@@ -196,11 +261,10 @@ def _mechanism(numbers: Mapping) -> list[str]:
     ]
 
 
-def _of_patient(patient: Mapping) -> str:
-    spent = patient["epsilon"]
-    told = "no finite eps" if spent is None else f"eps {spent:,.3g}" if spent < 100 else f"eps {spent:,.0f}"
-    vacuous = "; vacuous" if "vacuous" in patient["sentence"] else ""
-    return f"{told} at delta {patient['delta']:.3g}{vacuous}"
+def _spent(epsilon: float | None) -> str:
+    if epsilon is None:
+        return "not finite"
+    return readable(epsilon) + ("; vacuous" if epsilon > VACUOUS else "")
 
 
 def _percent(share: float) -> str:
@@ -211,7 +275,10 @@ def _units(numbers: Mapping) -> int:
     return numbers["patients"] if numbers["unit"] == "patient" else numbers["patches"]
 
 
+def _reason_for_region(terms: Terms, outweighed: Sequence[Refusal]) -> str | None:
+    return terms.region_reason if any(one.answer == "region_reason" for one in outweighed) else None
+
+
 def _override(terms: Terms, outweighed: Sequence[Refusal]) -> dict | None:
-    if not outweighed:
-        return None
-    return {"reason": terms.override, "refused": [f"{one.subject}: {one.told}" for one in outweighed]}
+    refused = [f"{one.subject}: {one.told}" for one in outweighed if one.answer == "override"]
+    return {"reason": terms.override, "refused": refused} if refused else None

@@ -23,6 +23,8 @@ class Terms:
     epsilon: float  # the most that a patient's composed eps may be, at `delta`
     delta: float  # of a patch
     patient_delta: float  # of a patient
+    max_region_epsilon: float  # the most that a region's composed eps may be, at `delta`
+    region_reason: str | None  # why a region's eps above that is released; it is published
     override: str | None  # the site's reason to release against a refusal; it is published with the data
 
     @classmethod

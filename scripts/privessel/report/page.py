@@ -24,6 +24,7 @@ _CAPTIONS = {
 }
 _PICTURE_SCALE = 0.4  # CSS pixels per pixel of a figure at 300 dpi: a quarter larger than printed
 _DIGITS = 4
+_STATEMENTS = ["patient_statement", "region_statement", "patch_statement"]
 
 
 def render(
@@ -53,7 +54,7 @@ def render(
         lstrip_blocks=True,
     )
     levels = read_table(plan)
-    statements = levels.dropna(subset=["epsilon"])[["level", "patient_statement"]].to_dict("records")
+    statements = levels.dropna(subset=["epsilon"])[["level", *_STATEMENTS]].to_dict("records")
     listed = [
         {"id": f"table-{k}", "title": title, "file": Path(path).name} | lay_out(read_table(path))
         for k, (title, path) in enumerate(tables, start=1)
@@ -61,7 +62,7 @@ def render(
     return environment.get_template(_TEMPLATE.name).render(
         study=study,
         overview=overview,
-        plan={"id": "plan-levels", "title": "Plan"} | lay_out(levels.drop(columns="patient_statement")),
+        plan={"id": "plan-levels", "title": "Plan"} | lay_out(levels.drop(columns=_STATEMENTS)),
         statements=statements,
         figures=[_figure(*figure) for figure in figures],
         tables=listed,

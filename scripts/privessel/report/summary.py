@@ -17,10 +17,22 @@ from privessel.scores.tally import (
     order_levels,
     tally,
 )
-from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, GanName
+from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, VACUOUS, GanName
 
 FULL_STUDY = "paper"
 _HEADINGS = 2  # lines of headings of the table
+_PUBLISHED = {"published": "eps_published"}
+# Headings of the columns of eps, the promise that counts most first, and the columns of the scores table.
+_COLUMNS = {
+    "patch": {"patient": "eps_patient", "region": "eps_region", "patch": "eps"} | _PUBLISHED,
+    "patient": {"patient": "eps_patient"} | _PUBLISHED,
+}
+_MEANING = {
+    "patch": "eps: valid (PLD), of a whole patient, of a region (all patches of a place) and of a patch;\n"
+    "'published' is what the paper's accounting would print for a patch.",
+    "patient": "eps: valid (PLD) of a whole patient, which covers every region and patch;\n"
+    "'published' is what the paper's accounting would print.",
+}
 
 
 def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str:
@@ -40,13 +52,9 @@ def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str
             select_references(rows, kinds=FREE_KINDS),
         ]
     )
-    lines = [f"privessel, study '{study}': segmentation of whole test volumes, mean +- SD over patients", ""]
-    lines += _lay_out(_table(shown, rows, cohorts))
-    lines += [
-        "",
-        f"eps: valid for one training {name_unit(rows)} (PLD); "
-        "'published' is what the paper's accounting would print.",
-    ]
+    what = "segmentation of whole test volumes: mean +- SD over patients, bAHD in voxels"
+    lines = [f"privessel, study '{study}': {what}", ""]
+    lines += [*_headline(rows), *_lay_out(_table(shown, rows, cohorts)), "", _MEANING[name_unit(rows)]]
     lines += [f"Note: {note}" for note in describe_gaps(shown)]
     lines += ["", "Does the private model beat the eps = 0 rows?", *_verdict(rows, cohorts)]
     lines += ["", *_pictures(figures)]
@@ -59,19 +67,38 @@ def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str
     return "\n".join(lines) + "\n"
 
 
+def _headline(rows: pd.DataFrame) -> list[str]:
+    """Say first what the chosen private model promises to a whole patient, then to a region and a patch."""
+    private = choose_private(rows)
+    if private is None:
+        return []
+    first = rows[rows["source"] == private].iloc[0]
+    spent = first["eps_patient"]
+    worth = "which promises nothing" if spent > VACUOUS else "a promise to every training patient"
+    lines = [f"What {private} promises to a whole patient: eps {_format_eps(spent)}, {worth}."]
+    if name_unit(rows) == "patch":
+        region, patch = _format_eps(first["eps_region"]), _format_eps(first["eps"])
+        lines.append(f"To one region, a place on a vessel: eps {region}. To one patch: eps {patch}.")
+    return [*lines, ""]
+
+
 def _table(shown: pd.DataFrame, rows: pd.DataFrame, cohorts: list[str]) -> list[list[str]]:
     """Return cells, two lines of headings first; a level's scores are those of its best run."""
     runs = rows.groupby("model")["source"].nunique()
+    spent = _COLUMNS[name_unit(rows)]
     table = [
-        ["", "valid", "published", *(text for cohort in cohorts for text in (cohort, ""))],
-        ["trained on, or filter", "eps", "eps", *(text for _ in cohorts for text in ("DSC", "bAHD (vox)"))],
+        ["", *["eps of"] * (len(spent) - 1), "", *(text for cohort in cohorts for text in (cohort, ""))],
+        ["trained on, or filter", *spent, *(text for _ in cohorts for text in ("DSC", "bAHD"))],
     ]
     for source, part in shown.groupby("source", sort=False):
         first = part.iloc[0]
         count = runs[first["model"]] if first["kind"] in GAN_KINDS else 1
         cells = [f"{source}, best of {count} runs" if count > 1 else source]
-        cells.append("0" if first["kind"] in FREE_KINDS else _format_eps(first["eps"]))
-        cells.append(_format_eps(first["eps_published"]))
+        free = first["kind"] in FREE_KINDS
+        cells += [
+            "0" if free and name != "published" else _format_eps(first[column])
+            for name, column in spent.items()
+        ]
         for cohort in cohorts:
             row = part[part["cohort"] == cohort].iloc[0]
             cells.append(format_score(row["dsc_mean"], row["dsc_sd"], sign="+-"))

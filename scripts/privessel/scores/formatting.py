@@ -1,5 +1,7 @@
 """How scores, eps, noise multipliers and p values are printed in figures, tables and on the terminal."""
 
+import math
+
 import numpy as np
 
 
@@ -22,12 +24,18 @@ def format_interval(low: float, high: float) -> str:
 def format_eps(eps: float, *, infinity: str = "∞", none: str = "–") -> str:
     """Return eps with three digits, `infinity` without privacy, or `none` where there is no eps.
 
-    >>> [format_eps(eps) for eps in (6.2412, np.inf, np.nan)]
-    ['6.24', '∞', '–']
+    A number of six digits or more, which promises nothing, is given as a power of ten that it exceeds.
+
+    >>> [format_eps(eps) for eps in (6.2412, 5785.2, 2965727.0, np.inf, np.nan)]
+    ['6.24', '5,785', '>10^6', '∞', '–']
     """
     if np.isnan(eps):
         return none
-    return infinity if np.isinf(eps) else f"{eps:.3g}"
+    if np.isinf(eps):
+        return infinity
+    if eps >= 1e5:
+        return f">10^{math.floor(math.log10(eps))}"
+    return f"{eps:,.0f}" if eps >= 100 else f"{eps:.3g}"
 
 
 def format_noise(noise_multiplier: float) -> str:

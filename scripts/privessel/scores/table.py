@@ -84,18 +84,23 @@ def collect(
 
 
 def find_eps(record: dict, privacy: dict[tuple[str, str, int], dict]) -> dict[str, float]:
-    """Return eps and eps_published at the epoch of a source's generator, its noise multiplier and unit.
+    """Return the eps of a patient, a region and a unit at a source's epoch, and the published one.
 
-    `record` has the source's arch, level, run and epoch. Without noise both eps are infinite, and there is
-    neither noise multiplier nor unit; for a source without a GAN the result is empty.
+    `record` has the source's arch, level, run and epoch. Beside the eps stand noise multiplier and unit.
+    Without noise every eps is infinite, and there is neither noise multiplier nor unit; for a source without
+    a GAN the result is empty. Records of earlier versions say nothing about regions: their eps is missing.
     """
     if not record.get("level"):
         return {}
     run = privacy[record["arch"], record["level"], record["run"]]
     if run["noise_multiplier"] is None:
-        return {"eps": np.inf, "eps_published": np.inf}
+        return dict.fromkeys(("eps_patient", "eps_region", "eps", "eps_published"), np.inf)
     spent = run["epochs"][str(record["epoch"])]
-    return {"noise_multiplier": run["noise_multiplier"], "unit": run["unit"]} | {
+    return {
+        "noise_multiplier": run["noise_multiplier"],
+        "unit": run["unit"],
+        "eps_patient": spent["patient"]["epsilon"],
+        "eps_region": spent["region"]["epsilon"] if "region" in spent else np.nan,
         "eps": spent["epsilon"],
         "eps_published": spent["epsilon_as_published"],
     }

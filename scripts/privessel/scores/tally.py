@@ -10,8 +10,10 @@ from privessel.study.names import GAN_KINDS, PRIVATE_GAN, model_name
 METRICS = ("dsc", "bahd_voxel", "cldice", "component_error")  # of which tables show mean and SD over patients
 
 # What a source is, the eps of its generator and whom it protects, and the score that runs are chosen by.
-IDENTITY = ["source", "kind", "level", "noise_multiplier", "run", "epoch", "eps", "eps_published"]
-IDENTITY += ["unit", "validation_dsc"]
+# `eps` is that of one unit; `eps_patient` and `eps_region` are those of a whole patient and of a place on a
+# vessel.
+IDENTITY = ["source", "kind", "level", "noise_multiplier", "run", "epoch"]
+IDENTITY += ["eps_patient", "eps_region", "eps", "eps_published", "unit", "validation_dsc"]
 
 
 def tally(scores: pd.DataFrame) -> pd.DataFrame:

@@ -46,6 +46,12 @@ class AuditPlan:
         folder = f"{self.sources.results}/audit/{self.config.arch}"
         return [f"{folder}/{level}/run-{self.config.audit.run}" for level in levels]
 
+    def step_files(self) -> list[str]:
+        """Return what the audit of single steps found at every audited private level."""
+        folder = f"{self.sources.results}/audit/{self.config.arch}"
+        levels = [level for level in self.config.private_levels if level in self.config.audit.levels]
+        return [f"{folder}/{level}/steps.csv" for level in levels]
+
     def files(self, name: str) -> list[str]:
         """Return a file of every audited run."""
         return [f"{run}/{name}" for run in self.runs()]

@@ -3,6 +3,7 @@
 from privessel.errors import ConfigError
 from privessel.study.cohorts import Cohorts
 from privessel.study.config import StudyConfig
+from privessel.study.config.fields import MOST_PATIENT_DELTA, resolve_delta
 from privessel.study.gans import ANY_PRIVATE
 from privessel.study.site import SitePlan
 from privessel.study.sources import SourcePlan
@@ -12,6 +13,7 @@ def check_study(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan, site
     """Raise ConfigError that lists every key which does not fit the study's patients."""
     faults = [
         *_check_units(config, site),
+        *_check_release(config, site),
         *_check_quality(config, cohorts),
         *_check_transfer(config, cohorts, sources),
     ]
@@ -24,6 +26,18 @@ def _check_units(config: StudyConfig, site: SitePlan) -> list[str]:
     if not config.private_levels or batch <= site.units:
         return []
     return [f"gan.batch {batch} is more than the {site.units} that a private step samples from ({unit})"]
+
+
+def _check_release(config: StudyConfig, site: SitePlan) -> list[str]:
+    """A share of few patients, such as 1/(20 units), can be above what a release allows."""
+    delta = resolve_delta(config.release.patient_delta, units=site.training_patients)
+    if not config.release.pairs or delta <= MOST_PATIENT_DELTA:
+        return []
+    return [
+        f"release.patient_delta is {delta:.3g} for {site.training_patients} patients; a release needs at "
+        f"most "
+        f"{MOST_PATIENT_DELTA:g}"
+    ]
 
 
 def _check_quality(config: StudyConfig, cohorts: Cohorts) -> list[str]:

@@ -24,6 +24,7 @@ PRIVATE_STEP = (
     "gan/training",
     "privacy/clipping",
     "privacy/grid",
+    "privacy/identity",
     "privacy/keys",
     "privacy/layers",
     "privacy/mechanism",

@@ -19,6 +19,12 @@ class ReleasePlan:
     site: SitePlan
     results: str
 
+    @property
+    def unit_delta(self) -> float:
+        """Delta of one unit at which a release states its eps."""
+        terms = self.terms()
+        return terms["delta" if self.config.privacy.unit == "patch" else "patient_delta"]
+
     def terms(self) -> dict[str, object]:
         """The section `release` of the config, its deltas as numbers."""
         release = self.config.release

@@ -124,6 +124,14 @@ class Resources:
         more = (keys["batch"] + self.config.audit.canaries) / (keys["batch"] + keys["generator_batch"])
         return int(self.gan_minutes(wildcards) * (1 + more / self.config.audit.score_every))
 
+    def audited_steps_minutes(self, wildcards: Mapping[str, str]) -> int:
+        """The critic's passes over half of a hundred canaries and over the fakes, and the steps' noise."""
+        keys, privacy = self.config.gan_keys(wildcards.level, wildcards.arch), self.config.privacy
+        copies = privacy.patient_patches if privacy.unit == "patient" else 1
+        samples = 60 * copies + keys["generator_batch"]
+        step = 3 * 17 * keys["critic_width"] ** 2 * samples * self._pixels / 1e12 / GPU_TERA + 0.5
+        return int(60 + self.config.audit.step_guesses / 100 * step / 60)
+
     # --- U-Nets ---
 
     def _unet_tera(self) -> float:

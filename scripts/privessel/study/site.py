@@ -47,10 +47,13 @@ class SitePlan:
         return resolve_delta(self.config.privacy.patient_delta, units=self.training_patients)
 
     def promise(self) -> dict[str, object]:
-        """What training needs to know of the promise: unit, patches of a patient, and both deltas."""
+        """What training needs to know of the promise: unit, public numbers of the cohort, and both deltas."""
         return {
             "unit": self.config.privacy.unit,
             "patient_patches": self.config.privacy.patient_patches,
+            "patients": self.training_patients,
+            "patches_per_patient": self.config.patches.per_patient,
+            "max_overlap": self.config.patches.max_overlap,
             "grid_bits": self.config.privacy.grid_bits,
             "delta": self.delta,
             "patient_delta": self.patient_delta,
@@ -67,7 +70,8 @@ class SitePlan:
             raise ConfigError(
                 "config: privacy.state is not set. Private levels on a cohort that is not marked `public: "
                 "true` draw from a secret and charge a ledger there. Remedy: name a folder that is backed up "
-                "and that nobody else can read, and make the secret once with the target `secret`."
+                "(without *.nonce) and that nobody else can read, and make the secret once with the target "
+                "`secret`."
             )
         state = Path(self.config.privacy.state).expanduser()
         shared = {name: self.cohorts.root(name) for name in self.cohorts.names}
@@ -78,6 +82,12 @@ class SitePlan:
                     f"config: privacy.state {state} lies inside {folder} ({name}), which others may read or "
                     "remove. Remedy: name a folder of its own."
                 )
+        anchor = self.config.privacy.anchor
+        if anchor and Path(anchor).expanduser().resolve().is_relative_to(state.resolve()):
+            raise ConfigError(
+                f"config: privacy.anchor {anchor} lies inside privacy.state, and would be lost or restored "
+                "together with the ledgers. Remedy: name a file in another place, best on another machine."
+            )
         return state
 
     def require_secret(self) -> list[str]:

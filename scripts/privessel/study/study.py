@@ -70,6 +70,8 @@ class Study:
             "unit": unit,
             "patients": self.site.training_patients,
             "patches_per_patient": self.config.patches.per_patient,
+            "max_overlap": self.config.patches.max_overlap,
+            "release_delta": self.release.unit_delta,
         }
 
     def training_digest(self, script: str, level: str) -> str:

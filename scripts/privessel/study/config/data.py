@@ -101,3 +101,9 @@ class Patches(Section):
         source="Kossen et al. 2022, section 3.1: 1,000",
         multiple_of=2,
     )
+    max_overlap: Whole | None = key(
+        "Most patches of a patient that may cover any one voxel; null: no bound. Patches that share a "
+        "place on "
+        "a vessel show it together, so this bounds what the eps of a region may be (docs/privacy.md).",
+        source="Kossen et al. 2022: no bound",
+    )

@@ -78,10 +78,26 @@ def _is_delta(delta: float | str) -> float | str:
     return delta
 
 
+def _is_patient_delta(delta: float | str) -> float | str:
+    if not isinstance(delta, str) and delta > MOST_PATIENT_DELTA:
+        raise ValueError(
+            f"at most {MOST_PATIENT_DELTA:g}, however few the patients are: outcomes of that probability "
+            f"may tell "
+            "everything about a patient"
+        )
+    return delta
+
+
+# Of a patient in a release. Outcomes of that probability may tell everything about any one patient, so over
+# 1,000 patients they come to 1 in 100; below 1 / (10 x patients) alone they would come to 1 in 10 for any
+# cohort.
+MOST_PATIENT_DELTA = 1e-5
 _SHARE_OF_UNITS = r"1/(?:units|\([1-9]\d* units\))"
 LEAST_DELTA = 1e-10
 # A number, or a share of the public number of privacy units.
 Delta = Annotated[float | str, AfterValidator(_is_delta)]
+
+PatientDelta = Annotated[float | str, AfterValidator(_is_delta), AfterValidator(_is_patient_delta)]
 
 
 def resolve_delta(delta: float | str, *, units: int) -> float:

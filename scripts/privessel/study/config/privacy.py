@@ -9,6 +9,7 @@ from privessel.study.config.fields import (
     Delta,
     LevelName,
     PairsName,
+    PatientDelta,
     Positive,
     Section,
     Text,
@@ -42,7 +43,10 @@ class Privacy(Section):
         "Delta of a patch: a number, `1/units` or `1/(10 units)`.",
         source="Kossen et al. 2022: 1/41,000; a release needs less than 1/(10 units), such as 1/(20 units)",
     )
-    patient_delta: Delta = key("Delta of every statement about whole patients.")
+    patient_delta: Delta = key(
+        "Delta of every statement about whole patients; a release needs at most 1e-5, and less than "
+        "1/(10 patients)."
+    )
     grid_bits: int = key(
         "Sum and noise of a private step are whole multiples of `gan.clipping_norm` / 2^grid_bits. A finer "
         "grid costs less: the noise is wider by the root of the critic's weights times 2^-grid_bits, with 20 "
@@ -53,7 +57,12 @@ class Privacy(Section):
     )
     state: str = key(
         "Folder of the site's master secret and ledgers, the same for all its studies, outside results/ and "
-        "everything shared, in every backup; `snakemake secret` makes it. Unused on public cohorts."
+        "everything shared, in every backup except `*.nonce`; `snakemake secret` makes it. Unused on public "
+        "cohorts."
+    )
+    anchor: str | None = key(
+        "File outside `state` that remembers how far the ledgers have come, so that none can lose its last "
+        "lines unseen; best where it can be appended to but not rewritten. null: none."
     )
     budget: Budget = key("What all private runs together may cost any patient.")
 
@@ -71,7 +80,16 @@ class Release(Section):
     weights: bool = key("Whether the generator leaves too; eps covers it as it covers the pairs.")
     epsilon: Positive = key("Most that all private runs on a patient may have cost, at the delta below.")
     delta: Delta = key("Delta of a patch at which a release states its eps, below 1/(10 units).")
-    patient_delta: Delta = key("Delta of a patient at which a release states its eps, below 1/(10 units).")
+    patient_delta: PatientDelta = key(
+        "Delta of a patient at which a release states its eps: at most 1e-5, and below 1/(10 units)."
+    )
+    max_region_epsilon: Positive = key(
+        "Most that the eps of a region may be, over all private runs on a patient: of all patches that show "
+        "one place on a vessel. Not asked of public cohorts."
+    )
+    region_reason: Annotated[str, StringConstraints(min_length=20)] | None = key(
+        "A written reason to release against that limit; it leaves too."
+    )
     override: Annotated[str, StringConstraints(min_length=20)] | None = key(
         "A written reason to release against epsilon, delta or the choice of the set; it leaves too."
     )
@@ -91,6 +109,9 @@ class Audit(Section):
     score_every: Whole = key(
         "Critic steps between two whose gradients are scored: 1 shows most, and costs a gradient for every "
         "canary and step."
+    )
+    step_guesses: Whole = key(
+        "Guesses on single private steps, 100 a step; 50,000 tell 5 % too little noise from enough."
     )
     attacker_pairs: Annotated[int, Field(ge=2)] = key("Synthetic pairs that an attacker has.")
     patches: Whole = key("Patches of every training, validation and test patient, for membership inference.")

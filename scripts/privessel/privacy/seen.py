@@ -1,0 +1,44 @@
+"""What files outside `privacy.state` have seen of the ledgers, so that lines lost since then are missed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from privessel.files.reading import read_json
+from privessel.privacy.chain import Head
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a file outside `privacy.state` has seen of the ledgers: a head of the register, one of a ledger.
+
+    `place` names the file for messages. Either head may be missing: older versions wrote none.
+    """
+
+    place: str
+    register: str = ""  # the mac of the register's last line at that moment
+    identity: str = ""
+    head: Head | None = None  # of the ledger of run `identity`
+
+
+def read_seen(results: Path) -> list[Seen]:
+    """Return what the runs and releases of a study have seen of the ledgers, from every privacy.json there.
+
+    `results` is the study's folder of results. Of a finished run whose privacy.json is gone the kept copy is
+    read. Raises DamagedError for a file that cannot be read.
+    """
+    folders = [folder for series in ("gan", "audit") for folder in results.glob(f"{series}/*/*/run-*")]
+    places = [(folder / "privacy.json", folder / ".finished" / "privacy.json") for folder in sorted(folders)]
+    found = [next((path for path in pair if path.exists()), None) for pair in places]
+    seen = [_read_run(path) for path in found if path]
+    for path in sorted(results.glob("release/*/privacy.json")):
+        seen.append(Seen(str(path), register=read_json(path, keys=()).get("register") or ""))
+    return [one for one in seen if one]
+
+
+def _read_run(path: Path) -> Seen | None:
+    """Return what a run has seen; None for one that is charged to nobody."""
+    ledger = read_json(path, keys=()).get("ledger")
+    if not ledger:
+        return None
+    head = Head(ledger["lines"], ledger["mac"])
+    return Seen(str(path), ledger.get("register", ""), ledger["identity"], head)
