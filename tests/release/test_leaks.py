@@ -24,7 +24,8 @@ from tiny_release import FORBIDDEN, KEY, REAL, TERMS, make_release, outline_of, 
 
 from privessel.errors import PrivacyError
 from privessel.files import checkpoint
-from privessel.privacy.patient import patient_statement
+from privessel.privacy.accounting import Charge
+from privessel.privacy.promises import Sizes, state_promises
 from privessel.release.allowed import require_outline, require_parts
 from privessel.release.archive import pack
 from privessel.release.png import SIGNATURE, make_chunk
@@ -442,18 +443,13 @@ def test_privacy_json_holds_no_other_keys_types_and_words(change):
 
 @pytest.mark.parametrize("unit", ["patch", "patient"])
 @pytest.mark.parametrize("noise", [1.0, 8.0])
-def test_every_sentence_about_a_patient_may_leave(unit, noise):
-    given = patient_statement(
-        unit=unit,
-        noise_multiplier=noise,
-        sampling_rate=0.2,
-        steps=20,
-        patients=20,
-        patches_per_patient=40,
-        delta=1e-3,
+def test_every_sentence_of_a_promise_may_leave(unit, noise):
+    found = state_promises(
+        [Charge(noise, 0.02, 20)], unit=unit, sizes=Sizes(20, 40, 3), delta=1e-5, patient_delta=1e-3
     )
-    patient = {"delta": 1e-3} | given
-    assert find_odd_numbers(outline_of().numbers | {"patient": patient}, terms=TERMS) == []
+    told = [promise[name] for promise in found.values() for name in ("method", "sentence")]
+    choice = {"private_sets": 1, "told": " ".join(told)}
+    assert find_odd_numbers(outline_of().numbers | {"choice": choice}, terms=TERMS) == []
 
 
 # --- The site's own words, which only the second net can judge, and what is no leak ------------------------

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from privessel.privacy.promises import UNITS
 from privessel.release.guarantee import LIBRARIES
 from privessel.release.statement import FORMAT, NOT_COVERED, SAMPLER
 from privessel.release.terms import Terms
@@ -17,36 +18,53 @@ from privessel.release.traces import WITHOUT_TEXTS
 
 LIBRARY = Path(__file__).parents[1]
 ROOMS = ("privacy", "release")  # whose modules write the sentences of a release
-WORD = re.compile(r"[^\W\d_]\w*")
+WORD = re.compile(r"[^\W_]+")
+NUMBER = re.compile(r"\d+(?:e\d*)?")  # also the part of 1e-05 before its sign
 SENTENCE = object()  # a text of which every word is a template's
-REASON = object()  # release.override
+OVERRIDE, REGION_REASON = object(), object()  # release.override and release.region_reason
 VERSION = re.compile(r"\d[\w.]{0,15}(?:\+[a-z][a-z0-9.]{0,7})?")  # such as 2.5.1+cpu
-UNITS = {"patch", "patient"}
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 MECHANISM = {"noise_multiplier": float, "sampling_rate": float, "steps": int}
+PROMISE = {
+    "delta": float,
+    "epsilon": (float, None),
+    "epsilon_composed": (float, None),
+    "loss_above_epsilon": (float, None),
+    "method": SENTENCE,
+    "sentence": SENTENCE,
+}
+REGION = PROMISE | {"patches": int, "epsilon_limit": float, "reason": (REGION_REASON, None)}
 NUMBERS = {
     "format": {FORMAT},
     "protects": bool,
     "public_key": bool,
-    "unit": UNITS,
+    "unit": set(UNITS),
     "neighbours": SENTENCE,
     "patients": int,
     "patches": int,
     "patches_per_patient": int,
+    "region_patches": int,
     "sampler": {SAMPLER},
     "clipping_norm": float,
     "run": MECHANISM,
     "composed": [MECHANISM],
+    "patient": PROMISE,
+    "region": REGION,
+    "patch": PROMISE,
     "delta": float,
     "epsilon": float,
     "epsilon_composed": float,
     "epsilon_limit": float,
-    "patient": {"delta": float, "epsilon": (float, None), "method": SENTENCE, "sentence": SENTENCE},
+    "loss_above_epsilon": (float, None),
+    "loss_above_epsilon_composed": (float, None),
+    "planned": {"delta": float, "epsilon": (float, None)},
     "accountant": {"method": SENTENCE, "versions": dict.fromkeys(LIBRARIES, VERSION)},
     "choice": {"private_sets": int, "told": SENTENCE},
-    "override": ({"reason": REASON, "refused": [SENTENCE]}, None),
+    "register": (DIGEST, None),
+    "override": ({"reason": OVERRIDE, "refused": [SENTENCE]}, None),
     "not_covered": [set(NOT_COVERED)],
-}  # fmt: skip
+}
 
 
 def find_odd_numbers(numbers: Mapping, *, terms: Terms) -> list[str]:
@@ -101,7 +119,8 @@ def _is_plain(value: object, kind: object, terms: Terms) -> bool:
     if not isinstance(value, str):
         return False
     if kind is SENTENCE:
-        return set(WORD.findall(value)) <= template_words()
-    if kind is REASON:
-        return value == terms.override
+        words = {word for word in WORD.findall(value) if not NUMBER.fullmatch(word)}
+        return words <= template_words()
+    if kind in (OVERRIDE, REGION_REASON):
+        return value == (terms.override if kind is OVERRIDE else terms.region_reason)
     return value in kind if isinstance(kind, Collection) else bool(kind.fullmatch(value))
