@@ -20,7 +20,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_release import FORBIDDEN, KEY, REAL, TERMS, make_release, outline_of, searched
+from tiny_release import (
+    COHORT,
+    FORBIDDEN,
+    KEY,
+    REAL,
+    TERMS,
+    guarantee_of,
+    make_release,
+    outline_of,
+    record_of,
+    searched,
+)
 
 from privessel.errors import PrivacyError
 from privessel.files import checkpoint
@@ -28,9 +39,13 @@ from privessel.privacy.accounting import Charge
 from privessel.privacy.promises import Sizes, state_promises
 from privessel.release.allowed import require_outline, require_parts
 from privessel.release.archive import pack
+from privessel.release.guarantee import Books
 from privessel.release.png import SIGNATURE, make_chunk
+from privessel.release.refusals import find_refusals
 from privessel.release.scanner import require_clean, scan
 from privessel.release.schema import find_odd_numbers
+from privessel.release.selection import Choice, _told_of
+from privessel.release.statement import summarise_numbers
 from privessel.release.traces import Forbidden, Traces
 
 FIRST_NET = {"odd content", "unknown file", "tar header", "gzip header"}
@@ -450,6 +465,20 @@ def test_every_sentence_of_a_promise_may_leave(unit, noise):
     told = [promise[name] for promise in found.values() for name in ("method", "sentence")]
     choice = {"private_sets": 1, "told": " ".join(told)}
     assert find_odd_numbers(outline_of().numbers | {"choice": choice}, terms=TERMS) == []
+
+
+def test_the_numbers_of_a_release_against_the_rules_and_of_one_with_earlier_runs_may_leave():
+    reason = "The patients agreed to all of it, in writing."
+    terms = replace(
+        TERMS, epsilon=0.1, delta=2e-3, max_region_epsilon=0.1, region_reason=reason, override=reason
+    )
+    guarantee = guarantee_of(record_of(public_key=True), None, cohort=COHORT, terms=terms)
+    told = f"It is one of the study's 3 private sets; no file shows what chose it. {_told_of(Books(2, 1))}"
+    choice = Choice(3, told, ("a score on patient P0042",))
+    outweighed = find_refusals(guarantee, terms=terms, choice=choice)
+    assert {one.subject for one in outweighed} == {"epsilon", "delta", "region", "selection"}
+    numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=outweighed)
+    assert find_odd_numbers(numbers, terms=terms) == []
 
 
 # --- The site's own words, which only the second net can judge, and what is no leak ------------------------
