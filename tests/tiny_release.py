@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from privessel.privacy.keys import load_master
 from privessel.privacy.ledger import open_ledger
 from privessel.privacy.site import Site
 from privessel.release import bundle
+from privessel.release.allowed import Outline
 from privessel.release.archive import pack
 from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import Cohort, state_guarantee
@@ -132,6 +134,12 @@ def content_of(*, generator=None, images=None, terms=TERMS, numbers=None, signer
     return bundle.Content(images, vessels(5, seed=4), numbers, terms, "wgan", generator, signer)
 
 
+@cache
+def outline_of(terms=TERMS):
+    """What a release as it should be says, with its generator."""
+    return Outline(public_numbers(terms), terms, "wgan", 5, SIZE, generator=True)
+
+
 def make_release(folder, generator=None, **given):
     """Write a release that is as it should be; `given` as `content_of`."""
     folder.mkdir()
@@ -146,10 +154,10 @@ FORBIDDEN = Forbidden(
 )  # fmt: skip
 
 
-def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
+def searched(folder, tmp_path, *, forbidden=FORBIDDEN, terms=TERMS):
     archive = tmp_path / "packed.tar.gz"
     pack(folder, archive)
-    return scan(archive, forbidden=forbidden, size=SIZE)
+    return scan(archive, outline=outline_of(terms), forbidden=forbidden)
 
 
 def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS):

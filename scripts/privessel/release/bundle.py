@@ -1,6 +1,5 @@
 """The files of a release: a folder, its manifest, and an archive of the same bytes whenever it is made."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,18 +15,26 @@ from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest
 from privessel.privacy.signing import Signer
+from privessel.release.allowed import (
+    ARRAYS,
+    CROISSANT,
+    GENERATOR,
+    Outline,
+    require_outline,
+    require_parts,
+    write_croissant,
+    write_manifest,
+    write_texts,
+)
 from privessel.release.archive import list_files, pack
 from privessel.release.checks.card import DATASET_NUMBER
-from privessel.release.checks.croissant import DESCRIBED, describe_dataset
-from privessel.release.checks.files import MANIFEST, PROGRAMS, PUBLIC_KEY, SIGNATURE, TEXTS
+from privessel.release.checks.files import MANIFEST, SIGNATURE
 from privessel.release.export import NnunetTarget, write_exports
+from privessel.release.formats import write_arrays
 from privessel.release.scanner import require_clean, scan
-from privessel.release.statement import describe_data
 from privessel.release.terms import Terms
 from privessel.release.traces import Forbidden
 from privessel.release.weights import copy_generator
-
-LIBRARY = "privessel.release.checks"  # what the check imports here, and `checks` in a release
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,12 @@ class Content:
     generator: Path | None  # the file that training saved; None where the generator is not released
     signer: Signer | None = None  # the site's key; None for a public cohort without one
 
+    @property
+    def outline(self) -> Outline:
+        """What the texts and the names of the files follow from."""
+        pairs, size, _ = self.images.shape
+        return Outline(self.numbers, self.terms, self.arch, pairs, size, bool(self.generator), self.signer)
+
 
 def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: int = 1) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
@@ -54,11 +67,14 @@ def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: i
     folder = archive.parent / terms.name
     check_replaceable(folder)
     archive.parent.mkdir(parents=True, exist_ok=True)
+    require_outline(content.outline)
     with _room(archive.parent, terms.name) as partial:
         write_files(partial, content, threads=threads)
+        require_parts(content.outline, partial)
         with atomic_path(archive) as packed:
             pack(partial, packed)
-            require_clean(scan(packed, forbidden=forbidden, size=content.images.shape[-1]), name=terms.name)
+            found = scan(packed, outline=content.outline, forbidden=forbidden)
+            require_clean(found, name=terms.name)
             if folder.exists():
                 shutil.rmtree(folder)
             partial.rename(folder)
@@ -67,51 +83,29 @@ def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: i
 
 def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
     """Write all files of a release into the empty `folder`, the manifest and its signature last."""
-    images, labels, terms = content.images, content.labels, content.terms
-    data = folder / "data"
-    data.mkdir()
-    nnunet = NnunetTarget(data / "nnunet", dataset_id=DATASET_NUMBER, name=terms.name)
+    images, labels, outline = content.images, content.labels, content.outline
+    (folder / "data").mkdir()
+    nnunet = NnunetTarget(folder / "data" / "nnunet", dataset_id=DATASET_NUMBER, name=content.terms.name)
     with ThreadPoolExecutor(1) as beside:
-        arrays = beside.submit(np.savez_compressed, data / "pairs.npz", image=images, label=labels)
-        digests = write_exports(images, labels, png=data / "png", nnunet=nnunet, threads=threads)
+        arrays = beside.submit(write_arrays, folder / ARRAYS, {"image": images, "label": labels})
+        digests = write_exports(images, labels, png=folder / "data" / "png", nnunet=nnunet, threads=threads)
         arrays.result()
     if content.generator:
-        (folder / "model").mkdir()
-        copy_generator(content.generator, folder / "model" / "generator.pt")
-    described = describe_data(
-        terms,
-        architecture=content.arch,
-        pairs=len(images),
-        size=images.shape[-1],
-        weights=content.generator is not None,
-        signed=content.signer is not None,
-    )
-    numbers = {**content.numbers, "data": described}
-    for name, text in _write_texts(numbers).items():
+        (folder / GENERATOR).parent.mkdir()
+        copy_generator(content.generator, folder / GENERATOR)
+    for name, text in write_texts(outline).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    metadata = describe_dataset(numbers, {name: file_digest(folder / name) for name in DESCRIBED})
-    (folder / "croissant.json").write_text(_json(metadata), encoding="utf-8")
-    if content.signer:
-        (folder / PUBLIC_KEY).write_bytes(content.signer.public_key)
     # The pictures' digests are known from when they were written.
-    lines = [
-        f"{digests.get(f'{folder}/{name}') or file_digest(folder / name)}  {name}\n"
-        for name in list_files(folder)
-    ]
-    manifest = "".join(lines).encode()
+    known = {
+        name: digests.get(f"{folder}/{name}") or file_digest(folder / name) for name in list_files(folder)
+    }
+    (folder / CROISSANT).write_text(write_croissant(known, outline), encoding="utf-8")
+    known[CROISSANT] = file_digest(folder / CROISSANT)
+    manifest = write_manifest(known).encode()
     (folder / MANIFEST).write_bytes(manifest)
     if content.signer:
         (folder / SIGNATURE).write_bytes(content.signer.sign(manifest))
-
-
-def _write_texts(numbers: Mapping) -> dict[str, str]:
-    """Return the texts of a release by their files' names, and the programs that write them again."""
-    texts = {name: write(numbers) for name, write in TEXTS.items()}
-    here = Path(__file__).parent
-    programs = {name: (here / name).read_text(encoding="utf-8") for name in PROGRAMS}
-    programs = {name: text.replace(LIBRARY, "checks") for name, text in programs.items()}
-    return texts | {"privacy.json": _json(numbers)} | programs
 
 
 def check_replaceable(folder: Path) -> None:
@@ -142,7 +136,3 @@ def _room(parent: Path, name: str) -> Iterator[Path]:
         partial = Path(room) / name
         partial.mkdir()
         yield partial
-
-
-def _json(content: Mapping) -> str:
-    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"

@@ -1,31 +1,28 @@
 """The search of a finished archive: a release is published only if this finds nothing that must not leave.
 
 It reads the final bytes of every file, whatever has written them: the file's name, its content, and all that
-its format can carry beside the pixels. It knows which files a release has; any other file is a finding.
+its format can carry beside the pixels. Whatever `allowed` does not name is a finding, and so is each trace of
+people, places and secrets (`traces`).
 """
 
 import logging
-import re
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from privessel.errors import PrivacyError
-from privessel.release.readers import take_apart
+from privessel.release.allowed import ARRAYS, UNKNOWN, Inspection, Outline, write_manifest
+from privessel.release.checks.files import MANIFEST
+from privessel.release.readers import Contents, read_behind_pixels, take_apart
 from privessel.release.traces import Forbidden, Traces
+from privessel.release.unpacking import read_members
 
 log = logging.getLogger(__name__)
 
-KNOWN = re.compile(
-    r"README\.md|PRIVACY\.md|LICENSE|MANIFEST\.sha256(?:\.sig)?|privacy\.json|croissant\.json"
-    r"|verify\.py|checks/[a-z_]+\.py|site\.pub"
-    r"|data/pairs\.npz|data/png/(?:pairs\.csv|(?:image|label)-\d{5}\.png)"
-    r"|data/nnunet/Dataset\d{3}_[A-Za-z0-9_-]+/"
-    r"(?:dataset\.json|imagesTr/case_\d{5}_0000\.png|labelsTr/case_\d{5}\.png)"
-    r"|model/generator\.pt"
-)
 SHOWN = 20  # findings named in an error
 
 
@@ -41,25 +38,24 @@ class Finding:
         return f"{self.file}: {self.kind} ({self.what})"
 
 
-def scan(archive: Path, *, forbidden: Forbidden, size: int) -> list[Finding]:
+def scan(archive: Path, *, outline: Outline, forbidden: Forbidden) -> list[Finding]:
     """Return everything in a .tar.gz that must not leave, in order; an empty list if it may leave.
 
-    `size` are the pixels of a patch's side. Patients' patches are not looked at: whether a release is
-    published may not depend on them (docs/privacy.md).
+    outline: what the release says and how many pairs it has, from which follows all that may be in it.
+    Patients' patches are not looked at: whether a release is published may not depend on them
+    (docs/privacy.md).
     """
-    search, found = _Search(Traces(forbidden), size), []
-    found += [Finding(archive.name, "gzip header", odd) for odd in _odd_gzip(archive)]
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
-            inside = member.name.partition("/")[2]
-            found += [Finding(member.name, "tar header", odd) for odd in _odd_member(member)]
-            found += [Finding(member.name, *trace) for trace in search.traces.find(member.name, prose=False)]
-            if not member.isfile():
-                continue
-            if not KNOWN.fullmatch(inside):
-                found.append(Finding(member.name, "unknown file", "a release has no such file"))
-            content = tar.extractfile(member).read()
-            found += [Finding(member.name, *odd) for odd in search.look_into(member.name, content)]
+    search, found = _Search(Traces(forbidden), outline), []
+    for member in read_members(archive):
+        name, inside = member.name or archive.name, member.name.partition("/")[2]
+        found += [Finding(name, *odd) for odd in member.odd]
+        for text in [member.name, *member.spare]:
+            found += [Finding(name, *trace) for trace in search.traces.find(text, prose=False)]
+        if member.name and member.plain:
+            if not inside or member.name != f"{outline.terms.name}/{inside}":
+                found.append(Finding(name, "unknown file", "a release has one folder, of its name"))
+            found += [Finding(name, *odd) for odd in search.look_into(inside, member.content)]
+    found += search.finish()
     return sorted(set(found))
 
 
@@ -78,22 +74,50 @@ def require_clean(findings: Sequence[Finding], *, name: str) -> None:
 class _Search:
     """What is looked for in the content of files; pictures of the same bytes are taken apart once."""
 
-    def __init__(self, traces: Traces, size: int) -> None:
+    def __init__(self, traces: Traces, outline: Outline) -> None:
         self.traces = traces
-        self.shape = size, size
-        self._pictures: dict[bytes, list[tuple[str, str]]] = {}
+        self._shape = outline.size, outline.size
+        self._folder = outline.terms.name
+        self._inspection = Inspection(outline)
+        self._pictures: dict[str, tuple[list[tuple[str, str]], bytes]] = {}
+        self._shown: dict[str, bytes] = {}  # SHA-256 of each picture's pixels
+        self._pairs: list[NDArray] = []
+        self._manifest = ""
 
-    def look_into(self, file: str, content: bytes) -> list[tuple[str, str]]:
-        """Return (kind, what was found) for a file, its parts and the sizes of its pictures."""
-        if not file.endswith(".png"):
-            return self._take_apart(file, content)
-        digest = sha256(content).digest()
-        if digest not in self._pictures:
-            self._pictures[digest] = self._take_apart(file, content)
-        return self._pictures[digest]
+    def look_into(self, name: str, content: bytes) -> list[tuple[str, str]]:
+        """Return (kind, what was found) for a file, and keep its pixels for the comparison at the end."""
+        odd = self._inspection.look_at(name, content)
+        found = [("unknown file" if one == UNKNOWN else "odd content", one) for one in odd]
+        if name == MANIFEST:
+            self._manifest = content.decode("utf-8", "replace")
+        elif not name.endswith(".png"):
+            contents = take_apart(name, content)
+            found += self._search(name, contents)
+            self._pairs = contents.arrays if name == ARRAYS else self._pairs
+        else:
+            digest = self._inspection.digests[name]
+            if digest not in self._pictures:
+                contents = take_apart(name, content)
+                if odd:
+                    contents.metadata.append(read_behind_pixels(content))
+                self._pictures[digest] = self._search(name, contents), _digest_pixels(contents.arrays)
+            more, self._shown[name] = self._pictures[digest]
+            found += more
+        return found
 
-    def _take_apart(self, file: str, content: bytes) -> list[tuple[str, str]]:
-        contents = take_apart(file, content)
+    def finish(self) -> list[Finding]:
+        """Return what shows only when all files are known."""
+        odd = self._inspection.finish()
+        if [array.dtype for array in self._pairs] == [np.uint8, bool]:
+            odd += self._inspection.compare_pixels(self._shown, *self._pairs)
+        found = [Finding(f"{self._folder}/{name}", "odd content", one) for name, one in odd]
+        # Lines with the right digest hold nothing else, and there may be hundreds of thousands.
+        right = set(write_manifest(self._inspection.digests).splitlines())
+        rest = "\n".join(line for line in self._manifest.splitlines() if line not in right)
+        traces = self.traces.find(rest, prose=True)
+        return found + [Finding(f"{self._folder}/{MANIFEST}", *trace) for trace in traces]
+
+    def _search(self, name: str, contents: Contents) -> list[tuple[str, str]]:
         found = [("odd content", odd) for odd in contents.odd]
         for raw in contents.raw:
             found += self.traces.find_keys(raw)
@@ -101,27 +125,11 @@ class _Search:
             for text in texts:
                 found += self.traces.find(text, prose=prose)
         return found + [
-            ("odd size", f"{array.shape[1:]}, not {self.shape[0]} x {self.shape[1]} pixels")
+            ("odd size", f"{array.shape[1:]}, not {self._shape[0]} x {self._shape[1]} pixels")
             for array in contents.arrays
-            if array.shape[1:] != self.shape
+            if array.shape[1:] != self._shape
         ]
 
 
-def _odd_gzip(archive: Path) -> Iterator[str]:
-    with archive.open("rb") as file:
-        header = file.read(10)
-    if header[3]:
-        yield "a file name or comment"
-    if any(header[4:8]):
-        yield "a time"
-
-
-def _odd_member(member: tarfile.TarInfo) -> Iterator[str]:
-    if not (member.isfile() or member.isdir()):
-        yield "no plain file"
-    if member.mtime:
-        yield "a time"
-    if member.uid or member.gid or member.uname or member.gname:
-        yield f"an owner ({member.uname or member.uid})"
-    if member.pax_headers:
-        yield f"further headers ({', '.join(member.pax_headers)})"
+def _digest_pixels(arrays: list[NDArray]) -> bytes:
+    return sha256(np.ascontiguousarray(arrays[0])).digest() if arrays else b""
