@@ -231,6 +231,13 @@ PLACES = {
 ID, NAME, DAY, TIME, PLACE, MAIL = "patient id", "name", "date", "time", "path", "e-mail address"
 SPELLINGS = {
     "as it is": ("P0042", ID),
+    "with a hyphen inside": ("P00-42", ID),
+    "surname in another word": ("drSchmidts", ID),
+    "long number with dots": ("20.456.789", ID),
+    "long number, glued": ("MRN20456789x", ID),
+    "behind a word and 'no.'": ("Patient no. 001", ID),
+    "DICOM name": ("DOE^JOHN", NAME),
+    "date with a short year": ("31/01/26", DAY),
     "lower case": ("p0042", ID),
     "with a hyphen": ("P-0042", ID),
     "with an underscore": ("p_0042", ID),
@@ -507,6 +514,7 @@ CONTROLS = {
     "ids that are words": ({}, {"patients": ["image", "vessel", "label", "Data"]}),
     "ids like numbers of files": ({}, {"patients": ["00001", "case_00001", "00000", "0000"]}),
     "ids like digests": ({}, {"patients": ["abc", "deca", "face"]}),
+    "versions": ({"description": "With torch 2.5.1, numpy 1.26.4, ITK 5.3.0 and dcm2niix 1.0.2022."}, {}),
     "short names": ({}, {"names": ["vm", "x1", "sim"]}),
     "many patients": ({}, {"patients": [f"PAT-{number:04d}" for number in range(500)]}),
     "a long name": ({"name": "vessels_of-1-clinic_2019"}, {}),
