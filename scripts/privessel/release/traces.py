@@ -3,9 +3,9 @@
 A text is searched as it is, in plain spelling (`spelling`), without escapes, and as whatever may be base64 or
 hexadecimal in it. Where an id is found depends on how likely it occurs by chance:
 
-- **five letters and digits or more**, or seven digits, or six letters that are in no word of the
-  release's texts (P0042, sub-001, Schmidt): anywhere, in any case, with any separators or none, with anything
-  glued to it but a digit to a digit;
+- **five or more, letters and digits**, seven digits, or six letters that are in no word of the release's texts
+  (P0042, sub-001, 20456789, Schmidt): anywhere, in any case, with any separators or none, with anything glued to
+  it but a digit to a digit;
 - **four or more**, and names of people, machines and cohorts: as a word, in any case, with any separators;
 - **fewer** (a1): as a word, exactly as it is;
 - **short numbers** (001): in prose only behind a quotation mark or a word such as 'patient', in metadata as a
