@@ -141,8 +141,9 @@ def make_release(folder, generator, *, terms=TERMS):
 
 KEY = bytes(range(100, 132))
 FORBIDDEN = Forbidden(
-    patients=["001", "P0042", "Schmidt", "20456789"], names=["jdoe", "ward7"], paths=["results/clinic"],
-    digests=["c3" * 32], seeds=[2022, 6_200_300_400_500_600_700], keys=[KEY],
+    patients=["001", "P0042", "Schmidt", "20456789"], names=["jdoe", "ward7"],
+    paths=["results/clinic", "/scans1"], digests=["c3" * 32],
+    seeds=[2022, 6_200_300_400_500_600_700], keys=[KEY],
 )  # fmt: skip
 
 

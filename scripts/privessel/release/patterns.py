@@ -121,8 +121,13 @@ def marked(patients: Iterable[str]) -> str | None:
 
 
 def written_paths(paths: Iterable[str]) -> str | None:
-    """Return a pattern for paths (plain), with slashes of either kind."""
-    return any_of(re.escape(path).replace("/", r"[/\\]+") for path in paths)
+    """Return a pattern for paths (plain), with slashes of either kind.
+
+    A path of one part, such as /data, counts only where no other path goes before it.
+    """
+    found = any_of(re.escape(path).replace("/", r"[/\\]+") for path in paths if path.rfind("/") > 0)
+    short = any_of(re.escape(path) for path in paths if path.rfind("/") <= 0)
+    return any_of(filter(None, [found, short and rf"(?<![\w.)-])(?:{short})(?![\w-])"]))
 
 
 def seed(number: int) -> str | None:

@@ -3,9 +3,9 @@
 A text is searched as it is, in plain spelling (`spelling`), without escapes, and as whatever may be base64 or
 hexadecimal in it. Where an id is found depends on how likely it occurs by chance:
 
-- **five or more, letters and digits**, seven digits, or six letters that are in no word of the release's texts
-  (P0042, sub-001, 20456789, Schmidt): anywhere, in any case, with any separators or none, with anything glued to
-  it but a digit to a digit;
+- **five or more, letters and digits**, seven digits, or six letters that are in no word of a release's texts
+  (P0042, sub-001, 20456789, Schmidt): anywhere, in any case, with any separators or none, with anything glued
+  to it but a digit to a digit;
 - **four or more**, and names of people, machines and cohorts: as a word, in any case, with any separators;
 - **fewer** (a1): as a word, exactly as it is;
 - **short numbers** (001): in prose only behind a quotation mark or a word such as 'patient', in metadata as a
@@ -60,7 +60,7 @@ class Traces:
             ("patient id", patterns.spelled(plain)),
             ("patient id", patterns.marked(unclear)),
             ("name", patterns.spelled(map(make_plain, names))),
-            ("path", patterns.written_paths(map(make_plain, forbidden.paths))),
+            ("path", patterns.written_paths(set(map(make_plain, forbidden.paths)))),
             ("path", patterns.ROOTED),
             ("date", patterns.DATE),
             ("time", patterns.TIME),
