@@ -149,7 +149,8 @@ def make_release(folder, generator=None, **given):
 
 KEY = bytes(range(100, 132))
 FORBIDDEN = Forbidden(
-    patients=["001", "P0042"], names=["jdoe", "ward7"], paths=["results/clinic"], digests=["c3" * 32],
+    patients=["001", "P0042", "Schmidt", "20456789"], names=["jdoe", "ward7"],
+    paths=["results/clinic", "/scans1"], digests=["c3" * 32],
     seeds=[2022, 6_200_300_400_500_600_700], keys=[KEY],
 )  # fmt: skip
 

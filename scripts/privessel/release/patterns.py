@@ -11,7 +11,10 @@ LONG_ID, LONG_SEED = (
     7,
     5,
 )  # digits of a number that is searched for without a word such as 'patient' or 'seed'
-MARKS = r"(?:sub|subj|pat|patients?|participants?|subjects?|probands?|case|id|mrn)"
+GLUED_WORD = 6  # letters of an id without digits that is found inside other words
+MARKS = (
+    r"(?:sub|subj|pat|patients?|participants?|subjects?|probands?|case|id|mrn)(?:[ _]?(?:no|nr|number)\b\.?)?"
+)
 BIDS = re.compile(r"(?:sub|subj|subject|pat|patient|participant)[-_ ]?(?=\w*\d)")
 FOLD = str.maketrans("oil", "011")  # letters that are taken for digits
 
@@ -28,6 +31,7 @@ DATE = "|".join(
         rf"(?<!\d)(?<!\d\.)(?<!\.dev){_YEAR}{_MONTH}{_DAY}(?:{_TIME}|\d{{4}})?(?!\d)",
         rf"(?<![\d.]){_SHORT_DAY}(?:-{_SHORT_MONTH}-|/{_SHORT_MONTH}/|\.\s?{_SHORT_MONTH}\.\s?){_YEAR}(?!\d)",
         rf"(?<![\d.]){_SHORT_MONTH}(?:-{_SHORT_DAY}-|/{_SHORT_DAY}/){_YEAR}(?!\d)",
+        rf"(?<![\d./]){_DAY}(?:/{_MONTH}/|\.{_MONTH}\.)\d\d(?![\d./])|(?<![\d/]){_MONTH}/{_DAY}/\d\d(?![\d/])",
         rf"(?<!\d){_SHORT_DAY}(?:st|nd|rd|th)?[\W_]{{0,3}}(?:of )?{_NAMED}[\W_]{{0,3}}{_YEAR}(?!\d)",
         rf"(?<![a-z]){_NAMED}[\W_]{{0,3}}{_SHORT_DAY}(?:st|nd|rd|th)?[\W_]{{1,3}}{_YEAR}(?!\d)",
     ]
@@ -44,16 +48,17 @@ TIME = "|".join(
 )
 ADDRESS = r"[\w.+%-]+(?:@| ?[\[({<] ?at ?[\])}>] ?)[a-z0-9-]+(?:\.[a-z0-9-]+)*"
 SURE_ADDRESS = r"[a-z0-9._%+-]{3,}@[a-z0-9-]{3,}(?:\.[a-z0-9-]{2,})+"
+PERSON = r"[a-z]{2,}\^[a-z]{2,}"  # DICOM's form of a name
 UID = r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?![\w.])"  # DICOM's names of studies, series and images
 ROOTS = (
     r"home|users|root|srv|mnt|media|var|tmp|opt|scratch|gpfs|lustre|nfs|export|volumes|usr|etc|proc|private"
 )
-ROOTED = rf"(?<!\w)[/\\](?:{ROOTS})[/\\]\w"
+ROOTED = rf"(?<!\w)[/\\]+(?:{ROOTS})[/\\]+\w"
 HOME = r"(?<![\w~/.])~[a-z_][\w-]+|~/[\w.]|\$home\b|\$user\b|%user\w+%|%home\w+%"
 PATH = (
     # No base64, which is longer without a slash than a name, or ends with an equals sign.
-    r"(?<![\w.:/<)\]*-])/[a-z_][\w.+@-]{0,63}(?:/[\w.+@-]{1,64})*(?![\w.+@=/-])|(?<!\w)[a-z]:\\\w+|(?<!\w)[a-z]:/\w"
-    r"|\\\\\w+\\\w+|file:/"
+    r"(?<![\w.:/<)\]*-])/[a-z_][\w.+@-]{0,63}(?:/[\w.+@-]{1,64})*(?![\w.+@=/-])|(?<!\w)[a-z]:\\+\w+|(?<!\w)[a-z]:/\w"
+    r"|\\\\\w+\\+\w+|file:/"
 )
 
 
@@ -79,10 +84,17 @@ def is_glued(patient: str) -> bool:
     return digits > 0 and (size >= LONG_ID if digits == size else size >= GLUED)
 
 
+def spell_id(parts: list[str]) -> str:
+    """Return a pattern for the parts of an id with any separators between them, and some between digits."""
+    # Dots only where the whole id is a number: `p = 0.042` is not P0042.
+    inside = "[ ._/-]?" if all(map(str.isdigit, parts)) else "[ _-]?"
+    return BETWEEN.join(inside.join(part) if part.isdigit() else re.escape(part) for part in parts)
+
+
 def anywhere(patients: Iterable[str]) -> str | None:
     """Return a pattern for ids (plain) with any separators, in any word, but in no longer number."""
     return any_of(
-        rf"{'(?<![0-9])' if one[0][0].isdigit() else ''}{BETWEEN.join(map(re.escape, one))}"
+        rf"{'(?<![0-9])' if one[0][0].isdigit() else ''}{spell_id(one)}"
         rf"{'(?![0-9])' if one[-1][-1].isdigit() else ''}"
         for one in map(_split, patients)
         if one
@@ -103,14 +115,19 @@ def marked(patients: Iterable[str]) -> str | None:
     parts = [
         found and rf"{MARKS}(?:[\s_:=#-]{{1,3}}|[./\\|+~])(?:{found})(?!\.?[a-z0-9])",
         quoted and rf"[\"'](?:{quoted})(?!\.?[a-z0-9])",
-        glued and rf"(?:sub|subj|pat|patient|participant|subject)[_-]?(?:{glued})(?!\.?[0-9])",
+        glued and rf"(?:sub|subj|pat|patient|participant|subject|(?<![a-z.])pt)[_-]?(?:{glued})(?!\.?[0-9])",
     ]
     return any_of(filter(None, parts))
 
 
 def written_paths(paths: Iterable[str]) -> str | None:
-    """Return a pattern for paths (plain), with slashes of either kind."""
-    return any_of(re.escape(path).replace("/", r"[/\\]+") for path in paths)
+    """Return a pattern for paths (plain), with slashes of either kind.
+
+    A path of one part, such as /data, counts only where no other path goes before it.
+    """
+    found = any_of(re.escape(path).replace("/", r"[/\\]+") for path in paths if path.rfind("/") > 0)
+    short = any_of(re.escape(path) for path in paths if path.rfind("/") <= 0)
+    return any_of(filter(None, [found, short and rf"(?<![\w.)-])(?:{short})(?![\w-])"]))
 
 
 def seed(number: int) -> str | None:

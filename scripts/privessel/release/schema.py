@@ -23,7 +23,7 @@ WORD = re.compile(r"[^\W_]+")
 NUMBER = re.compile(r"\d+(?:e\d*)?")  # also the part of 1e-05 before its sign
 SENTENCE = object()  # a text of which every word is a template's
 OVERRIDE, REGION_REASON = object(), object()  # release.override and release.region_reason
-VERSION = re.compile(r"\d[\w.]{0,15}(?:\+[a-z][a-z0-9.]{0,7})?")  # such as 2.5.1+cpu
+VERSION = re.compile(r"\d[\w.]{0,15}(?:\+[a-z][a-z0-9.]{0,15})?")  # such as 2.5.1+cpu
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 MECHANISM = {"noise_multiplier": float, "sampling_rate": float, "steps": int}

@@ -3,8 +3,9 @@
 A text is searched as it is, in plain spelling (`spelling`), without escapes, and as whatever may be base64 or
 hexadecimal in it. Where an id is found depends on how likely it occurs by chance:
 
-- **five or more letters and digits**, both of them, or seven digits (P0042, sub-001): anywhere, in any case,
-  with any separators or none, with anything glued to it but a digit to a digit;
+- **five or more, letters and digits**, seven digits, or six letters that are in no word of a release's texts
+  (P0042, sub-001, 20456789, Schmidt): anywhere, in any case, with any separators or none, with anything glued
+  to it but a digit to a digit;
 - **four or more**, and names of people, machines and cohorts: as a word, in any case, with any separators;
 - **fewer** (a1): as a word, exactly as it is;
 - **short numbers** (001): in prose only behind a quotation mark or a word such as 'patient', in metadata as a
@@ -51,7 +52,7 @@ class Traces:
         ids = {one for one in given if not _is_unclear(one)}
         unclear = set(map(make_plain, given - ids))
         plain = {make_plain(one) for one in ids if patterns.count_letters(one) >= patterns.SHORTEST}
-        glued = {one for one in plain if patterns.is_glued(one)}
+        glued = {one for one in plain if patterns.is_glued(one) or _is_rare(one)}
         names = {name for name in forbidden.names if patterns.count_letters(name) >= patterns.SHORTEST}
         # Wherever it stands, also in what is decoded, where only long traces mean anything.
         sure = [
@@ -59,7 +60,7 @@ class Traces:
             ("patient id", patterns.spelled(plain)),
             ("patient id", patterns.marked(unclear)),
             ("name", patterns.spelled(map(make_plain, names))),
-            ("path", patterns.written_paths(map(make_plain, forbidden.paths))),
+            ("path", patterns.written_paths(set(map(make_plain, forbidden.paths)))),
             ("path", patterns.ROOTED),
             ("date", patterns.DATE),
             ("time", patterns.TIME),
@@ -71,6 +72,7 @@ class Traces:
                 *sure,
                 ("path", patterns.HOME),
                 ("path", patterns.PATH),
+                ("name", patterns.PERSON),
                 ("e-mail address", patterns.ADDRESS),
                 *(("seed", patterns.seed(number)) for number in forbidden.seeds),
             ]
@@ -109,7 +111,8 @@ class Traces:
             readable = DIGEST.sub(" ", spelling)
             plain = make_plain(readable)
             found |= self._match(self._plain, plain) | self._match(self._exact, readable)
-            found |= self._match(self._folded, plain.translate(patterns.FOLD))
+            if not any(kind == "patient id" for kind, _ in found):
+                found |= self._match(self._folded, plain.translate(patterns.FOLD))
             found |= self._find_digests(make_plain(spelling)) | set(self._find_encoded(spelling, DEPTH))
             if not prose:
                 found |= self._match(self._metadata, plain)
@@ -173,6 +176,15 @@ def _spell_ids(patients: Iterable[str]) -> set[str]:
 def _is_unclear(patient: str) -> bool:
     """Whether an id also is a number of something else, or an ordinary word of the texts around it."""
     return (patient.isdigit() and len(patient) < patterns.LONG_ID) or patient.lower() in ordinary_words()
+
+
+def _is_rare(patient: str) -> bool:
+    """Whether an id without digits (plain) is long, and no part of an ordinary word."""
+    return (
+        patient.isalpha()
+        and len(patient) >= patterns.GLUED_WORD
+        and not any(patient in word for word in ordinary_words())
+    )
 
 
 def _written(key: bytes) -> list[bytes]:
