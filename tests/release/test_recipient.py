@@ -231,9 +231,11 @@ NUMBERS = {
     "another accountant": [("accountant", "versions", {"dp-accounting": "9"})],
     "another clipping norm": [("clipping_norm", 100.0)],
     "another licence": [("data", "licence", "CC0-1.0")],
+    "no licence": [("data", "licence", "all rights reserved")],
     "another description": [("data", "description", "All adults of a country.")],
     "other creators": [("data", "creators", ["Another Hospital"])],
     "more pairs": [("data", "pairs", 6)],
+    "more pairs than there are names": [("data", "pairs", 10**9)],
     "another size": [("data", "size", 96)],
     "a generator": [("data", "weights", True)],
     "no signature": [("data", "signed", False)],
@@ -367,6 +369,8 @@ def test_a_forgery_without_contradictions_passes_but_not_with_the_key(tmp_path, 
 def test_a_key_that_is_none_and_a_missing_package_are_told_as_such(signed, capsys, monkeypatch):
     code, told = checked(signed, capsys, key="the hospital's")
     assert (code, "neither a fingerprint" in told) == (2, True)
+    code, told = checked(signed, capsys, key=str(signed / "site.pub"))
+    assert (code, "came with the data set" in told) == (2, True)
     monkeypatch.setitem(sys.modules, "cryptography", None)
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
     code, told = checked(signed, capsys, key=SIGNER.fingerprint)

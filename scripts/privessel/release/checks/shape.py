@@ -2,8 +2,11 @@
 
 import math
 
+from privessel.release.checks.card import LICENCES
+
 NUMBER, NOTHING = (int, float), type(None)
 FORMAT = "privessel release 2"
+MOST = {"pairs": 100_000, "size": 10_000}  # names of files have five digits
 _CHARGE = {"noise_multiplier": NUMBER, "sampling_rate": NUMBER, "steps": int}
 _PROMISE = {
     "delta": NUMBER,
@@ -95,9 +98,11 @@ def _find_impossible(stated):
     found = [f"privacy.json: {name} is {stated[name]}" for name in counts if stated[name] < 1]
     found += [
         f"privacy.json: {key} is {stated['data'][key]}"
-        for key in ("pairs", "size")
-        if stated["data"][key] < 1
+        for key, most in MOST.items()
+        if not 1 <= stated["data"][key] <= most
     ]
+    if stated["data"]["licence"] not in LICENCES:
+        found.append(f"privacy.json: licence is {stated['data']['licence']!r}, which no release has")
     if stated["unit"] not in ("patch", "patient"):
         found.append(f"privacy.json: unit is {stated['unit']!r}, and neither patch nor patient")
     if stated["choice"]["private_sets"] < 1:

@@ -27,12 +27,14 @@ def check_signature(folder: Path, key: str) -> tuple[str, list[str]]:
     """Return (fingerprint, faults) of a release's signature by the key that the recipient trusts.
 
     key: a fingerprint, or the path of a file with the public key (PEM) or the fingerprint. Raises ValueError
-    where it is neither, and ImportError where the package cryptography is not installed.
+    where it is neither or lies in `folder`, and ImportError where the package cryptography is not installed.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     trusted = read_fingerprint(key)
+    if Path(key).is_file() and folder.resolve() in Path(key).resolve().parents:
+        raise ValueError(f"--key {key} came with the data set: take the key from the site that made it")
     missing = [name for name in (SIGNATURE, PUBLIC_KEY) if not (folder / name).is_file()]
     if missing:
         return trusted, [f"it is not signed: {name} is missing" for name in missing[:1]]
