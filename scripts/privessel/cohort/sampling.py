@@ -64,8 +64,8 @@ def sample_spread_centres(
     ):
         if len(found) < asked:
             raise CohortError(
-                f"{asked} patches {where} are asked for, but only {len(found)} fit with at most {max_overlap} "
-                "patches over any voxel"
+                f"{asked} patches {where} are asked for, but only {len(found)} fit with at most "
+                f"{max_overlap} patches over any voxel"
             )
     return np.stack(np.unravel_index(np.concatenate([first, second]), brain.shape), axis=1)
 
@@ -90,8 +90,8 @@ def sample_patient(
         more = "raise patches.max_overlap, " if bounded else ""
         raise CohortError(
             f"patient {patient.id} (cohort {patient.cohort}): vessel mask {patient.vessels}: too few "
-            f"distinct patch centres: {problem}. Remedy: {more}ask for fewer patches a patient in the config, "
-            "or leave the patient out of participants.tsv."
+            f"distinct patch centres: {problem}. Remedy: {more}ask for fewer patches a patient in the "
+            "config, or leave the patient out of participants.tsv."
         ) from problem
     return Patches(
         image=cut(scan.image, centres, size),
