@@ -61,9 +61,9 @@ def publish(
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
     The files, and once more the finished archive, are compared with what a release may hold (`allowed`). The
-    archive is searched for everything in `forbidden` and for copies of the patients' patches in `real`. Raises
-    PrivacyError where anything is found, and where the folder exists and is not an earlier release; an
-    earlier release then stays as it was, and nothing new is written.
+    archive is searched for everything in `forbidden` and for copies of the patients' patches in `real`.
+    Raises PrivacyError where anything is found, and where the folder exists and is not an earlier release;
+    an earlier release then stays as it was, and nothing new is written.
     """
     terms = content.terms
     folder = archive.parent / terms.name
