@@ -59,9 +59,10 @@ class Content:
 def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: int = 1) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
-    The finished archive is searched for everything in `forbidden`. Raises PrivacyError where the search finds
-    anything, and where the folder exists and is not an earlier release; an earlier release then stays as it
-    was, and nothing new is written.
+    The files, and once more the finished archive, are compared with what a release may hold (`allowed`). The
+    archive is searched for everything in `forbidden`. Raises PrivacyError where anything is found, and where
+    the folder exists and is not an earlier release; an earlier release then stays as it was, and nothing new
+    is written.
     """
     terms = content.terms
     folder = archive.parent / terms.name

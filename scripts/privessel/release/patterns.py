@@ -7,10 +7,8 @@ BETWEEN = r"[\W_]{0,3}"  # between the letters and the digits of an id, whatever
 SHORTEST = 4  # letters and digits of an id or a name that is found in another case or with other separators
 GLUED = 5  # the same of an id that is found inside other words
 GLUED_NUMBER = 3  # digits of a number that is found right behind a word such as 'patient'
-LONG_ID, LONG_SEED = (
-    7,
-    5,
-)  # digits of a number that is searched for without a word such as 'patient' or 'seed'
+# Digits of a number that is searched for without a word such as 'patient' or 'seed' before it.
+LONG_ID, LONG_SEED = 7, 5
 GLUED_WORD = 6  # letters of an id without digits that is found inside other words
 MARKS = (
     r"(?:sub|subj|pat|patients?|participants?|subjects?|probands?|case|id|mrn)(?:[ _]?(?:no|nr|number)\b\.?)?"
@@ -25,8 +23,6 @@ _TIME = r"(?:[01]\d|2[0-3])[0-5]\d[0-5]\d"
 DATE = "|".join(
     [
         # 2026-01-31, 20260131 (DICOM's DA) and 20260131235959 (DT); no decimals, no nightly builds.
-        rf"(?<!\d)(?<!\d\.)(?<!\.dev){_YEAR}[-/._]{_MONTH}[-/._]{_DAY}(?!\d)",
-        rf"(?<!\d)(?<!\d\.)(?<!\.dev){_YEAR}{_MONTH}{_DAY}(?:{_TIME}|\d{{4}})?(?!\d)",
         rf"(?<!\d)(?<!\d\.)(?<!\.dev){_YEAR}[-/._]{_MONTH}[-/._]{_DAY}(?!\d)",
         rf"(?<!\d)(?<!\d\.)(?<!\.dev){_YEAR}{_MONTH}{_DAY}(?:{_TIME}|\d{{4}})?(?!\d)",
         rf"(?<![\d.]){_SHORT_DAY}(?:-{_SHORT_MONTH}-|/{_SHORT_MONTH}/|\.\s?{_SHORT_MONTH}\.\s?){_YEAR}(?!\d)",
