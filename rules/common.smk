@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 sys.path.append(str(Path(workflow.basedir, "scripts")))
 
@@ -21,6 +22,9 @@ try:
     cohorts = study.cohorts.names  # read now, so that a wrong table shows before any job
 except (CohortError, ConfigError) as error:
     raise WorkflowError(str(error)) from None
+
+for notice in study.notices if workflow.is_main_process else []:  # every job reads this file, too
+    logger.warning(f"Note: {notice}")
 
 RESULTS, DATA, LOGS = study.results, study.data, study.logs
 settings, sources, cost, code = study.config, study.sources, study.cost, study.code
