@@ -1,8 +1,12 @@
 """A user's first commands: everything is checked before anything ends, and nothing trains on faulty scans."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import yaml
+from conftest import count_jobs
 from volumes import save_nifti, write_patient
 
 SPLITS = {"p1": "train", "p2": "train", "p3": "validation", "p4": "test"}
@@ -73,3 +77,20 @@ def test_intake_checks_all_patients_and_nothing_trains_until_all_can_be_used(wor
     assert good.returncode == 0, good.stdout[-3000:]
     assert "4 patients checked: 4 can be used" in good.stdout
     assert "Next: " in good.stdout
+
+
+def test_the_first_commands_of_a_new_user_run_as_they_are_printed(workflow, tmp_path):
+    root = tmp_path / "my scans"
+    for number in range(1, 4):
+        write_patient(root, name=f"{number:03d}", shape=(112, 112, 12), seed=number)
+    command = [sys.executable, "scripts/start_study.py", str(root)]
+    started = subprocess.run(command, cwd=workflow.folder, text=True, capture_output=True, check=True).stdout
+    assert "Layout: plain. 3 patients: 1 train, 1 validation, 1 test." in started
+    following = started.split("Next: snakemake ")[1].split("  #")[0].split()
+    checked = workflow.run(*following)
+    assert checked.returncode == 0, checked.stdout[-3000:]
+    assert "3 patients checked: 3 can be used" in checked.stdout
+    planned = workflow.run("--configfile", "mine.yaml", "-n", "--quiet", "host")
+    assert planned.returncode == 0, planned.stdout[-3000:]
+    assert count_jobs(planned.stdout)["gan"] == 4  # level inf, and three architectures beside it
+    assert "1 test patient" in planned.stdout
