@@ -29,9 +29,14 @@ rule phantom_patient:
 rule phantom_table:
     output:
         participants=f"{DATA}/{{cohort}}/participants.tsv",
+        columns=f"{DATA}/{{cohort}}/participants.json",
         descriptions=[
-            f"{DATA}/{{cohort}}/{folder}dataset_description.json"
+            f"{DATA}/{{cohort}}/{folder}{name}"
             for folder in ("", "derivatives/vessels/", "derivatives/brain/")
+            for name in ("dataset_description.json", "README")
+        ],
+        sidecars=[
+            f"{DATA}/{{cohort}}/derivatives/{mask}/acq-TOF_desc-{mask}_mask.json" for mask in ("vessels", "brain")
         ],
     log:
         f"{LOGS}/phantom/{{cohort}}/table.log",
