@@ -12,7 +12,7 @@ from privessel.study import names
 class Section(BaseModel):
     """A section of the config: every key is needed, unknown ones are refused, no text is a number."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def key(description: str, *, unit: str = "", source: str = "", **bounds: Any) -> Any:
@@ -72,6 +72,8 @@ StudyName = _texts(
 
 
 def _is_delta(delta: float | str) -> float | str:
+    if isinstance(delta, str) and re.fullmatch(r"[0-9.]+[eE]-?[0-9]+|[0-9]*\.[0-9]+", delta):
+        delta = float(delta)  # 1e-5 is text in YAML 1.1
     shares = isinstance(delta, str) and re.fullmatch(_SHARE_OF_UNITS, delta)
     if not shares and (isinstance(delta, str) or not LEAST_DELTA <= delta < 1):
         raise ValueError(f"a number from {LEAST_DELTA:g} to below 1, or 1/units, 1/(10 units)")
