@@ -48,9 +48,10 @@ rule phantom_table:
         "../scripts/make_phantom_table.py"
 
 
+# Scans of your own are no inputs: their contents decide, whatever the times of their files (files/source.py).
 rule intake:
     input:
-        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
+        simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     log:
@@ -66,6 +67,7 @@ rule intake:
     params:
         code=code.digest("check_patient.py"),
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
+        contents=lambda w: study.cohorts.contents(w.cohort, w.patient),
         patch_size=settings.patches.size,
     script:
         "../scripts/check_patient.py"
@@ -99,7 +101,7 @@ rule checked:
 
 rule patches:
     input:
-        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
+        simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
         checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",

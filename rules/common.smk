@@ -21,7 +21,11 @@ try:
     check_files([*workflow.configfiles, *profiles])
     check_texts(given)
     study = Study(
-        config, figures=FIGURES, scripts=Path(workflow.basedir, "scripts"), redraw="--allowed-rules" in sys.argv
+        config,
+        figures=FIGURES,
+        scripts=Path(workflow.basedir, "scripts"),
+        redraw="--allowed-rules" in sys.argv,
+        dry_run=workflow.output_settings.dryrun,
     )
     cohorts = study.cohorts.names  # read now, so that a wrong table shows before any job
 except (CohortError, ConfigError) as error:

@@ -1,5 +1,6 @@
 """What the keys of a config are made of: types with bounds, and a description with unit and source each."""
 
+import os
 import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
@@ -64,8 +65,12 @@ LevelName = _texts(
 # Every run of a level, such as wgan/noise-0.65.
 GanLevel = _texts(f"{names.ARCHITECTURE}/{names.LEVEL}", "architecture/level, such as wgan/noise-0.65")
 PairsName = _texts(names.PAIRS_NAME, "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50")
-Template = _texts(r".*\{patient\}.*", "a path with {patient} in it")
-OptionalTemplate = _texts(r"|.*\{patient\}.*", 'a path with {patient} in it, or ""')
+# `~` is the home of whoever runs the workflow, in every path of a config alike.
+_HOME = AfterValidator(os.path.expanduser)
+Location = Annotated[str, StringConstraints(min_length=1), _HOME]
+OptionalLocation = Annotated[str, _HOME]
+Template = Annotated[_texts(r".*\{patient\}.*", "a path with {patient} in it"), _HOME]
+OptionalTemplate = Annotated[_texts(r"|.*\{patient\}.*", 'a path with {patient} in it, or ""'), _HOME]
 StudyName = _texts(
     "[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, - and _, beginning with a letter or a digit"
 )
