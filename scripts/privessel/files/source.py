@@ -18,7 +18,7 @@ _SLACK = 1024  # bytes by which compression may make a file longer
 
 
 def find_absence(path: Path) -> str | None:
-    """Return why a file's content is not there, and the remedy, in words that follow its name; None where it is."""
+    """Return why a file's content is not there, with the remedy, in words that follow its name; else None."""
     if path.is_symlink() and not path.exists():
         target = path.readlink()
         if "annex" in target.parts:

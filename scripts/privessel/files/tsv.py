@@ -1,13 +1,13 @@
-"""Tab-separated tables as BIDS has them, read as they stand: every cell is text, and a quote is a letter like others.
+"""Tab-separated tables as BIDS has them: every cell is text, and a quote is a letter like others.
 
-Read by the rules of CSV, one quote that is never closed would swallow all lines after it. The Snakefile imports this
-module, so it needs only the standard library. Source: BIDS specification 1.10, "Tabular files".
+Read by the rules of CSV, one quote that is never closed would swallow all lines after it. The Snakefile
+imports this module, so it needs only the standard library. Source: BIDS specification, "Tabular files".
 """
 
 import re
 from pathlib import Path
 
-_LINE_END = re.compile("\r\n|\n|\r")  # no others: str.splitlines would also cut at characters inside of a text
+_LINE_END = re.compile("\r\n|\n|\r")  # str.splitlines would also cut at characters inside of a text
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = {
     b"PK": "a spreadsheet or archive",
@@ -19,11 +19,12 @@ _SHOWN = 5  # wrong lines that are listed
 
 
 def read_tsv(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the column names and, for each line below them, its cells by column; lines without text are skipped.
+    """Return the column names and, for each line below them, its cells by column.
 
     Cells and names are stripped of spaces around them, and never converted: `NA`, `001`, `True` stay what
-    they are. Raises ValueError, in words that follow the file's name, with a remedy: for another encoding than
-    UTF-8, for a name that is empty or occurs twice, and for lines of too few or too many cells.
+    they are. Lines without text are skipped. Raises ValueError, in words that follow the file's name, with a
+    remedy: for another encoding than UTF-8, for a name that is empty or occurs twice, and for lines of too
+    few or too many cells.
     """
     lines = _LINE_END.split(_decode(Path(path).read_bytes()))
     if not lines[0].strip():
@@ -41,8 +42,8 @@ def read_tsv(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more lines" if len(wrong) > _SHOWN else ""
         raise ValueError(
-            f"has {len(columns)} columns, but {', '.join(wrong[:_SHOWN])}{more}. Remedy: give every line as many "
-            "cells as the first (n/a where nothing is known), and no tab or line break inside a cell"
+            f"has {len(columns)} columns, but {', '.join(wrong[:_SHOWN])}{more}. Remedy: give every line as "
+            "many cells as the first (n/a where nothing is known), and no tab or line break inside a cell"
         )
     return columns, rows
 
@@ -60,7 +61,8 @@ def _decode(content: bytes) -> str:
     except UnicodeDecodeError as problem:
         line = content.count(b"\n", 0, problem.start) + 1
         raise ValueError(
-            f"is not in UTF-8 (line {line}); a spreadsheet may have saved it as Latin-1 or Windows-1252. {_SAVE_AS_TEXT}"
+            f"is not in UTF-8 (line {line}); a spreadsheet may have saved it as Latin-1 or "
+            f"Windows-1252. {_SAVE_AS_TEXT}"
         ) from problem
 
 
@@ -68,8 +70,11 @@ def _check_columns(columns: list[str]) -> None:
     empty = [str(number) for number, name in enumerate(columns, start=1) if not name]
     if empty:
         raise ValueError(
-            f"has no name for column {', '.join(empty)}. Remedy: name it in the first line, or remove the tab there"
+            f"has no name for column {', '.join(empty)}. Remedy: name it in the first line, or remove "
+            "the tab there"
         )
     repeated = sorted({name for name in columns if columns.count(name) > 1})
     if repeated:
-        raise ValueError(f"has the column {', '.join(repeated)} more than once. Remedy: keep one of each name")
+        raise ValueError(
+            f"has the column {', '.join(repeated)} more than once. Remedy: keep one of each name"
+        )

@@ -107,14 +107,14 @@ class SitePlan:
         if missing and self.dry_run:
             place = self.config.privacy.state or "privacy.state, which is not set"
             _warn_once(
-                f"No private level can be trained yet: there is no master secret in {place}. Once a site: set "
-                "privacy.state, and run the same command without -n and with the target `secret`."
+                f"No private level can be trained yet: there is no master secret in {place}. Once a site: "
+                "set privacy.state, and run the same command without -n and with the target `secret`."
             )
         elif missing:
             raise ConfigError(
-                f"{self.state() / 'master.key'}: no master secret. Remedy: if this site has never had one, make "
-                "it once with the same command and the target `secret` alone; else restore it from a backup, or "
-                "set privacy.state to where it lies."
+                f"{self.state() / 'master.key'}: no master secret. Remedy: if this site has never had one, "
+                "make it once with the same command and the target `secret` alone; else restore it from a "
+                "backup, or set privacy.state to where it lies."
             )
         return []
 

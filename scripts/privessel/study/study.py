@@ -25,8 +25,8 @@ class Study:
     """A study's folders, cohorts, GANs, sources, costs and products; `config` is the typed config.
 
     values: the config as YAML gives it. figures: the registry of figures by name. scripts: the folder of the
-    scripts, the library in it. redraw: figures alone are drawn again, so cohorts may be absent. dry_run: no job will run. Raises
-    ConfigError and CohortError that list what is wrong, before any job.
+    scripts, the library in it. redraw: figures alone are drawn again, so cohorts may be absent. dry_run: no
+    job will run. Raises ConfigError and CohortError that list what is wrong, before any job.
     """
 
     def __init__(

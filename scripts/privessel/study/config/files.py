@@ -1,7 +1,7 @@
-"""The files behind a config, read once more and strictly: what YAML drops or changes without a word is refused.
+"""The files behind a config, read once more and strictly: what YAML drops or changes unseen is refused.
 
-Snakemake has merged the files before the workflow sees them, and its reader keeps the last of two equal keys. A second
-`privacy:` section would then remove the budget of the first.
+Snakemake has merged the files before the workflow sees them, and its reader keeps the last of two equal keys.
+A second `privacy:` section would then remove the budget of the first.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def read_arguments(arguments: Sequence[str], *, folder: Path) -> tuple[list[Path
         return [], []
     named = known.profile or [name for name in [os.environ.get("SNAKEMAKE_PROFILE")] if name]
     profiles = [place for name in [*named, known.workflow_profile] for place in (Path(name), folder / name)]
-    return [file for place in profiles for file in _profile_files(place)], known.config
+    return [file for place in dict.fromkeys(profiles) for file in _profile_files(place)], known.config
 
 
 def _profile_files(place: Path) -> list[Path]:
@@ -115,7 +115,7 @@ def _syntax_fault(path: Path, problem: yaml.YAMLError) -> str:
 
 
 def _walk(node: yaml.Node | None, place: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """Yield line and words of every fault below a node; what an alias points to is looked at where it stands."""
+    """Yield line and words of every fault below a node; what an alias names is looked at where it stands."""
     todo, done = [(node, place)], set()
     while todo:
         node, place = todo.pop()
@@ -127,7 +127,7 @@ def _walk(node: yaml.Node | None, place: tuple[str, ...]) -> Iterator[tuple[int,
             todo += [(value, (*place, _name(key))) for key, value in reversed(node.value)]
         elif isinstance(node, yaml.SequenceNode):
             todo += [(value, (*place, str(number))) for number, value in reversed([*enumerate(node.value)])]
-        elif node.tag.endswith(":int") and node.style is None and _OTHER_BASE.fullmatch(node.value):
+        elif node.tag.endswith(":int") and not node.style and _OTHER_BASE.fullmatch(node.value):
             read = yaml.safe_load(node.value)
             yield (
                 node.start_mark.line + 1,

@@ -23,7 +23,7 @@ RENAMED = {
 }
 SHOWN = 60  # characters of a wrong value
 SCALARS = ("int_type", "float_type", "bool_type", "literal_error")
-# Also as `1e-5`, which is text in YAML 1.1, and in quotes, as `--config` hands on all values inside of braces.
+# `1e-5` is text in YAML 1.1, and `--config` hands on all values inside of braces as text.
 NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
@@ -56,7 +56,7 @@ def _validate(values: Mapping[str, Any]) -> StudyConfig:
 
 
 def _read_scalars(values: dict[str, Any], problem: ValidationError) -> bool:
-    """Put numbers in the place of texts that are numbers where a number is asked for; whether there were any."""
+    """Put numbers in the place of texts where a number is asked for, and truth values too; say if any."""
     found = False
     for fault in problem.errors():
         if isinstance(fault["input"], str) and fault["type"] in SCALARS:
@@ -128,9 +128,11 @@ def _place(loc: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:
     for part in loc:
         inside = isinstance(values, Mapping) and part in values
         inside = inside or (isinstance(values, list) and isinstance(part, int) and part < len(values))
+        if isinstance(values, Mapping) and not inside:
+            # A missing key is in no config.
+            return (*path, part) if part != "[key]" else tuple(path)
         if not inside:
-            # A missing key is in no config; the names of types are no keys of any.
-            return (*path, part) if isinstance(values, Mapping) and part != "[key]" else tuple(path)
+            continue  # the name of a type, which may be followed by a place in a list
         path.append(part)
         values = values[part]
     return tuple(path)
@@ -172,7 +174,7 @@ def _remedy(value: Any, faults: list[Mapping[str, Any]]) -> str:
 
 
 def _missing_remedy(path: list[str]) -> str:
-    """Say what a missing key is for; one of the study has its value in config.yaml, one of a cohort has none."""
+    """Say what a missing key is for: the study's stand in config.yaml, a cohort's do not."""
     if path[0] != "cohorts":
         return "add it; config.yaml has its value in the paper's study"
     section = _section(StudyConfig, path[:-1])
