@@ -146,6 +146,14 @@ def test_values_inside_of_braces_on_the_command_line_which_come_as_text_are_read
 
 def test_a_text_stays_text_where_one_is_asked_for():
     assert read_config(values(*TINY, study="1e5")).study == "1e5"
+    dated = yaml.safe_load("study: 2026-01-31")
+    assert read_config(values(*TINY, **dated)).study == "2026-01-31"
+
+
+@pytest.mark.parametrize("text", ["2026-01-31: a", "1: a", "true: a", "~: a", "1.5: a"])
+def test_a_key_that_is_no_text_is_unknown_like_any_other(text):
+    with pytest.raises(ConfigError, match="is no key of this workflow"):
+        read_config(values(*TINY) | yaml.safe_load(text))
 
 
 def test_the_home_folder_may_be_written_with_a_tilde_in_every_path(monkeypatch):

@@ -32,8 +32,7 @@ def read_config(values: Mapping[str, Any]) -> StudyConfig:
 
     Where only a number is allowed, a text that is one counts as one; so do `true` and `false`.
     """
-    # By way of JSON, a list is a tuple and 30 is a float where one is asked for.
-    values = json.loads(json.dumps(values, default=str))
+    values = _plain(values)
     try:
         return _validate(values)
     except ValidationError as problem:
@@ -51,7 +50,17 @@ def read_config(values: Mapping[str, Any]) -> StudyConfig:
         raise ConfigError("\n".join(f"config: {line}" for line in told)) from None
 
 
+def _plain(value: Any) -> Any:
+    """Return a copy with names as keys, and texts for dates, which YAML makes of 2026-01-31."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
 def _validate(values: Mapping[str, Any]) -> StudyConfig:
+    # By way of JSON, a list is a tuple and 30 is a float where one is asked for.
     return StudyConfig.model_validate_json(json.dumps(values))
 
 
