@@ -54,9 +54,10 @@ rule phantom_table:
 
 
 # A faulty scan does not end the job: its outcome says what is wrong, all others are checked too, and `checked` refuses it.
+# Scans of your own are no inputs: their contents decide, whatever the times of their files (files/source.py).
 rule check_patient:
     input:
-        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
+        simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
     output:
         outcome=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
         picture=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.png",
@@ -73,6 +74,7 @@ rule check_patient:
     params:
         code=code.digest("check_patient.py"),
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
+        contents=lambda w: study.cohorts.contents(w.cohort, w.patient),
         patch_size=settings.patches.size,
     script:
         "../scripts/check_patient.py"
@@ -109,7 +111,7 @@ rule intake_page:
     input:
         outcomes=study.cohorts.intake_files("json", RESULTS),
         pictures=study.cohorts.intake_files("png", RESULTS),
-        template="scripts/privessel/report/intake.html.j2",
+        template=HOME / "scripts/privessel/report/intake.html.j2",
     output:
         f"{RESULTS}/cohort/index.html",
     log:
@@ -147,8 +149,8 @@ rule intake:
 
 rule patches:
     input:
-        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
-        outcome=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+        simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
+        checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:
