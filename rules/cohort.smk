@@ -48,6 +48,8 @@ rule phantom_table:
         "../scripts/make_phantom_table.py"
 
 
+# What is wrong with a scan stands in its report, and the job ends well all the same, so that all patients are checked
+# before `checked` refuses any of them.
 rule intake:
     input:
         scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
@@ -57,16 +59,17 @@ rule intake:
         f"{LOGS}/intake/{{cohort}}/{{patient}}.log",
     benchmark:
         f"{LOGS}/intake/{{cohort}}/{{patient}}.tsv"
-    priority: FIRST
+    priority: BEFORE_ALL
     conda:
         CPU_ENV
     resources:
-        mem_mb=cost.volume_memory(30),
+        mem_mb=cost.volume_memory(40),
         runtime=10,
     params:
         code=code.digest("check_patient.py"),
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
         patch_size=settings.patches.size,
+        limits=settings.checks.model_dump(),
     script:
         "../scripts/check_patient.py"
 
@@ -75,9 +78,9 @@ rule intake:
 # it reruns when a scan has changed, not when one was touched.
 rule checked:
     input:
-        reports=lambda w: [
-            f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in study.cohorts.ids(w.cohort, w.split)
-        ],
+        reports=lambda w: sources.reports(w.cohort, w.split),
+        # A new test patient is compared with all training patients, and no training begins anew because of that patient.
+        earlier=lambda w: sources.earlier_reports(w.cohort, w.split),
         # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
         table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if study.cohorts.is_phantom(w.cohort) else [],
     output:
@@ -100,7 +103,7 @@ rule checked:
 rule patches:
     input:
         scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
-        checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+        checked=lambda w: sources.scans_with(w.cohort, w.patient),
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:

@@ -31,3 +31,4 @@ TORCH_ENV = "../envs/torch.yaml"
 # Scans are checked and cut before anything is trained, so that bad input shows before hours of training. No input() here
 # is ancient(): Snakemake ignores every other reason to run a job whose ancient input is being made anew.
 FIRST = 20
+BEFORE_ALL = 30
