@@ -364,7 +364,7 @@ def test_masks_that_do_not_meet_are_refused(tmp_path):
     patient = write_patient(tmp_path)
     _, vessels, brain = tubes()
     save_nifti(patient.brain, brain & ~vessels, np.diag([0.5, 0.5, 0.7, 1]))
-    assert "no voxel inside the brain mask" in complaint(load_scan, patient, patch_size=32)
+    assert "no voxel inside brain mask" in complaint(load_scan, patient, patch_size=32)
 
 
 def test_without_a_mask_file_the_brain_is_where_the_image_is_not_zero(tmp_path):

@@ -9,12 +9,14 @@ _MASK_TOLERANCE = 1e-3
 _IMPOSSIBLE_VESSEL_SHARE = 0.5
 
 
-def find_impossible(named: dict[str, str], vessels: NDArray[np.bool_], brain: NDArray[np.bool_]) -> list[str]:
-    """Describe masks that cannot be what they are called, whatever the scan."""
-    vessel, place = named["vessels"], named.get("brain", f"non-zero part of {named['image']}")
+def find_impossible(
+    named: dict[str, str], vessels: NDArray[np.bool_], brain: NDArray[np.bool_], *, masked: bool
+) -> list[str]:
+    """Describe masks that cannot be right, whatever the scan; `masked`: the patient has a brain mask."""
+    vessel, place = named["vessels"], named["brain"]
     if vessels.all():
         return [f"{vessel} is 1 in every voxel. Remedy: export the vessel mask again"]
-    if "brain" in named and brain.all():
+    if masked and brain.all():
         return [
             f"{place} is 1 in every voxel. Remedy: give the brain's mask; where the image is 0 outside the "
             'brain already, leave it out (`brain: ""` in the config)'
@@ -23,9 +25,7 @@ def find_impossible(named: dict[str, str], vessels: NDArray[np.bool_], brain: ND
         return [f"{vessel} is the same as {place}. Remedy: give the vessel mask as vessels"]
     inside, total, size = int((vessels & brain).sum()), int(vessels.sum()), int(brain.sum())
     if inside == 0:
-        return [
-            f"{vessel} has no voxel inside the {place}. Remedy: check that both masks belong to this image"
-        ]
+        return [f"{vessel} has no voxel inside {place}. Remedy: check that both masks belong to this image"]
     if total > size:
         return [
             f"{vessel} has {total} voxels, {place} only {size}. Remedy: check whether the two are swapped, "

@@ -8,7 +8,7 @@ import numpy as np
 from privessel.cohort.likeness import digest_voxels, take_print
 from privessel.cohort.nifti import read_stored, reorient
 from privessel.cohort.plausibility import Limits, examine
-from privessel.cohort.scan import Scan, load_native_scan, paths_by_role, prepare, who
+from privessel.cohort.scan import Scan, load_native_scan, names_by_role, paths_by_role, prepare, who
 from privessel.cohort.table import Patient
 from privessel.errors import CohortError
 from privessel.files.reading import file_digest
@@ -34,7 +34,7 @@ def check_patient(patient: Patient, *, patch_size: int, limits: Limits) -> dict:
     try:
         native = load_native_scan(patient, patch_size=patch_size)
         stored = read_stored(patient.image)
-        found = examine(native, limits, unit=stored.geometry.unit)
+        found = examine(native, limits, names_by_role(patient), unit=stored.geometry.unit)
         report["problems"] += [f"{who(patient)}{told}." for told in found.problems]
         report["warnings"] += [*native.warnings, *(f"{who(patient)}{told}" for told in found.warnings)]
         report |= describe(patient, native)

@@ -4,7 +4,7 @@ Bright blood is what every figure and every model of a study rests on. The limit
 (`checks`), each with its reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -47,15 +47,18 @@ class Findings:
     warnings: list[str]
 
 
-def examine(scan: Scan, limits: Limits, *, unit: str = "mm") -> Findings:
-    """Compare a scan's geometry, intensities and masks with `limits`; `unit` is what its header says."""
-    problems = list(_implausible_sizes(scan, limits, unit))
+def examine(scan: Scan, limits: Limits, names: Mapping[str, str], *, unit: str) -> Findings:
+    """Compare a scan's geometry, intensities and masks with `limits`.
+
+    names: how messages call image, vessels and brain. unit: the header's unit of length.
+    """
+    problems = [f"{names['image']}: {told}" for told in _implausible_sizes(scan, limits, unit)]
     values = scan.image[scan.brain]
-    intensity = list(_unusable_intensities(values, limits))
-    problems += intensity + list(_implausible_masks(scan, limits))
-    warnings = list(_unusual_masks(scan, limits))
+    intensity = [f"{names['image']} {told}" for told in _unusable_intensities(values, limits)]
+    problems += intensity + [f"{names['vessels']} {told}" for told in _implausible_masks(scan, limits)]
+    warnings = [f"{names['vessels']} {told}" for told in _unusual_masks(scan, limits)]
     if not intensity:
-        warnings += list(_unusual_intensities(scan, values, limits))
+        warnings += _unusual_intensities(scan, values, limits, names)
     return Findings(problems, warnings)
 
 
@@ -86,52 +89,54 @@ def _implausible_sizes(scan: Scan, limits: Limits, unit: str) -> Iterator[str]:
 def _unusable_intensities(values: NDArray[np.float32], limits: Limits) -> Iterator[str]:
     least, most = float(values.min()), float(values.max())
     if least == most:
-        yield f"the image is {least:g} everywhere in the brain. Remedy: export the image again"
+        yield f"is {least:g} everywhere in the brain. Remedy: export the image again"
         return
     count = np.unique(values[:: max(1, values.size // _SAMPLE)]).size
     if count < _LEAST_VALUES:
         yield (
-            f"the image has only {count} different values in the brain, like a mask. Remedy: give the "
-            "TOF-MRA as image"
+            f"has only {count} different values in the brain, like a mask. Remedy: give the TOF-MRA as image"
         )
     negative = float((values < 0).mean())
     if negative > limits.most_negative:
         yield (
-            f"{negative:.0%} of the brain is below 0 (down to {least:g}), and outside it the image is set to "
-            "0, which would be brighter. Such images were standardised (z-scores) or had something "
+            f"is below 0 in {negative:.0%} of the brain (down to {least:g}), and outside it the image is "
+            "set to 0, which would be brighter. Such images were standardised (z-scores) or had something "
             f"subtracted. Remedy: give the scanner's intensities, or add a constant such as "
             f"{np.ceil(-least):g} to every voxel"
         )
 
 
-def _unusual_intensities(scan: Scan, values: NDArray[np.float32], limits: Limits) -> Iterator[str]:
+def _unusual_intensities(
+    scan: Scan, values: NDArray[np.float32], limits: Limits, names: Mapping[str, str]
+) -> Iterator[str]:
     empty = float((values == 0).mean())
     if empty > limits.most_empty:
         yield (
-            f"the image is 0 in {empty:.0%} of the brain mask: the mask may be shifted, mirrored, or another "
-            "patient's"
+            f"{names['image']} is 0 in {empty:.0%} of {names['brain']}: the mask may be shifted, mirrored, "
+            "or another patient's"
         )
     vessels = scan.vessels & scan.brain
     bright = scan.image[vessels]
     saturated = float((bright == values.max()).mean())
     if saturated > limits.most_saturated:
         yield (
-            f"{saturated:.0%} of the vessel voxels have the largest intensity ({values.max():g}): the "
-            "image was clipped, so that bright vessels all look alike; give the unclipped image if there "
-            "is one"
+            f"{names['image']}: {saturated:.0%} of the vessel voxels have the largest intensity "
+            f"({values.max():g}): the image was clipped, so that bright vessels all look alike; give the "
+            "unclipped image if there is one"
         )
     contrast = brighter(bright, _surroundings(scan, vessels))
     if contrast < limits.least_contrast:
         yield (
-            f"vessels are brighter than what surrounds them with a chance of {contrast:.2f} only (0.5 is no "
-            f"difference, expected above {limits.least_contrast:g}): the mask may be shifted, mirrored or "
-            "another patient's, or the image inverted or no TOF-MRA"
+            f"{names['vessels']}: vessels are brighter in the image than what surrounds them with a chance "
+            f"of {contrast:.2f} only (0.5 is no difference, expected above {limits.least_contrast:g}): the "
+            "mask may be shifted, mirrored or another patient's, or the image inverted or no TOF-MRA"
         )
     as_stored, best, how = _mirrored_fit(scan, vessels, values)
     if best > as_stored + limits.mirror_gain:
         yield (
-            f"the vessel mask fits the image better when it is {how}: its voxels are brighter than the brain "
-            f"with a chance of {best:.2f}, as stored {as_stored:.2f}; check the orientation in both headers"
+            f"{names['vessels']} fits the image better when it is {how}: its voxels are brighter than the "
+            f"brain with a chance of {best:.2f}, as stored {as_stored:.2f}; check the orientation in both "
+            "headers"
         )
 
 
@@ -140,12 +145,12 @@ def _implausible_masks(scan: Scan, limits: Limits) -> Iterator[str]:
     share, outside = inside / int(scan.brain.sum()), 1 - inside / total
     if share > limits.most_vessels:
         yield (
-            f"the vessel mask takes {share:.1%} of the brain, more than {limits.most_vessels:.1%}; usual "
+            f"takes {share:.1%} of the brain, more than {limits.most_vessels:.1%}; usual "
             "are 1 to 3 %. Remedy: check that it is a mask of vessels alone, neither inverted nor dilated"
         )
     if outside > limits.most_outside:
         yield (
-            f"{outside:.0%} of the vessel mask lies outside the brain mask, more than "
+            f"lies outside the brain mask by {outside:.0%}, more than "
             f"{limits.most_outside:.0%}. Remedy: check that both masks belong to this image"
         )
 
@@ -155,8 +160,7 @@ def _unusual_masks(scan: Scan, limits: Limits) -> Iterator[str]:
     least, most = limits.vessel_share
     if share < least or most < share <= limits.most_vessels:
         yield (
-            f"the vessel mask takes {share:.2%} of the brain; usual are {least:.2%} to {most:.2%}, in whole "
-            "brains 1 to 3 %"
+            f"takes {share:.2%} of the brain; usual are {least:.2%} to {most:.2%}, in whole brains 1 to 3 %"
         )
 
 

@@ -16,7 +16,7 @@ from privessel.errors import CohortError
 _LARGE_BRAIN_SHARE = 0.6
 # Patches are cut from axial slices; head tilts and oblique slabs stay far below this, in degrees.
 _LARGE_TILT = 30.0
-ROLE_NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
+_ROLE_NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ def paths_by_role(patient: Patient) -> dict[str, Path]:
     return {role: path for role, path in paths.items() if path is not None}
 
 
+def names_by_role(patient: Patient) -> dict[str, str]:
+    """Return how messages call the image, the vessel mask and the brain mask, or what stands for it."""
+    names = {role: f"{_ROLE_NAMES[role]} {path}" for role, path in paths_by_role(patient).items()}
+    return {"brain": f"the non-zero part of {names['image']}"} | names
+
+
 def load_scan(patient: Patient, *, patch_size: int) -> Scan:
     """Read and check a patient's files, and prepare the scan as the patient's cohort asks.
 
@@ -58,7 +64,7 @@ def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
     Without a brain mask the brain is where the image is not zero. Vessels outside the brain stay in the
     label, with a warning. Raises CohortError naming the patient, every faulty file and its remedy.
     """
-    named = {role: f"{ROLE_NAMES[role]} {path}" for role, path in paths_by_role(patient).items()}
+    named = names_by_role(patient)
     files, problems = {}, []
     for role, path in paths_by_role(patient).items():
         try:
@@ -66,7 +72,7 @@ def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
         except CohortError as problem:
             problems.append(f"{named[role]} {problem}")
     if not problems:
-        problems = find_unoriented({named[role]: files[role].geometry.known for role in named})
+        problems = find_unoriented({named[role]: file.geometry.known for role, file in files.items()})
         volumes = _in_one_frame(files)
         problems = problems or _place_problems(named, volumes)
         problems += _size_problems(patient, volumes["image"], patch_size)
@@ -79,7 +85,7 @@ def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
     image = volumes["image"].data.astype(np.float32)
     vessels = volumes["vessels"].data > 0.5
     brain = volumes["brain"].data > 0.5 if "brain" in volumes else image != 0
-    raise_all(patient, find_impossible(named, vessels, brain))
+    raise_all(patient, find_impossible(named, vessels, brain, masked="brain" in volumes))
     return Scan(
         image=image * brain,
         vessels=vessels,
@@ -89,7 +95,7 @@ def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
             f"{who(patient)}{warning}"
             for warning in [
                 *_place_warnings(named, files, volumes["image"]),
-                *_brain_warnings(named, vessels, brain),
+                *_brain_warnings(named, vessels, brain, masked="brain" in volumes),
             ]
         ],
     )
@@ -172,7 +178,7 @@ def _size_problems(patient: Patient, image: Volume, patch_size: int) -> list[str
 
 def _place_warnings(named: dict[str, str], files: dict[str, Stored], image: Volume) -> list[str]:
     """Describe what is unusual in headers but can be used."""
-    warnings = [f"{named[role]} {told}" for role in named for told in files[role].geometry.warnings]
+    warnings = [f"{named[role]} {told}" for role in files for told in files[role].geometry.warnings]
     if not files["image"].geometry.known:
         warnings.append(
             f"{named['image']} has no orientation (qform_code and sform_code are 0), nor have its masks: "
@@ -187,7 +193,9 @@ def _place_warnings(named: dict[str, str], files: dict[str, Stored], image: Volu
     return warnings
 
 
-def _brain_warnings(named: dict[str, str], vessels: NDArray[np.bool_], brain: NDArray[np.bool_]) -> list[str]:
+def _brain_warnings(
+    named: dict[str, str], vessels: NDArray[np.bool_], brain: NDArray[np.bool_], *, masked: bool
+) -> list[str]:
     """Describe vessels outside the brain, and an image that seems to be of the whole head."""
     warnings, outside = [], vessels & ~brain
     if outside.any():
@@ -195,7 +203,7 @@ def _brain_warnings(named: dict[str, str], vessels: NDArray[np.bool_], brain: ND
             f"{outside.sum() / vessels.sum():.2%} of the vessel voxels in {named['vessels']} lie outside the "
             "brain mask, where the image is 0: no model can find them"
         )
-    if "brain" not in named and (share := float(brain.mean())) > _LARGE_BRAIN_SHARE:
+    if not masked and (share := float(brain.mean())) > _LARGE_BRAIN_SHARE:
         warnings.append(
             f"no brain mask, and {share:.0%} of {named['image']} is not zero: the skull is probably still "
             "in; give a brain mask"
