@@ -41,6 +41,7 @@ localrules:
     all,
     audit,
     export,
+    intake,
     ledger,
     release,
     secret,

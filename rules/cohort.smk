@@ -48,18 +48,18 @@ rule phantom_table:
         "../scripts/make_phantom_table.py"
 
 
-# What is wrong with a scan stands in its report, and the job ends well all the same, so that all patients are checked
-# before `checked` refuses any of them.
-rule intake:
+# A faulty scan does not end the job: its outcome says what is wrong, all others are checked too, and `checked` refuses it.
+rule check_patient:
     input:
         scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
     output:
-        f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+        outcome=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+        picture=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.png",
     log:
         f"{LOGS}/intake/{{cohort}}/{{patient}}.log",
     benchmark:
         f"{LOGS}/intake/{{cohort}}/{{patient}}.tsv"
-    priority: BEFORE_ALL
+    priority: FIRST + 2
     conda:
         CPU_ENV
     resources:
@@ -78,16 +78,16 @@ rule intake:
 # it reruns when a scan has changed, not when one was touched.
 rule checked:
     input:
-        reports=lambda w: sources.reports(w.cohort, w.split),
+        outcomes=lambda w: sources.outcomes(w.cohort, w.split),
         # A new test patient is compared with all training patients, and no training begins anew because of that patient.
-        earlier=lambda w: sources.earlier_reports(w.cohort, w.split),
+        earlier=lambda w: sources.earlier_outcomes(w.cohort, w.split),
         # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
         table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if study.cohorts.is_phantom(w.cohort) else [],
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{split}}.csv",
     log:
         f"{LOGS}/intake/{{cohort}}/{{split}}.log",
-    priority: FIRST
+    priority: FIRST + 1
     conda:
         CPU_ENV
     resources:
@@ -98,6 +98,47 @@ rule checked:
         patients=lambda w: study.cohorts.records(w.cohort, w.split),
     script:
         "../scripts/list_patients.py"
+
+
+# Shows patients' scans: inside only.
+rule intake_page:
+    input:
+        outcomes=study.cohorts.intake_files("json", RESULTS),
+        pictures=study.cohorts.intake_files("png", RESULTS),
+        template="scripts/privessel/report/intake.html.j2",
+    output:
+        f"{RESULTS}/cohort/index.html",
+    log:
+        f"{LOGS}/intake/page.log",
+    priority: FIRST + 3
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(1500),
+        runtime=15,
+    params:
+        code=code.digest("write_intake.py"),
+        study=settings.study,
+        public=study.cohorts.intake_is_public,
+        notices=study.notices,
+    script:
+        "../scripts/write_intake.py"
+
+
+# Without an output, so that it says what was found whenever it is asked.
+rule intake:
+    input:
+        page=f"{RESULTS}/cohort/index.html",
+        outcomes=study.cohorts.intake_files("json", RESULTS),
+    log:
+        f"{LOGS}/intake/intake.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(500),
+        runtime=5,
+    script:
+        "../scripts/tell_intake.py"
 
 
 rule patches:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 sys.path.append(str(Path(workflow.basedir, "scripts")))
 
@@ -22,6 +23,9 @@ try:
 except (CohortError, ConfigError) as error:
     raise WorkflowError(str(error)) from None
 
+for notice in study.notices if workflow.is_main_process else []:  # every job reads this file, too
+    logger.warning(f"Note: {notice}")
+
 RESULTS, DATA, LOGS = study.results, study.data, study.logs
 settings, sources, cost, code = study.config, study.sources, study.cost, study.code
 # Scripts read the budget from the config and not from params, because a new budget must not start finished runs again.
@@ -31,4 +35,3 @@ TORCH_ENV = "../envs/torch.yaml"
 # Scans are checked and cut before anything is trained, so that bad input shows before hours of training. No input() here
 # is ancient(): Snakemake ignores every other reason to run a job whose ancient input is being made anew.
 FIRST = 20
-BEFORE_ALL = 30

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from privessel.cohort.intake import check_listed, read_reports, require_sound
+from privessel.cohort.intake import check_listed
+from privessel.cohort.likeness import mark_repeated
+from privessel.cohort.outcome import read_outcomes, require_usable
 from privessel.cohort.table import Patient
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
@@ -13,7 +15,8 @@ with logged(snakemake.log[0]):
     if snakemake.input.get("table"):
         for record in snakemake.params.patients:
             check_listed(Patient(**record), Path(snakemake.input.table))
-    reports = read_reports(snakemake.input.reports)
-    require_sound(reports, earlier=read_reports(snakemake.input.get("earlier", [])))
+    earlier = read_outcomes(snakemake.input.get("earlier", []))
+    outcomes = mark_repeated(read_outcomes(snakemake.input.outcomes), earlier)
+    require_usable(outcomes)
     with atomic_path(Path(snakemake.output[0])) as partial:
-        pd.json_normalize(reports).drop(columns=["print", "problems"]).to_csv(partial, index=False)
+        pd.json_normalize(outcomes).drop(columns=["problems", "print"]).to_csv(partial, index=False)

@@ -1,6 +1,5 @@
 """Small synthetic volumes: bright tubes in a noisy ellipsoid, as arrays, as scans and as NIfTI files."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -13,8 +12,6 @@ from privessel.cohort.table import Patient
 
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 LIMITS = Limits(**yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["checks"])
-# The volumes below are 22 mm long.
-SMALL = replace(LIMITS, extent_mm=(10.0, 600.0))
 
 
 def tubes(shape=(40, 44, 16), spacing=(0.5, 0.5, 0.7), *, seed=0, gain=1.0):

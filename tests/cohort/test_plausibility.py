@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import ndimage
-from volumes import LIMITS, SMALL, save_nifti, scan_of_tubes, tubes, write_patient
+from volumes import LIMITS, save_nifti, scan_of_tubes, tubes, write_patient
 
-from privessel.cohort.description import check_patient
+from privessel.cohort.outcome import check
 from privessel.cohort.plausibility import brighter, examine
 from privessel.phantom import simulate
 
@@ -15,13 +15,13 @@ NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
 AFFINE = np.diag([0.5, 0.5, 0.7, 1.0])
 
 
-def checked(root, *, image=None, vessels=None, brain=None, limits=SMALL, affine=AFFINE):
+def checked(root, *, image=None, vessels=None, brain=None, limits=LIMITS, affine=AFFINE):
     """The check report of a patient, some of whose files are replaced."""
     patient = write_patient(root, affine=affine)
     for path, data in zip(patient.files, (image, vessels, brain), strict=True):
         if data is not None:
             save_nifti(path, data, affine)
-    return check_patient(patient, patch_size=32, limits=limits)
+    return check(patient, patch_size=32, limits=limits)
 
 
 def only(told):
@@ -94,14 +94,14 @@ def test_vessels_mostly_outside_the_brain_are_refused_with_their_share(tmp_path)
     half[10:] = False
     inside = (vessels & half).sum() / vessels.sum()
     assert 0 < inside < 0.5
-    report = checked(tmp_path, brain=half, limits=replace(SMALL, most_vessels=1.0))
+    report = checked(tmp_path, brain=half, limits=replace(LIMITS, most_vessels=1.0))
     assert f"lies outside the brain mask by {1 - inside:.0%}, more than 50%" in only(report["problems"])
 
 
 def test_without_a_brain_mask_the_same_holds_of_the_image(tmp_path):
     patient = replace(write_patient(tmp_path), brain=None)
     save_nifti(patient.vessels, tubes()[2], AFFINE)
-    report = check_patient(patient, patch_size=32, limits=SMALL)
+    report = check(patient, patch_size=32, limits=LIMITS)
     assert f"is the same as the non-zero part of image {patient.image}" in only(report["problems"])
 
 
@@ -168,7 +168,7 @@ def test_standardised_intensities_are_refused_with_the_share_below_zero_and_a_co
     scored = ((image - values.mean()) / values.std()).astype(np.float32)
     share = (scored[brain] < 0).mean()
     report = checked(tmp_path, image=scored)
-    if share > SMALL.most_negative:
+    if share > LIMITS.most_negative:
         told = only(report["problems"])
         assert f"is below 0 in {share:.0%} of the brain" in told
         assert f"add a constant such as {np.ceil(-scored[brain].min()):g}" in told
@@ -208,15 +208,17 @@ def test_values_that_are_no_numbers_are_refused(tmp_path, value):
 
 
 @pytest.mark.parametrize("factor", [0.001, 0.2, 50, 1000])
-def test_a_head_of_2_m_or_of_less_than_3_cm_is_refused_with_what_was_read_and_expected(tmp_path, factor):
-    told = checked(tmp_path, affine=np.diag([factor, factor, factor, 1]) @ AFFINE, limits=LIMITS)["problems"]
+def test_a_head_of_2_m_or_of_less_than_2_cm_is_refused_with_what_was_read_and_expected(tmp_path, factor):
+    told = checked(tmp_path, affine=np.diag([factor, factor, factor, 1]) @ AFFINE)["problems"]
     assert f"{0.5 * factor:g} x {0.5 * factor:g} x {0.7 * factor:g} mm" in only(told)
-    assert "0.1 to 5 mm and 30 to 600 mm" in only(told)
+    assert "0.1 to 5 mm and 20 to 600 mm" in only(told)
 
 
 def test_every_fault_of_a_patient_is_listed(tmp_path):
     image, vessels, brain = tubes()
     thick = ndimage.binary_dilation(vessels, iterations=2) & brain
-    report = checked(tmp_path, image=image - image[brain].mean(), vessels=thick, limits=LIMITS)
+    report = checked(
+        tmp_path, image=image - image[brain].mean(), vessels=thick, affine=np.diag([9, 9, 9, 1.0])
+    )
     assert len(report["problems"]) == 3
     assert report["shape"] == [40, 44, 16]

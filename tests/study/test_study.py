@@ -239,7 +239,7 @@ def test_of_two_splits_the_later_is_compared_with_the_earlier_and_training_with_
     study = make(*TINY, cohorts=cohorts, train_cohort="one", test_cohorts=["one", "other"])
 
     def compared(cohort, split):
-        return [path.split("/")[-1] for path in study.sources.earlier_reports(cohort, split)]
+        return [path.split("/")[-1] for path in study.sources.earlier_outcomes(cohort, split)]
 
     assert compared("one", "train") == []
     assert compared("other", "train") == ["onetrain.json"]

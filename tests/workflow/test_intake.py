@@ -34,29 +34,36 @@ def test_every_patient_is_checked_before_faulty_ones_are_refused_and_one_scan_un
         "export": [],
     }
     (flow.folder / "mine.yaml").write_text(yaml.safe_dump(config))
-    arguments = ["--configfile", "tests/config.yaml", "mine.yaml", "--cores", 2, "--keep-going", *LISTS]
+    arguments = ["--configfile", "tests/config.yaml", "mine.yaml", "--cores", 2]
 
     (image,) = (path for path in files_of(root, "a001") if path.name.endswith("_angio.nii.gz"))
     whole = image.read_bytes()
     image.write_bytes(gzip.decompress(whole)[:-1000])  # cut short, and called .nii.gz
     for source, target in zip(files_of(root, "a003"), files_of(root, "a004"), strict=True):
         shutil.copy(source, target)
-    refused = flow.run(*arguments)
+    refused = flow.run(*arguments, "intake")
     assert refused.returncode != 0
     assert f"patient a001 (cohort patients): image {image} is empty, truncated or not NIfTI" in refused.stdout
     assert "patients a003 (validation, cohort patients) and a004 (test, cohort patients)" in refused.stdout
+    assert "3 of 4 patients cannot be used" in refused.stdout
     assert "Traceback" not in refused.stdout
     reports = {
         patient: json.loads((flow.folder / f"results/mine/cohort/patients/{patient}.json").read_text())
         for patient in PATIENTS
     }
     assert [patient for patient, report in reports.items() if report["problems"]] == ["a001"]
-    assert not (flow.folder / LISTS[0]).exists()
+    page = (flow.folder / "results/mine/cohort/index.html").read_text()
+    assert page.count('<tr class="failed">') == 3
+    for split, words in (("train", "truncated"), ("test", "have the same scan")):
+        path = f"results/mine/cohort/patients/{split}.csv"
+        stopped = flow.run(*arguments, path)
+        assert words in stopped.stdout
+        assert not (flow.folder / path).exists()
 
     image.write_bytes(gzip.decompress(whole))
     for source, target in zip(files_of(scans, "a004"), files_of(root, "a004"), strict=True):
         shutil.copy(source, target)
-    accepted = flow.run(*arguments)
+    accepted = flow.run(*arguments, "intake", *LISTS)
     assert accepted.returncode == 0, accepted.stdout[-4000:]
     header = (flow.folder / LISTS[0]).read_text().splitlines()[0]
     assert "voxels" in header.split(",")

@@ -1,52 +1,13 @@
-"""The check of one patient: everything that is wrong or unusual, and what the scan is, as plain data."""
-
-import logging
+"""What the check of a patient's scan found, as plain data."""
 
 import nibabel as nib
 import numpy as np
 
 from privessel.cohort.likeness import digest_voxels, take_print
 from privessel.cohort.nifti import read_stored, reorient
-from privessel.cohort.plausibility import Limits, examine
-from privessel.cohort.scan import Scan, load_native_scan, names_by_role, paths_by_role, prepare, who
+from privessel.cohort.scan import Scan, paths_by_role, prepare
 from privessel.cohort.table import Patient
-from privessel.errors import CohortError
 from privessel.files.reading import file_digest
-
-log = logging.getLogger(__name__)
-
-
-def check_patient(patient: Patient, *, patch_size: int, limits: Limits) -> dict:
-    """Read, check and describe a patient for `cohort/{cohort}/{patient}.json`.
-
-    Nothing is raised for what is wrong with the files: it stands in the report's `problems`, a sentence each
-    with patient, file and remedy, so that all patients are checked before any is refused. `warnings` holds
-    what is unusual. A report of files that cannot be read has these two and the patient's names alone.
-    """
-    report = {
-        "patient": patient.id,
-        "cohort": patient.cohort,
-        "split": patient.split,
-        "problems": [],
-        "warnings": [],
-        "voxels": None,
-    }
-    try:
-        native = load_native_scan(patient, patch_size=patch_size)
-        stored = read_stored(patient.image)
-        found = examine(native, limits, names_by_role(patient), unit=stored.geometry.unit)
-        report["problems"] += [f"{who(patient)}{told}." for told in found.problems]
-        report["warnings"] += [*native.warnings, *(f"{who(patient)}{told}" for told in found.warnings)]
-        report |= describe(patient, native)
-        if not found.problems:
-            report |= _describe_prepared(patient, native)
-    except CohortError as problem:
-        report["problems"] += str(problem).splitlines()
-    for told in report["problems"]:
-        log.error("%s", told)
-    for told in report["warnings"]:
-        log.warning("%s", told)
-    return report
 
 
 def describe(patient: Patient, native: Scan) -> dict:
@@ -72,7 +33,7 @@ def describe(patient: Patient, native: Scan) -> dict:
     }
 
 
-def _describe_prepared(patient: Patient, native: Scan) -> dict:
+def describe_prepared(patient: Patient, native: Scan) -> dict:
     """Describe what becomes of the scan where the cohort asks for a preparation; else nothing."""
     scan = prepare(patient, native)
     if scan is native:

@@ -1,36 +1,11 @@
-"""Check reports of patients, and the list of a split's checked patients, `cohort/{cohort}/{split}.csv`."""
+"""The list of a split's checked patients, `cohort/{cohort}/{split}.csv`: reading and comparing it."""
 
 import csv
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from privessel.cohort.likeness import find_repeated
 from privessel.cohort.table import Patient
 from privessel.errors import CohortError
-from privessel.files.reading import read_json, read_text, reading
-
-_REPORT = ("patient", "cohort", "split", "problems", "warnings", "voxels")
-
-
-def read_reports(paths: Iterable[Path | str]) -> list[dict]:
-    """Read check reports of patients; DamagedError names one that is no such report."""
-    return [read_json(path, keys=_REPORT) for path in paths]
-
-
-def find_problems(reports: Sequence[dict], earlier: Sequence[dict] = ()) -> list[str]:
-    """Return all that is wrong with these patients: of each alone, and scans that two of them share.
-
-    earlier: reports of other splits and cohorts, with which these are compared; theirs are not
-    listed again.
-    """
-    return [told for report in reports for told in report["problems"]] + find_repeated(reports, earlier)
-
-
-def require_sound(reports: Sequence[dict], earlier: Sequence[dict] = ()) -> None:
-    """Raise one CohortError with all problems of all these patients, as `find_problems` has them."""
-    problems = find_problems(reports, earlier)
-    if problems:
-        raise CohortError("\n".join(problems))
+from privessel.files.reading import read_text, reading
 
 
 def read_voxels(table: Path) -> dict[str, str]:

@@ -50,20 +50,23 @@ def are_alike(one: str, other: str) -> bool:
     return different <= _MOST_DIFFERENT or different >= 1 - _MOST_DIFFERENT
 
 
-def find_repeated(reports: Sequence[dict], earlier: Sequence[dict] = ()) -> list[str]:
-    """Describe every pair of patients with one scan, or with one vessel mask, among check reports.
+def mark_repeated(outcomes: Sequence[dict], earlier: Sequence[dict] = ()) -> list[dict]:
+    """Return outcomes of checks, with a problem more for each other patient of the same scan or vessel mask.
 
-    Pairs of two `earlier` ones are not described again. A report has patient, cohort, split and shape,
-    `voxels` and `vessel_voxels` (digests) and `print`; one whose files could not be read has none of them.
+    Both of a pair get the same sentence, which names both. `earlier` are outcomes of other splits and
+    cohorts, with which these are compared. Patients whose files could not be read share nothing.
     """
-    problems = []
-    known = [report for report in earlier if report.get("voxels")]
-    for report in reports:
-        if not report.get("voxels"):
+    found = [outcome | {"problems": list(outcome["problems"])} for outcome in outcomes]
+    known = [outcome | {"problems": []} for outcome in earlier if "voxels" in outcome]
+    for outcome in found:
+        if "voxels" not in outcome:
             continue
-        problems += [text for other in known if (text := _compare(other, report))]
-        known.append(report)
-    return problems
+        for other in known:
+            if told := _compare(other, outcome):
+                other["problems"].append(told)
+                outcome["problems"].append(told)
+        known.append(outcome)
+    return found
 
 
 def _compare(one: dict, other: dict) -> str | None:
@@ -82,5 +85,5 @@ def _compare(one: dict, other: dict) -> str | None:
     return (
         f"patients {names[0]} and {names[1]} {what}. Remedy: keep one of them, or correct the file of the "
         "other; one person in two splits would make every score too good, and one counted twice breaks the "
-        "promise of privacy"
+        "promise of privacy."
     )

@@ -99,6 +99,24 @@ class Cohorts:
         """Image, vessel mask and brain mask of a patient."""
         return [str(path) for path in self._by_id[name, patient].files]
 
+    @property
+    def _intake(self) -> list[str]:
+        """The cohorts that target `intake` shows: folders of scans, or simulated ones in a study without."""
+        return [name for name in self.names if not self.is_phantom(name)] or self.names
+
+    def intake_files(self, suffix: str, results: str) -> list[str]:
+        """The outcome (`json`) or picture (`png`) of every patient that target `intake` shows."""
+        return [
+            f"{results}/cohort/{name}/{patient.id}.{suffix}"
+            for name in self._intake
+            for patient in self.patients[name]
+        ]
+
+    @property
+    def intake_is_public(self) -> bool:
+        """Whether all patients that target `intake` shows are nobody's, or anyone may see them."""
+        return all(self.is_public(name) for name in self._intake)
+
     def phantom_splits(self, name: str) -> dict[str, str]:
         """Patient -> split of a simulated cohort, from the config's counts alone."""
         counts = self.config.cohorts[name].phantom.patients

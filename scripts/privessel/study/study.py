@@ -18,6 +18,7 @@ from privessel.study.products import Entry, Products
 from privessel.study.releases import ReleasePlan
 from privessel.study.resources import Resources
 from privessel.study.site import SitePlan
+from privessel.study.sizes import find_small
 from privessel.study.sources import SourcePlan
 
 
@@ -47,8 +48,10 @@ class Study:
         self.products = Products(config, self.cohorts, self.gans, self.sources, figures)
         self.cost = Resources(config, self.cohorts, self.sources)
         self.code = Library(scripts)
+        self.notices: list[str] = []  # what is too small for what is asked; to be said once
         if not self.cohorts.absent:
             check_study(config, self.cohorts, self.sources, self.site)
+            self.notices = find_small(config, self.cohorts, self.site)
 
     def checked_splits(self) -> list[str]:
         """The lists of checked patients of every split that has any."""

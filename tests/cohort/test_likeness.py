@@ -1,4 +1,4 @@
-"""Check reports of a whole cohort: all are made before any patient is refused, and no scan occurs twice."""
+"""One scan under two ids is found, however it was stored, and nothing else is taken for one."""
 
 import gzip
 import json
@@ -6,19 +6,23 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from volumes import SMALL, save_nifti, tubes, write_patient
+from volumes import LIMITS, save_nifti, tubes, write_patient
 
-from privessel.cohort.description import check_patient
-from privessel.cohort.intake import find_problems, read_reports, require_sound
-from privessel.cohort.likeness import are_alike, find_repeated, take_print
-from privessel.errors import CohortError, DamagedError
+from privessel.cohort.likeness import are_alike, mark_repeated, take_print
+from privessel.cohort.outcome import check, require_usable
+from privessel.errors import CohortError
 from privessel.phantom import simulate
 
 AFFINE = np.diag([0.5, 0.5, 0.7, 1.0])
 
 
-def report_of(patient):
-    return json.loads(json.dumps(check_patient(patient, patch_size=32, limits=SMALL)))
+def outcome_of(patient):
+    return json.loads(json.dumps(check(patient, patch_size=32, limits=LIMITS)))
+
+
+def repeated(outcomes, earlier=()):
+    """What each patient is told of the others."""
+    return [outcome["problems"] for outcome in mark_repeated(outcomes, earlier)]
 
 
 def stored_as_it_is(patient, image, vessels):
@@ -76,20 +80,23 @@ def test_one_scan_under_two_ids_is_found_however_it_was_stored(tmp_path, change)
     one, other = (write_patient(tmp_path / name, name=name) for name in ("one", "other"))
     image, vessels, _ = tubes()
     change(other, image, vessels)
-    (told,) = find_repeated([report_of(one), report_of(other)])
+    ((told,), (also,)) = repeated([outcome_of(one), outcome_of(other)])
+    assert also == told
     assert "one (train, cohort pegasus) and other (train, cohort pegasus) have the same scan" in told
     assert "Remedy: " in told
 
 
 def test_two_scans_of_the_same_tubes_with_other_noise_are_not_one(tmp_path):
-    reports = [report_of(write_patient(tmp_path / str(seed), name=str(seed), seed=seed)) for seed in range(6)]
-    assert find_repeated(reports) == []
+    outcomes = [
+        outcome_of(write_patient(tmp_path / str(seed), name=str(seed), seed=seed)) for seed in range(6)
+    ]
+    assert repeated(outcomes) == [[]] * 6
 
 
 def test_one_vessel_mask_of_two_patients_is_found(tmp_path):
     one, other = (write_patient(tmp_path / str(seed), name=str(seed), seed=seed) for seed in (1, 2))
     save_nifti(other.vessels, tubes(seed=1)[1], AFFINE)
-    (told,) = find_repeated([report_of(one), report_of(other)])
+    ((told,), _) = repeated([outcome_of(one), outcome_of(other)])
     assert "have the same vessel mask" in told
 
 
@@ -113,33 +120,21 @@ def test_a_print_of_an_even_image_is_like_nothing():
     assert not are_alike(flat, flat)
 
 
-def test_earlier_patients_are_compared_with_but_not_listed_again(tmp_path):
+def test_earlier_patients_are_compared_with_and_unreadable_ones_share_nothing(tmp_path):
     first, second = (write_patient(tmp_path / name, name=name) for name in ("first", "second"))
     third = write_patient(tmp_path / "third", name="third")
     third.vessels.unlink()
-    reports = [report_of(patient) for patient in (first, second, third)]
-    assert len(find_problems(reports[:2])) == 1
-    assert find_problems(reports[2:], reports[:2]) == reports[2]["problems"]
-    assert len(find_problems(reports[1:2], reports[:1])) == 1
-    assert find_problems([], reports) == []
+    outcomes = [outcome_of(patient) for patient in (first, second, third)]
+    ((told,),) = repeated(outcomes[1:2], outcomes[:1])
+    assert "first (" in told
+    assert "second (" in told
+    assert repeated(outcomes[2:], outcomes[:2]) == [outcomes[2]["problems"]]
+    assert repeated(outcomes[:1]) == [[]]
+    assert outcomes[0]["problems"] == []  # the arguments stay as they are
 
 
-def test_all_problems_of_all_patients_end_in_one_error(tmp_path):
-    patients = [write_patient(tmp_path / name, name=name, seed=seed) for seed, name in enumerate("abcd")]
-    patients[0].image.write_bytes(b"")
-    patients[1].brain.unlink()
-    save_nifti(patients[2].vessels, tubes(seed=2)[2], AFFINE)
-    reports = [report_of(patient) for patient in patients]
-    with pytest.raises(CohortError) as caught:
-        require_sound(reports)
-    lines = str(caught.value).splitlines()
-    assert [line[:9] for line in lines] == ["patient a", "patient b", "patient c"]
-    require_sound(reports[3:])
-    assert reports[0]["voxels"] is None
-
-
-def test_a_report_that_was_cut_short_is_named(tmp_path):
-    report = tmp_path / "017.json"
-    report.write_text(json.dumps(report_of(write_patient(tmp_path)))[:-20])
-    with pytest.raises(DamagedError, match=r"017\.json is damaged"):
-        read_reports([report])
+def test_a_pair_is_told_once_in_the_error(tmp_path):
+    outcomes = mark_repeated([outcome_of(write_patient(tmp_path / name, name=name)) for name in "ab"])
+    with pytest.raises(CohortError, match="2 of 2 patients cannot be used") as caught:
+        require_usable(outcomes)
+    assert str(caught.value).count("have the same scan") == 1
