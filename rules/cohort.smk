@@ -69,13 +69,14 @@ rule check_patient:
     conda:
         CPU_ENV
     resources:
-        mem_mb=cost.volume_memory(30),
+        mem_mb=cost.volume_memory(40),
         runtime=10,
     params:
         code=code.digest("check_patient.py"),
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
         contents=lambda w: study.cohorts.contents(w.cohort, w.patient),
         patch_size=settings.patches.size,
+        limits=settings.checks.model_dump(),
     script:
         "../scripts/check_patient.py"
 
@@ -84,9 +85,9 @@ rule check_patient:
 # it reruns when a scan has changed, not when one was touched.
 rule checked:
     input:
-        outcomes=lambda w: [
-            f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in study.cohorts.ids(w.cohort, w.split)
-        ],
+        outcomes=lambda w: sources.outcomes(w.cohort, w.split),
+        # A new test patient is compared with all training patients, and no training begins anew because of that patient.
+        earlier=lambda w: sources.earlier_outcomes(w.cohort, w.split),
         # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
         table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if study.cohorts.is_phantom(w.cohort) else [],
     output:
@@ -111,7 +112,7 @@ rule intake_page:
     input:
         outcomes=study.cohorts.intake_files("json", RESULTS),
         pictures=study.cohorts.intake_files("png", RESULTS),
-        template=HOME / "scripts/privessel/report/intake.html.j2",
+        template=str(HOME / "scripts/privessel/report/intake.html.j2"),
     output:
         f"{RESULTS}/cohort/index.html",
     log:
@@ -150,7 +151,7 @@ rule intake:
 rule patches:
     input:
         simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
-        checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+        checked=lambda w: sources.scans_with(w.cohort, w.patient),
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:

@@ -2,13 +2,13 @@
 
 import logging
 
-from privessel.cohort.outcome import require_usable
-from privessel.files.reading import read_json
+from privessel.cohort.likeness import mark_repeated
+from privessel.cohort.outcome import read_outcomes, require_usable
 from privessel.files.script import logged
 from privessel.report.intake import summarise_intake
 
 with logged(snakemake.log[0]):
-    outcomes = [read_json(path, keys=["patient", "problems"]) for path in snakemake.input.outcomes]
+    outcomes = mark_repeated(read_outcomes(snakemake.input.outcomes))
     say = logging.getLogger("privessel").info
     say("%s. Look at them: %s", summarise_intake(outcomes), snakemake.input.page)
     require_usable(outcomes)

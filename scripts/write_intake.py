@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from privessel.cohort.likeness import mark_repeated
+from privessel.cohort.outcome import read_outcomes
 from privessel.files.atomic import atomic_path
-from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.report.intake import render_intake
 
@@ -11,7 +12,7 @@ with logged(snakemake.log[0]):
     page = render_intake(
         study=snakemake.params.study,
         public=snakemake.params.public,
-        outcomes=[read_json(path, keys=["patient", "problems"]) for path in snakemake.input.outcomes],
+        outcomes=mark_repeated(read_outcomes(snakemake.input.outcomes)),
         pictures=[Path(path) for path in snakemake.input.pictures],
         notices=list(snakemake.params.notices),
     )

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from volumes import save_nifti, write_patient
+from volumes import LIMITS, save_nifti, write_patient
 
 from privessel.cohort.outcome import check, require_usable
 from privessel.errors import CohortError
@@ -23,7 +23,7 @@ FAULTS = {
 
 
 def test_a_usable_patient_is_described_and_has_no_problem(tmp_path):
-    outcome = check(write_patient(tmp_path), patch_size=32)
+    outcome = check(write_patient(tmp_path), patch_size=32, limits=LIMITS)
     assert outcome["problems"] == []
     assert outcome["shape"] == [40, 44, 16]
     assert json.loads(json.dumps(outcome)) == outcome
@@ -34,7 +34,7 @@ def test_a_usable_patient_is_described_and_has_no_problem(tmp_path):
 def test_a_faulty_patient_has_an_outcome_with_file_and_remedy(tmp_path, fault):
     patient = write_patient(tmp_path)
     FAULTS[fault](patient)
-    outcome = check(patient, patch_size=32)
+    outcome = check(patient, patch_size=32, limits=LIMITS)
     assert outcome["patient"] == "017"
     assert outcome["split"] == "train"
     assert outcome["problems"]
@@ -50,7 +50,7 @@ def test_all_faulty_patients_are_named_at_once(tmp_path):
         patient = write_patient(tmp_path / str(number), name=f"p{number}")
         if fault:
             FAULTS[fault](patient)
-        outcomes.append(check(patient, patch_size=32))
+        outcomes.append(check(patient, patch_size=32, limits=LIMITS))
     with pytest.raises(CohortError, match="4 of 5 patients") as caught:
         require_usable(outcomes)
     named = [f"p{number}" for number in range(5) if f"patient p{number} " in str(caught.value)]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from volumes import write_patient
+from volumes import LIMITS, write_patient
 
 from privessel.cohort.outcome import check
 from privessel.cohort.picture import draw_patient, save_picture
@@ -18,7 +18,7 @@ def checked(tmp_path):
         patient = write_patient(tmp_path / name, name=name)
         if name == "bad":
             patient.vessels.write_bytes(b"")
-        outcome = check(patient, patch_size=32)
+        outcome = check(patient, patch_size=32, limits=LIMITS)
         outcome["warnings"] = (
             [f"patient odd (cohort pegasus): <b>look</b> at {name}"] if name == "odd" else []
         )

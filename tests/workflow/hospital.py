@@ -131,7 +131,7 @@ def prepared(tmp_path_factory, scans):
     def prepare(folder):
         create_master(folder / "state" / SECRET)
         found = hospital_at(folder / "study", scans, folder / "state")
-        done(found.study("--cores", 2, "--until", "patches", "checked", "--", TARGET))
+        done(found.study("--cores", 2, "--until", "patches", "--", TARGET))
 
     folder = made_once(tmp_path_factory, "prepared", prepare)
     return Hospital(folder / "study", scans, folder / "state")

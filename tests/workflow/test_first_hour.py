@@ -71,8 +71,8 @@ def test_intake_checks_all_patients_and_nothing_trains_until_all_can_be_used(wor
     assert "Traceback" not in refused.stdout
     assert not list(gan.rglob("*.pt"))
 
-    for name in ("p1", "p4"):
-        write_patient(scans, name=name, shape=(48, 56, 16), seed=7)
+    for seed, name in enumerate(("p1", "p4"), start=7):  # one scan under two ids would be refused
+        write_patient(scans, name=name, shape=(48, 56, 16), seed=seed)
     good = study("intake")
     assert good.returncode == 0, good.stdout[-3000:]
     assert "4 patients checked: 4 can be used" in good.stdout

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation
 
-from privessel.cohort.nifti import Volume, read_volume
+from privessel.cohort.nifti import Volume, read_stored, read_volume, reorient
 from privessel.cohort.table import Patient
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
@@ -41,7 +41,7 @@ def draw_patient(patient: Patient) -> Image.Image:
     except CohortError:
         return _blank("no picture: the image cannot be read")
     shown = np.nan_to_num(image.data.astype(np.float32), posinf=0, neginf=0)
-    vessels, brain = (_read_mask(path, shown.shape) for path in (patient.vessels, patient.brain))
+    vessels, brain = (_read_mask(path, image) for path in (patient.vessels, patient.brain))
     spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
     views = _views(shown, vessels, brain, spacing)
     slices = _window(shown[brain] if brain.any() else shown[shown != 0], _DARKEST)
@@ -62,14 +62,14 @@ def save_picture(path: Path, picture: Image.Image) -> None:
         picture.save(partial, optimize=True)
 
 
-def _read_mask(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _read_mask(path: Path | None, image: Volume) -> NDArray[np.bool_]:
     """Read a mask as far as it can be shown; of one that cannot, nothing is shown."""
     try:
-        mask: Volume | None = None if path is None else read_volume(path)
+        mask = None if path is None else reorient(read_stored(path), image.affine)
     except CohortError:
         mask = None
-    if mask is None or mask.data.shape != shape:
-        return np.zeros(shape, bool)
+    if mask is None or mask.data.shape != image.data.shape:
+        return np.zeros(image.data.shape, bool)
     return np.nan_to_num(mask.data) > 0
 
 

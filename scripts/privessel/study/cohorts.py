@@ -76,6 +76,18 @@ class Cohorts:
         """How many patients a split has."""
         return len(self.ids(name, split))
 
+    def splits_before(self, name: str, split: str) -> list[tuple[str, str]]:
+        """The splits, by cohort and name, that this one is compared with: of two, the later asks.
+
+        All train splits come before validation and test, so that no training waits for, or begins anew with,
+        patients who judge. Simulated patients are left out, because each has a seed of its own.
+        """
+        if self.is_phantom(name):
+            return []
+        real = [other for other in self.names if not self.is_phantom(other)]
+        order = [(cohort, part) for part in SPLITS for cohort in real]
+        return order[: order.index((name, split))]
+
     def record(self, name: str, patient: str) -> dict[str, object]:
         """One patient as keywords of `Patient`, for a script's params."""
         return vars(self._by_id[name, patient])

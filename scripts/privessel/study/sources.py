@@ -102,6 +102,24 @@ class SourcePlan:
         """The list of a split's checked patients with digests of their files, in place of their scans."""
         return f"{self.results}/cohort/{cohort}/{split}.csv"
 
+    def scans_with(self, cohort: str, patient: str) -> str:
+        """The list of checked patients that one patient is in."""
+        return self.scans(cohort, self.cohorts.record(cohort, patient)["split"])
+
+    def outcomes(self, cohort: str, split: str) -> list[str]:
+        """The outcome of the check of every patient of a split."""
+        return [
+            f"{self.results}/cohort/{cohort}/{patient}.json" for patient in self.cohorts.ids(cohort, split)
+        ]
+
+    def earlier_outcomes(self, cohort: str, split: str) -> list[str]:
+        """The outcomes of the splits that those of a split are compared with."""
+        return [
+            path
+            for name, other in self.cohorts.splits_before(cohort, split)
+            for path in self.outcomes(name, other)
+        ]
+
     def patches(self, cohort: str, split: str = "train") -> list[str]:
         """Patches of the patients of a split."""
         return [
