@@ -52,7 +52,7 @@ def _row(outcome: Mapping, picture: Path) -> dict[str, object]:
         key: outcome[key] for key in ("patient", "cohort", "split")
     }
     row["state"] = "failed" if outcome["problems"] else "warned" if outcome["warnings"] else "fine"
-    row["facts"] = _facts(outcome) if not outcome["problems"] else {}
+    row["facts"] = _facts(outcome) if "shape" in outcome else {}
     row["picture"] = base64.b64encode(Path(picture).read_bytes()).decode("ascii")
     return row
 
@@ -77,13 +77,13 @@ def _facts(outcome: Mapping) -> dict[str, str]:
 def _cohort(name: str, outcomes: Sequence[Mapping]) -> dict[str, object]:
     """Count a cohort's patients per split, and those that share a spacing and an orientation."""
     own = [outcome for outcome in outcomes if outcome["cohort"] == name]
-    usable = [outcome for outcome in own if not outcome["problems"]]
+    measured = [outcome for outcome in own if "shape" in outcome]
     splits = Counter(outcome["split"] for outcome in own)
     return {
         "name": name,
         "splits": [splits[split] for split in _SPLITS],
-        "spacings": Counter(f"{_spacing(outcome['spacing_mm'])} mm" for outcome in usable).most_common(),
-        "orientations": Counter(outcome["orientation"] for outcome in usable).most_common(),
+        "spacings": Counter(f"{_spacing(outcome['spacing_mm'])} mm" for outcome in measured).most_common(),
+        "orientations": Counter(outcome["orientation"] for outcome in measured).most_common(),
     }
 
 
