@@ -6,7 +6,7 @@ from itertools import product
 
 from privessel.seeds import derive, draw
 from privessel.study import names
-from privessel.study.cohorts import Cohorts
+from privessel.study.cohorts import SPLITS, Cohorts
 from privessel.study.config import StudyConfig
 from privessel.study.gans import GanPlan
 from privessel.study.names import GanName, setting_name
@@ -101,6 +101,10 @@ class SourcePlan:
     def scans(self, cohort: str, split: str) -> str:
         """The list of a split's checked patients with digests of their files, in place of their scans."""
         return f"{self.results}/cohort/{cohort}/{split}.csv"
+
+    def scan_lists(self, cohort: str) -> list[str]:
+        """These lists of all splits of a cohort that have patients."""
+        return [self.scans(cohort, split) for split in SPLITS if self.cohorts.ids(cohort, split)]
 
     def patches(self, cohort: str, split: str = "train") -> list[str]:
         """Patches of the patients of a split."""
