@@ -51,8 +51,8 @@ def gan_step(config: dict, noise: float | None, device: str) -> Callable[[], obj
     """Return a generator step with its critic steps."""
     keys = dict(config["gan"], **config["gan"]["private"]) | config["privacy"]
     shape = GanShape(patch=config["patches"]["size"], **{key: keys[key] for key in SHAPE - {"patch"}})
-    chosen = {key: keys[key] for key in TRAINING - {"noise_multiplier", "units"}}
-    training = GanTraining(noise_multiplier=noise, units=PATCHES, **chosen)
+    chosen = {key: keys[key] for key in TRAINING - {"noise_multiplier", "units", "region_patches"}}
+    training = GanTraining(noise_multiplier=noise, units=PATCHES, region_patches=1, **chosen)
     gan = Gan(shape, training, stream=Stream(bytes(32), threads=torch.get_num_threads()), device=device)
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (PATCHES, shape.patch, shape.patch)).astype(np.float32)

@@ -41,7 +41,7 @@ TRAINING = GanTraining(
     critic_learning_rate=1e-3, decay_start=0.5, loss="wasserstein", weight_clip=0.05, gradient_penalty=0.0,
     spectral_norm=False, ema=0.0, noise_multiplier=0.65, clipping_norm=0.01, clipping="book-keeping",
     fake_clipping="centre", micro_batch=1280, label_background=-1.0, unit="patch", patient_patches=1,
-    delta=2.4e-6, patient_delta=1e-3, grid_bits=20,
+    delta=2.4e-6, patient_delta=1e-5, region_patches=1, grid_bits=20,
 )  # fmt: skip
 # The demo's plan: the gradient is one of three scores that share the confidence.
 PLAN = Plan(

@@ -26,7 +26,7 @@ from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.release import verify
-from privessel.release.statement import odds
+from privessel.release.wording import odds
 
 # --- What is in it ------------------------------------------------------------------------------------------
 

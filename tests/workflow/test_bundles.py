@@ -122,5 +122,5 @@ def test_notes_in_the_folder_of_a_release_are_kept(given):
     notes = given.folder / "results/hospital/release/noted/notes.txt"
     notes.parent.mkdir(parents=True)
     notes.write_text("mine")
-    refused(given, "is not a release as privessel made it")
+    refused(given, "is not an unchanged release of privessel")
     assert notes.read_text() == "mine"

@@ -65,8 +65,7 @@ def sample_spread_centres(
         if len(found) < asked:
             raise CohortError(
                 f"{asked} patches {where} are asked for, but only {len(found)} fit with at most "
-                f"{max_overlap} "
-                "patches over any voxel"
+                f"{max_overlap} patches over any voxel"
             )
     return np.stack(np.unravel_index(np.concatenate([first, second]), brain.shape), axis=1)
 
@@ -92,8 +91,7 @@ def sample_patient(
         raise CohortError(
             f"patient {patient.id} (cohort {patient.cohort}): vessel mask {patient.vessels}: too few "
             f"distinct patch centres: {problem}. Remedy: {more}ask for fewer patches a patient in the "
-            f"config, "
-            "or leave the patient out of participants.tsv."
+            "config, or leave the patient out of participants.tsv."
         ) from problem
     return Patches(
         image=cut(scan.image, centres, size),

@@ -91,9 +91,8 @@ def _patient_of_patches(charges: Sequence[Charge], *, sizes: Sizes, delta: float
 def _region(charges: Sequence[Charge], *, patches: int | None, delta: float) -> dict[str, object]:
     if patches is None:
         told = (
-            "Region level: not known before the patches are cut, because patches.max_overlap sets no "
-            "bound; at "
-            "most the eps of the whole patient."
+            "Region level: not known before the patches are cut, because patches.max_overlap sets no bound; "
+            "at most the eps of the whole patient."
         )
         return _promise(told, delta=delta, method="not known") | {"patches": None}
     given = {"patches": patches, "delta": delta}

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from privessel.release.statement import name_of_eps, tell_promises, warn
+from privessel.release.statement import name_of_eps, warn
 from privessel.release.terms import Terms
+from privessel.release.wording import tell_promises
 
 PAPER = "Kossen et al. 2022, Front. Artif. Intell. 5:813842, https://doi.org/10.3389/frai.2022.813842"
 
