@@ -44,12 +44,12 @@ def compare_spacings(spacings: Mapping[str, Sequence[Spacing]], *, trained: str,
             )
     for name in spacings.keys() - {trained}:
         if _differ(usual[name], usual[trained]):
+            there, here = (size * usual[cohort][0] for cohort in (name, trained))
             said.append(
-                f"cohort {name} has voxels of {_show(usual[name])} mm, and {trained}, which networks "
-                f"are trained on, of {_show(usual[trained])} mm: {size} pixels are {size * usual[name][0]:.0f} "
-                f"mm there and {size * usual[trained][0]:.0f} mm here, so scores tell of another scale, too. "
-                "Remedy, if that is not the question: "
-                f"resample_mm: {_list(usual[trained])} for cohort {name}."
+                f"cohort {name} has voxels of {_show(usual[name])} mm, and {trained}, which networks are "
+                f"trained on, of {_show(usual[trained])} mm: {size} pixels are {there:.0f} mm there and "
+                f"{here:.0f} mm here, so scores tell of another scale, too. Remedy, if that is not the "
+                f"question: resample_mm: {_list(usual[trained])} for cohort {name}."
             )
     return sorted(said)
 
