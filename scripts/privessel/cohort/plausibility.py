@@ -53,11 +53,8 @@ def examine(scan: Scan, limits: Limits, names: Mapping[str, str], *, unit: str) 
     names: how messages call image, vessels and brain. unit: the header's unit of length.
     """
     problems = [f"{names['image']}: {told}" for told in _implausible_sizes(scan, limits, unit)]
-    values = scan.image[scan.brain]
-    intensity = [
-        f"{names['image']} {told}"
-        for told in _unusable_intensities(values, scan.image[scan.vessels & scan.brain], limits)
-    ]
+    values, bright = scan.image[scan.brain], scan.image[scan.vessels & scan.brain]
+    intensity = [f"{names['image']} {told}" for told in _unusable_intensities(values, bright, limits)]
     problems += intensity + [f"{names['vessels']} {told}" for told in _implausible_masks(scan, limits)]
     warnings = [f"{names['vessels']} {told}" for told in _unusual_masks(scan, limits)]
     if not intensity:
@@ -92,8 +89,7 @@ def _implausible_sizes(scan: Scan, limits: Limits, unit: str) -> Iterator[str]:
 def _unusable_intensities(
     values: NDArray[np.float32], bright: NDArray[np.float32], limits: Limits
 ) -> Iterator[str]:
-    """Describe intensities of the brain (`values`) and of its vessels (`bright`) that break what is "
-    "assumed."""
+    """Describe intensities of the brain (`values`) and its vessels (`bright`) that break what is assumed."""
     least, most = float(values.min()), float(values.max())
     if least == most:
         yield f"is {least:g} everywhere in the brain. Remedy: export the image again"
