@@ -29,9 +29,14 @@ rule phantom_patient:
 rule phantom_table:
     output:
         participants=f"{DATA}/{{cohort}}/participants.tsv",
+        columns=f"{DATA}/{{cohort}}/participants.json",
         descriptions=[
-            f"{DATA}/{{cohort}}/{folder}dataset_description.json"
+            f"{DATA}/{{cohort}}/{folder}{name}"
             for folder in ("", "derivatives/vessels/", "derivatives/brain/")
+            for name in ("dataset_description.json", "README")
+        ],
+        sidecars=[
+            f"{DATA}/{{cohort}}/derivatives/{mask}/acq-TOF_desc-{mask}_mask.json" for mask in ("vessels", "brain")
         ],
     log:
         f"{LOGS}/phantom/{{cohort}}/table.log",
@@ -49,9 +54,10 @@ rule phantom_table:
 
 
 # A faulty scan does not end the job: its outcome says what is wrong, all others are checked too, and `checked` refuses it.
+# Scans of your own are no inputs: their contents decide, whatever the times of their files (files/source.py).
 rule check_patient:
     input:
-        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
+        simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
     output:
         outcome=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
         picture=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.png",
@@ -68,6 +74,7 @@ rule check_patient:
     params:
         code=code.digest("check_patient.py"),
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
+        contents=lambda w: study.cohorts.contents(w.cohort, w.patient),
         patch_size=settings.patches.size,
         limits=settings.checks.model_dump(),
     script:
@@ -105,7 +112,7 @@ rule intake_page:
     input:
         outcomes=study.cohorts.intake_files("json", RESULTS),
         pictures=study.cohorts.intake_files("png", RESULTS),
-        template="scripts/privessel/report/intake.html.j2",
+        template=str(HOME / "scripts/privessel/report/intake.html.j2"),
     output:
         f"{RESULTS}/cohort/index.html",
     log:
@@ -143,7 +150,7 @@ rule intake:
 
 rule patches:
     input:
-        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
+        simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
         checked=lambda w: sources.scans_with(w.cohort, w.patient),
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",

@@ -1,5 +1,6 @@
 """The study that all rules ask: `study` answers what there is to make, from what, and at which cost."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,14 +11,22 @@ sys.path.append(str(Path(workflow.basedir, "scripts")))
 
 from privessel.errors import CohortError, ConfigError
 from privessel.figures.registry import FIGURES
+from privessel.study.config.files import check_files, check_texts, read_arguments
 from privessel.study.gans import ANY_PRIVATE
 from privessel.study.names import PRIVATE_LEVEL
 from privessel.study.resources import memory
 from privessel.study.study import Study, one_of
 
 try:
+    profiles, given = read_arguments(sys.argv[1:], folder=Path("profiles"))
+    check_files([*workflow.configfiles, *profiles])
+    check_texts(given)
     study = Study(
-        config, figures=FIGURES, scripts=Path(workflow.basedir, "scripts"), redraw="--allowed-rules" in sys.argv
+        config,
+        figures=FIGURES,
+        scripts=Path(workflow.basedir, "scripts"),
+        redraw="--allowed-rules" in sys.argv,
+        dry_run=workflow.output_settings.dryrun,
     )
     cohorts = study.cohorts.names  # read now, so that a wrong table shows before any job
 except (CohortError, ConfigError) as error:
@@ -26,6 +35,7 @@ except (CohortError, ConfigError) as error:
 for notice in study.notices if workflow.is_main_process else []:  # every job reads this file, too
     logger.warning(f"Note: {notice}")
 
+HOME = Path(os.path.relpath(workflow.basedir))  # of the workflow's own files, whichever folder it is run from
 RESULTS, DATA, LOGS = study.results, study.data, study.logs
 settings, sources, cost, code = study.config, study.sources, study.cost, study.code
 # Scripts read the budget from the config and not from params, because a new budget must not start finished runs again.

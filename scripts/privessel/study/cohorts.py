@@ -7,6 +7,7 @@ from pathlib import Path
 
 from privessel.cohort import table
 from privessel.cohort.table import SPLITS, Patient
+from privessel.files.source import fingerprint
 from privessel.study.config import StudyConfig
 
 # Stands in for a patient of a cohort whose folder is not there, while figures alone are drawn again.
@@ -95,9 +96,19 @@ class Cohorts:
         """The patients of a split as keywords of `Patient`."""
         return [self.record(name, patient) for patient in self.ids(name, split)]
 
-    def scan_files(self, name: str, patient: str) -> list[str]:
-        """Image, vessel mask and brain mask of a patient."""
-        return [str(path) for path in self._by_id[name, patient].files]
+    def simulated_files(self, name: str, patient: str) -> list[str]:
+        """Image, vessel mask and brain mask of a simulated patient; of another none.
+
+        Scans of your own are no inputs of rules: Snakemake would ask whether they are newer, which a
+        corrected file need not be, and read braces in their names. `contents` decides instead.
+        """
+        return [str(path) for path in self._by_id[name, patient].files] if self.is_phantom(name) else []
+
+    def contents(self, name: str, patient: str) -> list[str] | None:
+        """What tells whether the files of a patient's scan have changed; None of a simulated one."""
+        if self.is_phantom(name) or name in self.absent:
+            return None
+        return [fingerprint(path) for path in self._by_id[name, patient].files]
 
     @property
     def _intake(self) -> list[str]:

@@ -26,12 +26,18 @@ class Study:
     """A study's folders, cohorts, GANs, sources, costs and products; `config` is the typed config.
 
     values: the config as YAML gives it. figures: the registry of figures by name. scripts: the folder of the
-    scripts, the library in it. redraw: figures alone are drawn again, so cohorts may be absent. Raises
-    ConfigError and CohortError that list what is wrong, before any job.
+    scripts, the library in it. redraw: figures alone are drawn again, so cohorts may be absent. dry_run: no
+    job will run. Raises ConfigError and CohortError that list what is wrong, before any job.
     """
 
     def __init__(
-        self, values: Mapping[str, Any], *, figures: Mapping[str, Entry], scripts: Path, redraw: bool = False
+        self,
+        values: Mapping[str, Any],
+        *,
+        figures: Mapping[str, Entry],
+        scripts: Path,
+        redraw: bool = False,
+        dry_run: bool = False,
     ) -> None:
         config = self.config = read_config(values)
         self._values = values
@@ -42,7 +48,7 @@ class Study:
         self.cohorts = Cohorts(config, Path(self.data), outputs, absent_allowed=redraw)
         self.gans = GanPlan(config)
         self.sources = SourcePlan(config, self.cohorts, self.gans, self.results)
-        self.site = SitePlan(config, self.cohorts)
+        self.site = SitePlan(config, self.cohorts, dry_run)
         self.audit = AuditPlan(config, self.sources, self.site)
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
         self.products = Products(config, self.cohorts, self.gans, self.sources, figures)

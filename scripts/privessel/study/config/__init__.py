@@ -125,7 +125,7 @@ def _cohort_faults(config: StudyConfig) -> list[str]:
         for name in sorted(RESERVED & set(config.cohorts))
     ]
     faults += [
-        f"cohort {name} is used but not described under `cohorts`"
+        f"cohort {name} is used but not described under `cohorts`, which has {', '.join(config.cohorts)}"
         for name in config.used_cohorts
         if name not in config.cohorts
     ]

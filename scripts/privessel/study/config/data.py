@@ -6,12 +6,12 @@ from pydantic import Field, model_validator
 
 from privessel.study.config.fields import (
     Count,
+    Location,
     NotNegative,
     OptionalTemplate,
     Positive,
     Section,
     Template,
-    Text,
     Whole,
     key,
 )
@@ -52,9 +52,9 @@ class Cohort(Section):
         "Whether these are nobody's scans, or scans that anyone may have; a fixed seed may draw the noise "
         "of private levels, and privacy.json says so."
     )
-    root: Text | None = key("Folder of a cohort of your own.", default=None)
+    root: Location | None = key("Folder of a cohort of your own.", default=None)
     phantom: Phantom | None = key("A simulated cohort instead of a folder.", default=None)
-    participants: Text | None = key("Overrides `layout.participants` for this cohort.", default=None)
+    participants: Location | None = key("Overrides `layout.participants` for this cohort.", default=None)
     image: Template | None = key("Overrides `layout.image` for this cohort.", default=None)
     vessels: Template | None = key("Overrides `layout.vessels` for this cohort.", default=None)
     brain: OptionalTemplate | None = key("Overrides `layout.brain` for this cohort.", default=None)
@@ -80,7 +80,7 @@ class Cohort(Section):
 class Layout(Section):
     """Where a cohort's files lie under its root, unless the cohort says otherwise with a key of that name."""
 
-    participants: Text = key(
+    participants: Location = key(
         "Tab-separated table with the columns participant_id and split (train, validation, test)."
     )
     image: Template = key(

@@ -1,6 +1,7 @@
 """Read a config, or say in one line a fault which key it is, what it has, what is allowed, and the remedy."""
 
 import json
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -21,14 +22,22 @@ RENAMED = {
     ("audit", "synthetic"): "attacker_pairs",
 }
 SHOWN = 60  # characters of a wrong value
+SCALARS = ("int_type", "float_type", "bool_type", "literal_error")
+# `1e-5` is text in YAML 1.1, and `--config` hands on all values inside of braces as text.
+NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 def read_config(values: Mapping[str, Any]) -> StudyConfig:
-    """Return the typed config of a study. Raises ConfigError that lists every fault, one line each."""
+    """Return the typed config of a study. Raises ConfigError that lists every fault, one line each.
+
+    Where only a number is allowed, a text that is one counts as one; so do `true` and `false`.
+    """
+    values = _plain(values)
     try:
-        # By way of JSON, a list is a tuple and 30 is a float where one is asked for, but no text is a number.
-        return StudyConfig.model_validate_json(json.dumps(values, default=str))
+        return _validate(values)
     except ValidationError as problem:
+        if _read_scalars(values, problem):
+            return read_config(values)
         renamed = _find_renamed(values)
         faults: dict[tuple[str | int, ...], list] = {}
         for fault in problem.errors():
@@ -39,6 +48,51 @@ def read_config(values: Mapping[str, Any]) -> StudyConfig:
         told = [_describe(path, found) for path, found in faults.items() if path not in inner or not path]
         told = [*renamed.values(), *told]
         raise ConfigError("\n".join(f"config: {line}" for line in told)) from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy with names as keys, and texts for dates, which YAML makes of 2026-01-31."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def _validate(values: Mapping[str, Any]) -> StudyConfig:
+    # By way of JSON, a list is a tuple and 30 is a float where one is asked for.
+    return StudyConfig.model_validate_json(json.dumps(values))
+
+
+def _read_scalars(values: dict[str, Any], problem: ValidationError) -> bool:
+    """Put numbers in the place of texts where a number is asked for, and truth values too; say if any."""
+    found = False
+    for fault in problem.errors():
+        if isinstance(fault["input"], str) and fault["type"] in SCALARS:
+            place = _place(fault["loc"], values)
+            value = _scalar(fault["input"], fault["type"])
+            found |= value is not None and _put(values, place, value)
+    return found
+
+
+def _scalar(text: str, kind: str) -> float | bool | None:
+    if kind == "bool_type":
+        return {"true": True, "false": False}.get(text.lower())
+    if not NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    return int(number) if number.is_integer() and kind != "float_type" else number
+
+
+def _put(values: Any, place: tuple[str | int, ...], value: float | bool) -> bool:
+    """Replace a text at a place; False where another fault of the same place did so before."""
+    *outer, last = place
+    for part in outer:
+        values = values[part]
+    if not isinstance(values[last], str):
+        return False
+    values[last] = value
+    return True
 
 
 def _find_renamed(values: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
@@ -83,9 +137,11 @@ def _place(loc: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:
     for part in loc:
         inside = isinstance(values, Mapping) and part in values
         inside = inside or (isinstance(values, list) and isinstance(part, int) and part < len(values))
+        if isinstance(values, Mapping) and not inside:
+            # A missing key is in no config.
+            return (*path, part) if part != "[key]" else tuple(path)
         if not inside:
-            # A missing key is in no config; the names of types are no keys of any.
-            return (*path, part) if isinstance(values, Mapping) and part != "[key]" else tuple(path)
+            continue  # the name of a type, which may be followed by a place in a list
         path.append(part)
         values = values[part]
     return tuple(path)
@@ -101,15 +157,38 @@ def _describe(place: tuple[str | int, ...], faults: list[Mapping[str, Any]]) -> 
     if kind == "extra_forbidden":
         return f"{name} is no key of this workflow. Remedy: {_nearest(path)}."
     if kind == "missing":
-        return f"{name} is missing. Remedy: add it; config.yaml has its value in the paper's study."
+        return f"{name} is missing. Remedy: {_missing_remedy(path)}."
     shown = json.dumps(value, ensure_ascii=False)
     shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} ..."
     if kind in ("float_type", "int_type") and isinstance(value, str) and len(faults) == 1:
-        return f"{name} is the text {shown}, not a number. Remedy: {_number_remedy(value)}."
+        return f"{name} is the text {shown}, not a number. Remedy: write a number."
     if faults[0]["loc"][-1] == "[key]":
         return f"{name} is a name that is not allowed. Allowed: {_allowed(faults[0])}. Remedy: rename it."
     allowed = " or ".join(dict.fromkeys(_allowed(fault) for fault in faults))
-    return f"{name} is {shown}. Allowed: {allowed}. Remedy: correct this key."
+    return f"{name} is {shown}. Allowed: {allowed}. Remedy: {_remedy(value, faults)}."
+
+
+def _remedy(value: Any, faults: list[Mapping[str, Any]]) -> str:
+    """Say what to write instead, where a value shows what was meant."""
+    kinds = {fault["type"] for fault in faults}
+    if "string_type" in kinds and isinstance(value, bool | int | float):
+        return "put quotes around it, because YAML reads this as a number, or as true or false"
+    if "tuple_type" in kinds and not isinstance(value, list | dict | None):
+        return f"write a list, such as [{value}]"
+    if kinds == {"literal_error"} and isinstance(value, str):
+        options = re.findall(r"'([^']*)'", faults[0]["ctx"]["expected"])
+        close = get_close_matches(value, options, n=1)
+        return f"write {close[0]} if that is meant" if close else "write one of these"
+    return "correct this key"
+
+
+def _missing_remedy(path: list[str]) -> str:
+    """Say what a missing key is for: the study's stand in config.yaml, a cohort's do not."""
+    if path[0] != "cohorts":
+        return "add it; config.yaml has its value in the paper's study"
+    section = _section(StudyConfig, path[:-1])
+    words = section.model_fields[path[-1]].description if section else ""
+    return f"add it. {words.removesuffix('.')}"
 
 
 def _allowed(fault: Mapping[str, Any]) -> str:
@@ -130,6 +209,7 @@ def _allowed(fault: Mapping[str, Any]) -> str:
         "bool_type": "true or false",
         "string_type": "a text",
         "tuple_type": "a list",
+        "finite_number": "a finite number",
         "model_type": "a section with keys of its own",
         "dict_type": "a section with keys of its own",
     }
@@ -138,16 +218,6 @@ def _allowed(fault: Mapping[str, Any]) -> str:
 
 def _own_words(fault: Mapping[str, Any]) -> str:
     return fault["msg"].removeprefix("Value error, ").rstrip(".")
-
-
-def _number_remedy(value: str) -> str:
-    try:
-        float(value)
-    except ValueError:
-        return "write a number"
-    digits, mark, exponent = value.lower().partition("e")
-    written = f"{digits}.0e{exponent}" if mark and "." not in digits else value
-    return f"YAML takes an exponent only after a decimal point, so write {written} without quotes"
 
 
 def _nearest(path: list[str]) -> str:
