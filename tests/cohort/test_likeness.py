@@ -34,6 +34,17 @@ def in_another_orientation(patient, image, vessels):
         nib.save(nib.load(path).as_reoriented(np.array([[1, -1], [0, 1], [2, -1]])), path)
 
 
+def flipped_without_a_header_that_says_so(patient, image, vessels):
+    for path in patient.files:
+        save_nifti(path, np.flip(nib.load(path).get_fdata(dtype=np.float32), (0, 2)), AFFINE)
+
+
+def with_a_margin(patient, image, vessels):
+    for path in patient.files:
+        data = np.pad(nib.load(path).get_fdata(dtype=np.float32), ((2, 3), (0, 0), (4, 0)))
+        save_nifti(path, data, AFFINE)
+
+
 def as_another_type(patient, image, vessels):
     save_nifti(patient.image, image.astype(np.float64), AFFINE)
 
@@ -67,6 +78,8 @@ def inverted(patient, image, vessels):
     [
         stored_as_it_is,
         in_another_orientation,
+        flipped_without_a_header_that_says_so,
+        with_a_margin,
         as_another_type,
         not_compressed,
         scaled,

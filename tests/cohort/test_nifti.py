@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import re
 import struct
 from contextlib import suppress
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import SimpleITK
 from volumes import LIMITS, save_nifti, tubes, write_patient
 
+from privessel.cohort import nifti
 from privessel.cohort.filetype import unpack_nifti
 from privessel.cohort.nifti import load_mask, read_stored, read_volume, restore
 from privessel.cohort.outcome import check
@@ -328,7 +331,33 @@ def test_masks_of_another_voxel_size_are_refused_with_both_sizes(tmp_path):
     assert "(voxels of 1 x 1 x 1.4 mm and 0.5 x 0.5 x 0.7 mm)" in complaint(patient)
 
 
+@pytest.mark.parametrize("qfac", [0.0, 2.0, 1.0])
+def test_a_sign_of_the_third_axis_that_is_not_minus_one_means_one(tmp_path, qfac):
+    patient = write_patient(tmp_path)
+    for path in patient.files:
+        save_both_forms(path, np.asanyarray(nib.load(path).dataobj), AFFINE, AFFINE, codes=(1, 0))
+        poke(path, PIXDIM, "f", qfac)
+    np.testing.assert_array_equal(load_scan(patient, patch_size=32).vessels, tubes()[1])
+
+
+def test_a_single_slice_is_no_volume(tmp_path):
+    patient = write_patient(tmp_path)
+    save_nifti(patient.image, tubes()[0][:, :, :1], AFFINE)
+    assert "has the shape (40, 44, 1): one slice is no volume" in complaint(patient)
+
+
 # What is written
+
+
+def test_only_one_module_opens_image_files_and_only_two_make_them():
+    """The reader of releases works on bytes from an archive, whatever a stranger put there."""
+    library = Path(nifti.__file__).parents[1]
+    using = {
+        path.relative_to(library).as_posix()
+        for path in library.rglob("*.py")
+        if re.search(r"nib(abel)?\.(load|Nifti[12]Image)\b|ReadImage|WriteImage", path.read_text())
+    }
+    assert using == {"cohort/nifti.py", "phantom/dataset.py", "release/readers.py"}
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])

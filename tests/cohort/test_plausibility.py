@@ -176,6 +176,13 @@ def test_standardised_intensities_are_refused_with_the_share_below_zero_and_a_co
         assert report["problems"] == []
 
 
+def test_vessels_that_wrapped_around_below_zero_are_refused(tmp_path):
+    """Unsigned intensities read as signed: only the brightest voxels are wrong."""
+    image, vessels, _ = tubes()
+    told = only(checked(tmp_path, image=np.where(vessels, image - 65536, image))["problems"])
+    assert "100% of the vessels" in told
+
+
 def test_the_remedy_for_standardised_intensities_works(tmp_path):
     image, _, brain = tubes()
     scored = ((image - image[brain].mean()) / image[brain].std()).astype(np.float32)

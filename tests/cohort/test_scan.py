@@ -9,7 +9,7 @@ from nibabel import orientations
 from volumes import save_nifti, tubes, write_patient
 
 from privessel.cohort.description import describe
-from privessel.cohort.nifti import load_mask, restore
+from privessel.cohort.nifti import load_mask, read_stored, restore
 from privessel.cohort.scan import load_scan
 from privessel.cohort.table import Patient
 from privessel.errors import CohortError
@@ -23,7 +23,7 @@ def complaint(action, *arguments, **keywords) -> str:
 
 def described(patient) -> dict:
     scan = load_scan(patient, patch_size=32)
-    return describe(patient, scan)
+    return describe(patient, scan, read_stored(patient.image))
 
 
 def rotated(angle: float, *, order=(0, 1, 2), flips=(1, 1, 1)) -> np.ndarray:
@@ -121,7 +121,7 @@ def test_a_saved_prediction_is_read_back_in_the_canonical_frame_also_when_empty(
 def test_the_check_report_names_what_was_read(tmp_path):
     patient = write_patient(tmp_path, affine=np.diag([-0.5, -0.5, 0.7, 1]))
     scan = load_scan(patient, patch_size=32)
-    record = describe(patient, scan)
+    record = describe(patient, scan, read_stored(patient.image))
     _, vessels, brain = tubes()
     assert record["shape"] == [40, 44, 16]
     assert record["spacing_mm"] == pytest.approx([0.5, 0.5, 0.7])
@@ -373,7 +373,7 @@ def test_without_a_mask_file_the_brain_is_where_the_image_is_not_zero(tmp_path):
     scan = load_scan(patient, patch_size=32)
     np.testing.assert_array_equal(scan.brain, brain)
     assert scan.warnings == []
-    assert "brain" not in describe(patient, scan)["sha256"]
+    assert "brain" not in describe(patient, scan, read_stored(patient.image))["sha256"]
     save_nifti(patient.image, image + 1, np.diag([0.5, 0.5, 0.7, 1]))
     (warning,) = load_scan(patient, patch_size=32).warnings
     assert "100%" in warning

@@ -9,7 +9,7 @@ _GZIP = b"\x1f\x8b"
 # A NIfTI file compressed twice happens; more layers are no accident of an export.
 _MOST_LAYERS = 3
 _NIFTI1_PAIR, _NIFTI2_PAIR = b"ni1\0", b"ni2\0"
-_CONVERT = "convert it to NIfTI, for instance with SimpleITK's ReadImage and WriteImage"
+_CONVERT = "convert it to NIfTI, for instance with 3D Slicer, ITK-SNAP or SimpleITK"
 _CONVERT_DICOM = "convert the whole series to NIfTI with dcm2niix"
 _FETCH = "fetch the file's content (`datalad get`, `git annex get` or `git lfs pull`)"
 # Where a mark begins, the mark, what such a file is, and what to do with it.

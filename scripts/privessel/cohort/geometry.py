@@ -118,6 +118,8 @@ def find_unoriented(known: Mapping[str, bool]) -> list[str]:
 
 def _read_qform(header: nib.Nifti1Header) -> NDArray[np.float64] | None:
     """Return the affine of a header's quaternion, None where its code is 0."""
+    if header["pixdim"][0] != -1:  # the standard takes anything else, such as 0, for 1
+        header["pixdim"][0] = 1
     try:
         return header.get_qform(coded=True)[0]
     except (ValueError, nib.spatialimages.HeaderDataError) as problem:

@@ -22,6 +22,14 @@ def digest_voxels(voxels: NDArray) -> str:
     return hashlib.sha256(str(voxels.shape).encode() + np.ascontiguousarray(voxels).tobytes()).hexdigest()
 
 
+def digest_values(voxels: NDArray[np.float32]) -> str:
+    """Return the SHA-256 of a volume's values in rising order, without zeros.
+
+    The same however the axes are flipped or exchanged, and whatever margin of zeros was cut off or added.
+    """
+    return hashlib.sha256(np.sort(voxels[voxels != 0], axis=None).tobytes()).hexdigest()
+
+
 def take_print(voxels: NDArray[np.float32]) -> str:
     """Return which of two neighbouring voxels is brighter, for fixed places: `0`, `1`, or `-` where equal.
 
@@ -71,11 +79,12 @@ def mark_repeated(outcomes: Sequence[dict], earlier: Sequence[dict] = ()) -> lis
 
 def _compare(one: dict, other: dict) -> str | None:
     """Describe what two patients share, or return None."""
-    if one["shape"] != other["shape"]:
-        return None
+    same_shape = one["shape"] == other["shape"]
     if one["voxels"] == other["voxels"]:
         what = "have the same scan: every voxel of their images is equal"
-    elif are_alike(one["print"], other["print"]):
+    elif one["values"] == other["values"]:
+        what = "have the same scan: their images differ by flipped axes or an empty margin alone"
+    elif same_shape and are_alike(one["print"], other["print"]):
         what = "have the same scan: their images differ by a scaling of the intensities alone"
     elif one["vessel_voxels"] == other["vessel_voxels"]:
         what = "have the same vessel mask, voxel by voxel"

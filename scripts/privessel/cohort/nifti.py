@@ -90,6 +90,10 @@ def _read(raw: bytes, kind: type[nib.Nifti1Image]) -> Stored:
             f"has {len(shape)} dimensions {shape}; expected 3. Remedy: export the annotated volume "
             "alone, with all its slices"
         )
+    if min(shape[:3]) < 2:
+        raise CohortError(
+            f"has the shape {shape}: one slice is no volume. Remedy: export all slices together"
+        )
     geometry = read_geometry(header, shape[:3])
     data = np.asanyarray(kind.from_bytes(raw).dataobj)
     return Stored(data=data.reshape(shape[:3]), geometry=geometry, header=header)

@@ -26,11 +26,11 @@ def check(patient: Patient, *, patch_size: int, limits: Limits) -> dict:
     problems, warnings = [], []
     try:
         native = load_native_scan(patient, patch_size=patch_size)
-        unit = read_stored(patient.image).geometry.unit
-        found = examine(native, limits, names_by_role(patient), unit=unit)
+        image = read_stored(patient.image)
+        found = examine(native, limits, names_by_role(patient), unit=image.geometry.unit)
         problems += [f"{who(patient)}{told}." for told in found.problems]
         warnings += [*native.warnings, *(f"{who(patient)}{told}" for told in found.warnings)]
-        outcome |= describe(patient, native)
+        outcome |= describe(patient, native, image)
         if not problems:
             outcome |= describe_prepared(patient, native)
     except CohortError as error:

@@ -53,8 +53,8 @@ def examine(scan: Scan, limits: Limits, names: Mapping[str, str], *, unit: str) 
     names: how messages call image, vessels and brain. unit: the header's unit of length.
     """
     problems = [f"{names['image']}: {told}" for told in _implausible_sizes(scan, limits, unit)]
-    values = scan.image[scan.brain]
-    intensity = [f"{names['image']} {told}" for told in _unusable_intensities(values, limits)]
+    values, bright = scan.image[scan.brain], scan.image[scan.vessels & scan.brain]
+    intensity = [f"{names['image']} {told}" for told in _unusable_intensities(values, bright, limits)]
     problems += intensity + [f"{names['vessels']} {told}" for told in _implausible_masks(scan, limits)]
     warnings = [f"{names['vessels']} {told}" for told in _unusual_masks(scan, limits)]
     if not intensity:
@@ -86,7 +86,10 @@ def _implausible_sizes(scan: Scan, limits: Limits, unit: str) -> Iterator[str]:
         )
 
 
-def _unusable_intensities(values: NDArray[np.float32], limits: Limits) -> Iterator[str]:
+def _unusable_intensities(
+    values: NDArray[np.float32], bright: NDArray[np.float32], limits: Limits
+) -> Iterator[str]:
+    """Describe intensities of the brain (`values`) and its vessels (`bright`) that break what is assumed."""
     least, most = float(values.min()), float(values.max())
     if least == most:
         yield f"is {least:g} everywhere in the brain. Remedy: export the image again"
@@ -96,13 +99,14 @@ def _unusable_intensities(values: NDArray[np.float32], limits: Limits) -> Iterat
         yield (
             f"has only {count} different values in the brain, like a mask. Remedy: give the TOF-MRA as image"
         )
-    negative = float((values < 0).mean())
-    if negative > limits.most_negative:
+    negative, dark = float((values < 0).mean()), float((bright < 0).mean())
+    if max(negative, dark) > limits.most_negative:
         yield (
-            f"is below 0 in {negative:.0%} of the brain (down to {least:g}), and outside it the image is "
-            "set to 0, which would be brighter. Such images were standardised (z-scores) or had something "
-            f"subtracted. Remedy: give the scanner's intensities, or add a constant such as "
-            f"{np.ceil(-least):g} to every voxel"
+            f"is below 0 in {negative:.0%} of the brain and {dark:.0%} of the vessels (down to {least:g}), "
+            "and outside the brain it is set to 0, which would be brighter. Such images were standardised "
+            "(z-scores), had something subtracted, or hold unsigned numbers that were read as signed. "
+            f"Remedy: give the scanner's intensities, or add a constant such as {np.ceil(-least):g} to "
+            "every voxel of the brain"
         )
 
 
