@@ -150,6 +150,8 @@ rule intake_page:
         study=settings.study,
         public=study.cohorts.intake_is_public,
         notices=study.notices,
+        trained=settings.train_cohort,
+        size=settings.patches.size,
     script:
         "../scripts/write_intake.py"
 

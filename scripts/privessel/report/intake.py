@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from privessel.cohort.spacing import Spacing, compare_spacings
+
 _TEMPLATE = Path(__file__).with_name("intake.html.j2")
 _SPLITS = ("train", "validation", "test")
 
@@ -39,11 +41,24 @@ def render_intake(
     )
 
 
+def find_differences(outcomes: Sequence[Mapping], *, trained: str, size: int) -> list[str]:
+    """Return how voxels differ in size among the patients, as `cohort.spacing.compare_spacings` has it.
+
+    Nothing where no patient of the cohort `trained` could be measured, or where it is not shown.
+    """
+    spacings: dict[str, list[Spacing]] = {}
+    for outcome in outcomes:
+        if "shape" in outcome:
+            used = outcome.get("prepared", outcome)["spacing_mm"]
+            spacings.setdefault(outcome["cohort"], []).append(tuple(used))
+    return compare_spacings(spacings, trained=trained, size=size) if trained in spacings else []
+
+
 def summarise_intake(outcomes: Sequence[Mapping]) -> str:
     """Return in one sentence how many patients were checked, and how many of them have warnings."""
     warned = sum(bool(outcome["warnings"]) for outcome in outcomes)
     usable = sum(not outcome["problems"] for outcome in outcomes)
-    return f"{len(outcomes)} patients checked: {usable} can be used, {warned} of all have warnings"
+    return f"{len(outcomes)} patients checked: {usable} can be used, {warned} with warnings"
 
 
 def _row(outcome: Mapping, picture: Path) -> dict[str, object]:
