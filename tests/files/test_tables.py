@@ -7,7 +7,22 @@ import pytest
 
 from privessel.files.tables import TEXT_COLUMNS, as_text, read_table
 
-WORDS = ["NA", "nan", "NaN", "null", "None", "n/a", "N/A", "#N/A", "001", "1e5", "True", "inf", "0x1f", "<NA>"]
+WORDS = [
+    "NA",
+    "nan",
+    "NaN",
+    "null",
+    "None",
+    "n/a",
+    "N/A",
+    "#N/A",
+    "001",
+    "1e5",
+    "True",
+    "inf",
+    "0x1f",
+    "<NA>",
+]
 
 
 @pytest.mark.parametrize("column", TEXT_COLUMNS)
