@@ -107,6 +107,28 @@ rule checked:
         "../scripts/list_patients.py"
 
 
+rule spacings:
+    input:
+        study.checked_splits(),
+    output:
+        f"{RESULTS}/cohort/spacing.txt",
+    log:
+        f"{LOGS}/intake/spacings.log",
+    priority: FIRST
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(500),
+        runtime=5,
+    params:
+        code=code.digest("compare_spacings.py"),
+        tables={name: sources.scan_lists(name) for name in study.cohorts.names},
+        trained=settings.train_cohort,
+        size=settings.patches.size,
+    script:
+        "../scripts/compare_spacings.py"
+
+
 # Shows patients' scans: inside only.
 rule intake_page:
     input:
@@ -128,6 +150,8 @@ rule intake_page:
         study=settings.study,
         public=study.cohorts.intake_is_public,
         notices=study.notices,
+        trained=settings.train_cohort,
+        size=settings.patches.size,
     script:
         "../scripts/write_intake.py"
 

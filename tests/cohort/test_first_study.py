@@ -77,6 +77,9 @@ def test_a_table_that_is_there_keeps_its_split_or_gets_another_beside_the_config
     assert made.table == tmp_path / "mine-participants.tsv"
     assert table.read_text() == own
     make(*PAPER, **yaml.safe_load(made.config.read_text()))
+    table.write_text("participant_id\tsplit\nsub-01\n")
+    with pytest.raises(CohortError, match=r"line 2 has 1.*Next: "):
+        start_study(scans, study="broken", where=tmp_path)
 
     splits = ["train", "train", "train", "test", "test", "validation", "none"]
     lines = [f"sub-{k:02d}\t{split}\n" for k, split in zip(NUMBERS, splits, strict=True)]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 
 import jsonschema
 import pytest
@@ -170,6 +171,35 @@ def test_the_home_folder_may_be_written_with_a_tilde_in_every_path(monkeypatch):
     own, privacy = config.cohorts["own"], config.privacy
     shown = (own.root, own.image, privacy.state, privacy.anchor, config.quality.inception_weights)
     assert all(path.startswith("/home/somebody/") for path in shown)
+
+
+def leaves(section, place=()):
+    for key, value in section.items():
+        yield (*place, key)
+        if isinstance(value, dict):
+            yield from leaves(value, (*place, key))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", [None, "???", [], ["???"], {}, {"x": 1}, -1, 1e400, True, "a: b"], ids=repr)
+def test_any_value_in_any_place_is_read_or_refused_in_short_lines_that_name_the_place(wrong):
+    shipped = values(*TINY)
+    refusals = 0
+    for *outer, key in leaves(shipped):
+        changed = deepcopy(shipped)
+        place = changed
+        for step in outer:
+            place = place[step]
+        place[key] = wrong
+        try:
+            read_config(changed)
+        except ConfigError as refused:
+            refusals += 1
+            lines = str(refused).splitlines()
+            assert all(len(line) < 700 and "Remedy: " in line for line in lines), lines
+            named = (".".join([*outer, key]), key, *outer[-1:])
+            assert any(name in line for name in named for line in lines), lines
+    assert refusals > 100
 
 
 def test_a_missing_key_and_an_empty_section_are_named():

@@ -196,6 +196,16 @@ def test_a_site_without_a_state_or_with_one_among_results_is_refused(tmp_path):
         hospital(tmp_path, privacy={"state": str(tmp_path / "state")}).site.require_secret()
 
 
+def test_a_dry_run_without_a_secret_warns_once_and_still_refuses_an_unsafe_place(tmp_path, caplog):
+    place = str(tmp_path / "state")
+    for _ in range(3):
+        assert hospital(tmp_path, dry_run=True, privacy={"state": place}).site.require_secret() == []
+    (record,) = caplog.records
+    assert place in record.getMessage()
+    with pytest.raises(ConfigError, match="lies inside"):
+        hospital(tmp_path, dry_run=True, privacy={"state": "results/state"}).site.require_secret()
+
+
 def test_the_report_shows_no_place_of_the_secret(tmp_path):
     study = hospital(tmp_path, privacy={"state": "/somewhere/secret"})
     assert "/somewhere" not in str(study.shown_config())

@@ -13,6 +13,7 @@ from privessel.cohort.layouts import Layout, list_scans, recognise
 from privessel.cohort.naming import BRAIN, FIELDS, IMAGE, VESSELS
 from privessel.cohort.table import SPLITS
 from privessel.errors import CohortError
+from privessel.files.tsv import read_tsv
 from privessel.seeds import derive
 from privessel.study import names
 from privessel.study.config import RESERVED
@@ -128,7 +129,13 @@ def _says_as_much(table: Path, wanted: str) -> bool:
 
 
 def _read(table: Path) -> list[dict[str, str]]:
-    return _rows(table.read_text(encoding="utf-8-sig", errors="replace")) if table.is_file() else []
+    """Return the rows of the folder's own table, if it has one; a broken one is refused, not replaced."""
+    if not table.is_file():
+        return []
+    try:
+        return read_tsv(table)[1]
+    except ValueError as problem:
+        raise CohortError(f"{table} {problem}. Next: do that, then {_command(table.parent)}") from problem
 
 
 def _rows(text: str) -> list[dict[str, str]]:

@@ -161,7 +161,8 @@ def check_output_outside(output: Path, roots: Mapping[str, Path]) -> None:
     """Refuse an output folder that is or lies in a cohort's root (name -> folder), links followed."""
     target = Path(output).resolve()
     problems = [
-        f"lies inside the input folder {root} of cohort {cohort}: choose an output folder outside it"
+        f"lies inside the input folder {root} of cohort {cohort}: run with `--directory FOLDER`, a folder "
+        "outside it, where results then go"
         for cohort, root in roots.items()
         if target.is_relative_to(Path(root).resolve())
     ]

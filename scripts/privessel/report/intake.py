@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from privessel.cohort.spacing import Spacing, compare_spacings
+
 _TEMPLATE = Path(__file__).with_name("intake.html.j2")
 _SPLITS = ("train", "validation", "test")
 
@@ -39,11 +41,24 @@ def render_intake(
     )
 
 
+def find_differences(outcomes: Sequence[Mapping], *, trained: str, size: int) -> list[str]:
+    """Return how voxels differ in size among the patients, as `cohort.spacing.compare_spacings` has it.
+
+    Nothing where no patient of the cohort `trained` could be measured, or where it is not shown.
+    """
+    spacings: dict[str, list[Spacing]] = {}
+    for outcome in outcomes:
+        if "shape" in outcome:
+            used = outcome.get("prepared", outcome)["spacing_mm"]
+            spacings.setdefault(outcome["cohort"], []).append(tuple(used))
+    return compare_spacings(spacings, trained=trained, size=size) if trained in spacings else []
+
+
 def summarise_intake(outcomes: Sequence[Mapping]) -> str:
     """Return in one sentence how many patients were checked, and how many of them have warnings."""
     warned = sum(bool(outcome["warnings"]) for outcome in outcomes)
     usable = sum(not outcome["problems"] for outcome in outcomes)
-    return f"{len(outcomes)} patients checked: {usable} can be used, {warned} of all have warnings"
+    return f"{len(outcomes)} patients checked: {usable} can be used, {warned} with warnings"
 
 
 def _row(outcome: Mapping, picture: Path) -> dict[str, object]:
@@ -52,7 +67,7 @@ def _row(outcome: Mapping, picture: Path) -> dict[str, object]:
         key: outcome[key] for key in ("patient", "cohort", "split")
     }
     row["state"] = "failed" if outcome["problems"] else "warned" if outcome["warnings"] else "fine"
-    row["facts"] = _facts(outcome) if not outcome["problems"] else {}
+    row["facts"] = _facts(outcome) if "shape" in outcome else {}
     row["picture"] = base64.b64encode(Path(picture).read_bytes()).decode("ascii")
     return row
 
@@ -77,13 +92,13 @@ def _facts(outcome: Mapping) -> dict[str, str]:
 def _cohort(name: str, outcomes: Sequence[Mapping]) -> dict[str, object]:
     """Count a cohort's patients per split, and those that share a spacing and an orientation."""
     own = [outcome for outcome in outcomes if outcome["cohort"] == name]
-    usable = [outcome for outcome in own if not outcome["problems"]]
+    measured = [outcome for outcome in own if "shape" in outcome]
     splits = Counter(outcome["split"] for outcome in own)
     return {
         "name": name,
         "splits": [splits[split] for split in _SPLITS],
-        "spacings": Counter(f"{_spacing(outcome['spacing_mm'])} mm" for outcome in usable).most_common(),
-        "orientations": Counter(outcome["orientation"] for outcome in usable).most_common(),
+        "spacings": Counter(f"{_spacing(outcome['spacing_mm'])} mm" for outcome in measured).most_common(),
+        "orientations": Counter(outcome["orientation"] for outcome in measured).most_common(),
     }
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 from privessel.seeds import derive, draw
 from privessel.study import names
-from privessel.study.cohorts import Cohorts
+from privessel.study.cohorts import SPLITS, Cohorts
 from privessel.study.config import StudyConfig
 from privessel.study.gans import GanPlan
 from privessel.study.names import GanName, setting_name
@@ -119,6 +119,10 @@ class SourcePlan:
             for name, other in self.cohorts.splits_before(cohort, split)
             for path in self.outcomes(name, other)
         ]
+
+    def scan_lists(self, cohort: str) -> list[str]:
+        """These lists of all splits of a cohort that have patients."""
+        return [self.scans(cohort, split) for split in SPLITS if self.cohorts.ids(cohort, split)]
 
     def patches(self, cohort: str, split: str = "train") -> list[str]:
         """Patches of the patients of a split."""

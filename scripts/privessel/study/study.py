@@ -61,12 +61,7 @@ class Study:
 
     def checked_splits(self) -> list[str]:
         """The lists of checked patients of every split that has any."""
-        return [
-            self.sources.scans(name, split)
-            for name in self.cohorts.names
-            for split in ("train", "validation", "test")
-            if self.cohorts.ids(name, split)
-        ]
+        return [path for name in self.cohorts.names for path in self.sources.scan_lists(name)]
 
     def planned_mechanism(self) -> dict[str, object]:
         """What the private levels will do, as `planner.plan_levels` takes it: all steps of a run."""
