@@ -99,14 +99,29 @@ def measure(checkout: Path, asked: argparse.Namespace, folder: Path) -> dict:
         def write_release() -> None:
             bundle.write_files(release, *pairs, numbers=numbers, terms=terms, arch="wgan", generator=None)
 
+    if (checkout / "scripts/privessel/release/allowed.py").exists():
+        outline = bundle.Content(*pairs, numbers, terms, "wgan", None).outline
+        shape = {"outline": outline}
+        if not (checkout / "scripts/privessel/release/checks").exists():  # where copies were a finding
+            shape["real"] = real
+
+        def check_parts() -> None:
+            bundle.require_parts(outline, release)
+    else:  # before a release was compared with what it may hold
+        shape = {"size": SIDE, "real": real}
+
+        def check_parts() -> None:
+            pass
+
     def search() -> None:
-        found = scan(packed, forbidden=forbid(), real=real, size=SIDE)
+        found = scan(packed, forbidden=forbid(), **shape)
         assert not found, found[:3]
 
     stages = {
         "export for nnU-Net": export_nnunet,
         "export as PNG": export_png,
         "release: files": write_release,
+        "release: allowed parts": check_parts,
         "release: archive": lambda: pack(release, packed),
         "release: search": search,
     }

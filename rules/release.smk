@@ -33,6 +33,28 @@ rule release_bundle:
         "../scripts/make_release.py"
 
 
+# Advice for the owner. It decides nothing: a decision that looked at training patches would tell about them.
+rule copies:
+    input:
+        pairs=lambda w: study.release.inputs()["pairs"],
+        patches=sources.patches(settings.train_cohort),
+    output:
+        f"{RESULTS}/privacy/copies-{settings.release.name}-inside-only.csv",
+    log:
+        f"{LOGS}/privacy/copies-{settings.release.name}.log",
+    conda:
+        TORCH_ENV
+    threads: settings.quality.threads
+    resources:
+        mem_mb=cost.release_memory(),
+        runtime=cost.copies_minutes(),
+    params:
+        code=code.digest("search_copies.py"),
+    script:
+        "../scripts/search_copies.py"
+
+
 rule release:
     input:
         rules.release_bundle.output,
+        rules.copies.output,

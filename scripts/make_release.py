@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from privessel.cohort.intake import read_voxels
-from privessel.cohort.patches import load, load_pairs
+from privessel.cohort.patches import load_pairs
 from privessel.files.reading import read_json
 from privessel.files.script import logged
-from privessel.privacy.site import Site
+from privessel.privacy.site import Site, find_signer
 from privessel.release.bundle import Content, publish
 from privessel.release.forbidden import list_forbidden
 from privessel.release.guarantee import RECORDED, count_cohort, state_guarantee
@@ -18,12 +18,13 @@ from privessel.release.terms import Terms
 with logged(snakemake.log[0]):
     params, files = snakemake.params, snakemake.input
     terms, record = Terms.from_config(params.terms), read_json(files.privacy, keys=RECORDED)
-    real, voxels = [Path(path) for path in files.patches], read_voxels(Path(files.patients))
-    results = Path(params.results)
-    cohort = count_cohort(real, public=params.public, max_overlap=params.max_overlap)
+    voxels, results = read_voxels(Path(files.patients)), Path(params.results)
+    counts = {"public": params.public, "max_overlap": params.max_overlap}
+    cohort = count_cohort([Path(path) for path in files.patches], **counts)
     # No parameter: where a site keeps its secret must not be in Snakemake's records.
     site = None if params.public else Site.from_config(snakemake.config["privacy"])
     require_protected(record, public=params.public)
+    signer = find_signer(site, snakemake.config["privacy"])
     given = {"site": site, "voxels": voxels, "steps": params.steps, "cohort": cohort, "terms": terms}
     guarantee = state_guarantee(record, **given, results=results)
     choice = find_choice(
@@ -38,8 +39,5 @@ with logged(snakemake.log[0]):
     )  # fmt: skip
     numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals)
     generator = Path(files.generator) if terms.weights else None
-    content = Content(*load_pairs([Path(files.pairs)]), numbers, terms, record["arch"], generator)
-    publish(
-        content, archive=Path(snakemake.output[0]), forbidden=forbidden,
-        real=(load([path]) for path in real), threads=snakemake.threads,
-    )  # fmt: skip
+    content = Content(*load_pairs([Path(files.pairs)]), numbers, terms, record["arch"], generator, signer)
+    publish(content, archive=Path(snakemake.output[0]), forbidden=forbidden, threads=snakemake.threads)

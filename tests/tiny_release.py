@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from privessel.privacy.keys import load_master
 from privessel.privacy.ledger import open_ledger
 from privessel.privacy.site import Site
 from privessel.release import bundle
+from privessel.release.allowed import Outline
 from privessel.release.archive import pack
+from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import Cohort, state_guarantee
 from privessel.release.scanner import scan
 from privessel.release.selection import Choice
@@ -39,7 +42,7 @@ TERMS = Terms(
     override=None,
 )
 COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40, region_patches=3)
-ALONE = Choice(1, "It was the only private set of its study; nothing was chosen.", ())
+ALONE = Choice(1, *tell_choices(1), ())  # on a public cohort
 SHAPE = {
     "patch": SIZE, "latent": 4, "generator_width": 2, "critic_width": 2, "generator_norm": "batch",
     "critic_norm": "none", "upsampling": "nearest", "noise_map": False,
@@ -48,7 +51,7 @@ SHAPE = {
 
 def make_site(folder):
     found = Site(folder / "secure" / "state", epsilon=50.0, delta=1e-4)
-    found.create_secret()
+    found.create_secrets()
     return found
 
 
@@ -82,6 +85,12 @@ def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS, res
     return state_guarantee(
         record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms, results=results
     )
+
+
+def alone(guarantee):
+    """How a set was chosen that was the only one of its study."""
+    books = guarantee.books
+    return Choice(1, *tell_choices(1, *((books.runs, books.models) if books else ())), ())
 
 
 def public_numbers(terms=TERMS):
@@ -119,37 +128,45 @@ def make_generator(folder):
     return path
 
 
-def content_of(*, generator=None, images=None, terms=TERMS):
+def content_of(*, generator=None, images=None, terms=TERMS, numbers=None, signer=None):
     images = scaled(textures(5, seed=3)) if images is None else images
-    return bundle.Content(images, vessels(5, seed=4), public_numbers(terms), terms, "wgan", generator)
+    numbers = numbers or public_numbers(terms)
+    return bundle.Content(images, vessels(5, seed=4), numbers, terms, "wgan", generator, signer)
 
 
-def make_release(folder, generator):
-    """Write a release that is as it should be."""
+@cache
+def outline_of(terms=TERMS):
+    """What a release as it should be says, with its generator."""
+    return Outline(public_numbers(terms), terms, "wgan", 5, SIZE, generator=True)
+
+
+def make_release(folder, generator=None, **given):
+    """Write a release that is as it should be; `given` as `content_of`."""
     folder.mkdir()
-    bundle.write_files(folder, content_of(generator=generator))
+    bundle.write_files(folder, content_of(generator=generator, **given))
     return folder
 
 
 KEY = bytes(range(100, 132))
 FORBIDDEN = Forbidden(
-    patients=["001", "P0042"], names=["jdoe", "ward7"], paths=["results/clinic"], digests=["c3" * 32],
+    patients=["001", "P0042", "Schmidt", "20456789"], names=["jdoe", "ward7"],
+    paths=["results/clinic", "/scans1"], digests=["c3" * 32],
     seeds=[2022, 6_200_300_400_500_600_700], keys=[KEY],
 )  # fmt: skip
 
 
-def searched(folder, tmp_path, *, forbidden=FORBIDDEN):
+def searched(folder, tmp_path, *, forbidden=FORBIDDEN, terms=TERMS):
     archive = tmp_path / "packed.tar.gz"
     pack(folder, archive)
-    return scan(archive, forbidden=forbidden, real=[REAL], size=SIZE)
+    return scan(archive, outline=outline_of(terms), forbidden=forbidden)
 
 
-def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS, real=REAL):
+def publish(archive, *, generator=None, forbidden=FORBIDDEN, images=None, terms=TERMS):
     content = content_of(generator=generator, images=images, terms=terms)
-    bundle.publish(content, archive=archive, forbidden=forbidden, real=[real], threads=2)
+    bundle.publish(content, archive=archive, forbidden=forbidden, threads=2)
 
 
-def verified(folder):
-    """Run the recipient's check as a recipient does: one file, from anywhere."""
-    command = [sys.executable, "-I", str(folder / "verify.py")]
+def verified(folder, *options, program=None):
+    """Run the recipient's check as a recipient does: one program, from anywhere."""
+    command = [sys.executable, "-I", str(program or folder / "verify.py"), *options]
     return subprocess.run(command, cwd="/", text=True, capture_output=True, check=False, timeout=120)

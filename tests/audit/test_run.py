@@ -97,7 +97,7 @@ def some(n, seed=0):
 @pytest.fixture
 def site(tmp_path):
     made = Site(tmp_path / "state", epsilon=1e3, delta=1e-5)
-    made.create_secret()
+    made.create_secrets()
     return made
 
 
@@ -134,7 +134,7 @@ def test_coins_on_patients_follow_from_the_secret_and_the_run(tmp_path, site):
         return toss_coins(plan, run.coins(private=True, site=site, identity=named)).tolist()
 
     elsewhere = Site(tmp_path / "elsewhere", epsilon=1e3, delta=1e-5)
-    elsewhere.create_secret()
+    elsewhere.create_secrets()
     tosses = [tossed(), tossed(replace(RUN, number=2)), tossed(site=elsewhere), tossed(site=None)]
     assert tossed() == tosses[0]
     assert len({tuple(each) for each in tosses}) == 4
@@ -210,7 +210,7 @@ def prepared(run=RUN, *, site=None, code=(), training=PRIVATE):
 def test_the_identity_digests_what_is_trained_on_canaries_included(tmp_path, site):
     """The break: it digested the patches before the canaries, so other coins were the same run."""
     elsewhere = Site(tmp_path / "elsewhere", epsilon=1e3, delta=1e-5)
-    elsewhere.create_secret()
+    elsewhere.create_secrets()
     (audited, one), (other_audited, other) = prepared(site=site), prepared(site=elsewhere)
     assert one["trained_on"] == digest(audited.image, audited.label, audited.patient_index)
     assert not np.array_equal(audited.image[200:], other_audited.image[200:])

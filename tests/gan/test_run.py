@@ -55,7 +55,7 @@ def scans(tmp_path):
 @pytest.fixture
 def site(tmp_path):
     made = Site(tmp_path / "state", epsilon=1e3, delta=1e-5)
-    made.create_secret()
+    made.create_secrets()
     return made
 
 
@@ -287,7 +287,7 @@ def test_a_site_s_secret_is_made_once_and_only_for_its_owner(site):
     assert (site.state / "master.key").stat().st_mode & 0o777 == 0o600
     before = (site.state / "master.key").read_bytes()
     with pytest.raises(PrivacyError, match="there is a master secret already"):
-        site.create_secret()
+        site.create_secrets()
     assert (site.state / "master.key").read_bytes() == before
 
 
@@ -295,5 +295,5 @@ def test_no_new_secret_is_made_where_ledgers_were_made_under_a_lost_one(site):
     (site.state / "master.key").unlink()
     (site.state / "0.ledger").write_text("")
     with pytest.raises(PrivacyError, match="restore .*master.key from a backup"):
-        site.create_secret()
+        site.create_secrets()
     assert not (site.state / "master.key").exists()

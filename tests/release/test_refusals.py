@@ -12,6 +12,7 @@ from tiny_release import (
     PAIRS,
     TERMS,
     VOXELS,
+    alone,
     charge,
     guarantee_of,
     make_site,
@@ -27,11 +28,12 @@ from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.release import bundle
-from privessel.release.card import write_card
+from privessel.release.checks.card import write_card
+from privessel.release.checks.statement import write_statement
 from privessel.release.guarantee import Books, count_cohort
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
 from privessel.release.selection import Choice, find_choice
-from privessel.release.statement import summarise_numbers, write_statement
+from privessel.release.statement import describe_data, summarise_numbers
 from privessel.study.names import GanName
 
 
@@ -328,22 +330,20 @@ def test_no_region_is_asked_for_where_nobody_is_behind_it_or_the_patient_is_the_
 def test_the_release_says_patient_region_and_patch_and_the_eps_at_the_delta_it_was_planned_with(site):
     given = guarantee_of(charge(site), site)
     numbers = summarise_numbers(given, choice=ALONE, terms=TERMS, outweighed=[])
-    assert [name for name in numbers if name in ("patient", "region", "patch")] == [
-        "patient",
-        "region",
-        "patch",
-    ]
+    levels = ["patient", "region", "patch"]
+    assert [name for name in numbers if name in levels] == levels
     assert numbers["patch"]["epsilon"] == numbers["epsilon"] < numbers["region"]["epsilon"]
     assert numbers["planned"] == {"delta": 1e-3, "epsilon": composed_epsilon([given.run], delta=1e-3)}
     assert numbers["planned"]["epsilon"] < numbers["epsilon"]
     assert numbers["neighbours"] == "one patch replaced by an empty one"
-    assert numbers["loss_above_epsilon"] > numbers["delta"]
-    told = write_statement(numbers, terms=TERMS)
+    assert numbers["patch"]["loss_above_epsilon"] > numbers["delta"]
+    numbers["data"] = describe_data(TERMS, architecture="wgan", pairs=1, size=24, weights=False, signed=True)
+    told = write_statement(numbers)
     order = [told.index(words) for words in ("| a whole patient |", "| a place on a vessel", "| one patch |")]
     assert order == sorted(order)
-    assert "it was planned at delta 0.001" in told
-    assert "P[privacy loss > eps]" in told
-    card = write_card(numbers, terms=TERMS, arch="wgan", pairs=1, size=24, dataset="Dataset501_x")
+    assert "It was planned at delta 0.001" in told
+    assert "Delta is not the probability that the bound on the odds is exceeded" in told
+    card = write_card(numbers)
     order = [card.index(f"{name} level:") for name in ("Patient", "Region", "Patch")]
     assert order == sorted(order)
 
@@ -368,13 +368,14 @@ def test_a_written_reason_outweighs_a_judgement_and_leaves_with_the_data(site, t
     assert [one.subject for one in refusals] == ["epsilon", "selection"]
     require_allowed(refusals, name="vessels", override=terms.override)
     assert "AGAINST the rules" in caplog.text
-    numbers = summarise_numbers(guarantee, choice=ALONE, terms=terms, outweighed=refusals)
+    numbers = summarise_numbers(guarantee, choice=alone(guarantee), terms=terms, outweighed=refusals)
     content = bundle.Content(scaled(textures(1, seed=3)), vessels(1, seed=4), numbers, terms, "wgan", None)
-    bundle.write_files(tmp_path, content)
+    (tmp_path / "vessels").mkdir()
+    bundle.write_files(tmp_path / "vessels", content)
     for name in ("README.md", "PRIVACY.md", "privacy.json"):
-        assert terms.override in (tmp_path / name).read_text()
-        assert "fault of 001" not in (tmp_path / name).read_text()
-    told = verified(tmp_path)
+        assert terms.override in (tmp_path / "vessels" / name).read_text()
+        assert "fault of 001" not in (tmp_path / "vessels" / name).read_text()
+    told = verified(tmp_path / "vessels")
     assert told.returncode == 0
     assert "RELEASED AGAINST THE RULES: The ethics board" in told.stdout
 

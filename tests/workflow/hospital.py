@@ -12,6 +12,7 @@ from conftest import Workflow
 
 from privessel.phantom import simulate, write_patient, write_table
 from privessel.privacy.keys import create_master
+from privessel.privacy.signing import create_signer
 from privessel.privacy.site import SECRET
 
 GAN = "results/hospital/gan/wgan/noise-1/run-1"
@@ -130,6 +131,7 @@ def prepared(tmp_path_factory, scans):
 
     def prepare(folder):
         create_master(folder / "state" / SECRET)
+        create_signer(folder / "state")
         found = hospital_at(folder / "study", scans, folder / "state")
         done(found.study("--cores", 2, "--until", "patches", "checked", "--", TARGET))
 

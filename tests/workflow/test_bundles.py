@@ -9,6 +9,8 @@ import tarfile
 import pytest
 from hospital import done
 
+from privessel.privacy.signing import SIGNING_KEY, load_signer
+
 pytest_plugins = ["hospital"]
 PAIRS = "wgan/noise-1/run-1/epoch-2"
 ARCHIVE = "results/hospital/release/gift.tar.gz"
@@ -53,15 +55,17 @@ def test_a_release_is_checked_by_its_recipient_made_again_to_the_byte_and_after_
     with tarfile.open(given.folder / ARCHIVE) as tar:
         assert all(member.mtime == member.uid == 0 for member in tar)
         tar.extractall(tmp_path, filter="data")
+    fingerprint = load_signer(given.state).fingerprint
     told = subprocess.run(
-        [sys.executable, "-I", tmp_path / "gift" / "verify.py"],
+        [sys.executable, "-I", tmp_path / "gift" / "verify.py", "--key", fingerprint],
         text=True,
         capture_output=True,
         check=False,
         cwd="/",
     )
     assert told.returncode == 0, told.stdout + told.stderr
-    assert "verdict: intact, and its eps is what its mechanisms give" in told.stdout
+    assert "verdict: no contradiction, and every eps is what its mechanisms give" in told.stdout
+    assert f"signed with the key {fingerprint}" in told.stdout
     numbers = json.loads((tmp_path / "gift" / "privacy.json").read_text())
     assert numbers["protects"]
     assert numbers["run"] == {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20}
@@ -80,6 +84,22 @@ def test_a_release_is_checked_by_its_recipient_made_again_to_the_byte_and_after_
     other = shutil.copy(ledger, ledger.with_name("another.ledger"))
     assert "release_bundle" in done(given.study("-n", "release"))
     other.unlink()
+
+
+def test_the_search_for_copies_is_a_report_that_stays_inside(given):
+    report = given.folder / "results/hospital/privacy/copies-gift-inside-only.csv"
+    assert report.read_text().startswith("# inside only")
+    log = (given.folder / "logs/hospital/privacy/copies-gift.log").read_text()
+    assert "a001" not in log
+    assert "cop" not in log.replace("copies-gift", "").replace("search_copies", "")
+
+
+def test_a_release_from_patients_without_a_signing_key_is_refused_until_there_is_one(given):
+    key = given.state / SIGNING_KEY
+    configure(given, release={"name": "unsigned"})
+    kept = key.rename(key.with_suffix(".kept"))
+    refused(given, "no signing key", "the target `secret`")
+    kept.rename(key)
 
 
 def test_what_has_no_noise_is_refused_before_any_job(given):

@@ -10,6 +10,8 @@ import time
 import pytest
 from hospital import GAN, TARGET, digests, done
 
+from privessel.privacy.signing import load_signer
+
 pytest_plugins = ["hospital"]
 
 
@@ -23,7 +25,11 @@ def test_a_secret_is_asked_for_made_by_a_target_of_its_own_and_not_shown(hospita
     assert "no master secret" in before.stdout
     assert "Remedy" in before.stdout
     told = done(hospital.study("secret"))
-    assert (hospital.state / "master.key").read_bytes() not in told.encode(errors="replace")
+    for key in ("master.key", "signing.key"):
+        secret = (hospital.state / key).read_bytes()
+        assert secret not in told.encode(errors="replace")
+        assert secret.hex() not in told
+    assert load_signer(hospital.state).fingerprint in told
 
 
 def test_a_private_run_is_charged_shown_kept_and_never_trained_again(paid_for):

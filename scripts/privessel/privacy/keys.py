@@ -61,11 +61,20 @@ class MasterSecret:
 
 
 def create_master(path: Path) -> MasterSecret:
-    """Create the master secret at `path` (mode 0600, its folder 0700) and return it.
+    """Create the master secret at `path` and return it; PrivacyError and files as `create_secret_file`."""
+    return MasterSecret(create_secret_file(path, name="master secret"))
 
-    The secret is 32 bytes of operating-system entropy. The file appears whole or not at all, and is on disk
-    before this returns. Raises PrivacyError where `path` exists: under a new secret nobody could read the
-    ledgers that were made under the old one.
+
+def load_master(path: Path) -> MasterSecret:
+    """Read the master secret at `path`; PrivacyError as `read_secret_file`."""
+    return MasterSecret(read_secret_file(path, name="master secret"))
+
+
+def create_secret_file(path: Path, *, name: str) -> bytes:
+    """Write 32 bytes of operating-system entropy to `path` (mode 0600, its folder 0700), and return them.
+
+    The file appears whole or not at all, and is on disk before this returns. `name` is what messages call it.
+    Raises PrivacyError where `path` exists: whatever was made with the old secret could not be used any more.
     """
     path = Path(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,15 +87,15 @@ def create_master(path: Path) -> MasterSecret:
             os.fsync(file.fileno())
         os.link(partial, path)
     except FileExistsError:
-        raise PrivacyError(f"{path}: there is a master secret already; load it, never replace it") from None
+        raise PrivacyError(f"{path}: there is a {name} already; load it, never replace it") from None
     finally:
         partial.unlink()
     sync_folder(path.parent)
-    return load_master(path)
+    return read_secret_file(path, name=name)
 
 
-def load_master(path: Path) -> MasterSecret:
-    """Read the master secret at `path`.
+def read_secret_file(path: Path, *, name: str) -> bytes:
+    """Read the 32 bytes of a secret; `name` is what messages call it.
 
     Raises PrivacyError where it is missing, has the wrong size, can be read by others than its owner, or lies
     in a folder where others can replace it.
@@ -97,21 +106,19 @@ def load_master(path: Path) -> MasterSecret:
             mode = os.fstat(file.fileno()).st_mode
             secret = file.read(SECRET_BYTES + 1)
     except FileNotFoundError:
-        raise PrivacyError(
-            f"{path}: no master secret; set privacy.state to the folder that holds it"
-        ) from None
+        raise PrivacyError(f"{path}: no {name}; set privacy.state to the folder that holds it") from None
     if mode & 0o077:
-        raise PrivacyError(f"{path}: others can read the master secret; run: chmod 600 {path}")
+        raise PrivacyError(f"{path}: others can read the {name}; run: chmod 600 {path}")
     if path.parent.stat().st_mode & 0o022:
         raise PrivacyError(
-            f"{path.parent}: others can write where the master secret lies; run: chmod 700 {path.parent}"
+            f"{path.parent}: others can write where the {name} lies; run: chmod 700 {path.parent}"
         )
     if len(secret) != SECRET_BYTES:
         raise PrivacyError(
-            f"{path}: a master secret has {SECRET_BYTES} bytes, this is another or damaged file; restore it "
+            f"{path}: a {name} has {SECRET_BYTES} bytes, this is another or damaged file; restore it "
             "from a backup, or name a new privacy.state and count by hand what the old one spent"
         )
-    return MasterSecret(secret)
+    return secret
 
 
 def run_key(master: MasterSecret, *, identity: str, attempt: int, nonce: bytes) -> bytes:

@@ -13,6 +13,8 @@ from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 ROUNDING = 2e-16
 # No grid is finer than this share of the first one, which is about a step's spread of privacy loss.
 FINEST = 1e-4
+# Where so many grids in a row give no finite eps, rounding has lost the tail, and a finer one gives none.
+INFINITE = 3
 
 
 def tight_epsilon(
@@ -27,17 +29,20 @@ def tight_epsilon(
 
     `distribution(interval)` is the composed privacy loss on a grid of that interval, rounded pessimistically,
     so that every grid gives an upper bound. The excess falls with the square of the interval: two grids tell
-    the third. `steps` are those composed by Fourier transforms; where their rounding is as large as delta,
-    nothing is known and eps is infinite.
+    the third. `steps` are those composed by Fourier transforms; where their rounding is as large as delta, or
+    loses what lies beyond eps, nothing is known and eps is infinite.
     """
     delta -= ROUNDING * steps
     coarse, fine = start, start / 3
     if delta <= 0:
         return math.inf, fine
-    above = _finite_epsilon(distribution, coarse, delta)
+    above, infinite = _finite_epsilon(distribution, coarse, delta), 0
     while True:
         best = _finite_epsilon(distribution, fine, delta)
-        if fine < start * FINEST:
+        if math.isinf(best) and math.isfinite(above):
+            return above, coarse  # rounding has lost the tail; the coarser grid's eps is a bound all the same
+        infinite += math.isinf(best)
+        if fine < start * FINEST or infinite == INFINITE:
             return best, fine
         if math.isinf(above):
             above, coarse, fine = best, fine, fine / 3

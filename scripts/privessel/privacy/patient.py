@@ -17,6 +17,7 @@ from privessel.privacy.accounting import (
     merged,
 )
 from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
+from privessel.study.names import VACUOUS
 
 RELATIVE_ERROR = 1e-2
 # Above this eps nobody asks how likely a larger loss is, and the grid that would tell has millions of points.
@@ -99,18 +100,27 @@ def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | N
             total = part if total is None else total.compose(part, tail_mass_truncation=0)
         return total
 
-    start = min(
+    spread = min(
         _spread(noise, probabilities) for (noise, _, _), (probabilities, _) in zip(taken, parts, strict=True)
     )
+    # Where dozens of patches meet in a step, its loss is in the hundreds, and so fine a grid as the spread of
+    # a small one asks for would take minutes. A coarse one comes first, and will do where eps is large.
+    most = max(len(probabilities) - 1 for probabilities, _ in parts)
+    coarse = (most / max(noise for noise, _, _ in taken)) ** 2 / 100
     # That a step has more patches than counted is paid for in delta (when the patches are in) and, as a
     # factor 1 - rest on every likelihood (when they are out), in eps.
     rest = sum(steps * left for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
     shift = -sum(steps * math.log1p(-left) for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
     steps = sum(part[2] for part in taken)
+    given = {"steps": steps, "delta": delta - rest, "error": RELATIVE_ERROR}
     try:
-        found, interval = tight_epsilon(
-            distribution, start=min(start, 1.0), steps=steps, delta=delta - rest, error=RELATIVE_ERROR
-        )
+        found = math.inf
+        if coarse > 1:
+            found, interval = tight_epsilon(distribution, start=coarse, **given)
+        if not VACUOUS < found < math.inf:
+            found, interval = tight_epsilon(distribution, start=min(spread, 1.0), **given)
+        if math.isinf(found):
+            raise ValueError("no grid gives a finite eps")
         if found > MOST_WITH_CHANCE:
             return found + shift, None
         above = chance_above(

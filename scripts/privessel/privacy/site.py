@@ -13,6 +13,7 @@ from privessel.privacy.ledger import Ledger, anchor_accounts, open_ledger, read_
 from privessel.privacy.nonce import destroy_nonces
 from privessel.privacy.register import Books
 from privessel.privacy.seen import Seen, read_seen
+from privessel.privacy.signing import SIGNING_KEY, Signer, create_signer, load_signer
 from privessel.privacy.spending import Digests, check_budget, digest_patients
 
 log = logging.getLogger(__name__)
@@ -39,19 +40,34 @@ class Site:
         anchor = Path(privacy["anchor"]).expanduser() if privacy["anchor"] else None
         return cls(Path(privacy["state"]).expanduser(), **privacy["budget"], anchor=anchor)
 
-    def create_secret(self) -> Path:
-        """Create the master secret, once for all studies of a site, and return its path.
+    def create_secrets(self) -> list[str]:
+        """Create the master secret and the signing key, each once for all studies of a site.
 
-        Raises PrivacyError where there is a secret already, because it is never replaced, and where there are
-        ledgers but no secret: with a new one nobody could read what patients have spent.
+        Returns the names of the files that were created: a state from before there were signing keys gets
+        one. Raises PrivacyError where both exist, because neither is ever replaced, and where there are
+        ledgers but no master secret: with a new one nobody could read what patients have spent.
         """
-        if any(self.state.glob("*.ledger")) and not (self.state / SECRET).exists():
+        secret, signing = self.state / SECRET, self.state / SIGNING_KEY
+        if any(self.state.glob("*.ledger")) and not secret.exists():
             raise PrivacyError(
                 f"{self.state} has ledgers but not the master secret they were made under: restore "
-                f"{self.state / SECRET} from a backup. Without it nobody can tell what patients have spent"
+                f"{secret} from a backup. Without it nobody can tell what patients have spent"
             )
-        create_master(self.state / SECRET)
-        return self.state / SECRET
+        if secret.exists() and signing.exists():
+            raise PrivacyError(
+                f"{self.state}: there is a master secret already, and a signing key, whose fingerprint is "
+                f"{self.signer().fingerprint}; neither is ever replaced"
+            )
+        missing = [path for path in (secret, signing) if not path.exists()]
+        if secret in missing:
+            create_master(secret)
+        if signing in missing:
+            create_signer(self.state)
+        return [path.name for path in missing]
+
+    def signer(self) -> Signer:
+        """Return the key that signs the site's releases; PrivacyError, with the remedy, if there is none."""
+        return load_signer(self.state)
 
     def accounts(self, seen: Iterable[Seen] = ()) -> list[Account]:
         """Return the accounts of all private runs of the site: the steps that each was charged for.
@@ -103,6 +119,24 @@ class Site:
 
     def _master(self) -> MasterSecret:
         return load_master(self.state / SECRET)
+
+
+def find_signer(site: Site | None, privacy: Mapping) -> Signer | None:
+    """Return the key that signs a release, and log its fingerprint; None for a public cohort without one.
+
+    site: None for a public cohort, whose release is signed where the config's `privacy` names a state with a
+    signing key. Raises PrivacyError, with the remedy, where a site that answers for patients has no such key.
+    """
+    if site is None:
+        state = Path(privacy["state"]).expanduser() if privacy["state"] else None
+        if not (state and (state / SIGNING_KEY).exists()):
+            log.info("the release is not signed: the cohort is public, and privacy.state has no signing key")
+            return None
+        signer = load_signer(state)
+    else:
+        signer = site.signer()
+    log.info("the release is signed; the fingerprint of the site's public key is %s", signer.fingerprint)
+    return signer
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+HEADER = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff"  # of gzip: no name, no time, most compressed, no system
 AT_ONCE = 64  # files that are read ahead while those before them are compressed
 
 
@@ -54,7 +55,13 @@ def _members(folder: Path, names: list[str]) -> bytes:
     found = []
     for name in names:
         content = (folder / name).read_bytes()
-        member = tarfile.TarInfo(f"{folder.name}/{name}")
-        member.size, member.mode = len(content), 0o644
-        found += [member.tobuf(tarfile.USTAR_FORMAT), content, bytes(-len(content) % tarfile.BLOCKSIZE)]
+        header = make_header(f"{folder.name}/{name}", len(content))
+        found += [header, content, bytes(-len(content) % tarfile.BLOCKSIZE)]
     return b"".join(found)
+
+
+def make_header(name: str, size: int) -> bytes:
+    """Return the header of a file of so many bytes in a tar archive."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o644
+    return member.tobuf(tarfile.USTAR_FORMAT)

@@ -1,9 +1,8 @@
 """The files of a release: a folder, its manifest, and an archive of the same bytes whenever it is made."""
 
-import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,22 +11,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.cohort.patches import Patches
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest
+from privessel.privacy.signing import Signer
+from privessel.release.allowed import (
+    ARRAYS,
+    CROISSANT,
+    GENERATOR,
+    Outline,
+    require_outline,
+    require_parts,
+    write_croissant,
+    write_manifest,
+    write_texts,
+)
 from privessel.release.archive import list_files, pack
-from privessel.release.card import write_card, write_licence
-from privessel.release.croissant import describe_dataset
+from privessel.release.checks.card import DATASET_NUMBER
+from privessel.release.checks.files import MANIFEST, SIGNATURE
 from privessel.release.export import NnunetTarget, write_exports
+from privessel.release.formats import write_arrays
 from privessel.release.scanner import require_clean, scan
-from privessel.release.statement import write_statement
 from privessel.release.terms import Terms
 from privessel.release.traces import Forbidden
 from privessel.release.weights import copy_generator
-
-MANIFEST = "MANIFEST.sha256"
-DATASET_ID = 501  # nnU-Net's: up to 500 are its own
 
 
 @dataclass(frozen=True)
@@ -40,28 +47,35 @@ class Content:
     terms: Terms
     arch: str
     generator: Path | None  # the file that training saved; None where the generator is not released
+    signer: Signer | None = None  # the site's key; None for a public cohort without one
+
+    @property
+    def outline(self) -> Outline:
+        """What the texts and the names of the files follow from."""
+        pairs, size, _ = self.images.shape
+        return Outline(self.numbers, self.terms, self.arch, pairs, size, bool(self.generator), self.signer)
 
 
-def publish(
-    content: Content, *, archive: Path, forbidden: Forbidden, real: Iterable[Patches], threads: int = 1
-) -> None:
+def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: int = 1) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
-    The finished archive is searched for everything in `forbidden` and for copies of the patients' patches in
-    `real`. Raises PrivacyError where the search finds anything, and where the folder exists and is not an
-    earlier release; an earlier release then stays as it was, and nothing new is written.
+    The files, and once more the finished archive, are compared with what a release may hold (`allowed`). The
+    archive is searched for everything in `forbidden`. Raises PrivacyError where anything is found, and where
+    the folder exists and is not an earlier release; an earlier release then stays as it was, and nothing new
+    is written.
     """
     terms = content.terms
     folder = archive.parent / terms.name
     check_replaceable(folder)
     archive.parent.mkdir(parents=True, exist_ok=True)
+    require_outline(content.outline)
     with _room(archive.parent, terms.name) as partial:
         write_files(partial, content, threads=threads)
+        require_parts(content.outline, partial)
         with atomic_path(archive) as packed:
             pack(partial, packed)
-            require_clean(
-                scan(packed, forbidden=forbidden, real=real, size=content.images.shape[-1]), name=terms.name
-            )
+            found = scan(packed, outline=content.outline, forbidden=forbidden)
+            require_clean(found, name=terms.name)
             if folder.exists():
                 shutil.rmtree(folder)
             partial.rename(folder)
@@ -69,40 +83,30 @@ def publish(
 
 
 def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
-    """Write all files of a release into the empty `folder`, the manifest last."""
-    images, labels, numbers, terms = content.images, content.labels, content.numbers, content.terms
-    data = folder / "data"
-    data.mkdir()
-    nnunet = NnunetTarget(data / "nnunet", dataset_id=DATASET_ID, name=terms.name)
+    """Write all files of a release into the empty `folder`, the manifest and its signature last."""
+    images, labels, outline = content.images, content.labels, content.outline
+    (folder / "data").mkdir()
+    nnunet = NnunetTarget(folder / "data" / "nnunet", dataset_id=DATASET_NUMBER, name=content.terms.name)
     with ThreadPoolExecutor(1) as beside:
-        arrays = beside.submit(np.savez_compressed, data / "pairs.npz", image=images, label=labels)
-        digests = write_exports(images, labels, png=data / "png", nnunet=nnunet, threads=threads)
+        arrays = beside.submit(write_arrays, folder / ARRAYS, {"image": images, "label": labels})
+        digests = write_exports(images, labels, png=folder / "data" / "png", nnunet=nnunet, threads=threads)
         arrays.result()
     if content.generator:
-        (folder / "model").mkdir()
-        copy_generator(content.generator, folder / "model" / "generator.pt")
-    size = images.shape[-1]
-    card = write_card(
-        numbers, terms=terms, arch=content.arch, pairs=len(images), size=size, dataset=nnunet.path.name
-    )
-    texts = {
-        "README.md": card,
-        "PRIVACY.md": write_statement(numbers, terms=terms),
-        "LICENSE": write_licence(terms),
-        "privacy.json": _json(numbers),
-        "verify.py": Path(__file__).with_name("verify.py").read_text(encoding="utf-8"),
-    }
-    for name, text in texts.items():
+        (folder / GENERATOR).parent.mkdir()
+        copy_generator(content.generator, folder / GENERATOR)
+    for name, text in write_texts(outline).items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    named = ("data/pairs.npz", "data/png/pairs.csv", "privacy.json")
-    described = describe_dataset({name: file_digest(folder / name) for name in named}, terms=terms)
-    (folder / "croissant.json").write_text(_json(described), encoding="utf-8")
     # The pictures' digests are known from when they were written.
-    lines = [
-        f"{digests.get(f'{folder}/{name}') or file_digest(folder / name)}  {name}\n"
-        for name in list_files(folder)
-    ]
-    (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
+    known = {
+        name: digests.get(f"{folder}/{name}") or file_digest(folder / name) for name in list_files(folder)
+    }
+    (folder / CROISSANT).write_text(write_croissant(known, outline), encoding="utf-8")
+    known[CROISSANT] = file_digest(folder / CROISSANT)
+    manifest = write_manifest(known).encode()
+    (folder / MANIFEST).write_bytes(manifest)
+    if content.signer:
+        (folder / SIGNATURE).write_bytes(content.signer.sign(manifest))
 
 
 def check_replaceable(folder: Path) -> None:
@@ -114,7 +118,7 @@ def check_replaceable(folder: Path) -> None:
     if manifest.is_file():
         lines = manifest.read_text(encoding="utf-8").splitlines()
         listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    there = set(list_files(folder)) - {MANIFEST}
+    there = set(list_files(folder)) - {MANIFEST, SIGNATURE}
     odd = sorted(there - set(listed)) + sorted(
         name for name in there & set(listed) if file_digest(folder / name) != listed[name]
     )
@@ -133,7 +137,3 @@ def _room(parent: Path, name: str) -> Iterator[Path]:
         partial = Path(room) / name
         partial.mkdir()
         yield partial
-
-
-def _json(content: Mapping) -> str:
-    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"

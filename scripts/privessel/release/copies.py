@@ -1,90 +1,236 @@
-"""Copies of real patches among images that are about to leave: exact, or with other grey values."""
+"""Synthetic images that resemble real patches: copies, also moved, mirrored or partly replaced ones.
 
-import math
-from collections.abc import Iterable
+The result is advice for the owner of the data and decides nothing about a release. A decision that looked at
+training patches would tell something about them, which no eps covers (docs/privacy.md). So it stays inside.
+
+A copy is found by its parts: each quarter of an image is moved over every real patch, and an equal quarter is
+enough. Parts are compared by normalised cross-correlation, which no change of brightness or contrast alters.
+A first look at coarse parts ranks the real patches for each part; the first few are compared exactly, by FFT.
+"""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from privessel.cohort.patches import Patches
 
-# Correlation of two images from which one is a copy of the other, brighter or darker, with more or less
-# contrast, inverted or rounded to 8 bits. Measured at 24 pixels: copies in 8 bits are above 0.999, patches of
-# different simulated patients at most 0.963 (of 48 million pairs).
-NEAR = 0.99
-ROUNDING = 1e-3  # far above what single precision loses in a bound of a correlation
+# Correlation from which on a part is reported as copied. Rounding to 8 bits leaves more than 0.999 of a copy.
+NEAR = 0.98
+MOVED = 4  # pixels by which a copy may have been moved, in the first look
+# Only real patches that resemble a coarse part by so much are compared exactly, at most BEST for each part. A
+# move by a pixel, which the first look does not follow, lowers the correlation of a coarse copy far less.
+COARSE_NEAR, BEST = 0.7, 2
+SMALLEST = 20  # pixels of a part's side; smaller images have one part, because small parts resemble by chance
+FLAT = 0.1  # parts of less contrast than this share of their image's carry nothing and are passed over
 LABEL_PIXELS = 64  # labels of fewer vessel pixels may be equal by chance
 BLOCK = 2048  # images compared at a time
-COARSE = 4  # pixels that are averaged along each side for the first look
+AT_ONCE = 256  # pairs compared exactly at a time
+
+# As it is, mirrored along the one axis, and along the other.
+MIRRORS = ((1, 1), (-1, 1), (1, -1))
+
+
+@dataclass(frozen=True, order=True)
+class Likeness:
+    """The real patch that resembles an image most, or whose label is equal: `kind` is 'image' or 'label'.
+
+    `patch` is counted from 0 among the patches of `patient`. `correlation` is that of the part that resembles
+    most, 1 for labels.
+    """
+
+    correlation: float
+    kind: str
+    number: int
+    patient: str
+    patch: int
+    mirrored: bool
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is reported as a copy."""
+        return self.correlation >= NEAR
 
 
 def find_copies(
-    images: NDArray, labels: NDArray[np.bool_], real: Iterable[Patches]
-) -> tuple[list[int], list[int]]:
-    """Return which `images` (n, s, s) and `labels` (m, s, s) are copies of `real` ones, by number.
+    images: NDArray, labels: NDArray[np.bool_], real: Sequence[Callable[[], Patches]]
+) -> list[Likeness]:
+    """Return for each image of `images` (n, s, s) the most alike real patch, and equal labels; largest first.
 
-    Moved, turned or mirrored copies are not looked for. Constant images carry nothing and are passed over.
-    A first look at coarse images excludes nearly all pairs, and cannot miss a copy: see `_bound`. Raises
-    ValueError where real patches have another size than the images.
+    real: functions that load the patches of one patient each; they are called twice. An image that is flat,
+    or that resembles no patch even coarsely, has no entry. Raises ValueError where real patches have another
+    size than the images.
     """
-    released, numbers = _normalise(images)
-    released_coarse = _coarsen(released, images.shape[1:])
-    found: set[int] = set()
-    known: set[bytes] = set()
-    for patches in real:
+    parts = _Parts(images)
+    known: dict[bytes, tuple[str, int, bool]] = {}
+    for patient, load in enumerate(real):
+        patches = load()
         if patches.image.shape[1:] != images.shape[1:]:
             raise ValueError(f"patches of {patches.image.shape[1:]} pixels, images of {images.shape[1:]}")
-        patients, _ = _normalise(patches.image)
-        patients_coarse = _coarsen(patients, patches.image.shape[1:])
-        for start in range(0, len(released), BLOCK):
-            block = slice(start, start + BLOCK)
-            possible = _bound(released_coarse[block], patients_coarse) >= NEAR - ROUNDING
-            rows, columns = (np.flatnonzero(possible.any(axis=axis)) for axis in (1, 0))
-            alike = np.abs(released[block][rows] @ patients[columns].T).max(axis=1, initial=0.0)
-            found.update(numbers[block][rows[alike >= NEAR]].tolist())
-        known.update(_outlines(patches.label).values())
-    copied = [number for number, outline in _outlines(labels).items() if outline in known]
-    return sorted(found), copied
+        parts.look(patient, patches.image)
+        for mirror in reversed(MIRRORS):
+            outlines = _outlines(_mirrored(patches.label, mirror))
+            known |= {
+                outline: (patches.patients[patches.patient_index[number]], number, mirror != (1, 1))
+                for number, outline in outlines.items()
+            }
+    found: dict[int, Likeness] = {}
+    for patient, load in enumerate(real):
+        numbers, others = parts.candidates(patient)
+        if len(numbers):
+            patches = load()
+            for number, other, correlation, mirrored in parts.compare(numbers, others, patches.image):
+                of = patches.patients[patches.patient_index[other]]
+                one = Likeness(correlation, "image", number, of, other, mirrored)
+                found[number] = max(one, found.get(number, one))
+    equal = [
+        Likeness(1.0, "label", number, *known[outline])
+        for number, outline in _outlines(labels).items()
+        if outline in known
+    ]
+    return sorted([*found.values(), *equal], key=lambda one: (-one.correlation, one.kind, one.number))
 
 
-def _normalise(images: NDArray) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return images that are not constant, as rows of mean 0 and norm 1, and their numbers."""
-    rows = images.reshape(len(images), math.prod(images.shape[1:])).astype(np.float32)
-    rows -= rows.mean(axis=1, keepdims=True)
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    textured = np.flatnonzero(norms > 1e-3 * np.sqrt(rows.shape[1]))
-    if len(textured) < len(rows):
-        rows = rows[textured]
-    rows /= norms[textured, None]
-    return rows, textured
+class _Parts:
+    """The parts of all images, and for each the BEST real patches of the first look."""
+
+    def __init__(self, images: NDArray) -> None:
+        side = images.shape[1]
+        self.reach = min(MOVED, side // 6)
+        inner = side - 2 * self.reach
+        self.across = 2 if inner // 2 >= SMALLEST else 1
+        self.pool = max(1, side // 24)
+        self.side = inner // self.across // self.pool * self.pool
+        self.corners = [
+            (self.reach + row * self.side, self.reach + column * self.side)
+            for row in range(self.across)
+            for column in range(self.across)
+        ]
+        self.images = images
+        self.scores = np.full((len(self.corners), len(images), BEST), -1.0, np.float32)
+        self.found = np.full((len(self.corners), len(images), BEST, 2), -1, np.int64)  # patient, patch
+        self.coarse = [self._describe(images, corner, images) for corner in self.corners]
+
+    def look(self, patient: int, real: NDArray) -> None:
+        """Compare coarse parts with those of a patient's patches, moved by every second pixel or so."""
+        step = max(1, self.pool // 2)
+        moves = range(-self.reach, self.reach + 1, step)
+        for part, (row, column) in enumerate(self.corners):
+            windows = [
+                self._describe(_mirrored(real, mirror), (row + down, column + right))
+                for mirror in MIRRORS
+                for down in moves
+                for right in moves
+            ]
+            for start in range(0, len(self.images), BLOCK):
+                block = slice(start, start + BLOCK)
+                coarse = self.coarse[part][block]
+                best = np.zeros((len(coarse), len(real)), np.float32)
+                product = np.empty_like(best)
+                for window in windows:
+                    np.matmul(coarse, window.T, out=product)
+                    np.abs(product, out=product)
+                    np.maximum(best, product, out=best)
+                self._keep(part, block, best, patient)
+
+    def candidates(self, patient: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (part, image) and patches of a patient that are to be compared exactly."""
+        part, image, place = np.nonzero((self.found[..., 0] == patient) & (self.scores >= COARSE_NEAR))
+        return np.stack([part, image], axis=1), self.found[part, image, place, 1]
+
+    def compare(
+        self, numbers: NDArray[np.int64], others: NDArray[np.int64], real: NDArray
+    ) -> Iterator[tuple[int, int, float, bool]]:
+        """Yield image, patch, largest correlation of a part at any place, and whether it is mirrored."""
+        for start in range(0, len(numbers), AT_ONCE):
+            pairs, patches = numbers[start : start + AT_ONCE], others[start : start + AT_ONCE]
+            parts = np.stack(
+                [
+                    self.images[image, row : row + self.side, column : column + self.side]
+                    for part, image in pairs
+                    for row, column in [self.corners[part]]
+                ]
+            )
+            found = np.stack(
+                [_correlate(parts, _mirrored(real[patches], mirror)) for mirror in MIRRORS], axis=1
+            )
+            best = found.argmax(axis=1)
+            for (_, image), patch, way, values in zip(pairs, patches, best, found, strict=True):
+                yield int(image), int(patch), float(values[way]), bool(way)
+
+    def _describe(
+        self, images: NDArray, corner: tuple[int, int], whole: NDArray | None = None
+    ) -> NDArray[np.float32]:
+        """Return a part of images, coarse, as rows of mean 0 and norm 1; 0 where `whole` varies far more."""
+        (row, column), side, pool = corner, self.side, self.pool
+        part = images[:, row : row + side, column : column + side].astype(np.float32)
+        rows = part.reshape(len(part), side // pool, pool, side // pool, pool).mean(axis=(2, 4))
+        rows = rows.reshape(len(rows), -1)
+        rows -= rows.mean(axis=1, keepdims=True)
+        norms = np.linalg.norm(rows, axis=1)
+        least = np.full(len(rows), 1e-6)
+        if whole is not None:
+            least = np.maximum(least, FLAT * whole.std(axis=(1, 2)) * np.sqrt(rows.shape[1]))
+        return rows * np.where(norms > least, 1 / np.maximum(norms, 1e-12), 0)[:, None].astype(np.float32)
+
+    def _keep(self, part: int, block: slice, best: NDArray[np.float32], patient: int) -> None:
+        """Keep the BEST patches of each image's part, of this patient and of those before."""
+        most = min(BEST, best.shape[1])
+        new = np.argpartition(best, -most, axis=1)[:, -most:]
+        scores = np.concatenate([self.scores[part, block], np.take_along_axis(best, new, axis=1)], axis=1)
+        names = np.stack([np.full_like(new, patient), new], axis=2)
+        names = np.concatenate([self.found[part, block], names], axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :BEST]
+        self.scores[part, block] = np.take_along_axis(scores, order, axis=1)
+        self.found[part, block] = np.take_along_axis(names, order[..., None], axis=1)
 
 
-def _coarsen(rows: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return normalised images as coarse ones, and in the last column what these leave out.
+def _correlate(parts: NDArray, real: NDArray) -> NDArray[np.floating]:
+    """Return the largest correlation, or inverse one, of each part (n, t, t) with any place of (n, s, s)."""
+    side, size = parts.shape[1], real.shape[1:]
+    parts, real = parts.astype(np.float32), real.astype(np.float32)
+    parts -= parts.mean(axis=(1, 2), keepdims=True)
+    real -= real.mean(axis=(1, 2), keepdims=True)
+    real /= np.maximum(np.abs(real).max(axis=(1, 2), keepdims=True), 1e-12)
+    product = fft.irfft2(fft.rfft2(real) * fft.rfft2(parts, s=size).conj(), s=size)
+    last = [length - side + 1 for length in size]  # behind them the part would not lie inside
+    sums, squares = (_windows(values.astype(np.float64), side) for values in (real, real**2))
+    spread = np.sqrt(np.clip(squares - sums**2 / side**2, 0, None))
+    norms = spread * np.linalg.norm(parts, axis=(1, 2))[:, None, None]
+    least = 1e-6 * np.maximum(norms.max(axis=(1, 2), keepdims=True), 1e-300)
+    found = np.abs(product[:, : last[0], : last[1]]) / np.maximum(norms, least)
+    return np.where(norms > least, found, 0).max(axis=(1, 2))
 
-    Each square of COARSE x COARSE pixels becomes its sum by the root of its number of pixels, which is the
-    image's component along that square's mean. The last column is the norm of the rest.
-    """
-    edges = [np.arange(0, side, COARSE) for side in shape]
-    sides = [np.diff(np.append(starts, side)) for starts, side in zip(edges, shape, strict=True)]
-    sums = np.add.reduceat(rows.reshape(-1, *shape), edges[1], axis=2)
-    sums = np.add.reduceat(sums, edges[0], axis=1) / np.sqrt(np.outer(*sides).astype(np.float32))
-    coarse = sums.reshape(len(rows), math.prod(sums.shape[1:]))
-    left_out = np.sqrt(np.clip(1 - np.einsum("ij,ij->i", coarse, coarse), 0, None))
-    return np.column_stack([coarse, left_out])
+
+def _windows(values: NDArray, side: int) -> NDArray[np.float64]:
+    """Return the sum of each window of `side` x `side` pixels."""
+    total = np.pad(values.cumsum(axis=1).cumsum(axis=2), ((0, 0), (1, 0), (1, 0)))
+    rows = total[:, side:] - total[:, :-side]
+    return rows[:, :, side:] - rows[:, :, :-side]
 
 
-def _bound(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the most that the correlation of any two images can be, from their coarse forms.
-
-    A correlation is the scalar product of the coarse images plus that of the rests. The second is at most the
-    product of the rests' norms (Cauchy and Schwarz).
-    """
-    return np.abs(one[:, :-1] @ other[:, :-1].T) + np.outer(one[:, -1], other[:, -1])
+def _mirrored(images: NDArray, mirror: tuple[int, int]) -> NDArray:
+    return images[:, :: mirror[0], :: mirror[1]]
 
 
 def _outlines(labels: NDArray[np.bool_]) -> dict[int, bytes]:
     """Return the labels with enough vessel pixels to be told apart, as bytes, by their numbers."""
     counts = labels.sum(axis=(1, 2))
-    packed = np.packbits(labels.reshape(len(labels), math.prod(labels.shape[1:])), axis=1)
+    packed = np.packbits(np.ascontiguousarray(labels).reshape(len(labels), -1), axis=1) if len(labels) else []
     return {int(number): packed[number].tobytes() for number in np.flatnonzero(counts >= LABEL_PIXELS)}
+
+
+def write_copies(path: Path, found: Sequence[Likeness]) -> None:
+    """Write the report as CSV, the most alike first; its first line says that it must stay inside."""
+    columns = ("kind", "number", "correlation", "copied", "patient", "patch", "mirrored")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        file.write("# inside only: it says what training patches look like, and no eps covers it\n")
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(columns)
+        for one in found:
+            values = {name: getattr(one, name) for name in columns}
+            rows.writerow((values | {"correlation": f"{one.correlation:.4f}"}).values())

@@ -7,7 +7,6 @@ same bytes (with the same zlib). Patches of patients are refused, because they a
 train on a dataset, nnU-Net's five-fold split needs at least five cases.
 """
 
-import csv
 import json
 import logging
 import re
@@ -30,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MOST = 100_000  # pairs, because the names of files have five digits
 CHANNEL = "TOF-MRA"  # nnU-Net would scale images of the channel "CT" in another way
+PNG_NAMES = {"image": "image-{:05d}.png", "label": "label-{:05d}.png"}  # of a pair's number
 BLOCK = 32  # pairs that a thread encodes at a time
 
 
@@ -72,6 +72,24 @@ def write_exports(
         return _write_pictures(images, labels, forms, threads=threads)
 
 
+def list_pairs(count: int) -> str:
+    """Return pairs.csv: the names of each image's file and of its label's."""
+    names = (",".join(form.format(number) for form in PNG_NAMES.values()) for number in range(count))
+    return "".join(f"{line}\n" for line in [",".join(PNG_NAMES), *names])
+
+
+def describe_nnunet(count: int) -> str:
+    """Return dataset.json, in which nnU-Net v2 reads what a raw dataset holds."""
+    description = {
+        "channel_names": {"0": CHANNEL},
+        "labels": {"background": 0, "vessel": 1},
+        "numTraining": count,
+        "file_ending": ".png",
+        "overwrite_image_reader_writer": "NaturalImage2DIO",
+    }
+    return json.dumps(description, indent=1) + "\n"
+
+
 def warn_of_level(level: str, *, folder: Path) -> None:
     """Log a warning where the pairs of this level carry no privacy: files are easily handed on."""
     if not Level.parse(level).private:
@@ -91,12 +109,9 @@ class _Form:
 
 @contextmanager
 def _png_form(folder: Path, count: int) -> Iterator[_Form]:
-    form = {"image": "image-{:05d}.png", "label": "label-{:05d}.png"}
     with _whole(folder) as partial:
-        yield _Form(partial, folder, **form, vessel=255)
-        names = [(form["image"].format(number), form["label"].format(number)) for number in range(count)]
-        with (partial / "pairs.csv").open("w", newline="", encoding="utf-8") as lines:
-            csv.writer(lines, lineterminator="\n").writerows([tuple(form), *names])
+        yield _Form(partial, folder, **PNG_NAMES, vessel=255)
+        (partial / "pairs.csv").write_text(list_pairs(count), encoding="utf-8", newline="\n")
 
 
 @contextmanager
@@ -114,15 +129,8 @@ def _nnunet_form(target: NnunetTarget, count: int) -> Iterator[_Form]:
         (partial / "labelsTr").mkdir()
         image, label = "imagesTr/case_{:05d}_0000.png", "labelsTr/case_{:05d}.png"
         yield _Form(partial, target.path, image, label, vessel=1)
-        description = {
-            "channel_names": {"0": CHANNEL},
-            "labels": {"background": 0, "vessel": 1},
-            "numTraining": count,
-            "file_ending": ".png",
-            "overwrite_image_reader_writer": "NaturalImage2DIO",
-        }
         # Last, because a folder without it is no dataset to nnU-Net.
-        (partial / "dataset.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        (partial / "dataset.json").write_text(describe_nnunet(count), encoding="utf-8")
 
 
 def _write_pictures(

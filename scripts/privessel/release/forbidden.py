@@ -13,8 +13,10 @@ from privessel.gan.synthesis import pairs_seed
 from privessel.privacy.keys import load_master, public_key, run_key
 from privessel.privacy.nonce import list_nonces
 from privessel.privacy.site import SECRET, Site
+from privessel.release.patterns import ADDRESS
+from privessel.release.spelling import make_plain
 from privessel.release.terms import Terms
-from privessel.release.traces import Forbidden, ordinary_words
+from privessel.release.traces import Forbidden, is_said, ordinary_words
 from privessel.study.names import GanName
 
 
@@ -35,7 +37,8 @@ def list_forbidden(
     the release's terms are allowed.
     """
     name = GanName.parse(pairs)
-    in_terms = set(re.findall(r"[\w.-]+", " ".join([terms.name, terms.description, *terms.creators])))
+    in_terms = " ".join([terms.name, terms.description, *terms.creators])
+    names = {one for one in _people() | _machines() | set(patients) if one.lower() not in ordinary_words()}
     master = load_master(site.state / SECRET) if site else None
     accounts = site.accounts() if site else []
     digests = {
@@ -51,7 +54,7 @@ def list_forbidden(
         }
     keys = [public_key(seed=seed, name=str(name.run_name))]
     if master:
-        keys += [master.secret, master.derive("ledger"), master.derive("patients")]
+        keys += [master.secret, master.derive("ledger"), master.derive("patients"), site.signer().secret]
         # The nonces of finished runs are destroyed, and nobody can derive their keys any more.
         for (identity, attempt), nonce in list_nonces(site.state).items():
             keys += [nonce, run_key(master, identity=identity, attempt=attempt, nonce=nonce)]
@@ -63,12 +66,13 @@ def list_forbidden(
     ]
     return Forbidden(
         patients={one for ids in patients.values() for one in ids},
-        names=(_people() | _machines() | set(patients)) - in_terms - ordinary_words(),
+        names={one for one in names if not is_said(one, in_terms)},
         # A folder of one part, such as `data`, is also an ordinary word, so it is not searched for.
         paths={str(place) for place in places if len(place.parts) > 1},
         digests={digest for digest in digests if digest},
         seeds={seed, pairs_seed(seed, name)},
         keys=keys,
+        contacts=re.findall(ADDRESS, make_plain(" ".join(terms.creators))),
     )
 
 

@@ -146,9 +146,9 @@ def paid_guarantee(
     cohort: Cohort,
     terms: Terms,
 ) -> Guarantee:
-    """Return the guarantee of a run on patients, from the `accounts` of all runs of the site.
+    """Return the guarantee of a run on these `patients`, from the `accounts` of all runs of the site.
 
-    `patients` are the run's. Raises PrivacyError where the run's ledger is incomplete or not the one that
+    Raises PrivacyError where the run's ledger is incomplete or not the one that
     `record` (its privacy.json) was written from, and where runs of another privacy unit saw the same
     patients.
     """

@@ -29,9 +29,9 @@ def encode(images: NDArray[np.uint8]) -> list[bytes]:
     Every file is decompressed again and compared with what went in; DamagedError where they differ.
     """
     rows, columns = images.shape[1:]
-    header = _chunk(b"IHDR", struct.pack(">2I5B", columns, rows, 8, 0, 0, 0, 0))
+    header = make_chunk(b"IHDR", struct.pack(">2I5B", columns, rows, 8, 0, 0, 0, 0))
     return [
-        SIGNATURE + header + _pack(filtered.tobytes(), columns) + _chunk(b"IEND", b"")
+        SIGNATURE + header + _pack(filtered.tobytes(), columns) + make_chunk(b"IEND", b"")
         for filtered in _filter(images)
     ]
 
@@ -46,10 +46,13 @@ def _pack(filtered: bytes, columns: int) -> bytes:
             "check this machine's memory and its installation of zlib, then run the same command again"
         )
     size = max(LARGEST_CHUNK, 4 * columns)
-    return b"".join(_chunk(b"IDAT", packed[start : start + size]) for start in range(0, len(packed), size))
+    return b"".join(
+        make_chunk(b"IDAT", packed[start : start + size]) for start in range(0, len(packed), size)
+    )
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
+def make_chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG: length, kind of four letters, content, checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 

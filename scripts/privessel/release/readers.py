@@ -1,10 +1,16 @@
-"""Reading every part of a file of a release: its texts, its arrays, and whatever should not be in it."""
+"""Reading every part of a file of a release for the search: texts, arrays, and bytes that were compressed.
+
+Whether a part may be there at all is for `allowed` to say. This reads whatever is there, also from files that
+no release has, so that an error can tell what it would have given away.
+"""
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import nibabel
@@ -12,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from privessel.release.weights import check_generator, read_strings
+from privessel.release.formats import split_png
+from privessel.release.spelling import inflate
+from privessel.release.weights import read_strings
 
 PROSE = (".md", ".json", ".py", "LICENSE")
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of a zip member that has none
-ARRAYS = {"image": np.dtype(np.uint8), "label": np.dtype(bool)}  # of pairs.npz
 PIXELS = {b"IHDR", b"IDAT", b"IEND"}  # chunks of a PNG that are its pixels and nothing else
 NIFTI_TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
+NPY_HEADER = 10  # bytes before the text of an array's header
 
 
 @dataclass
@@ -40,6 +47,7 @@ def take_apart(name: str, content: bytes) -> Contents:
         ".pt": _read_pt,
         ".nii": _read_nifti,
         ".nii.gz": _read_nifti,
+        ".sig": _read_signature,
     }
     found = Contents(raw=[content])
     reader = next((reader for suffix, reader in readers.items() if name.endswith(suffix)), None)
@@ -62,56 +70,73 @@ def _text(content: bytes, found: Contents) -> str:
         return content.decode("latin-1")
 
 
+def _read_signature(content: bytes, found: Contents) -> None:
+    if len(content) != 64:
+        found.odd.append("is no signature")
+        found.metadata.append(content.decode("latin-1"))
+
+
 def _read_png(content: bytes, found: Contents) -> None:
-    place = 8
-    while place < len(content):
-        length, kind = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
-        if kind not in PIXELS:
-            body = content[place + 8 : place + 8 + length]
-            found.odd.append(f"chunk {kind.decode('latin-1')}")
-            found.metadata += [body.decode("latin-1"), _inflated(body)]
-        place += 12 + length
-        if kind == b"IEND" and place != len(content):
-            found.odd.append("bytes behind its end")
-            found.metadata.append(content[place:].decode("latin-1"))
-            break
+    for kind, body in split_png(content):
+        if kind not in PIXELS or (kind == b"IEND" and body):
+            _read_spare(kind + b" " + body, found)
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-        if image.mode != "L":
-            found.odd.append(f"mode {image.mode}")
-            image = image.convert("L")
-        found.arrays.append(np.asarray(image)[None])
+        found.arrays.append(np.asarray(image if image.mode == "L" else image.convert("L"))[None])
 
 
-def _inflated(chunk: bytes) -> str:
-    """Return the text of a compressed text chunk (zTXt), and an empty text for any other chunk."""
-    try:
-        return zlib.decompress(chunk.partition(b"\0\0")[2]).decode("latin-1")
-    except zlib.error:
-        return ""
+def read_behind_pixels(content: bytes) -> str:
+    """Return what stands in the pixels' chunks of a PNG behind the last pixel, where nothing may stand."""
+    with suppress(zlib.error, ValueError):
+        reader = zlib.decompressobj()
+        reader.decompress(b"".join(body for kind, body in split_png(content) if kind == b"IDAT"))
+        return reader.unused_data.decode("latin-1")
+    return ""
 
 
-def _check_zip(content: bytes, found: Contents) -> None:
+def _read_spare(content: bytes, found: Contents) -> None:
+    """Keep bytes beside those that a format needs as text, and what they hold compressed."""
+    if content:
+        found.raw.append(content)
+        for part in (content, *inflate(content)):
+            found.metadata += {part.decode("latin-1"), part.decode("utf-8", "replace")}
+
+
+def _read_zip(content: bytes, found: Contents) -> None:
+    """Keep comments, further fields and whatever stands between, before or behind the members."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        comments = {"the archive": archive.comment}
-        if len(set(archive.namelist())) < len(archive.namelist()):
-            found.odd.append("two members of one name")  # most readers see only one of them
+        spare, used = [archive.comment], [(archive.start_dir, len(content))]
         for member in archive.infolist():
-            comments[member.filename] = member.comment
-            if member.date_time > EPOCH:
-                found.odd.append(f"time of {member.filename}")
-    found.odd += [f"comment of {name}" for name, comment in comments.items() if comment]
-    found.metadata += [comment.decode("latin-1") for comment in comments.values()]
+            # Names and lengths of the header in front of a member, which readers do not look at.
+            name, extra = struct.unpack_from("<2H", content, member.header_offset + 26)
+            start = member.header_offset + 30
+            end = start + name + extra + member.compress_size
+            used.append((member.header_offset, end))
+            spare += [member.comment, member.extra, content[start + name : start + name + extra]]
+            if content[start : start + name] != member.filename.encode():
+                spare.append(content[start : start + name])
+    reached = 0
+    for start, end in sorted(used):
+        spare.append(content[reached:start])
+        reached = max(reached, end)
+    for part in spare:
+        _read_spare(part, found)
 
 
 def _read_npz(content: bytes, found: Contents) -> None:
-    _check_zip(content, found)
+    _read_zip(content, found)
+    starts = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            member = archive.read(name)
+            starts[name] = NPY_HEADER + int.from_bytes(member[NPY_HEADER - 2 : NPY_HEADER], "little")
+            # Prose, because its numbers are the array's sizes.
+            found.prose.append(member[NPY_HEADER : starts[name]].decode("latin-1"))
+            found.raw.append(member)
+    members = dict(zip(starts, found.raw[-len(starts) :], strict=True))
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         found.metadata += arrays.files
-        for name in arrays.files:
-            array = arrays[name]
-            found.raw.append(array.tobytes())
-            if ARRAYS.get(name) != array.dtype or array.ndim != 3:
-                found.odd.append(f"array {name}, {array.dtype} {array.shape}")
+        for name, array in arrays.items():
+            _read_spare(members[f"{name}.npy"][starts[f"{name}.npy"] + array.nbytes :], found)
             if array.dtype.kind in "US":
                 found.metadata += [str(value) for value in array.ravel()]
             elif array.size <= 16:
@@ -121,13 +146,12 @@ def _read_npz(content: bytes, found: Contents) -> None:
 
 
 def _read_pt(content: bytes, found: Contents) -> None:
-    _check_zip(content, found)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         found.raw += [archive.read(name) for name in archive.namelist()]
         # The names of members are prose, because tensors are called by numbers.
         found.prose += archive.namelist()
     found.prose += read_strings(content)
-    found.odd += check_generator(content)
+    _read_zip(content, found)
 
 
 def _read_nifti(content: bytes, found: Contents) -> None:

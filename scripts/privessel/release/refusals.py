@@ -13,10 +13,16 @@ from dataclasses import dataclass
 from privessel.errors import PrivacyError
 from privessel.privacy.accounting import check_delta
 from privessel.privacy.promises import readable
+from privessel.release.checks.words import (
+    MOST_PATIENT_DELTA,
+    SELECTION,
+    is_delta_too_large,
+    tell_delta,
+    tell_epsilon,
+)
 from privessel.release.guarantee import Guarantee, is_finite
 from privessel.release.selection import Choice
 from privessel.release.terms import Terms
-from privessel.study.config.fields import MOST_PATIENT_DELTA
 
 log = logging.getLogger(__name__)
 
@@ -69,37 +75,33 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
             "still below 1 / (10 x the number of units), or train with more noise"
         )
     found = []
-    spent = guarantee.epsilon_composed
-    if spent > terms.epsilon:
-        found.append(
-            Refusal(
-                "epsilon",
-                f"Composed over all runs on a patient, eps is {spent:.4g} at delta {guarantee.delta:.3g}, "
-                f"above the {terms.epsilon:.4g} that the site had set.",
-                "release a run with more noise or fewer steps, on patients whom fewer runs have used; or "
-                "raise release.epsilon if what the patients agreed to covers it",
-            )
+    spent = {"epsilon": guarantee.epsilon_composed, "delta": guarantee.delta, "limit": terms.epsilon}
+    if guarantee.epsilon_composed > terms.epsilon:
+        remedy = (
+            "release a run with more noise or fewer steps, on patients whom fewer runs have used; or raise "
+            "release.epsilon if what the patients agreed to covers it"
         )
+        found.append(Refusal("epsilon", tell_epsilon(**spent), remedy))
     found += _dilution(guarantee, terms=terms)
     for delta, units, key, noun in _deltas(guarantee):
-        if noun == "patients" and delta > MOST_PATIENT_DELTA:
-            told = f"delta {delta:.3g} of patients is above {MOST_PATIENT_DELTA:g}, however few they are."
-            found.append(Refusal("delta", told, f"set release.{key} to {MOST_PATIENT_DELTA:g} or less"))
-        elif not delta < 1 / (10 * units):
-            least = f"1 / (10 x {units:,}) = {1 / (10 * units):.3g}"
-            told = f"delta {delta:.3g} of {units:,} {noun} is not below {least}."
-            found.append(Refusal("delta", told, f"set release.{key} below that; nothing is trained again"))
+        given = {"delta": delta, "units": units, "noun": noun}
+        if is_delta_too_large(**given):
+            least = f"below {1 / (10 * units):.3g}"
+            if noun == "patients" and delta > MOST_PATIENT_DELTA:
+                least = f"to {MOST_PATIENT_DELTA:g} or less"
+            remedy = f"set release.{key} {least}; nothing is trained again"
+            found.append(Refusal("delta", tell_delta(**given), remedy))
     if choice.faults:
         remedy = "release the set that validation patients chose, or a run of a study of its own"
-        told = "Files of the study do not show that its choice looked at no training patients."
-        found.append(Refusal("selection", told, remedy, "; ".join(choice.faults)))
+        subject, _, told = SELECTION.partition(": ")
+        found.append(Refusal(subject, told, remedy, "; ".join(choice.faults)))
     return found
 
 
 def require_allowed(
     refusals: Sequence[Refusal], *, name: str, override: str | None, region_reason: str | None = None
 ) -> None:
-    """Raise PrivacyError with every refusal and its remedy that no written reason outweighs."""
+    """Raise PrivacyError with every refusal and its remedy, unless the site has given a reason for each."""
     reasons = {"override": override, "region_reason": region_reason}
     for key, reason in reasons.items():
         if reason and not any(one.answer == key for one in refusals):

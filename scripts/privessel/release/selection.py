@@ -8,11 +8,12 @@ the files.
 """
 
 import csv
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from privessel.files.reading import read_json, read_text, reading
+from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import Books
 from privessel.study.names import GanName
 
@@ -56,35 +57,10 @@ def find_choice(
             f"the site's ledgers have {books.runs} private runs on these patients and this study {here}: no "
             "file shows what chose among them"
         )
-    choice = _choice_of(pairs, candidates, results, faults, alone=not books or books.runs <= 1)
-    return choice if books is None else replace(choice, told=f"{choice.told} {_told_of(books)}")
-
-
-def _told_of(books: Books) -> str:
-    """Return what the ledgers say, in sentences that may leave."""
-    told = (
-        f"The site's ledgers have {_counted(books.runs, 'private run')} on its patients; eps counts them all."
-    )
-    if books.models:
-        told += (
-            f" {_counted(books.models, 'model')} without noise had been trained on them. What anyone learned "
-            "from those and chose by it is covered by no eps."
-        )
-    return told
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
-
-
-def _choice_of(
-    pairs: str, candidates: Sequence[str], results: Path, faults: list[str], *, alone: bool
-) -> Choice:
-    """Return how `pairs` was chosen among the `candidates` of its study; `alone`: there is no other run."""
+    told = tell_choices(len(candidates), *((books.runs, books.models) if books else ()))
     if len(candidates) == 1:
-        told = "It was the only private set of its study" + ("; nothing was chosen." if alone else ".")
-        return Choice(1, told, tuple(faults))
-    told = f"The validation patients chose it among the study's {len(candidates)} private sets."
+        return Choice(1, *told, tuple(faults))
+    by_validation, by_nobody_knows = told
     scores = {one: _validation_score(one, results) for one in candidates}
     unknown = [one for one in candidates if scores[one] is None]
     if unknown:
@@ -95,9 +71,8 @@ def _choice_of(
         best = max(candidates, key=lambda one: scores[one])
         faults.append(f"there are {len(candidates)} private sets, and validation patients chose {best}")
     else:
-        return Choice(len(candidates), told, tuple(faults))
-    told = f"It is one of the study's {len(candidates)} private sets; no file shows what chose it."
-    return Choice(len(candidates), told, tuple(faults))
+        return Choice(len(candidates), by_validation, tuple(faults))
+    return Choice(len(candidates), by_nobody_knows, tuple(faults))
 
 
 def _private_sets(results: Path) -> list[str]:

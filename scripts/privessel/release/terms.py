@@ -1,14 +1,7 @@
-"""What a site decides about its release (the config's `release`), and the licences it may choose from."""
+"""What a site decides about its release (the config's `release`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-
-LICENCES = {
-    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
-    "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
-    "CC-BY-SA-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
-    "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0/",
-}
 
 
 @dataclass(frozen=True)
@@ -18,13 +11,13 @@ class Terms:
     name: str
     description: str
     creators: tuple[str, ...]
-    licence: str  # a key of LICENCES
+    licence: str  # a key of checks.card.LICENCES
     weights: bool  # whether the generator is released, too
     epsilon: float  # the most that a patient's composed eps may be, at `delta`
     delta: float  # of a patch
     patient_delta: float  # of a patient
     max_region_epsilon: float  # the most that a region's composed eps may be, at `delta`
-    region_reason: str | None  # why a region's eps above that is released; it is published
+    region_reason: str | None  # the site's reason to release a region's eps above that; it is published
     override: str | None  # the site's reason to release against a refusal; it is published with the data
 
     @classmethod
@@ -32,11 +25,6 @@ class Terms:
         """Return the terms of a config's `release`."""
         given = {field.name: release[field.name] for field in fields(cls)}
         return cls(**given | {"creators": tuple(release["creators"])})
-
-    @property
-    def licence_url(self) -> str:
-        """Where the licence can be read."""
-        return LICENCES[self.licence]
 
     def unit_delta(self, unit: str) -> float:
         """Return the delta of the privacy unit, patch or patient."""

@@ -1,27 +1,34 @@
-"""Traces of people, places and secrets in texts: what must not be in a release, and the search for it."""
+"""Traces of people, places and secrets in texts: what must not be in a release, and the search for it.
+
+A text is searched as it is, in plain spelling (`spelling`), without escapes, and as whatever may be base64 or
+hexadecimal in it. Where an id is found depends on how likely it occurs by chance:
+
+- **five or more, letters and digits**, seven digits, or six letters that are in no word of a release's texts
+  (P0042, sub-001, 20456789, Schmidt): anywhere, in any case, with any separators or none, with anything glued
+  to it but a digit to a digit;
+- **four or more**, and names of people, machines and cohorts: as a word, in any case, with any separators;
+- **fewer** (a1): as a word, exactly as it is;
+- **short numbers** (001): in prose only behind a quotation mark or a word such as 'patient', in metadata as a
+  word; ids that are ordinary words of the release's texts (image): only behind a word such as 'patient'.
+"""
 
 import base64
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 
+from privessel.release import patterns
 from privessel.release.needles import Needles
+from privessel.release.spelling import decode, inflate, make_plain, read_printable, respell
 
-PATH = re.compile(
-    r"(?<![\w.:/<)\]*-])/[A-Za-z_][\w.+@-]*(?:/[\w.+@-]+)*|(?<!\w)[A-Za-z]:\\\w+|\\\\\w+\\\w+|file:/"
-)
-# Times to the minute or finer, also as seconds since 1970. A date alone is allowed.
-TIME = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d|(?<![\d.:])\d{1,2}:\d\d:\d\d(?![\d:])"
-    r"|(?<![\w.])1[5-9]\d{8}(?:\.\d+)?(?![\w.])"
-)
 # Files that the release itself numbers: such a number is no patient's id.
 COUNTED = re.compile(r"\b(?:image|label)-\d{5}\.png\b|\bcase_\d{5}(?:_0000)?(?:\.png)?\b")
-# A number of at least so many digits is searched for wherever it stands. A shorter one, which may also be a
-# number of something else, counts only behind a word such as 'patient' or 'seed'.
-LONG_ID, LONG_SEED = 7, 5
+# A digest or signature holds nothing to read, yet ids occur in it by chance. Digests are looked for apart.
+DIGEST = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64,}(?![0-9A-Fa-f])")
+APART = b"\xff\xff\xff\xff"
+DEPTH = 3  # encodings inside of each other that are taken off
 
 
 @dataclass(frozen=True)
@@ -34,25 +41,51 @@ class Forbidden:
     digests: Collection[str] = ()  # of ledgers, patients, scans and runs, in hexadecimal
     seeds: Collection[int] = ()
     keys: Collection[bytes] = field(default=(), repr=False)
+    contacts: Collection[str] = ()  # e-mail addresses that may leave
 
 
 class Traces:
     """A search for what is forbidden: in prose, in metadata (texts without sentences), and in bytes."""
 
     def __init__(self, forbidden: Forbidden) -> None:
-        unclear = {patient for patient in forbidden.patients if _is_unclear(patient)}
-        common = [
-            ("name", _words(forbidden.names)),
-            ("path", _any(map(re.escape, forbidden.paths))),
-            ("seed", _any(map(_seed_pattern, forbidden.seeds))),
-            ("path", PATH.pattern),
-            ("time", TIME.pattern),
+        given = _spell_ids(forbidden.patients)
+        ids = {one for one in given if not _is_unclear(one)}
+        unclear = set(map(make_plain, given - ids))
+        plain = {make_plain(one) for one in ids if patterns.count_letters(one) >= patterns.SHORTEST}
+        glued = {one for one in plain if patterns.is_glued(one) or _is_rare(one)}
+        names = {name for name in forbidden.names if patterns.count_letters(name) >= patterns.SHORTEST}
+        # Wherever it stands, also in what is decoded, where only long traces mean anything.
+        sure = [
+            ("patient id", patterns.anywhere(glued)),
+            ("patient id", patterns.spelled(plain)),
+            ("patient id", patterns.marked(unclear)),
+            ("name", patterns.spelled(map(make_plain, names))),
+            ("path", patterns.written_paths(set(map(make_plain, forbidden.paths)))),
+            ("path", patterns.ROOTED),
+            ("date", patterns.DATE),
+            ("time", patterns.TIME),
+            ("DICOM UID", patterns.UID),
         ]
-        clear = set(forbidden.patients) - unclear
-        self._prose = _compile(
-            [("patient id", _words(clear)), ("patient id", _marked_words(unclear)), *common]
+        self._decoded = _compile([*sure, ("e-mail address", patterns.SURE_ADDRESS)])
+        self._plain = _compile(
+            [
+                *sure,
+                ("path", patterns.HOME),
+                ("path", patterns.PATH),
+                ("name", patterns.PERSON),
+                ("e-mail address", patterns.ADDRESS),
+                *(("seed", patterns.seed(number)) for number in forbidden.seeds),
+            ]
         )
-        self._metadata = _compile([("patient id", _words(forbidden.patients)), *common])
+        short = {one for one in ids if patterns.count_letters(one) < patterns.SHORTEST}
+        self._exact = _compile(
+            [("patient id", patterns.words(short)), ("name", patterns.words(set(forbidden.names) - names))]
+        )
+        spare = set(map(make_plain, forbidden.patients)) - ordinary_words()
+        self._metadata = _compile([("patient id", patterns.words(spare))])
+        folded = patterns.anywhere(one.translate(patterns.FOLD) for one in glued)
+        self._folded = _compile([("patient id", folded)])
+        self._contacts = set(map(make_plain, forbidden.contacts))
         self._digests = Needles([part.encode() for one in forbidden.digests for part in (one, one[:12])])
         self._secrets = {
             form: ("key", "a key or secret of the site") for key in forbidden.keys for form in _written(key)
@@ -62,72 +95,96 @@ class Traces:
             self._secrets |= {seed.to_bytes(8, order): ("seed", "as bytes") for seed in wide}
         self._secret_bytes = Needles(self._secrets)
         # Without their numbers, nearly all names of files are the same few texts.
-        self._find_words_once = lru_cache(maxsize=256)(self._find_words)
+        self._find_once = lru_cache(maxsize=256)(self._find)
 
     def find(self, text: str, *, prose: bool) -> set[tuple[str, str]]:
-        """Return (kind, what was found) for each trace in a text.
-
-        In prose a patient's id of few digits counts only behind a word such as 'patient', because any number
-        may look like it. In metadata it counts wherever it stands by itself.
-        """
-        return self._find_words_once(COUNTED.sub("", text), prose) | self.find_keys(text.encode())
+        """Return (kind, what was found) for each trace in a text; of a key only that it is there."""
+        return set(self._find_once(COUNTED.sub("", text), prose))
 
     def find_keys(self, content: bytes) -> set[tuple[str, str]]:
         """Return a finding, without the secret, where bytes hold a key or a derived seed, raw or as text."""
         return {self._secrets[found] for found in self._secret_bytes.find(content)}
 
-    def _find_words(self, text: str, prose: bool) -> frozenset[tuple[str, str]]:
-        """Return (kind, what was found) for each trace except keys and derived seeds."""
-        patterns = self._prose if prose else self._metadata
-        return frozenset(
-            (kind, match[0].strip()) for kind, pattern in patterns for match in pattern.finditer(text)
-        ) | {("digest", found.decode()) for found in self._digests.find(text.encode())}
+    def _find(self, text: str, prose: bool) -> frozenset[tuple[str, str]]:
+        found = self.find_keys(text.encode("utf-8", "surrogateescape"))
+        for spelling in [text, *respell(text)]:
+            readable = DIGEST.sub(" ", spelling)
+            plain = make_plain(readable)
+            found |= self._match(self._plain, plain) | self._match(self._exact, readable)
+            if not any(kind == "patient id" for kind, _ in found):
+                found |= self._match(self._folded, plain.translate(patterns.FOLD))
+            found |= self._find_digests(make_plain(spelling)) | set(self._find_encoded(spelling, DEPTH))
+            if not prose:
+                found |= self._match(self._metadata, plain)
+        return frozenset(found)
+
+    def _find_encoded(self, text: str, depth: int) -> Iterator[tuple[str, str]]:
+        """Yield each trace in what a text may hold in base64 or hexadecimal, compressed or not, and so on."""
+        for encoding, parts in decode(text).items():
+            parts += [inner for part in parts for inner in inflate(part)]
+            readable = " \n ".join(filter(None, map(read_printable, parts)))
+            found = self.find_keys(APART.join(parts)) | self._find_digests(" ".join(map(bytes.hex, parts)))
+            for spelling in [readable, *respell(readable)]:
+                found |= self._match(self._decoded, make_plain(spelling))
+            yield from ((kind, f"{what}, in {encoding}") for kind, what in found)
+            if readable and depth > 1:
+                yield from self._find_encoded(readable, depth - 1)
+
+    def _find_digests(self, text: str) -> set[tuple[str, str]]:
+        return {("digest", found.decode()) for found in self._digests.find(text.encode("utf-8", "replace"))}
+
+    def _match(self, compiled: list[tuple[str, re.Pattern]], text: str) -> set[tuple[str, str]]:
+        found = {(kind, match[0].strip()) for kind, pattern in compiled for match in pattern.finditer(text)}
+        return found - {("e-mail address", contact) for contact in self._contacts}
 
 
 # Modules of this package whose texts never get into a release.
-WITHOUT_TEXTS = {"archive", "export", "needles", "png"}
+WITHOUT_TEXTS = {
+    "allowed", "archive", "bundle", "export", "forbidden", "formats", "needles", "patterns", "png", "readers",
+    "scanner", "schema", "spelling", "traces", "unpacking",
+}  # fmt: skip
 
 
 @cache
 def ordinary_words() -> set[str]:
-    """Return all words of the modules whose fixed texts a release holds.
+    """Return all words of the modules whose fixed texts a release holds, in lower case.
 
-    In prose, a patient's id that is also such a word is searched for only behind a word such as 'patient'.
+    A patient's id that is also such a word is searched for only behind a word such as 'patient'.
     The name of a person, machine or cohort that is also such a word is not searched for.
     """
-    files = [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in WITHOUT_TEXTS]
-    return {word for file in files for word in re.findall(r"[\w.-]+", file.read_text(encoding="utf-8"))}
+    files = [path for path in sorted(Path(__file__).parent.rglob("*.py")) if path.stem not in WITHOUT_TEXTS]
+    return {
+        word.lower() for file in files for word in re.findall(r"[\w.-]+", file.read_text(encoding="utf-8"))
+    }
 
 
-def _compile(patterns: Iterable[tuple[str, str | None]]) -> list[tuple[str, re.Pattern]]:
-    return [(kind, re.compile(pattern)) for kind, pattern in patterns if pattern]
+def is_said(name: str, text: str) -> bool:
+    """Whether a text holds a name, in any case and with any separators."""
+    pattern = patterns.spelled([make_plain(name)])
+    return bool(pattern and re.search(pattern, make_plain(text)))
 
 
-def _any(patterns: Iterable[str]) -> str | None:
-    """Return a pattern for any of several, longer ones first; None without any."""
-    return "|".join(sorted(set(patterns), key=len, reverse=True)) or None
+def _compile(given: Iterable[tuple[str, str | None]]) -> list[tuple[str, re.Pattern]]:
+    return [(kind, re.compile(pattern)) for kind, pattern in given if pattern]
 
 
-def _words(texts: Iterable[str]) -> str | None:
-    """Return a pattern for texts that stand by themselves: no letter or digit before or behind them."""
-    texts = _any(map(re.escape, texts))
-    return texts and rf"(?<![A-Za-z0-9])(?:{texts})(?![A-Za-z0-9])"
-
-
-def _marked_words(patients: Iterable[str]) -> str | None:
-    """Return a pattern for ids behind a quotation mark or a word such as 'patient'."""
-    ids = _any(map(re.escape, patients))
-    before = r"(?i:sub|patients?|participants?|subjects?|case|id)[\s_:=#-]{1,3}"
-    return ids and rf"(?:{before}|[\"'])(?:{ids})(?!\.?[A-Za-z0-9])"
+def _spell_ids(patients: Iterable[str]) -> set[str]:
+    """Return ids, and those with BIDS' prefix also without it."""
+    return {form for one in patients for form in (one, patterns.BIDS.sub("", one.lower(), count=1)) if form}
 
 
 def _is_unclear(patient: str) -> bool:
     """Whether an id also is a number of something else, or an ordinary word of the texts around it."""
-    return (patient.isdigit() and len(patient) < LONG_ID) or patient in ordinary_words()
+    return (patient.isdigit() and len(patient) < patterns.LONG_ID) or patient.lower() in ordinary_words()
 
 
-def _seed_pattern(seed: int) -> str:
-    return _words([str(seed)]) if len(str(seed)) >= LONG_SEED else rf"(?i:seed)\W{{0,5}}{seed}(?!\d)"
+def _is_rare(patient: str) -> bool:
+    """Whether an id without digits (plain) is long, and no part of an ordinary word."""
+    return (
+        patient.isalpha()
+        and len(patient) >= patterns.GLUED_WORD
+        and not any(patient in word for word in ordinary_words())
+    )
 
 
 def _written(key: bytes) -> list[bytes]:

@@ -1,140 +1,99 @@
-"""Check a data set that privessel released: its files, its eps. Needs the package dp-accounting.
+"""Check a data set that privessel released: its files, its eps, its texts, and who made it.
 
-python verify.py: standard library and dp-accounting only. Exit status 0: every file is as it was released and
-every eps is what its mechanisms give; 1: something is not; 2: it could not be checked. Read the verdict: a
-data set can be intact and still say of itself that it protects nobody.
+    python verify.py [--key FINGERPRINT_OR_FILE] [FOLDER]
+
+It needs the package dp-accounting, and for --key the package cryptography. FOLDER is the data set's, by
+default the one that this file lies in. Exit status 0: nothing contradicts anything else, and with --key the
+data set is signed with that key; 1: do not rely on it; 2: it could not be checked. Read the verdict: a data
+set can be without contradictions and still say of itself that it protects nobody.
+
+Files and numbers without contradictions prove nothing about who made them: whoever changes the files can
+change this program, too. Take both this program and the key's fingerprint from where the site and the
+authors of privessel publish them.
 
 Part of privessel, MIT licence.
 """
 
-import hashlib
+import argparse
 import json
-import math
 import sys
-import warnings
 from pathlib import Path
 
-MANIFEST = "MANIFEST.sha256"
-AGREED = 0.01  # relative difference of two computations of one eps
-SETTLED = 0.002  # the grid is refined until eps falls by less
+# Compiled files of its own would be files that the manifest does not list.
+sys.dont_write_bytecode = True
+if not __package__:  # in a data set's folder, also where Python does not look there by itself
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from privessel.release.checks.files import SIGNATURE, find_changes, find_contradictions  # noqa: E402
+from privessel.release.checks.numbers import check_numbers  # noqa: E402
+from privessel.release.checks.signature import check_signature  # noqa: E402
+
+UNKNOWN = "who made it is unknown"
 
 
-def find_changes(folder):
-    """Return a line for every file that is missing, changed, added or no plain file; none if all is well."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        return [f"{MANIFEST} is missing"]
-    listed, changes = {}, []
-    for line in manifest.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        listed[name] = digest
-    for name, digest in listed.items():
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
-            changes.append(f"{name} is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            changes.append(f"{name} was changed")
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if (path.is_symlink() or not path.is_dir()) and name not in listed and name != MANIFEST:
-            changes.append(f"{name} was added")
-    return changes
-
-
-def compose_epsilon(mechanisms, delta):
-    """Return eps at delta of all mechanisms on one unit, by privacy loss distributions.
-
-    mechanisms: dictionaries with noise_multiplier, sampling_rate and steps, of Gaussian noise on a Poisson
-    sample. Every grid gives an upper bound; it is refined until that hardly falls.
-    """
-    from dp_accounting.pld import privacy_loss_distribution as losses
-
-    spread = min(
-        min(math.sqrt(math.expm1(min(1 / one["noise_multiplier"] ** 2, 700))) * one["sampling_rate"],
-            1 / one["noise_multiplier"])
-        for one in mechanisms
-    )  # fmt: skip
-
-    def bound(interval):
-        total = None
-        for one in mechanisms:
-            step = losses.from_gaussian_mechanism(
-                one["noise_multiplier"],
-                sampling_prob=one["sampling_rate"],
-                value_discretization_interval=interval,
-            ).self_compose(one["steps"])
-            total = step if total is None else total.compose(step)
-        return float(total.get_epsilon_for_delta(delta))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        interval, before = spread / 3, math.inf
-        while True:
-            found = bound(interval)
-            if before - found <= SETTLED * found:
-                return found
-            interval, before = interval / 3, found
-
-
-def check_numbers(stated):
-    """Return (lines to show, faults): every eps of privacy.json beside what its mechanisms give."""
-    lines, faults = [], []
-    checks = {
-        "the run that made the data": (stated["epsilon"], [stated["run"]]),
-        "all runs on one patient": (stated["epsilon_composed"], stated["composed"]),
-    }
-    for name, (epsilon, mechanisms) in checks.items():
-        found = compose_epsilon(mechanisms, stated["delta"])
-        lines.append(
-            f"eps of {name}: stated {epsilon:.4g}, computed {found:.4g}, at delta {stated['delta']:.3g}"
-        )
-        if not abs(epsilon - found) <= AGREED * found:
-            faults.append(f"eps of {name} is stated as {epsilon:.4g}, but is {found:.4g}")
-    if stated["run"] not in stated["composed"]:
-        faults.append("the run that made the data is not among the runs on one patient")
-    units = stated["patients"] if stated["unit"] == "patient" else stated["patches"]
-    lines.append(f"unit: one {stated['unit']} of {units:,}")
-    lines.append(stated["patient"]["sentence"])
-    if stated["override"] is None:
-        if not stated["delta"] < 1 / (10 * units):
-            faults.append(f"delta {stated['delta']:.3g} is not below 1 / (10 x {units:,})")
-        if stated["epsilon_composed"] > stated["epsilon_limit"]:
-            faults.append("eps is above the limit that the site had set")
-    return lines, faults
-
-
-def tell_verdict(stated, faults):
-    """Return the verdict in one line."""
+def tell_verdict(stated: dict | None, faults: list[str], maker: str | None = None) -> str:
+    """Return the verdict in one line; `maker`: the fingerprint of the key that it was found signed with."""
     if faults:
         return "verdict: DO NOT RELY ON IT: " + "; ".join(faults)
+    who = f"signed with the key {maker}" if maker else UNKNOWN
     if stated["public_key"]:
         return (
-            "verdict: intact, and PROTECTS NOBODY: its noise comes from a published seed, eps is in name only"
+            "verdict: no contradiction, and it PROTECTS NOBODY: its noise comes from a published seed, and "
+            f"eps is in name only; {who}"
         )
-    if stated["override"]:
-        return f"verdict: intact, but RELEASED AGAINST THE RULES: {stated['override']['reason']}"
-    return "verdict: intact, and its eps is what its mechanisms give"
+    reasons = [(stated["override"] or {}).get("reason"), stated["region"]["reason"]]
+    if any(reasons):
+        told = " ".join(filter(None, reasons)).rstrip(".")
+        return f"verdict: no contradiction, but RELEASED AGAINST THE RULES: {told}; {who}"
+    return f"verdict: no contradiction, and every eps is what its mechanisms give; {who}"
 
 
-def main(folder):
+def main(folder: Path, key: str | None = None) -> int:
     """Print what was found and the verdict; return the exit status."""
-    faults = find_changes(folder)
+    faults, maker = [], None
+    if key:
+        try:
+            maker, faults = check_signature(folder, key)
+        except ImportError:
+            print("verdict: none; the signature was not checked: install cryptography, then run this again")
+            return 2
+        except ValueError as problem:
+            print(f"verdict: none; {problem}")
+            return 2
+    faults += find_changes(folder)
     if faults:
         print(tell_verdict(None, faults))
         return 1
-    print("files: all as they were released")
-    stated = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
+    if maker:
+        print(f"maker: whoever has the key {maker}; every file is as it was signed")
+    else:
+        signed = (
+            "it is signed, but no --key was given" if (folder / SIGNATURE).exists() else "it is not signed"
+        )
+        print(f"maker: unknown ({signed}). The files agree with their own manifest, which anyone can write")
     try:
+        stated = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
         lines, faults = check_numbers(stated)
+        faults += [] if faults and not lines else find_contradictions(folder, stated)
     except ImportError:
         print("verdict: none; eps was not computed: install dp-accounting, then run this again")
         return 2
-    print("\n".join(lines))
-    print(tell_verdict(stated, faults))
+    except (OSError, ArithmeticError, LookupError, AttributeError, TypeError, ValueError) as problem:
+        lines, faults = [], [f"a file cannot be read ({problem!r})"]
+    for line in lines:
+        print(line)
+    print(tell_verdict(stated, faults, maker) if not faults else tell_verdict(None, faults))
     return 1 if faults else 0
 
 
+def parse() -> argparse.Namespace:
+    """Return the arguments of the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent)
+    parser.add_argument("--key", help="fingerprint of the site's public key, or a file with either")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    # Compiled files of its own would be files that the manifest does not list.
-    sys.dont_write_bytecode = True
-    sys.exit(main(Path(__file__).resolve().parent))
+    asked = parse()
+    sys.exit(main(asked.folder.resolve(), asked.key))

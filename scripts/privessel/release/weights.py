@@ -17,28 +17,42 @@ PARTS = {"shape", "weights"}
 
 def copy_generator(source: Path, target: Path) -> None:
     """Copy the shape and weights of the generator in `source`, and nothing else that training saved there."""
-    generator = load_generator(source)
-    # In memory first: given a path, torch writes its name into the file.
+    target.write_bytes(_save(load_generator(source)))
+
+
+def _save(generator: Generator) -> bytes:
+    # In memory: given a path, torch writes its name into the file.
     content = io.BytesIO()
     torch.save({"shape": asdict(generator.shape), "weights": dict(generator.state_dict())}, content)
-    target.write_bytes(content.getbuffer())
+    return content.getvalue()
 
 
 def check_generator(content: bytes) -> list[str]:
-    """Return what a file holds beside a generator's shape and weights; no code in the file is run."""
+    """Return what a file holds beside a generator's shape and weights; no code in the file is run.
+
+    The file must be, to the byte, what torch writes of a generator of this shape with these weights.
+    """
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if state.keys() != PARTS:
             return [f"parts {', '.join(map(str, sorted(state.keys() ^ PARTS)))}"]
-        expected = Generator(GanShape(**state["shape"])).state_dict()
-        given = state["weights"]
+        generator = Generator(GanShape(**state["shape"]))
+        expected, given = generator.state_dict(), state["weights"]
         odd = sorted(
             set(given) ^ set(expected)
-            | {name for name in set(given) & set(expected) if given[name].shape != expected[name].shape}
+            | {name for name in set(given) & set(expected) if not _is_alike(given[name], expected[name])}
         )
+        if odd:
+            return [f"tensors that a generator has not: {', '.join(odd)}"]
+        generator.load_state_dict(given)
+        written = _save(generator)
     except Exception as problem:  # arbitrary bytes break readers in arbitrary ways
         return [f"no saved generator ({str(problem).partition(chr(10))[0]})"]
-    return [f"tensors that no generator has: {', '.join(odd)}"] if odd else []
+    return [] if written == content else ["parts beside the shape and weights of a generator"]
+
+
+def _is_alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype
 
 
 def read_strings(content: bytes) -> list[str]:

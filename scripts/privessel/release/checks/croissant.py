@@ -3,9 +3,7 @@
 Source: docs.mlcommons.org/croissant.
 """
 
-from collections.abc import Mapping
-
-from privessel.release.terms import Terms
+from privessel.release.checks.card import LICENCES
 
 CONTEXT = {
     "@language": "en",
@@ -45,6 +43,11 @@ CONTEXT = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
+DESCRIBED = {
+    "data/pairs.npz": "application/x-npz",
+    "data/png/pairs.csv": "text/csv",
+    "privacy.json": "application/json",
+}
 VERSION = "1.0.0"
 CITATION = (
     "Kossen et al. 2022, Toward Sharing Brain Images: Differentially Private TOF-MRA Images With "
@@ -53,21 +56,21 @@ CITATION = (
 )
 
 
-def describe_dataset(digests: Mapping[str, str], *, terms: Terms) -> dict:
-    """Return croissant.json, which describes the pairs as arrays and as PNG; `digests`: SHA-256 by path."""
-    files = [
-        _file("pairs.npz", "data/pairs.npz", "application/x-npz", digests),
-        _file("pairs.csv", "data/png/pairs.csv", "text/csv", digests),
-        _file("privacy.json", "privacy.json", "application/json", digests),
-    ]
+def describe_dataset(numbers: dict, digests: dict[str, str]) -> dict:
+    """Return croissant.json, which describes the pairs as arrays and as PNG. `numbers` is privacy.json.
+
+    digests: the SHA-256 of each of DESCRIBED by its path.
+    """
+    data = numbers["data"]
+    files = [_file(path, encoding, digests[path]) for path, encoding in DESCRIBED.items()]
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": terms.name,
-        "description": f"Synthetic patches of brain vessels (TOF-MRA) with labels. {terms.description}",
-        "creator": [{"@type": "sc:Organization", "name": creator} for creator in terms.creators],
-        "license": terms.licence_url,
+        "name": data["name"],
+        "description": f"Synthetic patches of brain vessels (TOF-MRA) with labels. {data['description']}",
+        "creator": [{"@type": "sc:Organization", "name": creator} for creator in data["creators"]],
+        "license": LICENCES[data["licence"]],
         "version": VERSION,
         "citeAs": CITATION,
         "distribution": [*files, _file_set("images", "image"), _file_set("labels", "label")],
@@ -87,18 +90,19 @@ def describe_dataset(digests: Mapping[str, str], *, terms: Terms) -> dict:
     }  # fmt: skip
 
 
-def _file(name: str, path: str, encoding: str, digests: Mapping[str, str]) -> dict:
+def _file(path, encoding, digest):
+    name = path.rpartition("/")[2]
     return {
         "@type": "cr:FileObject",
         "@id": name,
         "name": name,
         "contentUrl": path,
         "encodingFormat": encoding,
-        "sha256": digests[path],
+        "sha256": digest,
     }
 
 
-def _file_set(name: str, stem: str) -> dict:
+def _file_set(name, stem):
     return {
         "@type": "cr:FileSet",
         "@id": name,
@@ -108,7 +112,7 @@ def _file_set(name: str, stem: str) -> dict:
     }
 
 
-def _column(name: str, description: str) -> dict:
+def _column(name, description):
     return {
         "@type": "cr:Field",
         "@id": f"pairs/{name}",
@@ -119,10 +123,10 @@ def _column(name: str, description: str) -> dict:
     }
 
 
-def _pictures(stem: str) -> dict:
+def _pictures(stem):
     """Return the record set of all images, or of all labels, each with its file's name and its pixels."""
 
-    def field(name: str, kind: str, read: str) -> dict:
+    def field(name, kind, read):
         return {
             "@type": "cr:Field",
             "@id": f"{stem}s-as-pixels/{name}",

@@ -1,0 +1,108 @@
+"""The data set's card (README.md) and its LICENSE: what it is, how it was made, what it is for."""
+
+from privessel.release.checks.words import name_of_eps, readable, tell_promises, warn
+
+DATASET_NUMBER = 501  # nnU-Net's: up to 500 are its own
+LICENCES = {
+    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC-BY-SA-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
+    "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0/",
+}
+PAPER = "Kossen et al. 2022, Front. Artif. Intell. 5:813842, https://doi.org/10.3389/frai.2022.813842"
+
+
+def name_dataset(name: str) -> str:
+    """Return the name of the release's folder for nnU-Net."""
+    return f"Dataset{DATASET_NUMBER}_{name}"
+
+
+def write_card(numbers: dict) -> str:
+    """Return README.md; `numbers` is privacy.json."""
+    data, unit = numbers["data"], numbers["unit"]
+    pairs, size = data["pairs"], data["size"]
+    files = [
+        (
+            "`data/pairs.npz`",
+            f"arrays `image` ({pairs}, {size}, {size}) uint8 and `label` of that shape, bool",
+        ),
+        (
+            "`data/png/`",
+            "the same as PNG: image-00000.png, label-00000.png (vessel 255) and so on; pairs.csv",
+        ),
+        (
+            f"`data/nnunet/{name_dataset(data['name'])}/`",
+            "the same as a raw dataset of nnU-Net v2 (vessel 1)",
+        ),
+        ("`model/generator.pt`", "the generator: `shape` and `weights`, read by torch with weights_only"),
+        ("`PRIVACY.md`, `privacy.json`", "what the data tell about patients, in words and in numbers"),
+        ("`croissant.json`", "metadata for machines (MLCommons Croissant 1.0)"),
+        (
+            "`MANIFEST.sha256`, `verify.py`, `checks/`",
+            "digests of all files; `python verify.py` checks them, every eps and every text",
+        ),
+    ]
+    if not data["weights"]:
+        del files[3]
+    if data["signed"]:
+        files.append(
+            ("`MANIFEST.sha256.sig`, `site.pub`", "the site's signature of the digests, and its key")
+        )
+    kind = "simulated or public " if numbers["public_cohort"] else ""
+    parts = [
+        f"# {data['name']}",
+        *warn(numbers),
+        f"{pairs:,} synthetic patches of brain vessels with their segmentation, {size} x {size} pixels. They "
+        "are not images of patients: a generator drew them. It was trained with differential privacy on "
+        f"{kind}TOF-MRA scans (time-of-flight magnetic resonance angiography).",
+        "## The cohort",
+        data["description"],
+        f"The generator was trained on {numbers['patches']:,} axial patches of {numbers['patients']} "
+        "patients, half of them centred on a vessel, half anywhere in the brain. Nothing more is "
+        "published about the patients.",
+        "## Files",
+        "\n".join(
+            ["| file | content |", "|---|---|", *(f"| {name} | {content} |" for name, content in files)]
+        ),
+        "## How it was made",
+        f"privessel (architecture {data['architecture']}) trained a generator and a critic; the critic's "
+        "gradients on patients were bounded, and noise was added to them. Each image is scaled to 0..255 on "
+        "its own, so grey values of two images cannot be compared. Labels are the generator's second "
+        "channel, cut at a threshold.",
+        "## Privacy",
+        f"By the run that made the data ({name_of_eps(numbers)}):",
+        "\n".join(f"- {sentence}" for sentence in tell_promises(numbers)),
+        f"By all private runs of the site on the same patients together, for one {unit}: eps "
+        f"{readable(numbers['epsilon_composed'])} at delta {numbers['delta']:.3g}. `PRIVACY.md` says what "
+        "that means.",
+        "## Intended use",
+        "To try, pre-train and teach methods that segment brain vessels in patches. Do not use it to "
+        "diagnose, to say anything about a person, or to look for the patients behind it.",
+        "## Limits",
+        "\n".join(
+            [
+                "- Noise costs anatomy: vessels may end, branch or be missing where no patient's would, and "
+                "a label may miss what its image shows.",
+                "- Patches are single slices; there are no volumes, and neighbouring patches do not belong "
+                "together.",
+                "- The data resemble the scanners and patients of one site. Rare findings are rarer in them "
+                "than in patients, or missing.",
+                "- Judge a model on scans of patients before any use. Scores on this site's patients are "
+                "left out on purpose: they are not covered by the guarantee.",
+            ]
+        ),
+        "## Licence and citation",
+        f"By {', '.join(data['creators'])}. {data['licence']}, {LICENCES[data['licence']]}. Please cite "
+        f"{PAPER}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_licence(numbers: dict) -> str:
+    """Return LICENSE: whose the data are, and the licence's name and address."""
+    data = numbers["data"]
+    return (
+        f"{data['name']}\nBy {', '.join(data['creators'])}\n\nThe files of this folder may be used under "
+        f"{data['licence']}:\n{LICENCES[data['licence']]}\n\nverify.py and the files in checks are part of "
+        "privessel and may be used under the MIT licence:\nhttps://spdx.org/licenses/MIT.html\n"
+    )

@@ -1,0 +1,173 @@
+"""The eps of mechanisms, by privacy loss distributions: for one unit, or for several patches of a patient.
+
+A mechanism is a dictionary with `noise_multiplier`, `sampling_rate` and `steps`: Gaussian noise on a Poisson
+sample in every step. Neighbours differ in the unit, or in all of the patches: empty ones replace them.
+"""
+
+import math
+import warnings
+
+ERROR = {"unit": 2e-3, "group": 1e-2}  # the relative error at which the grid is not refined any more
+ROUNDING = 2e-16  # of delta for every composed step, by Fourier transforms; subtracted from delta
+FINEST = 1e-4  # the finest grid, relative to the first
+CHANCE_ERROR = 0.03  # the same of the chance of a larger loss
+MOST_WITH_CHANCE = 1e3  # above this eps of a group, the chance of a larger loss is not computed
+
+
+def compose_epsilon(mechanisms: list[dict], delta: float, patches: int = 1) -> tuple[float, float | None]:
+    """Return (eps, chance): eps of `patches` together in all mechanisms, and P[privacy loss > eps].
+
+    An upper bound. eps is infinite where it cannot be computed. The chance is None for several patches of an
+    eps that is a bound by convexity or above 1,000. Several patches are a mixture of Gaussians in every step
+    (Ganesh 2024, 'Tight group-level DP guarantees for DP-SGD with sampling via mixture of Gaussians').
+    """
+    merged = {}
+    for one in mechanisms:
+        kind = (one["noise_multiplier"], one["sampling_rate"])
+        merged[kind] = merged.get(kind, 0) + one["steps"]
+    if all(rate == 1 for _, rate in merged):
+        merged, patches = {(noise / patches, 1.0): steps for (noise, _), steps in merged.items()}, 1
+    if patches == 1:
+        return _one_unit(merged, delta)
+    return _group(merged, delta, patches)
+
+
+def _one_unit(merged, delta):
+    from dp_accounting.pld import privacy_loss_distribution as losses
+
+    def compose(interval):
+        return _total(
+            (
+                losses.from_gaussian_mechanism(
+                    noise, sampling_prob=rate, value_discretization_interval=interval
+                ),
+                steps,
+            )
+            for (noise, rate), steps in merged.items()
+        )
+
+    start = min(
+        min(math.sqrt(math.expm1(min(1 / noise**2, 700))) * rate, 1 / noise) for noise, rate in merged
+    )
+    sampled = sum(steps for (_, rate), steps in merged.items() if rate < 1)
+    found, interval = _refine(compose, start, delta - ROUNDING * sampled, ERROR["unit"])
+    return found, 1.0 if math.isinf(found) else _chance(compose, found, interval)
+
+
+def _group(merged, delta, patches):
+    from dp_accounting.pld import privacy_loss_distribution as losses
+
+    parts = {kind: _count_sampled(kind[1], steps, patches, delta) for kind, steps in merged.items()}
+
+    def compose(interval):
+        return _total(
+            (
+                losses.from_mixture_gaussian_mechanism(
+                    noise,
+                    list(range(len(parts[noise, rate][0]))),
+                    parts[noise, rate][0],
+                    value_discretization_interval=interval,
+                ),
+                steps,
+            )
+            for (noise, rate), steps in merged.items()
+        )
+
+    # Steps that sample more patches than are counted cost a part of delta, and a little eps.
+    left = sum(steps * parts[kind][1] for kind, steps in merged.items())
+    more = -sum(steps * math.log1p(-parts[kind][1]) for kind, steps in merged.items())
+    spreads = [
+        math.sqrt(
+            sum(share * math.expm1(min(n * n / kind[0] ** 2, 20)) for n, share in enumerate(parts[kind][0]))
+        )
+        for kind in merged
+    ]
+    remaining = delta - left - ROUNDING * sum(merged.values())
+    try:
+        found, interval = _refine(compose, min(*spreads, 1.0), remaining, ERROR["group"])
+        if found > MOST_WITH_CHANCE:
+            return found + more, None
+        chance = _chance(compose, found, interval)
+    except ValueError:
+        # dp-accounting cannot compute the mixture. By convexity it costs no more than the largest number of
+        # patches in every step.
+        most = [
+            {"noise_multiplier": kind[0] / (len(parts[kind][0]) - 1), "sampling_rate": 1.0, "steps": steps}
+            for kind, steps in merged.items()
+        ]
+        return compose_epsilon(most, delta - left)[0] + more, None
+    return found + more, min(1.0, max(chance + left, delta))
+
+
+def _count_sampled(rate, steps, patches, delta):
+    """Return the probabilities of 0, 1, 2 .. sampled patches, cut off, and the probability of more."""
+    from scipy import stats  # comes with dp-accounting
+
+    counts = stats.binom(patches, rate)
+    most = 1
+    while counts.sf(most) * steps > 1e-9 * delta:
+        most += 1
+    shares = [float(counts.pmf(n)) for n in range(most + 1)]
+    return [share / sum(shares) for share in shares], float(counts.sf(most))
+
+
+def _total(parts):
+    total = None
+    for one, steps in parts:
+        # Dense distributions are composed by Fourier transforms, sparse ones in slow loops.
+        if steps > 1 and hasattr(one, "_pmf_remove"):
+            one = type(one)(one._pmf_remove.to_dense_pmf(), one._pmf_add.to_dense_pmf())
+        composed = one.self_compose(steps)
+        total = composed if total is None else total.compose(composed, tail_mass_truncation=0)
+    return total
+
+
+def _refine(compose, start, delta, error):
+    """Return eps and its grid. Each grid gives an upper bound, whose excess falls with the grid's square."""
+    coarse, fine = start, start / 3
+    if delta <= 0:
+        return math.inf, fine
+    above = _read(compose, coarse, delta)
+    while True:
+        best = _read(compose, fine, delta)
+        if fine < start * FINEST:
+            return best, fine
+        if math.isinf(above):
+            above, coarse, fine = best, fine, fine / 3
+            continue
+        curvature = max(0.0, (above - best) / (coarse**2 - fine**2))
+        if curvature * fine**2 <= error * best:
+            return best, fine
+        wanted = 0.9 * math.sqrt(error * best / curvature)
+        above, coarse, fine = best, fine, min(max(wanted, fine / 10), fine / 2)
+
+
+def _read(compose, interval, delta):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = float(compose(interval).get_epsilon_for_delta(delta))
+    return math.inf if math.isnan(found) else found
+
+
+def _chance(compose, epsilon, interval):
+    """Return P[loss > epsilon], from delta as a function of eps.
+
+    Between two points of the grid delta is P[loss > eps] - e^eps x E[e^-loss; loss > eps], and both are
+    constant there, so that two values of delta give the probability. The grid is refined until the
+    probability hardly falls.
+    """
+    before = math.inf
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            loss = compose(interval)
+        cell = math.floor(epsilon / interval)
+        low, high = (cell + 0.1) * interval, (cell + 0.9) * interval
+        found = 0.0
+        # In both directions, because the larger delta can have the smaller probability.
+        for way in (loss._pmf_remove, loss._pmf_add) if hasattr(loss, "_pmf_add") else (loss,):
+            one, other = way.get_delta_for_epsilon(low), way.get_delta_for_epsilon(high)
+            found = max(found, one + (one - other) / math.expm1(high - low))
+        if before - found <= CHANCE_ERROR * found:
+            return min(1.0, float(found))
+        before, interval = found, interval / 2

@@ -1,0 +1,121 @@
+"""The files of a release: which there must be, and that they agree with manifest and privacy.json."""
+
+import ast
+import hashlib
+import json
+import re
+import zipfile
+from pathlib import Path
+
+from privessel.release.checks.card import name_dataset, write_card, write_licence
+from privessel.release.checks.croissant import DESCRIBED, describe_dataset
+from privessel.release.checks.statement import write_statement
+
+MANIFEST, SIGNATURE, PUBLIC_KEY = "MANIFEST.sha256", "MANIFEST.sha256.sig", "site.pub"
+MODULES = (
+    "__init__", "card", "croissant", "epsilon", "files", "numbers", "shape", "signature", "statement", "words"
+)  # fmt: skip
+PROGRAMS = ("verify.py", *(f"checks/{name}.py" for name in MODULES))
+TEXTS = {"PRIVACY.md": write_statement, "README.md": write_card, "LICENSE": write_licence}
+_PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
+
+
+def find_changes(folder: Path) -> list[str]:
+    """Return a line for every file that is missing, changed, added or no plain file; none if all is well."""
+    manifest = folder / MANIFEST
+    if manifest.is_symlink() or not manifest.is_file():
+        return [f"{MANIFEST} is missing"]
+    listed, changes = {}, []
+    for line in manifest.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        if not name or name in listed or Path(name).is_absolute() or ".." in name.split("/"):
+            changes.append(f"{MANIFEST} has the odd line {line!r}")
+        else:
+            listed[name] = digest
+    for name, digest in listed.items():
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            changes.append(f"{name} is missing")
+        elif digest_of(path) != digest:
+            changes.append(f"{name} was changed")
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and name not in {*listed, MANIFEST, SIGNATURE}:
+            changes.append(f"{name} was added")
+    return changes
+
+
+def list_expected(numbers: dict) -> set[str]:
+    """Return the names of all files that a release with this privacy.json has."""
+    data = numbers["data"]
+    nnunet, png = Path("data", "nnunet", name_dataset(data["name"])), Path("data", "png")
+    found = {nnunet / "dataset.json"}
+    for number in map("{:05d}".format, range(data["pairs"])):
+        found |= {png / f"image-{number}.png", png / f"label-{number}.png"}
+        found |= {nnunet / "imagesTr" / f"case_{number}_0000.png", nnunet / "labelsTr" / f"case_{number}.png"}
+    names = {path.as_posix() for path in found} | {*TEXTS, *DESCRIBED, *PROGRAMS, MANIFEST, "croissant.json"}
+    return names | {*(["model/generator.pt"] * data["weights"]), *([SIGNATURE, PUBLIC_KEY] * data["signed"])}
+
+
+def find_contradictions(folder: Path, numbers: dict) -> list[str]:
+    """Return where files contradict privacy.json: which there are, their texts, metadata and sizes."""
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    expected = list_expected(numbers)
+    found = [f"{name} is missing, which this data set should have" for name in sorted(expected - there)[:5]]
+    found += [f"{name} is no file of this data set" for name in sorted(there - expected)[:5]]
+    if found:
+        return found
+    for name, write in TEXTS.items():
+        stated, derived = (folder / name).read_text(encoding="utf-8"), write(numbers)
+        if stated != derived:
+            found.append(f"{name} says other than privacy.json: {_first_difference(stated, derived)}")
+    digests = {name: digest_of(folder / name) for name in DESCRIBED}
+    described = _read_json(folder / "croissant.json")
+    if described != describe_dataset(numbers, digests):
+        found.append("croissant.json describes other files or another data set than these")
+    return found + _find_odd_sizes(folder, numbers)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _first_difference(stated, derived):
+    stated, derived = stated.splitlines(), derived.splitlines()
+    pairs = [*zip(stated, derived, strict=False), *((line, "nothing") for line in stated[len(derived) :])]
+    for one, other in [*pairs, ("nothing", "more lines")]:
+        if one != other:
+            start = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+            start = max(0, start - 30)
+            return f"'{one[start : start + 60]}' instead of '{other[start : start + 60]}'"
+    return "it has other line ends"
+
+
+def _find_odd_sizes(folder, numbers):
+    pairs, size = numbers["data"]["pairs"], numbers["data"]["size"]
+    with zipfile.ZipFile(folder / "data" / "pairs.npz") as arrays:
+        shapes = {name: _read_shape(arrays.read(name)) for name in arrays.namelist()}
+    wanted = dict.fromkeys(("image.npy", "label.npy"), (pairs, size, size))
+    found = [] if shapes == wanted else [f"data/pairs.npz holds {shapes}, not {wanted}"]
+    for path in sorted(folder.rglob("*.png")):
+        with path.open("rb") as file:
+            header = file.read(24)
+        sides = int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
+        if header[:16] != _PNG or sides != (size, size):
+            return [*found, f"{path.relative_to(folder).as_posix()} is no picture of {size} x {size} pixels"]
+    dataset = folder / "data" / "nnunet" / name_dataset(numbers["data"]["name"]) / "dataset.json"
+    if _read_json(dataset).get("numTraining") != pairs:
+        found.append(f"dataset.json for nnU-Net counts other cases than {pairs}")
+    return found
+
+
+def _read_shape(content):
+    """Return the shape in the header of a .npy file (format 1.0); None where there is none."""
+    length = int.from_bytes(content[8:10], "little")
+    found = re.search(rb"'shape': (\([\d, ]*\))", content[10 : 10 + length])
+    return ast.literal_eval(found[1].decode()) if found else None
+
+
+def _read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))

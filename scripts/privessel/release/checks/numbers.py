@@ -1,0 +1,166 @@
+"""The numbers of privacy.json: each is computed again from the mechanisms, or compared with others."""
+
+from privessel.release.checks.epsilon import compose_epsilon
+from privessel.release.checks.shape import FORMAT, find_misshapen
+from privessel.release.checks.statement import METHOD, NOT_COVERED, SAMPLER
+from privessel.release.checks.words import (
+    LEVELS,
+    SELECTION,
+    count_units,
+    is_region_too_large,
+    readable,
+    tell_choices,
+    tell_promises,
+    tell_refusals,
+)
+
+AGREED = {
+    "patch": 0.01,
+    "region": 0.03,
+    "patient": 0.03,
+}  # relative differences of two computations of an eps
+CHANCE_AGREED = 0.1  # the same of the probability of a larger loss, which is printed with two digits
+LARGE = 900  # above this eps of several patches, the probability of a larger loss may be left out
+
+
+def check_numbers(stated: dict) -> tuple[list[str], list[str]]:
+    """Return (lines to show, faults) of privacy.json; ImportError where dp-accounting is not installed."""
+    faults = find_misshapen(stated)
+    if faults:
+        return [], faults
+    faults = _check_constants(stated) + _check_sizes(stated) + _check_judgements(stated)
+    lines, more = _check_promises(stated)
+    told = [f"unit of the noise: one {stated['unit']} of {count_units(stated):,}", *tell_promises(stated)]
+    return [*lines, *told], faults + more
+
+
+def _check_constants(stated):
+    expected = {
+        "format": FORMAT,
+        "protects": not stated["public_key"],
+        "neighbours": f"one {stated['unit']} replaced by an empty one",
+        "sampler": SAMPLER,
+        "not_covered": list(NOT_COVERED),
+    }
+    found = [
+        f"{name} is {stated[name]!r}, not {value!r}"
+        for name, value in expected.items()
+        if stated[name] != value
+    ]
+    if stated["accountant"]["method"] != METHOD:
+        found.append(f"the accountant's method is {stated['accountant']['method']!r}, not {METHOD!r}")
+    if stated["public_key"] and not stated["public_cohort"]:
+        found.append("noise from a published seed on patients")
+    choice = stated["choice"]
+    allowed = tell_choices(choice["private_sets"], choice["runs"], choice["models_without_noise"])
+    if choice["told"] not in allowed:
+        found.append(
+            f"how the set was chosen is told in other words than {choice['private_sets']} sets allow"
+        )
+    if stated["public_cohort"] != (choice["runs"] is None):
+        found.append("runs in ledgers are stated for a public cohort, or not stated for patients")
+    return found
+
+
+def _check_sizes(stated):
+    patients, each, units = stated["patients"], stated["patches_per_patient"], count_units(stated)
+    found = []
+    if stated["patches"] != patients * each:
+        found.append(f"{stated['patches']:,} patches are not {each:,} of each of {patients:,} patients")
+    if stated["region_patches"] > each:
+        found.append(f"a place lies in {stated['region_patches']:,} patches of a patient, who gave {each:,}")
+    batch = stated["run"]["sampling_rate"] * units
+    if abs(batch - round(batch)) > 1e-6 * max(batch, 1) or round(batch) < 1:
+        found.append(
+            f"the sampling rate {stated['run']['sampling_rate']:.6g} of {units:,} units gives an expected "
+            f"batch of {batch:.6g}, which is no whole number"
+        )
+    if stated["run"] not in stated["composed"]:
+        found.append("the run that made the data is not among the runs on one patient")
+    return found
+
+
+def _check_judgements(stated):
+    faults = []
+    rules, given = tell_refusals(stated), (stated["override"] or {"refused": []})["refused"]
+    faults += [f"no reason is given although the rules refuse: {line}" for line in rules if line not in given]
+    faults += [
+        f"the release says wrongly that it is refused: {line}"
+        for line in given
+        if line not in [*rules, SELECTION]
+    ]
+    if "no file shows" in stated["choice"]["told"] and SELECTION not in given:
+        faults.append("no reason is given although no file shows what chose the set")
+    for delta, units, noun in (
+        (stated["patient"]["delta"], stated["patients"], "patients"),
+        *([(stated["delta"], stated["patches"], "patches")] if stated["unit"] == "patch" else []),
+    ):
+        if delta > 1 / units * (1 + 1e-9):
+            faults.append(f"delta {delta:.3g} allows one of {units:,} {noun} to be published whole")
+    if is_region_too_large(stated) != bool(stated["region"]["reason"]):
+        spent, limit = readable(stated["region"]["epsilon_composed"]), stated["region"]["epsilon_limit"]
+        faults.append(
+            f"eps {spent} of a place on a vessel and its limit {limit:g} contradict the reason that is "
+            "or is not given for it"
+        )
+    return faults
+
+
+def _check_promises(stated):
+    """Return lines and faults: each eps and each probability of a larger loss, computed again."""
+    unit, lines, faults = stated["unit"], [], []
+    patches = {"patient": stated["patches_per_patient"], "region": stated["region_patches"], "patch": 1}
+    runs = {"epsilon": [stated["run"]], "epsilon_composed": stated["composed"]}
+    for level in LEVELS:
+        promise, of = stated[level], "patient" if unit == "patient" else level
+        for key, mechanisms in runs.items():
+            run = "all private runs" if key.endswith("composed") else "the run that made the data"
+            name = f"one {level}, {run}"
+            group = 1 if unit == "patient" else patches[of]
+            found = _compute(mechanisms, promise["delta"], group)
+            lines.append(
+                f"eps of {name}: stated {readable(promise[key])}, computed {readable(found[0])}, at delta "
+                f"{promise['delta']:.3g}"
+            )
+            if not _agree(promise[key], found[0], AGREED[level if unit == "patch" else "patch"]):
+                faults.append(
+                    f"eps of {name} is stated as {readable(promise[key])}, but is {readable(found[0])}"
+                )
+            chance = promise[f"loss_above_{key}"]
+            unknown = chance is None and group > 1 and (found[0] is None or found[0] > LARGE)
+            bound = chance is None and found[1] is None
+            if not (unknown or bound or _agree(chance, found[1], CHANCE_AGREED)):
+                faults.append(f"P[privacy loss > eps] of {name} is stated as {chance}, but is {found[1]}")
+    planned = _compute([stated["run"]], stated["planned"]["delta"], 1)[0]
+    if not _agree(stated["planned"]["epsilon"], planned, AGREED["patch"]):
+        given = stated["planned"]["epsilon"]
+        faults.append(f"eps at the planned delta is stated as {readable(given)}, but is {readable(planned)}")
+    same = {"delta": stated["delta"], **{key: stated[key] for key in runs}}
+    faults += [
+        f"{key} is {value:.4g}, but {stated[unit][key]} for one {unit}"
+        for key, value in same.items()
+        if stated[unit][key] != value
+    ]
+    if unit == "patch" and stated["region"]["delta"] != stated["delta"]:
+        faults.append(f"the delta of a region is {stated['region']['delta']:.3g}, not that of a patch")
+    if unit == "patient" and {stated[level]["delta"] for level in LEVELS} != {stated["delta"]}:
+        faults.append("a region or a patch has another delta than the patient who covers it")
+    return lines, faults
+
+
+_computed = {}
+
+
+def _compute(mechanisms, delta, patches):
+    """Return (eps or None, probability or None); each question is computed once."""
+    asked = (str(mechanisms), delta, patches)
+    if asked not in _computed:
+        found, chance = compose_epsilon(mechanisms, delta, patches)
+        _computed[asked] = (None if found == float("inf") else found, chance)
+    return _computed[asked]
+
+
+def _agree(stated, found, tolerance):
+    if stated is None or found is None:
+        return stated is found
+    return abs(stated - found) <= tolerance * found

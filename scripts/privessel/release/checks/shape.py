@@ -1,0 +1,116 @@
+"""The parts that privacy.json must have, and no others."""
+
+import math
+
+from privessel.release.checks.card import LICENCES
+
+NUMBER, NOTHING = (int, float), type(None)
+FORMAT = "privessel release 2"
+MOST = {"pairs": 100_000, "size": 10_000}  # names of files have five digits
+_CHARGE = {"noise_multiplier": NUMBER, "sampling_rate": NUMBER, "steps": int}
+_PROMISE = {
+    "delta": NUMBER,
+    "epsilon": (*NUMBER, NOTHING),
+    "epsilon_composed": (*NUMBER, NOTHING),
+    "loss_above_epsilon": (*NUMBER, NOTHING),
+    "loss_above_epsilon_composed": (*NUMBER, NOTHING),
+}
+SHAPE = {
+    "format": str,
+    "data": {
+        "name": str,
+        "description": str,
+        "creators": [str],
+        "licence": str,
+        "architecture": str,
+        "pairs": int,
+        "size": int,
+        "weights": bool,
+        "signed": bool,
+    },
+    "protects": bool,
+    "public_key": bool,
+    "public_cohort": bool,
+    "unit": str,
+    "neighbours": str,
+    "patients": int,
+    "patches": int,
+    "patches_per_patient": int,
+    "region_patches": int,
+    "sampler": str,
+    "clipping_norm": NUMBER,
+    "run": _CHARGE,
+    "composed": [_CHARGE],
+    "patient": _PROMISE,
+    "region": _PROMISE | {"epsilon_limit": NUMBER, "reason": (str, NOTHING)},
+    "patch": _PROMISE,
+    "delta": NUMBER,
+    "epsilon": NUMBER,
+    "epsilon_composed": NUMBER,
+    "epsilon_limit": NUMBER,
+    "planned": {"delta": NUMBER, "epsilon": NUMBER},
+    "accountant": {"method": str, "versions": {str: str}},
+    "choice": {
+        "private_sets": int,
+        "runs": (int, NOTHING),
+        "models_without_noise": (int, NOTHING),
+        "told": str,
+    },
+    "register": (str, NOTHING),
+    "override": ({"reason": str, "refused": [str]}, NOTHING),
+    "not_covered": [str],
+}
+
+
+def find_misshapen(stated: object) -> list[str]:
+    """Return what of privacy.json is missing, unknown, of another type, or no possible number."""
+    return _compare(stated, SHAPE, "privacy.json") or _find_impossible(stated)
+
+
+def _compare(stated, shape, place):
+    if isinstance(shape, tuple) and isinstance(shape[0], dict):
+        return [] if stated is None else _compare(stated, shape[0], place)
+    if isinstance(shape, dict) and str in shape:
+        fits = isinstance(stated, dict) and all(isinstance(text, shape[str]) for text in stated.values())
+        return [] if fits else [f"{place} is no table of texts"]
+    if isinstance(shape, dict):
+        if not isinstance(stated, dict):
+            return [f"{place} is no table"]
+        found = [f"{place} lacks {name}" for name in shape if name not in stated]
+        found += [f"{place} has the unknown part {name}" for name in stated if name not in shape]
+        return found or [
+            fault for name in shape for fault in _compare(stated[name], shape[name], f"{place}: {name}")
+        ]
+    if isinstance(shape, list):
+        if not isinstance(stated, list) or not stated:
+            return [f"{place} is no list, or an empty one"]
+        return [fault for one in stated for fault in _compare(one, shape[0], place)]
+    kinds = shape if isinstance(shape, tuple) else (shape,)
+    if not isinstance(stated, kinds) or (isinstance(stated, bool) and bool not in kinds):
+        return [f"{place} is {stated!r}, of another type than it should be"]
+    if isinstance(stated, float) and not math.isfinite(stated):
+        return [f"{place} is {stated}, and no finite number"]
+    return []
+
+
+def _find_impossible(stated):
+    counts = ("patients", "patches", "patches_per_patient", "region_patches")
+    found = [f"privacy.json: {name} is {stated[name]}" for name in counts if stated[name] < 1]
+    found += [
+        f"privacy.json: {key} is {stated['data'][key]}"
+        for key, most in MOST.items()
+        if not 1 <= stated["data"][key] <= most
+    ]
+    if stated["data"]["licence"] not in LICENCES:
+        found.append(f"privacy.json: licence is {stated['data']['licence']!r}, which no release has")
+    if stated["unit"] not in ("patch", "patient"):
+        found.append(f"privacy.json: unit is {stated['unit']!r}, and neither patch nor patient")
+    if stated["choice"]["private_sets"] < 1:
+        found.append("privacy.json: there is no private set")
+    for one in [stated["run"], *stated["composed"]]:
+        if not (one["noise_multiplier"] > 0 and 0 < one["sampling_rate"] <= 1 and one["steps"] > 0):
+            found.append(f"privacy.json: {one} is no mechanism with noise")
+    deltas = [stated[name]["delta"] for name in ("patient", "region", "patch", "planned")]
+    if not all(0 < delta < 1 for delta in [stated["delta"], *deltas]):
+        found.append("privacy.json: a delta is not between 0 and 1")
+    return found

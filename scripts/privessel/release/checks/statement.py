@@ -1,0 +1,223 @@
+"""PRIVACY.md: what a release tells about patients, for readers who answer for data protection."""
+
+import math
+
+from privessel.release.checks.words import (
+    VACUOUS,
+    count_units,
+    name_of_eps,
+    odds,
+    readable,
+    tell_promises,
+    warn,
+)
+
+SAMPLER = "poisson, a fresh sample every critic step"
+METHOD = "privacy loss distributions"
+# Tiers of Ponomareva et al. 2023, How to DP-fy ML, J. Artif. Intell. Res. 77, section 5.2.
+TIERS = {1.0: "a strong guarantee", 10.0: "usual for trained networks, and no strong guarantee"}
+NOT_COVERED = (
+    "Patients whose scans chose or judged models (validation and test patients): no model learned from "
+    "them, but settings were compared on them.",
+    "Settings that people tuned while they looked at patients of the site.",
+    "The numbers of patients, of patches a patient and a place, of steps, the expected batch and the noise: "
+    "they count as public.",
+    "Weaknesses of the generator of random numbers, and what the time of a step tells: the noise is taken to "
+    "be normal up to the grid that it and the sums lie on.",
+    "What others publish about the same patients, and whatever the site releases of them later: both add up.",
+    "Look-alikes: the data may show anatomy that is common to many people. That tells nothing about one of "
+    "them.",
+)
+
+
+def write_statement(numbers: dict) -> str:
+    """Return PRIVACY.md; `numbers` is privacy.json."""
+    parts = [
+        f"# What the data set {numbers['data']['name']} tells about patients",
+        "For whoever answers for data protection. `privacy.json` holds the same numbers for programs, and "
+        "`verify.py` computes them again.",
+        *warn(numbers),
+        "## In short",
+        _short(numbers),
+        "## What the numbers mean",
+        *_meaning(numbers),
+        "## How the data were made",
+        *_mechanism(numbers),
+        "## How this set was chosen",
+        numbers["choice"]["told"],
+        "## What is not covered",
+        "\n".join(f"- {line}" for line in numbers["not_covered"]),
+        "## What you can check, and what you must take on trust",
+        *_trust(numbers),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _short(numbers):
+    unit, places = numbers["unit"], f" (up to {numbers['region_patches']:,} patches)"
+    names = {
+        "patient": "a whole patient",
+        "region": f"a place on a vessel{'' if unit == 'patient' else places}",
+        "patch": "one patch",
+    }
+    runs = len(numbers["composed"])
+    rows = [
+        f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient "
+        f"({runs}) | delta |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {_spent(numbers[key]['epsilon'])} | {_spent(numbers[key]['epsilon_composed'])} "
+            f"| {numbers[key]['delta']:.3g}, 1 in {1 / numbers[key]['delta']:,.0f} |"
+            for key, name in names.items()
+        ),
+    ]
+    noise = (
+        "was drawn from a published seed"
+        if numbers["public_key"]
+        else "was drawn from a secret of the site, which is not published"
+    )
+    told = (
+        f"The noise was chosen to hide one {unit} of {count_units(numbers):,}. It {noise}. An eps above "
+        f"{VACUOUS:g} promises next to nothing ('vacuous'). The most that the site allows by all private "
+        f"runs together is {readable(numbers['epsilon_limit'])} for one {unit}{_limit_of_places(numbers)}."
+    )
+    return "\n\n".join([_headline(numbers), "\n".join(rows), told])
+
+
+def _headline(numbers):
+    """Return the one sentence about whole patients that a reader must not miss."""
+    spent = numbers["patient"]["epsilon_composed"]
+    if numbers["public_key"]:
+        return "Nobody is protected by these data, and nobody is meant to be."
+    if spent is None or spent > VACUOUS:
+        hides = (
+            "The noise hides single patches of a patient, not the patient"
+            if numbers["unit"] == "patch"
+            else "There is too little noise"
+        )
+        return (
+            f"**A whole patient is not protected.** {hides}: over all private runs a patient's eps is "
+            f"{readable(spent)}, which promises nothing."
+        )
+    return f"**A whole patient is protected at eps {readable(spent)}**, over all private runs of the site."
+
+
+def _limit_of_places(numbers):
+    if numbers["unit"] == "patient":
+        return ""
+    limit = f" and {readable(numbers['region']['epsilon_limit'])} for a place on a vessel"
+    return limit + (", which is not applied to simulated or public scans" if numbers["public_cohort"] else "")
+
+
+def _meaning(numbers):
+    unit, spent = numbers["unit"], numbers["epsilon_composed"]
+    tier = next(
+        (told for most, told in TIERS.items() if spent <= most), "too large to promise much by itself"
+    )
+    secret = "If the noise were secret: " if numbers["public_key"] else ""
+    change = (
+        f"{secret}**eps** bounds what these data tell about one {unit}, together with everything else that "
+        f"the site computed by this method from the same patients. Whoever wonders whether a given {unit} "
+        "was used finds the odds changed by at most a factor of "
+        f"{odds(spent)}, whatever else they know. Somebody who thought it as likely as not may be "
+        f"{_percent(1 / (1 + math.exp(-spent)))} sure afterwards, at worst. This is a bound, not what is "
+        f"expected. An eps of {spent:.3g} is {tier} (Ponomareva et al. 2023)."
+    )
+    above = numbers[unit]["loss_above_epsilon_composed"]
+    chance = (
+        f"**delta**, 1 in {1 / numbers['delta']:,.0f}, is added to the bound: no outcome is more likely than "
+        f"e^eps times its probability with an empty {unit} in place of that one, plus delta. Delta is not "
+        f"the probability that the bound on the odds is exceeded. That probability is {above:.2g}, "
+        f"{above / numbers['delta']:.1f} times delta, for all runs together."
+    )
+    if unit == "patient":
+        whole = (
+            "**A whole patient** is what the noise hides: the bound is about everything that one patient "
+            "gave, every place and every patch."
+        )
+    else:
+        whole = (
+            f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and **a place on a "
+            f"vessel** lies in up to {numbers['region_patches']:,} of them. Both are protected less than one "
+            "patch. The run that made these data promises:\n\n"
+        )
+        whole += "\n".join(f"- {sentence}" for sentence in tell_promises(numbers))
+        if len(numbers["composed"]) > 1:
+            whole += (
+                "\n\nFor all runs together, the table above assumes that a patient and a place have as many "
+                "patches in the other runs as in this one."
+            )
+    planned = numbers["planned"]
+    stated = (
+        f"**At another delta** the same run has another eps. It was planned at delta {planned['delta']:.3g}, "
+        f"where its eps is {planned['epsilon']:.3g}."
+    )
+    return [whole, change, chance, *([stated] if planned["delta"] != numbers["delta"] else [])]
+
+
+def _mechanism(numbers):
+    unit = numbers["unit"]
+    how = (
+        "A generator of images was trained against a critic. Only the critic saw patients. In each of its "
+        f"steps it took a fresh random sample, in which every {unit} was or was not by a coin of its own "
+        f"(Poisson sampling); it bounded what each {unit} could change (norm at most C = "
+        f"{numbers['clipping_norm']:g}), and added normal noise of the noise multiplier times C to the sum. "
+        "The generator learned from the critic alone, and these data were drawn from the generator. Every "
+        "step of the critic counts in eps."
+    )
+    rows = ["| noise multiplier | sampling rate | charged steps |", "|---|---|---|"]
+    rows += [
+        f"| {one['noise_multiplier']:.6g} | {one['sampling_rate']:.6g} | {one['steps']:,} |"
+        for one in numbers["composed"]
+    ]
+    versions = ", ".join(f"{name} {number}" for name, number in numbers["accountant"]["versions"].items())
+    groups = (
+        ""
+        if unit == "patient"
+        else " Several patches of one patient together: mixtures of Gaussians (Ganesh 2024), or a bound."
+    )
+    return [
+        how,
+        "These are all private runs on the patient whose eps is largest, and the run of these data is one of "
+        "them. A run counts whether its data were released or not, with every step that was repeated:",
+        "\n".join(rows),
+        f"Accountant: {numbers['accountant']['method']}, an upper bound, for neighbours that differ in "
+        f"{numbers['neighbours']}.{groups} {versions}.",
+    ]
+
+
+def _trust(numbers):
+    check = (
+        "`python verify.py` needs Python and the package dp-accounting. It compares every file with its "
+        "digest, computes every eps of this page again from the mechanisms above, and writes this page, the "
+        "card, the licence and the Croissant metadata again; it reports every difference. A forgery can pass "
+        "all that: whoever changes the files can change digests, numbers and `verify.py`, too."
+    )
+    if numbers["data"]["signed"]:
+        maker = (
+            "The data set is signed (Ed25519). `python verify.py --key FINGERPRINT`, which needs the package "
+            "cryptography as well, shows whether the site made these files and nobody has changed them. Take "
+            "the fingerprint from the site itself and `verify.py` from the source code of privessel, not "
+            "from this folder."
+        )
+    else:
+        maker = "The data set is not signed, so no check can show who made it or whether somebody changed it."
+    register = (
+        f" The site's register of runs ended with `{numbers['register']}` at that time; a later release "
+        "of the site must know that line."
+        if numbers["register"]
+        else ""
+    )
+    site = (
+        "Nobody outside the site can check that these mechanisms are all that were run on the patients, and "
+        f"that they were run as described. The site's ledger says so, which stays there.{register}"
+    )
+    return [check, maker, site]
+
+
+def _spent(epsilon):
+    return readable(epsilon) + ("; vacuous" if epsilon is not None and epsilon > VACUOUS else "")
+
+
+def _percent(share):
+    return f"{100 * share:.1f} %" if share < 0.9995 else "more than 99.9 %"

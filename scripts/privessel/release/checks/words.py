@@ -1,0 +1,161 @@
+"""Words that several texts of a release share, written from the numbers of its privacy.json."""
+
+import math
+
+VACUOUS = 10.0  # from this eps on, a promise is called vacuous: odds may change by a factor of 22,000
+# However few patients there are, a larger delta of a patient is refused.
+MOST_PATIENT_DELTA = 1e-5
+SELECTION = "selection: Files of the study do not show that its choice looked at no training patients."
+LEVELS = ("patient", "region", "patch")
+
+
+def readable(epsilon: float | None) -> str:
+    """Return an eps with three digits, or as a whole number from 100 on; None: no finite eps."""
+    if epsilon is None:
+        return "not finite"
+    return f"{epsilon:,.0f}" if epsilon >= 100 else f"{epsilon:.3g}"
+
+
+def odds(epsilon: float) -> str:
+    """Say by how much eps lets the odds change, as a factor with two digits."""
+    factor = math.exp(min(epsilon, 300.0))
+    if factor >= 1e6:
+        return f"{10:d}^{math.floor(math.log10(factor))}"
+    return f"{float(f'{factor:.2g}'):,.{0 if factor >= 10 else 1}f}"
+
+
+def count_units(numbers: dict) -> int:
+    """Return of how many units the noise hides one."""
+    return numbers["patients"] if numbers["unit"] == "patient" else numbers["patches"]
+
+
+def name_of_eps(numbers: dict) -> str:
+    """Say what an eps of the release is worth: valid, or in name only."""
+    return "eps in name only" if numbers["public_key"] else "valid eps"
+
+
+def tell_choices(sets: int, runs: int | None = None, models: int | None = None) -> list[str]:
+    """Return the sentences of which one says how the release was chosen among so many private sets.
+
+    runs: private runs on its patients in the site's ledgers; models: those without noise; None: no ledgers.
+    """
+    told = [
+        f"The validation patients chose it among the study's {sets} private sets.",
+        f"It is one of the study's {sets} private sets; no file shows what chose it.",
+    ]
+    if sets == 1:
+        told = [
+            "It was the only private set of its study"
+            + ("." if runs and runs > 1 else "; nothing was chosen.")
+        ]
+    ledgers = ""
+    if runs is not None:
+        ledgers = (
+            f" The site's ledgers have {_count(runs, 'private run')} on its patients; eps counts them all."
+        )
+    if models:
+        ledgers += (
+            f" {_count(models, 'model')} without noise had been trained on them. No eps covers what anyone "
+            "learned from those and chose by it."
+        )
+    return [sentence + ledgers for sentence in told]
+
+
+def _count(number, noun, plural="s"):
+    return f"{number:,} {noun}{plural if number != 1 else ''}"
+
+
+def tell_promises(numbers: dict) -> list[str]:
+    """Return what the run that made the data promises to a whole patient, a region and a patch."""
+    return [f"{name.capitalize()} level: {_promise(numbers, name)}" for name in LEVELS]
+
+
+def _promise(numbers, name):
+    if numbers["unit"] == "patient" and name != "patient":
+        return f"covered by the whole patient, so at most eps {readable(numbers['patient']['epsilon'])}."
+    promise, patches = numbers[name], numbers["region_patches"]
+    what = {
+        "patient": "the patient is the privacy unit"
+        if numbers["unit"] == "patient"
+        else f"one patient gave {numbers['patches_per_patient']:,} patches",
+        "region": f"one place on a vessel lies in up to {_count(patches, 'patch', 'es')} of a patient",
+        "patch": "one patch of one patient",
+    }[name]
+    told = f"eps {readable(promise['epsilon'])} at delta {promise['delta']:.3g} ({what})."
+    if promise["epsilon"] is None or promise["epsilon"] > VACUOUS:
+        hidden = {"patient": "patient", "region": "place of a patient", "patch": "patch"}[name]
+        told += f" That is vacuous: it keeps nobody from being sure that a given {hidden} was used."
+    return told
+
+
+def tell_epsilon(*, epsilon: float, delta: float, limit: float) -> str:
+    """Say that the composed eps is above the site's limit."""
+    return (
+        f"Composed over all runs on a patient, eps is {epsilon:.4g} at delta {delta:.3g}, above the "
+        f"{limit:.4g} that the site had set."
+    )
+
+
+def tell_delta(*, delta: float, units: int, noun: str) -> str:
+    """Say that a delta of patches or patients is too large."""
+    if noun == "patients" and delta > MOST_PATIENT_DELTA:
+        return f"delta {delta:.3g} of patients is above {MOST_PATIENT_DELTA:g}, however few they are."
+    return (
+        f"delta {delta:.3g} of {units:,} {noun} is not below 1 / (10 x {units:,}) = {1 / (10 * units):.3g}."
+    )
+
+
+def is_delta_too_large(*, delta: float, units: int, noun: str) -> bool:
+    """Whether the rules refuse a delta: 1 / (10 units) and more, and above 1e-5 for patients."""
+    return not delta < 1 / (10 * units) or (noun == "patients" and delta > MOST_PATIENT_DELTA)
+
+
+def tell_refusals(numbers: dict) -> list[str]:
+    """Return what the rules refuse by the numbers alone, as privacy.json lists it under `override`."""
+    found = []
+    if numbers["epsilon_composed"] > numbers["epsilon_limit"]:
+        given = {"epsilon": numbers["epsilon_composed"], "delta": numbers["delta"]}
+        found.append(f"epsilon: {tell_epsilon(**given, limit=numbers['epsilon_limit'])}")
+    stated = [(numbers["patient"]["delta"], numbers["patients"], "patients")]
+    if numbers["unit"] == "patch":
+        stated.insert(0, (numbers["delta"], numbers["patches"], "patches"))
+    for delta, units, noun in stated:
+        given = {"delta": delta, "units": units, "noun": noun}
+        if is_delta_too_large(**given):
+            found.append(f"delta: {tell_delta(**given)}")
+    return found
+
+
+def is_region_too_large(numbers: dict) -> bool:
+    """Whether a place on a vessel of a patient is protected less than the site's limit allows."""
+    if numbers["public_cohort"] or numbers["unit"] == "patient":
+        return False
+    spent = numbers["region"]["epsilon_composed"]
+    return spent is None or spent > numbers["region"]["epsilon_limit"]
+
+
+def warn(numbers: dict) -> list[str]:
+    """Return what must be read before anything else; nothing for a release that keeps all rules."""
+    found = []
+    if numbers["public_key"]:
+        found.append(
+            "**This data set protects nobody.** Its noise was drawn from a published seed, so anyone can "
+            "draw the same noise and subtract it. That is right for the simulated or public scans that it "
+            "was made from, and for no others. Every eps here is in name only: it says what the same "
+            "mechanism would be worth if the noise were secret."
+        )
+    if numbers["override"]:
+        refused = "\n".join(f"- {line}" for line in numbers["override"]["refused"])
+        found.append(
+            "**The rules of privessel, which made this release, refuse it.** The site has released it all "
+            f"the same.\n\n{refused}\n\nThe site's reason: {numbers['override']['reason']}"
+        )
+    region = numbers["region"]
+    if region["reason"]:
+        found.append(
+            "**A place on a vessel is protected less than the site's own limit demands.** One place lies in "
+            f"up to {numbers['region_patches']:,} patches of a patient, and their eps together is "
+            f"{readable(region['epsilon_composed'])}; the limit is {region['epsilon_limit']:g}. The site's "
+            f"reason to release all the same: {region['reason']}"
+        )
+    return found
