@@ -16,7 +16,7 @@ configfile: str(Path(workflow.basedir, "config.yaml"))
 
 
 # Used with --sdm apptainer alone: docs/install.md.
-container: "privessel.sif"
+container: str(Path(workflow.basedir, "privessel.sif"))
 
 
 report: "report/workflow.rst"

@@ -18,7 +18,7 @@ from privessel.study.resources import memory
 from privessel.study.study import Study, one_of
 
 try:
-    profiles, given = read_arguments(sys.argv[1:], folder=Path("profiles"))
+    profiles, given = read_arguments(sys.argv[1:], workflow=Path(workflow.basedir))
     check_files([*workflow.configfiles, *profiles])
     check_texts(given)
     study = Study(
@@ -29,6 +29,8 @@ try:
         dry_run=workflow.output_settings.dryrun,
     )
     cohorts = study.cohorts.names  # read now, so that a wrong table shows before any job
+    if workflow.is_main_process and workflow.dag_settings:
+        study.warn_of_triggers(trigger.name for trigger in workflow.rerun_triggers)
 except (CohortError, ConfigError) as error:
     raise WorkflowError(str(error)) from None
 

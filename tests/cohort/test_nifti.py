@@ -1,5 +1,6 @@
 """The one reader of an image file: told by content, one frame for a patient, lengths in mm, no text kept."""
 
+import errno
 import gzip
 import io
 import re
@@ -154,6 +155,17 @@ def test_damaged_headers_never_end_in_another_error(tmp_path):
         patient.image.write_bytes(bytes(raw))
         with suppress(CohortError):
             load_scan(patient, patch_size=32)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    patient = write_patient(tmp_path)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    message = complaint(patient)
+    assert f"image {patient.image} cannot be read (Permission denied)" in message
+    assert "truncated" not in message
 
 
 @pytest.mark.parametrize("kind", ["u1", "i2", "i4", "f4", "f8"])

@@ -144,6 +144,24 @@ def test_both_masks_mirrored_against_the_image_are_warned_of(tmp_path):
     assert any("mirrored left-right" in text for text in told)
 
 
+def test_a_mirrored_brain_mask_is_warned_of_with_both_shares(tmp_path):
+    """Of a scan with its skull, the image alone would not show it."""
+    image, vessels, brain = tubes()
+    vessels[:, 22:] = False
+    brain[:, 26:] = False
+    share, stored = (vessels & brain).sum() / vessels.sum(), (vessels & brain[:, ::-1]).sum() / vessels.sum()
+    assert share > stored + 0.1
+    told = checked(
+        tmp_path,
+        image=image + 50,
+        vessels=vessels,
+        brain=brain[:, ::-1],
+        limits=replace(LIMITS, most_outside=1.0),
+    )
+    (warning,) = [text for text in told["warnings"] if "holds more of the vessels" in text]
+    assert f"mirrored front-back: {share:.0%}, as stored {stored:.0%}" in warning
+
+
 def test_a_brain_mask_of_another_place_is_warned_of(tmp_path):
     brain = np.roll(tubes()[2], 8, axis=1)
     told = checked(tmp_path, brain=brain)["warnings"]

@@ -62,6 +62,14 @@ def test_a_link_has_the_fingerprint_of_its_target(tmp_path):
     assert fingerprint(tmp_path / "b") == fingerprint(tmp_path / "a")
 
 
+def test_a_folder_and_a_file_that_must_not_be_read_are_named(tmp_path, monkeypatch):
+    assert "is a folder" in find_absence(tmp_path)
+    path = tmp_path / "a"
+    path.write_text("an image")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)
+    assert "right to read it" in find_absence(path)
+
+
 def test_an_absent_content_says_how_to_fetch_it(tmp_path):
     path = tmp_path / "a b.nii.gz"
     assert "does not exist" in find_absence(path)

@@ -115,7 +115,7 @@ def test_every_key_is_described_in_a_sentence():
         ({"epoch_study": {"epochs": [7]}}, ["epoch_study.epochs has 7"]),
         ({"privacy": {"delta": "1/(10 unit)"}}, ["privacy.delta", "1/(10 units)"]),
         ({"privacy": {"delta": 1.0}}, ["privacy.delta", "below 1"]),
-        ({"runs": 0}, ["runs", "at least 1"]),
+        ({"runs": 0}, ["runs", "at least 1", "correct this key"]),
         ({"release": {"override": "because"}}, ["release.override", "20 characters"]),
         ({"layout": {"image": "scan.nii.gz"}}, ["layout.image", "{patient}"]),
     ],

@@ -93,13 +93,18 @@ def test_profiles_and_keys_of_a_call_are_found(tmp_path, monkeypatch):
         (tmp_path / name / "config.yaml").write_text("cores: 1\n")
     (tmp_path / "else/other.yaml").write_text("")
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "there").mkdir()
+    monkeypatch.setenv("PWD", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "there")
 
     def found(*arguments):
-        files, entries = read_arguments(arguments, folder=tmp_path / "profiles")
+        files, entries = read_arguments(arguments, workflow=tmp_path)
         return [path.relative_to(tmp_path).parts[-2] for path in files], entries
 
     assert found("-n", "all") == (["default"], [])
     assert found("--profile", str(tmp_path / "else"), "-n") == (["else", "default"], [])
+    assert found("--profile", "else") == (["else", "default"], [])
     assert found("--workflow-profile=own", "--config", "a=1", "b={c: 2}", "--cores", "1") == (
         ["own"],
         ["a=1", "b={c: 2}"],

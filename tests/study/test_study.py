@@ -196,6 +196,14 @@ def test_a_site_without_a_state_or_with_one_among_results_is_refused(tmp_path):
         hospital(tmp_path, privacy={"state": str(tmp_path / "state")}).site.require_secret()
 
 
+def test_who_tells_snakemake_not_to_compare_contents_is_warned(tmp_path, caplog):
+    hospital(tmp_path).warn_of_triggers(["MTIME", "PARAMS"])
+    make(*TINY).warn_of_triggers(["MTIME"])  # simulated patients are inputs of rules
+    assert not caplog.records
+    hospital(tmp_path).warn_of_triggers(["MTIME"])
+    assert "changed scans of pegasus" in caplog.text
+
+
 def test_a_dry_run_without_a_secret_warns_once_and_still_refuses_an_unsafe_place(tmp_path, caplog):
     place = str(tmp_path / "state")
     for _ in range(3):

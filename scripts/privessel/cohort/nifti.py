@@ -68,7 +68,14 @@ def read_stored(path: Path) -> Stored:
     if not path.is_file():
         raise CohortError("does not exist. Remedy: correct the path template in the config, or add the file")
     try:
-        raw = unpack_nifti(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as problem:
+        raise CohortError(
+            f"cannot be read ({problem.strerror}). Remedy: give yourself the right to read it, or have the "
+            "disk checked"
+        ) from problem
+    try:
+        raw = unpack_nifti(content)
         # Damaged headers hold numbers that no arithmetic survives; what is wrong with them is said below.
         with np.errstate(all="ignore"):
             return _read(raw, nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image)

@@ -128,6 +128,7 @@ def _unusual_intensities(
             f"({values.max():g}): the image was clipped, so that bright vessels all look alike; give the "
             "unclipped image if there is one"
         )
+    yield from _mirrored_brain(scan, limits, names)
     contrast = brighter(bright, _surroundings(scan, vessels))
     if contrast < limits.least_contrast:
         yield (
@@ -180,6 +181,25 @@ def _surroundings(scan: Scan, vessels: NDArray[np.bool_]) -> NDArray[np.float32]
     return values if values.size else scan.image[scan.brain & ~scan.vessels]
 
 
+def _mirrored_brain(scan: Scan, limits: Limits, names: Mapping[str, str]) -> Iterator[str]:
+    """Warn of a brain mask that holds more of the vessels when it is mirrored."""
+    places, shape = np.argwhere(scan.vessels), np.array(scan.image.shape)
+    inside = {}
+    for flips in product((False, True), repeat=3):
+        moved = np.where(flips, shape - 1 - places, places)
+        inside[flips] = float(scan.brain[tuple(moved.T)].mean())
+    best, as_stored = max(inside, key=inside.get), inside[False, False, False]
+    if inside[best] > as_stored + limits.mirror_gain:
+        yield (
+            f"{names['brain']} holds more of the vessels when it is mirrored {_name_flips(best)}: "
+            f"{inside[best]:.0%}, as stored {as_stored:.0%}; check the orientation in both headers"
+        )
+
+
+def _name_flips(flips: tuple[bool, ...]) -> str:
+    return " and ".join(axis for axis, flipped in zip(_AXES, flips, strict=True) if flipped)
+
+
 def _mirrored_fit(
     scan: Scan, vessels: NDArray[np.bool_], values: NDArray[np.float32]
 ) -> tuple[float, float, str]:
@@ -201,7 +221,7 @@ def _mirrored_fit(
         where = tuple(moved[scan.brain[tuple(moved.T)]].T)
         # A mask that leaves the brain when it is mirrored is judged by what stays, weighted by how much.
         share = where[0].size / len(places)
-        mirrored = " and ".join(axis for axis, flipped in zip(_AXES, flips, strict=True) if flipped)
+        mirrored = _name_flips(flips)
         words = [exchanged] if exchanged else []
         words = [f"mirrored {mirrored}", *words] if mirrored else words
         fits[" with ".join(words)] = brighter(scan.image[where], sample) * share if share else 0.0

@@ -48,12 +48,12 @@ def read_participants(
     """
     table = Path(root) / participants
     where = f"cohort {cohort}: {table}"
-    if table.is_symlink() and not table.exists():
-        raise CohortError(f"{where} {find_absence(table)}.")
-    if not table.is_file():
+    if not table.exists() and not table.is_symlink():
         raise CohortError(
             f"{where} does not exist. Remedy: correct root or participants of this cohort in the config."
         )
+    if absence := find_absence(table):
+        raise CohortError(f"{where} {absence}.")
     try:
         columns, rows = read_tsv(table)
     except ValueError as problem:

@@ -4,6 +4,7 @@ The Snakefile imports this module, so it needs only the standard library.
 """
 
 import hashlib
+import os
 import struct
 from pathlib import Path
 
@@ -24,8 +25,12 @@ def find_absence(path: Path) -> str | None:
         if "annex" in target.parts:
             return f"is a link of git-annex whose content is not here: fetch it with `datalad get '{path}'`"
         return f"is a link to {target}, which does not exist: restore that file, or correct the link"
+    if path.is_dir():
+        return "is a folder, not a file: name the file in it, or correct the templates in the config"
     if not path.is_file():
         return "does not exist: put it there, or correct the templates in the config"
+    if not os.access(path, os.R_OK):
+        return "must not be read by you: give yourself the right to read it"
     if path.stat().st_size <= _POINTER_BYTES:
         content = path.read_bytes()
         for start, command in _POINTERS.items():

@@ -1,5 +1,6 @@
 """One study: all that the rules ask for, worked out from its config before any job runs."""
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from privessel.study.resources import Resources
 from privessel.study.site import SitePlan
 from privessel.study.sizes import find_small
 from privessel.study.sources import SourcePlan
+
+log = logging.getLogger("privessel")
 
 
 class Study:
@@ -110,6 +113,16 @@ class Study:
             "k": r"\d+",
             "draw": r"\d+",
         }
+
+    def warn_of_triggers(self, triggers: Iterable[str]) -> None:
+        """Warn where Snakemake is told not to compare params, which hold what scans contain."""
+        own = [name for name in self.cohorts.names if not self.cohorts.is_phantom(name)]
+        if own and "params" not in {trigger.lower() for trigger in triggers}:
+            log.warning(
+                "--rerun-triggers has no `params`: changed scans of %s will not be noticed. "
+                "Remedy: leave it out.",
+                ", ".join(own),
+            )
 
     def check_clock(self) -> None:
         """Raise ConfigError where results are dated in the future."""

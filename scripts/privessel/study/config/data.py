@@ -106,7 +106,7 @@ class Checks(Section):
     )
     vessel_share: tuple[Chance, Chance] = key(
         "Share of the brain that is vessel; patients below or above are warned of.",
-        source="vessels are 1 to 3 % of a brain in TOF-MRA; phantoms: 0.3 to 1 %",
+        source="vessels are 1 to 3 % of a brain in TOF-MRA; 60 phantoms: 0.2 to 1.5 %",
     )
     most_vessels: Chance = key("Share of the brain above which a vessel mask is refused.")
     most_outside: Chance = key("Share of the vessel mask outside the brain mask above which it is refused.")
@@ -117,16 +117,16 @@ class Checks(Section):
     most_empty: Chance = key("Share of the brain mask where the image is 0 above which it is warned of.")
     most_saturated: Chance = key(
         "Share of the vessel voxels with the image's largest intensity above which it is warned of.",
-        source="phantoms: below 0.4 %",
+        source="60 phantoms: up to 1.1 %",
     )
     least_contrast: Chance = key(
         "Chance that a vessel voxel is brighter than a voxel of the brain near it, below which it is "
         "warned of; 0.5 is no difference.",
-        source="phantoms: 0.94 to 1",
+        source="60 phantoms: 0.88 to 1",
     )
     mirror_gain: NotNegative = key(
         "Warned of where vessels are brighter by more than this chance once their mask is mirrored.",
-        source="phantoms: -0.07 at most, because mirrored vessels are darker",
+        source="60 phantoms: -0.08 at most, because mirrored vessels are darker",
     )
 
     @model_validator(mode="after")

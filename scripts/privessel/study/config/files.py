@@ -52,10 +52,10 @@ def check_texts(entries: Iterable[str]) -> None:
         raise ConfigError("\n".join(f"config: {fault}" for fault in faults))
 
 
-def read_arguments(arguments: Sequence[str], *, folder: Path) -> tuple[list[Path], list[str]]:
+def read_arguments(arguments: Sequence[str], *, workflow: Path) -> tuple[list[Path], list[str]]:
     """Return the profile files that a call of Snakemake reads, and the `name=value` entries of its config.
 
-    arguments: the command line without the program. folder: where `profiles/` is looked for.
+    arguments: the command line without the program. workflow: the folder of the Snakefile.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--profile", action="append", default=[])
@@ -66,8 +66,15 @@ def read_arguments(arguments: Sequence[str], *, folder: Path) -> tuple[list[Path
     except argparse.ArgumentError:  # Snakemake itself has something to say about this command line
         return [], []
     named = known.profile or [name for name in [os.environ.get("SNAKEMAKE_PROFILE")] if name]
-    profiles = [place for name in [*named, known.workflow_profile] for place in (Path(name), folder / name)]
-    return [file for place in dict.fromkeys(profiles) for file in _profile_files(place)], known.config
+    # With --directory the working folder is no longer the one that the command was given in.
+    folders = [Path(), Path(os.environ.get("PWD", "")), workflow, Path.home() / ".config" / "snakemake"]
+    places = [
+        (folder / middle / name).absolute()
+        for name in [*named, known.workflow_profile]
+        for folder in folders
+        for middle in ("", "profiles")
+    ]
+    return [file for place in dict.fromkeys(places) for file in _profile_files(place)], known.config
 
 
 def _profile_files(place: Path) -> list[Path]:

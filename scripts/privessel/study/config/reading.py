@@ -173,7 +173,7 @@ def _remedy(value: Any, faults: list[Mapping[str, Any]]) -> str:
     kinds = {fault["type"] for fault in faults}
     if "string_type" in kinds and isinstance(value, bool | int | float):
         return "put quotes around it, because YAML reads this as a number, or as true or false"
-    if "tuple_type" in kinds and not isinstance(value, list | dict | None):
+    if kinds == {"tuple_type"} and not isinstance(value, list | dict | None):
         return f"write a list, such as [{value}]"
     if kinds == {"literal_error"} and isinstance(value, str):
         options = re.findall(r"'([^']*)'", faults[0]["ctx"]["expected"])
