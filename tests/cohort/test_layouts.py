@@ -88,6 +88,10 @@ def test_costa_has_a_column_for_the_folder_of_each_site(form):
         (("images/case_1", "masks/case_1"), ("images/{patient}", "masks/{patient}", None)),
         (("volumes/007", "vessels/vessels_007", "masks/pred_007"),
          ("volumes/{patient}", "vessels/vessels_{patient}", "masks/pred_{patient}")),
+        (("data/A1/scans/tof", "data/A1/masks/vessels"),
+         ("data/{patient}/scans/tof", "data/{patient}/masks/vessels", None)),
+        (("PAT1/TOF_MRA", "PAT1/vessel_seg", "PAT1/brain_mask"),
+         ("{patient}/TOF_MRA", "{patient}/vessel_seg", "{patient}/brain_mask")),
         (("0000_img", "0000_seg"), ("{patient}_img", "{patient}_seg", None)),
     ],
 )  # fmt: skip

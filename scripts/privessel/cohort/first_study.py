@@ -67,8 +67,9 @@ def start_study(
     if layout is None:
         raise CohortError(
             f"{folder} has no NIfTI file that its name says to be an angiography (such as *_angio.nii.gz, "
-            "*-MRA.nii.gz, *_img.nii.gz, imagesTr/*.nii.gz). Next: rename the files, or copy the example of "
-            "docs/cohort.md to mine.yaml and give your own templates"
+            "*-MRA.nii.gz, *_img.nii.gz, imagesTr/*.nii.gz) of a patient called by letters, digits and . _ - "
+            "alone. Next: rename the files, or copy the example of docs/cohort.md to mine.yaml and give your "
+            "own templates"
         )
     remarks = list(layout.remarks)
     ids, there = list(layout.patients), folder / "participants.tsv"

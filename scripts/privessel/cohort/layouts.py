@@ -148,7 +148,7 @@ def _kind(found: Iterable[Found]) -> str:
     paths = [file.path for file in found]
     for kind, pattern in (
         ("TopCoW", r"topcow_"),
-        ("COSTA", r"(^|/)(ADAM|ICBM|LocH\d|IXI-(HH|Guys|IOP))[^/]*/"),
+        ("COSTA", r"(^|/)(ADAM|ICBM|LocH\d|IXI-(HH|Guys|IOP))[^/]*/|COSTA"),
         ("IXI", r"(^|/)IXI\d{3}-"),
         ("OASIS-3", r"OAS3\d{4}"),
         ("BIDS", r"(^|/)sub-"),

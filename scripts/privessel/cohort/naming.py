@@ -22,7 +22,18 @@ _ROLES = {word: role for role, words in _WORDS.items() for word in words.split()
 # Words that are part of neither a role nor a patient, at the ends of names and as folders.
 _NEUTRAL = frozenset(
     ["topcow", "mr", "whole", "pred", "bin", "mul", "cow", "desc"]  # ends of names
-    + ["derivatives", "anat", "data", "nifti", "sourcedata", "rawdata"]  # folders
+    + [
+        "derivatives",
+        "anat",
+        "data",
+        "nifti",
+        "sourcedata",
+        "rawdata",
+        "raw",
+        "scans",
+        "mri",
+        "files",
+    ]  # folders
 )
 _BIDS = re.compile(
     r"sub-(?P<patient>[A-Za-z0-9]+)(?:_ses-(?P<session>[A-Za-z0-9]+))?(?P<rest>(?:_[a-z]+-[A-Za-z0-9+]+)*)"
