@@ -26,14 +26,8 @@ from privessel.privacy.spending import Digests, spent_by_patient
 from privessel.release.terms import Terms
 
 LIBRARIES = ("dp-accounting", "numpy", "opacus", "randomgen", "scipy", "torch")
-RECORDED = (
-    "arch",
-    "level",
-    "run",
-    "cohort",
-    "noise_multiplier",
-    "public_key",
-)  # what every run's privacy.json has
+# What the privacy.json of every run has.
+RECORDED = ("arch", "level", "run", "cohort", "noise_multiplier", "public_key")
 
 
 @dataclass(frozen=True)
