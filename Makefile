@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Jobs are processes by the hundred: where compiled files may not be kept, each compiles all of torch for itself.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast lint config-docs setup recover test-cluster test-envs test-kills
+.PHONY: demo test test-fast lint config-docs setup recover test-cluster test-envs test-clients test-kills
 
 setup: .venv/.installed  ## what the workflow runs on
 
@@ -28,6 +28,9 @@ test-cluster: .venv/.develop  ## a real Slurm on this machine, as root: about te
 test-envs: .venv/.develop  ## each environment's pins alone in an empty folder: minutes, and some GB while they last
 	$(BIN)/python -m pytest tests/envs
 
+test-clients: .clients/.installed .venv/.develop  ## nnU-Net, the BIDS validator and mlcroissant read what is written: some GB
+	$(BIN)/python -m pytest tests/clients
+
 test-kills: .venv/.develop  ## twenty studies killed at random and run again: about an hour
 	$(BIN)/python tests/kills/kill_test.py --seeds 20 --table kills.csv
 
@@ -49,4 +52,10 @@ lint: .venv/.develop
 
 .venv/.develop: .venv/.installed envs/develop.txt
 	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -r envs/develop.txt -c envs/lock.txt
+	@touch $@
+
+# Not from the lock: what others have now is what recipients will read a release with.
+.clients/.installed: envs/clients.txt
+	$(PYTHON) -m venv .clients
+	.clients/bin/pip install --no-compile --quiet --disable-pip-version-check -r envs/clients.txt
 	@touch $@

@@ -4,26 +4,26 @@ The rules follow the data from left to right: cohort, gan, segment, transfer, qu
 how to use them.
 """
 
-from snakemake.utils import min_version, validate
+from pathlib import Path
+
+from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-configfile: "config.yaml"
+# Beside this file, so that `--directory` and `-s` work from any folder.
+configfile: str(Path(workflow.basedir, "config.yaml"))
 
 
 # Used with --sdm apptainer alone: docs/install.md.
-container: "privessel.sif"
+container: str(Path(workflow.basedir, "privessel.sif"))
 
 
 report: "report/workflow.rst"
 
 
-# First the typed model, whose errors name key, value and remedy; then the schema that editors complete from, made from it.
+# Checks the config against the typed model; the schema that editors complete from is made from the same model.
 include: "rules/common.smk"
-
-
-validate(config, "schemas/config.schema.yaml")
 
 
 wildcard_constraints:
@@ -41,6 +41,7 @@ localrules:
     all,
     audit,
     export,
+    intake,
     ledger,
     release,
     secret,
@@ -77,3 +78,4 @@ rule all:
         f"{RESULTS}/report.html",
         [f"{RESULTS}/synthetic/{pairs}.png" for pairs in study.gans.pairs],
         study.checked_splits(),
+        f"{RESULTS}/cohort/spacing.txt",

@@ -29,9 +29,14 @@ rule phantom_patient:
 rule phantom_table:
     output:
         participants=f"{DATA}/{{cohort}}/participants.tsv",
+        columns=f"{DATA}/{{cohort}}/participants.json",
         descriptions=[
-            f"{DATA}/{{cohort}}/{folder}dataset_description.json"
+            f"{DATA}/{{cohort}}/{folder}{name}"
             for folder in ("", "derivatives/vessels/", "derivatives/brain/")
+            for name in ("dataset_description.json", "README")
+        ],
+        sidecars=[
+            f"{DATA}/{{cohort}}/derivatives/{mask}/acq-TOF_desc-{mask}_mask.json" for mask in ("vessels", "brain")
         ],
     log:
         f"{LOGS}/phantom/{{cohort}}/table.log",
@@ -48,25 +53,30 @@ rule phantom_table:
         "../scripts/make_phantom_table.py"
 
 
-rule intake:
+# A faulty scan does not end the job: its outcome says what is wrong, all others are checked too, and `checked` refuses it.
+# Scans of your own are no inputs: their contents decide, whatever the times of their files (files/source.py).
+rule check_patient:
     input:
-        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
+        simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
     output:
-        f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+        outcome=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+        picture=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.png",
     log:
         f"{LOGS}/intake/{{cohort}}/{{patient}}.log",
     benchmark:
         f"{LOGS}/intake/{{cohort}}/{{patient}}.tsv"
-    priority: FIRST
+    priority: FIRST + 2
     conda:
         CPU_ENV
     resources:
-        mem_mb=cost.volume_memory(30),
+        mem_mb=cost.volume_memory(40),
         runtime=10,
     params:
         code=code.digest("check_patient.py"),
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
+        contents=lambda w: study.cohorts.contents(w.cohort, w.patient),
         patch_size=settings.patches.size,
+        limits=settings.checks.model_dump(),
     script:
         "../scripts/check_patient.py"
 
@@ -75,16 +85,16 @@ rule intake:
 # it reruns when a scan has changed, not when one was touched.
 rule checked:
     input:
-        reports=lambda w: [
-            f"{RESULTS}/cohort/{w.cohort}/{patient}.json" for patient in study.cohorts.ids(w.cohort, w.split)
-        ],
+        outcomes=lambda w: sources.outcomes(w.cohort, w.split),
+        # A new test patient is compared with all training patients, and no training begins anew because of that patient.
+        earlier=lambda w: sources.earlier_outcomes(w.cohort, w.split),
         # Of a phantom, the table its rule wrote must name the patients that the config's counts named.
         table=lambda w: f"{DATA}/{w.cohort}/participants.tsv" if study.cohorts.is_phantom(w.cohort) else [],
     output:
         f"{RESULTS}/cohort/{{cohort}}/{{split}}.csv",
     log:
         f"{LOGS}/intake/{{cohort}}/{{split}}.log",
-    priority: FIRST
+    priority: FIRST + 1
     conda:
         CPU_ENV
     resources:
@@ -97,10 +107,75 @@ rule checked:
         "../scripts/list_patients.py"
 
 
+rule spacings:
+    input:
+        study.checked_splits(),
+    output:
+        f"{RESULTS}/cohort/spacing.txt",
+    log:
+        f"{LOGS}/intake/spacings.log",
+    priority: FIRST
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(500),
+        runtime=5,
+    params:
+        code=code.digest("compare_spacings.py"),
+        tables={name: sources.scan_lists(name) for name in study.cohorts.names},
+        trained=settings.train_cohort,
+        size=settings.patches.size,
+    script:
+        "../scripts/compare_spacings.py"
+
+
+# Shows patients' scans: inside only.
+rule intake_page:
+    input:
+        outcomes=study.cohorts.intake_files("json", RESULTS),
+        pictures=study.cohorts.intake_files("png", RESULTS),
+        template=str(HOME / "scripts/privessel/report/intake.html.j2"),
+    output:
+        f"{RESULTS}/cohort/index.html",
+    log:
+        f"{LOGS}/intake/page.log",
+    priority: FIRST + 3
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(1500),
+        runtime=15,
+    params:
+        code=code.digest("write_intake.py"),
+        study=settings.study,
+        public=study.cohorts.intake_is_public,
+        notices=study.notices,
+        trained=settings.train_cohort,
+        size=settings.patches.size,
+    script:
+        "../scripts/write_intake.py"
+
+
+# Without an output, so that it says what was found whenever it is asked.
+rule intake:
+    input:
+        page=f"{RESULTS}/cohort/index.html",
+        outcomes=study.cohorts.intake_files("json", RESULTS),
+    log:
+        f"{LOGS}/intake/intake.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(500),
+        runtime=5,
+    script:
+        "../scripts/tell_intake.py"
+
+
 rule patches:
     input:
-        scan=lambda w: study.cohorts.scan_files(w.cohort, w.patient),
-        checked=f"{RESULTS}/cohort/{{cohort}}/{{patient}}.json",
+        simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
+        checked=lambda w: sources.scans_with(w.cohort, w.patient),
     output:
         f"{RESULTS}/patches/{{cohort}}/{{patient}}.npz",
     log:

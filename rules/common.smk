@@ -1,27 +1,43 @@
 """The study that all rules ask: `study` answers what there is to make, from what, and at which cost."""
 
+import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 sys.path.append(str(Path(workflow.basedir, "scripts")))
 
 from privessel.errors import CohortError, ConfigError
 from privessel.figures.registry import FIGURES
+from privessel.study.config.files import check_files, check_texts, read_arguments
 from privessel.study.gans import ANY_PRIVATE
 from privessel.study.names import PRIVATE_LEVEL
 from privessel.study.resources import memory
 from privessel.study.study import Study, one_of
 
 try:
+    profiles, given = read_arguments(sys.argv[1:], workflow=Path(workflow.basedir))
+    check_files([*workflow.configfiles, *profiles])
+    check_texts(given)
     study = Study(
-        config, figures=FIGURES, scripts=Path(workflow.basedir, "scripts"), redraw="--allowed-rules" in sys.argv
+        config,
+        figures=FIGURES,
+        scripts=Path(workflow.basedir, "scripts"),
+        redraw="--allowed-rules" in sys.argv,
+        dry_run=workflow.output_settings.dryrun,
     )
     cohorts = study.cohorts.names  # read now, so that a wrong table shows before any job
+    if workflow.is_main_process and workflow.dag_settings:
+        study.warn_of_triggers(trigger.name for trigger in workflow.rerun_triggers)
 except (CohortError, ConfigError) as error:
     raise WorkflowError(str(error)) from None
 
+for notice in study.notices if workflow.is_main_process else []:  # every job reads this file, too
+    logger.warning(f"Note: {notice}")
+
+HOME = Path(os.path.relpath(workflow.basedir))  # of the workflow's own files, whichever folder it is run from
 RESULTS, DATA, LOGS = study.results, study.data, study.logs
 settings, sources, cost, code = study.config, study.sources, study.cost, study.code
 # Scripts read the budget from the config and not from params, because a new budget must not start finished runs again.

@@ -54,7 +54,7 @@ for figure, table in study.products.tabulated.items():
 
 rule comparison_data:
     input:
-        published="report/published.csv",
+        published=str(HOME / "report/published.csv"),
         scores=f"{RESULTS}/tables/scores.csv",
         quality=f"{RESULTS}/tables/quality.csv",
         transfer=f"{RESULTS}/tables/transfer.csv" if sources.transfers else [],
@@ -218,12 +218,12 @@ rule summary:
 rule report:
     input:
         figures=[f"{RESULTS}/figures/{figure}.png" for figure in study.products.reported],
-        captions=[f"report/{figure}.rst" for figure in study.products.reported],
+        captions=[str(HOME / f"report/{figure}.rst") for figure in study.products.reported],
         tables=list(study.products.tables.values()),
         plan=f"{RESULTS}/privacy/plan.csv",
         summary=f"{RESULTS}/summary.txt",
         privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in study.gans.all_runs],
-        template="scripts/privessel/report/page.html.j2",
+        template=str(HOME / "scripts/privessel/report/page.html.j2"),
     output:
         f"{RESULTS}/report.html",
     log:
@@ -236,7 +236,7 @@ rule report:
     params:
         code=code.digest("write_report.py"),
         study=settings.study,
-        source=os.path.relpath(workflow.basedir),
+        source=str(HOME),
         packages=["snakemake", "numpy", "scipy", "pandas", "nibabel"],
         config=study.shown_config(),
         logs=LOGS,

@@ -5,15 +5,18 @@ from pathlib import Path
 import pandas as pd
 
 from privessel.cohort.intake import check_listed
+from privessel.cohort.likeness import mark_repeated
+from privessel.cohort.outcome import read_outcomes, require_usable
 from privessel.cohort.table import Patient
 from privessel.files.atomic import atomic_path
-from privessel.files.reading import read_json
 from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
     if snakemake.input.get("table"):
         for record in snakemake.params.patients:
             check_listed(Patient(**record), Path(snakemake.input.table))
-    reports = [read_json(path, keys=["patient", "voxels"]) for path in snakemake.input.reports]
+    earlier = read_outcomes(snakemake.input.get("earlier", []))
+    outcomes = mark_repeated(read_outcomes(snakemake.input.outcomes), earlier)
+    require_usable(outcomes)
     with atomic_path(Path(snakemake.output[0])) as partial:
-        pd.json_normalize(reports).to_csv(partial, index=False)
+        pd.json_normalize(outcomes).drop(columns=["problems", "print"]).to_csv(partial, index=False)

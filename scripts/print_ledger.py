@@ -1,17 +1,13 @@
 """Print on the terminal what private runs and patients have spent."""
 
 import logging
-from io import StringIO
 
-import pandas as pd
-
-from privessel.files.reading import read_text
 from privessel.files.script import logged
+from privessel.files.tables import as_text, read_table
 from privessel.privacy.spending_tables import format_spending
 
 with logged(snakemake.log[0]):
-    runs, patients = (StringIO(read_text(path)) for path in (snakemake.input.runs, snakemake.input.patients))
-    runs = pd.read_csv(runs)
-    patients = pd.read_csv(patients, dtype={"patient": str}, keep_default_na=False)
+    runs, patients = read_table(snakemake.input.runs), read_table(snakemake.input.patients)
+    patients = patients.assign(runs=as_text(patients["runs"]))  # empty where a patient was in none
     text = format_spending(runs, patients, cohort=snakemake.params.cohort)
     logging.getLogger("privessel").info("what has been spent:\n%s", text)

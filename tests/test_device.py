@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from privessel import device
+from privessel.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = """
@@ -75,3 +76,11 @@ def test_the_self_test_repeats_in_a_process_and_sees_another_kernel(monkeypatch)
 
 def test_a_gpu_repeats_nothing():
     assert device.replaying_machine("cuda") is None
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_one_line_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"device is cuda.*Remedy: write `device: auto`") as refused:
+        device.pick_device("cuda")
+    assert "\n" not in str(refused.value)
+    assert device.pick_device("auto").type == device.pick_device("cpu").type == "cpu"

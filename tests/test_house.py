@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "scripts" / "privessel"
 # A room may import those before it, and itself.
 LAYERS = [
-    {"errors", "seeds", "device"},
+    {"errors"},
+    {"seeds", "device"},
     {"files"},
     {"study"},
     {"cohort"},

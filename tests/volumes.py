@@ -4,9 +4,14 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import yaml
 
+from privessel.cohort.plausibility import Limits
 from privessel.cohort.scan import Scan
 from privessel.cohort.table import Patient
+
+CONFIG = Path(__file__).parents[1] / "config.yaml"
+LIMITS = Limits(**yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["checks"])
 
 
 def tubes(shape=(40, 44, 16), spacing=(0.5, 0.5, 0.7), *, seed=0, gain=1.0):

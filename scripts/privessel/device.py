@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from privessel.errors import ConfigError
+
 # Shapes of the self-test. Libraries choose their kernels by shape, so common and odd sizes are both tried.
 # Convolutions: batch, channels in, channels out, side of the image, side of the kernel, stride.
 CONVOLUTIONS = ((4, 2, 32, 24, 4, 2), (5, 3, 7, 17, 3, 1), (3, 32, 64, 12, 4, 2), (2, 64, 1, 6, 3, 1))
@@ -17,9 +19,20 @@ PRODUCTS = ((3, 1031, 5), (64, 64, 64), (33, 129, 65), (257, 96, 31))  # matrice
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` is CUDA where there is a GPU, else the CPU."""
+    """Return the device called `name`; `auto` is CUDA where there is a GPU, else the CPU.
+
+    Raises ConfigError where `cuda` is asked for and torch has none.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        built = torch.version.cuda or torch.version.hip
+        seen = "sees no GPU here" if built else "was built for the CPU alone"
+        other = "run this job where a GPU is" if built else "install another build (docs/install.md)"
+        raise ConfigError(
+            f"config: device is cuda, but torch {torch.__version__} {seen}. Remedy: write `device: auto` or "
+            f"`cpu` in the section of this step, or {other}."
+        )
     return torch.device(name)
 
 

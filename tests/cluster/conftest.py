@@ -57,7 +57,7 @@ def prepared(scans, tmp_path_factory):
     found = Checkout.install(tmp_path_factory.mktemp("prepared") / "study")
     found.configure(scans)
     create_master(found.state / SECRET)
-    found.local("--until", "patches", "checked", "--", *PRIVATE)
+    found.local("--until", "patches", "--", *PRIVATE)
     return found
 
 

@@ -126,8 +126,31 @@ def test_an_unknown_split_is_refused(tmp_path, split):
     assert "train, validation, test" in message
 
 
-def test_a_row_that_is_too_short_has_no_split(tmp_path):
-    assert "patient 001 has split ''" in complaint(read_rows, tmp_path, "001", "002\ttrain")
+def test_a_row_that_is_too_short_is_named_by_its_line(tmp_path):
+    message = complaint(read_rows, tmp_path, "001", "002\ttrain")
+    assert "cohort pegasus" in message
+    assert "line 2 has 1" in message
+
+
+def test_an_open_quote_in_a_free_text_loses_no_patient(tmp_path):
+    rows = ['sub-01\ttrain\t"left M1', "sub-02\ttrain\tok", 'sub-03\ttest\tcheck"']
+    found = read_rows(tmp_path, *rows, header="participant_id\tsplit\tcomment")
+    assert [patient.id for patient in found] == ["01", "02", "03"]
+
+
+@pytest.mark.parametrize("name", ["NA", "nan", "001", "True", "1e5", "null"])
+def test_an_id_stays_what_it_is_whatever_word_it_is(tmp_path, name):
+    assert read_rows(tmp_path, f"sub-{name}\ttrain")[0].id == name
+
+
+def test_a_broken_link_says_how_to_fetch_its_content(tmp_path):
+    patient = write_patient(tmp_path, name="1")
+    patient.image.unlink()
+    patient.image.symlink_to(".git/annex/objects/x")
+    assert f"datalad get '{patient.image}'" in complaint(check_files, [patient])
+    (tmp_path / "participants.tsv").symlink_to(".git/annex/objects/y")
+    message = complaint(read_participants, cohort="c", root=tmp_path, participants="participants.tsv", **FLAT)
+    assert "datalad get" in message
 
 
 @pytest.mark.parametrize(

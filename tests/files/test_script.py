@@ -2,7 +2,7 @@
 
 import pytest
 
-from privessel.errors import CohortError, PrivacyError
+from privessel.errors import CohortError, ConfigError, PrivacyError
 from privessel.files.script import logged
 
 
@@ -11,6 +11,7 @@ from privessel.files.script import logged
     [
         (CohortError("patient 7: empty label"), 1, "error: patient 7: empty label"),
         (PrivacyError("no noise"), 1, "error: no noise"),
+        (ConfigError("config: device is cuda"), 1, "error: config: device is cuda"),
         (KeyboardInterrupt(), 130, "interrupted; start the same command again to continue from here"),
     ],
 )

@@ -436,6 +436,11 @@ def test_the_table_lists_patients_with_splits_beside_the_descriptions(tmp_path):
         derived = json.loads((tmp_path / "derivatives" / mask / "dataset_description.json").read_text())
         assert derived["DatasetType"] == "derivative"
         assert derived["GeneratedBy"][0]["Name"] == "privessel"
+        assert (tmp_path / "derivatives" / mask / f"acq-TOF_desc-{mask}_mask.json").is_file()
+        assert "simulated" in (tmp_path / "derivatives" / mask / "README").read_text()
+    assert "phantom-a" in (tmp_path / "README").read_text()
+    columns = json.loads((tmp_path / "participants.json").read_text())
+    assert columns["split"]["Levels"].keys() == {"train", "validation", "test"}
 
 
 def test_ids_that_are_no_bids_label_are_refused(tmp_path, tiny):

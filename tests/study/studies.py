@@ -37,6 +37,8 @@ def values(*files, **changes):
     return merge(merged, changes)
 
 
-def make(*files, redraw=False, **changes):
+def make(*files, redraw=False, dry_run=False, **changes):
     """The study of these files and changes."""
-    return Study(values(*files, **changes), figures=FIGURES, scripts=ROOT / "scripts", redraw=redraw)
+    return Study(
+        values(*files, **changes), figures=FIGURES, scripts=ROOT / "scripts", redraw=redraw, dry_run=dry_run
+    )

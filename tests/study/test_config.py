@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 
 import jsonschema
 import pytest
@@ -63,7 +64,30 @@ def test_every_key_is_described_in_a_sentence():
         ({"cohorts": {"phantom-a": {"pubic": True}}}, ["cohorts.phantom-a.pubic", "phantom-a.public"]),
         ({"levels": ["inf", "noise-1", "noise-1"]}, ["levels", "noise-1 is listed more than once"]),
         ({"levels": ["noise-1.50"]}, ["levels[0]", "noise-1.50", "trailing zeros"]),
-        ({"gan": {"generator_learning_rate": "5e-5"}}, ["generator_learning_rate", '"5e-5"', "5.0e-5"]),
+        ({"gan": {"generator_learning_rate": "fast"}}, ["generator_learning_rate", '"fast"', "number"]),
+        ({"gan": {"generator_learning_rate": -1e-5}}, ["generator_learning_rate", "-1e-05", "above 0"]),
+        ({"gan": {"clipping_norm": float("inf")}}, ["gan.clipping_norm", "finite"]),
+        ({"gan": {"batch": [32]}}, ["gan.batch", "[32]", "whole number"]),
+        ({"gan": {"adam_betas": 0.9}}, ["gan.adam_betas", "0.9", "a list"]),
+        ({"gan": []}, ["gan is []", "a section"]),
+        ({"gan": {"private": {"batch": {"size": 3}}}}, ["gan.private.batch", "whole number"]),
+        ({"gan": {"loss": "wassserstein"}}, ["gan.loss", "write wasserstein"]),
+        ({"levels": "inf"}, ["levels", "a list", "[inf]"]),
+        ({"levels": []}, ["levels", "at least 1"]),
+        ({"study": 1}, ["study is 1", "quotes"]),
+        ({"study": "a/b"}, ["study", "letters, digits"]),
+        ({"study": None}, ["study is null", "a text"]),
+        ({"seed": -1}, ["seed is -1", "at least 0"]),
+        ({"train_cohort": "phantom-aa"}, ["phantom-aa", "which has phantom-a"]),
+        ({"cohorts": {"PEGASUS": {"root": "here", "public": True}}}, ["PEGASUS", "lower-case", "rename"]),
+        ({"cohorts": {"own": {"root": "here"}}}, ["cohorts.own.public is missing", "nobody's scans"]),
+        ({"cohorts": {"own": "here"}}, ["cohorts.own", "a section"]),
+        ({"cohorts": {"phantom-a": {"phantom": {"shape": [9, 9]}}}}, ["phantom-a.phantom.shape"]),
+        ({"privacy": {"budget": 5}}, ["privacy.budget is 5", "a section"]),
+        ({"privacy": {"budget": {"eps": 5}}}, ["privacy.budget.eps", "epsilon"]),
+        ({"export": "wgan/noise-1/run-1/epoch-2"}, ["export", "a list"]),
+        ({"unet": {"grid": {"dropout": 0.1}}}, ["unet.grid.dropout", "[0.1]"]),
+        ({"unet": {"device": "gpu"}}, ["unet.device", "cuda"]),
         ({"gan": {"batch": "many"}}, ["gan.batch", '"many"', "number"]),
         ({"gan": {"batch": 3.5}}, ["gan.batch", "3.5", "whole number"]),
         ({"gan": {"batch": 0}}, ["gan.batch", "at least 1"]),
@@ -91,7 +115,7 @@ def test_every_key_is_described_in_a_sentence():
         ({"epoch_study": {"epochs": [7]}}, ["epoch_study.epochs has 7"]),
         ({"privacy": {"delta": "1/(10 unit)"}}, ["privacy.delta", "1/(10 units)"]),
         ({"privacy": {"delta": 1.0}}, ["privacy.delta", "below 1"]),
-        ({"runs": 0}, ["runs", "at least 1"]),
+        ({"runs": 0}, ["runs", "at least 1", "correct this key"]),
         ({"release": {"override": "because"}}, ["release.override", "20 characters"]),
         ({"layout": {"image": "scan.nii.gz"}}, ["layout.image", "{patient}"]),
     ],
@@ -102,6 +126,80 @@ def test_a_wrong_key_is_named_with_its_value_what_is_allowed_and_the_remedy(chan
     for word in (*words, "config: ", "Remedy: "):
         assert word in said
     assert len(said) < 1000  # no dump of a schema
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("1e-5", 1e-5), ("1E-5", 1e-5), ("2e+0", 2.0), (".5", 0.5), ("0.25", 0.25), ("3", 3.0)],
+)
+def test_a_text_that_is_a_number_is_one_where_a_number_is_asked_for(written, number):
+    assert read_config(values(*TINY, gan={"clipping_norm": written})).gan.clipping_norm == number
+
+
+def test_values_inside_of_braces_on_the_command_line_which_come_as_text_are_read():
+    texts = {"patches": {"size": "24"}, "gan": {"spectral_norm": "False"}, "runs": ["1", "2"]}
+    config = read_config(values(*TINY, **texts, privacy={"delta": "1e-4", "patient_delta": "1e-6"}))
+    assert config.patches.size == 24
+    assert config.gan.spectral_norm is False
+    assert config.runs == (1, 2)
+    assert (config.privacy.delta, config.privacy.patient_delta) == (1e-4, 1e-6)
+
+
+def test_a_text_stays_text_where_one_is_asked_for():
+    assert read_config(values(*TINY, study="1e5")).study == "1e5"
+    dated = yaml.safe_load("study: 2026-01-31")
+    assert read_config(values(*TINY, **dated)).study == "2026-01-31"
+
+
+@pytest.mark.parametrize("text", ["2026-01-31: a", "1: a", "true: a", "~: a", "1.5: a"])
+def test_a_key_that_is_no_text_is_unknown_like_any_other(text):
+    with pytest.raises(ConfigError, match="is no key of this workflow"):
+        read_config(values(*TINY) | yaml.safe_load(text))
+
+
+def test_the_home_folder_may_be_written_with_a_tilde_in_every_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    cohort = {"root": "~/scans", "public": True, "image": "~/elsewhere/{patient}.nii"}
+    config = read_config(
+        values(
+            *TINY,
+            cohorts={"own": cohort},
+            privacy={"state": "~/state", "anchor": "~/anchor"},
+            quality={"inception_weights": "~/weights.pth"},
+        )
+    )
+    own, privacy = config.cohorts["own"], config.privacy
+    shown = (own.root, own.image, privacy.state, privacy.anchor, config.quality.inception_weights)
+    assert all(path.startswith("/home/somebody/") for path in shown)
+
+
+def leaves(section, place=()):
+    for key, value in section.items():
+        yield (*place, key)
+        if isinstance(value, dict):
+            yield from leaves(value, (*place, key))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", [None, "???", [], ["???"], {}, {"x": 1}, -1, 1e400, True, "a: b"], ids=repr)
+def test_any_value_in_any_place_is_read_or_refused_in_short_lines_that_name_the_place(wrong):
+    shipped = values(*TINY)
+    refusals = 0
+    for *outer, key in leaves(shipped):
+        changed = deepcopy(shipped)
+        place = changed
+        for step in outer:
+            place = place[step]
+        place[key] = wrong
+        try:
+            read_config(changed)
+        except ConfigError as refused:
+            refusals += 1
+            lines = str(refused).splitlines()
+            assert all(len(line) < 700 and "Remedy: " in line for line in lines), lines
+            named = (".".join([*outer, key]), key, *outer[-1:])
+            assert any(name in line for name in named for line in lines), lines
+    assert refusals > 100
 
 
 def test_a_missing_key_and_an_empty_section_are_named():

@@ -196,6 +196,24 @@ def test_a_site_without_a_state_or_with_one_among_results_is_refused(tmp_path):
         hospital(tmp_path, privacy={"state": str(tmp_path / "state")}).site.require_secret()
 
 
+def test_who_tells_snakemake_not_to_compare_contents_is_warned(tmp_path, caplog):
+    hospital(tmp_path).warn_of_triggers(["MTIME", "PARAMS"])
+    make(*TINY).warn_of_triggers(["MTIME"])  # simulated patients are inputs of rules
+    assert not caplog.records
+    hospital(tmp_path).warn_of_triggers(["MTIME"])
+    assert "changed scans of pegasus" in caplog.text
+
+
+def test_a_dry_run_without_a_secret_warns_once_and_still_refuses_an_unsafe_place(tmp_path, caplog):
+    place = str(tmp_path / "state")
+    for _ in range(3):
+        assert hospital(tmp_path, dry_run=True, privacy={"state": place}).site.require_secret() == []
+    (record,) = caplog.records
+    assert place in record.getMessage()
+    with pytest.raises(ConfigError, match="lies inside"):
+        hospital(tmp_path, dry_run=True, privacy={"state": "results/state"}).site.require_secret()
+
+
 def test_the_report_shows_no_place_of_the_secret(tmp_path):
     study = hospital(tmp_path, privacy={"state": "/somewhere/secret"})
     assert "/somewhere" not in str(study.shown_config())
@@ -219,3 +237,39 @@ def test_every_figure_has_its_data_its_place_in_the_report_and_its_caption(paper
         assert paper.products.figure_data(name).startswith("results/paper/figures/")
     assert paper.products.figure_data("figS1") == paper.products.figure_data("fig9")
     assert set(paper.products.tabulated.values()) == {"scores", "quality", "transfer", "epochs"}
+
+
+def test_of_two_splits_the_later_is_compared_with_the_earlier_and_training_with_nobody_who_judges(tmp_path):
+    for name in ("one", "other"):
+        root = tmp_path / name
+        root.mkdir()
+        rows = [f"sub-{name}{split}\t{split}\n" for split in ("test", "train", "validation")]
+        (root / "participants.tsv").write_text("participant_id\tsplit\n" + "".join(rows))
+        for split in ("test", "train", "validation"):
+            for kind in ("img", "label", "mask"):
+                (root / f"{name}{split}_{kind}.nii.gz").touch()
+    files = {
+        "image": "{patient}_img.nii.gz",
+        "vessels": "{patient}_label.nii.gz",
+        "brain": "{patient}_mask.nii.gz",
+    }
+    cohorts = {name: {"public": True, "root": str(tmp_path / name)} | files for name in ("one", "other")}
+    study = make(*TINY, cohorts=cohorts, train_cohort="one", test_cohorts=["one", "other"])
+
+    def compared(cohort, split):
+        return [path.split("/")[-1] for path in study.sources.earlier_outcomes(cohort, split)]
+
+    assert compared("one", "train") == []
+    assert compared("other", "train") == ["onetrain.json"]
+    assert compared("one", "validation") == ["onetrain.json", "othertrain.json"]
+    assert compared("other", "test") == [
+        f"{name}{split}.json"
+        for split, names in (
+            ("train", ("one", "other")),
+            ("validation", ("one", "other")),
+            ("test", ("one",)),
+        )
+        for name in names
+    ]
+    assert compared("phantom-one", "train") == []
+    assert study.sources.scans_with("one", "onetest").endswith("cohort/one/test.csv")

@@ -133,7 +133,7 @@ def prepared(tmp_path_factory, scans):
         create_master(folder / "state" / SECRET)
         create_signer(folder / "state")
         found = hospital_at(folder / "study", scans, folder / "state")
-        done(found.study("--cores", 2, "--until", "patches", "checked", "--", TARGET))
+        done(found.study("--cores", 2, "--until", "patches", "--", TARGET))
 
     folder = made_once(tmp_path_factory, "prepared", prepare)
     return Hospital(folder / "study", scans, folder / "state")

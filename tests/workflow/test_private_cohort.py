@@ -17,7 +17,10 @@ pytest_plugins = ["hospital"]
 
 def test_a_secret_is_asked_for_made_by_a_target_of_its_own_and_not_shown(hospital):
     shutil.rmtree(hospital.state)
-    before = hospital.study("-n", TARGET)
+    first = done(hospital.study("-n", TARGET))
+    assert first.count("no master secret") == 1
+    assert "target `secret`" in first
+    before = hospital.study(TARGET)
     assert before.returncode != 0
     assert "no master secret" in before.stdout
     assert "Remedy" in before.stdout
@@ -124,7 +127,8 @@ def test_a_state_that_lies_where_others_read_is_refused(hospital, inside):
 
 def test_without_a_state_a_private_level_is_refused_before_any_job_and_others_run(hospital):
     hospital.configure(privacy={"state": ""})
-    refused = hospital.study("-n", TARGET)
+    assert "privacy.state, which is not set" in done(hospital.study("-n", TARGET))
+    refused = hospital.study(TARGET)
     assert refused.returncode != 0
     assert "privacy.state is not set" in refused.stdout
     assert hospital.study("-n", TARGET.replace("noise-1", "inf")).returncode == 0

@@ -1,44 +1,47 @@
-"""What the check of a patient's scan found, for `cohort/{cohort}/{patient}.json`."""
-
-import hashlib
+"""What the check of a patient's scan found, as plain data."""
 
 import nibabel as nib
 import numpy as np
 
-from privessel.cohort.nifti import read_volume
-from privessel.cohort.scan import Scan, paths_by_role
+from privessel.cohort.likeness import digest_values, digest_voxels, take_print
+from privessel.cohort.nifti import Stored, reorient
+from privessel.cohort.scan import Scan, paths_by_role, prepare
 from privessel.cohort.table import Patient
+from privessel.files.reading import file_digest
 
 
-def describe(patient: Patient, native: Scan, scan: Scan) -> dict:
-    """Describe a checked patient for `cohort/{cohort}/{patient}.json`.
+def describe(patient: Patient, native: Scan, image: Stored) -> dict:
+    """Describe a checked patient's `native` scan; `image` is the patient's image as stored.
 
-    Of the `native` scan: shape (canonical), spacing in mm, orientation as stored, share of the brain's voxels
-    that are vessel, share of the volume that is brain, SHA-256 of every input file, and of the image's voxels
-    (the same scan under another name, compressed or oriented otherwise, has the same), and the warnings. Of
-    the prepared `scan`, where the cohort asks for a preparation: what was done, shape and spacing.
+    Shape (canonical), spacing in mm, orientation as stored (`unknown` where the header has none) and unit of
+    the image's header, share of the brain's voxels that are vessel, share of the volume that is brain,
+    SHA-256 of every input file, and what the same scan under another name is recognised by (`likeness`).
     """
-    voxels = read_volume(patient.image).data.astype(np.float32)
-    description = {
-        "patient": patient.id,
-        "cohort": patient.cohort,
-        "split": patient.split,
+    geometry, voxels = image.geometry, reorient(image).data.astype(np.float32)
+    return {
         "shape": list(native.image.shape),
         "spacing_mm": [round(side, 6) for side in native.spacing],
-        "orientation": "".join(nib.aff2axcodes(nib.load(patient.image).affine)),
+        "orientation": "".join(nib.aff2axcodes(geometry.affine)) if geometry.known else "unknown",
+        "unit": geometry.unit,
         "vessel_fraction": float((native.vessels & native.brain).sum() / native.brain.sum()),
         "brain_fraction": float(native.brain.mean()),
-        "sha256": {
-            role: hashlib.sha256(path.read_bytes()).hexdigest()
-            for role, path in paths_by_role(patient).items()
-        },
-        "voxels": hashlib.sha256(str(voxels.shape).encode() + voxels.tobytes()).hexdigest(),
-        "warnings": list(native.warnings),
+        "sha256": {role: file_digest(path) for role, path in paths_by_role(patient).items()},
+        "voxels": digest_voxels(voxels),
+        "vessel_voxels": digest_voxels(native.vessels),
+        "values": digest_values(voxels),
+        "print": take_print(voxels),
     }
-    if scan is not native:
-        description["prepared"] = {
+
+
+def describe_prepared(patient: Patient, native: Scan) -> dict:
+    """Describe what becomes of the scan where the cohort asks for a preparation; else nothing."""
+    scan = prepare(patient, native)
+    if scan is native:
+        return {}
+    return {
+        "prepared": {
             "bias_correction": patient.bias_correction,
             "shape": list(scan.image.shape),
             "spacing_mm": [round(side, 6) for side in scan.spacing],
         }
-    return description
+    }

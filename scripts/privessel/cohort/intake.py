@@ -6,6 +6,7 @@ from pathlib import Path
 from privessel.cohort.table import Patient
 from privessel.errors import CohortError
 from privessel.files.reading import read_text, reading
+from privessel.files.tsv import read_tsv
 
 
 def read_voxels(table: Path) -> dict[str, str]:
@@ -23,8 +24,7 @@ def check_listed(patient: Patient, participants: Path) -> None:
 
     For simulated cohorts, whose patients follow from the config's counts before the table is written.
     """
-    with participants.open(newline="", encoding="utf-8") as lines:
-        splits = {row["participant_id"]: row["split"] for row in csv.DictReader(lines, delimiter="\t")}
+    splits = {row["participant_id"]: row["split"] for row in read_tsv(participants)[1]}
     listed = splits.get(f"sub-{patient.id}")
     if listed != patient.split:
         place = f"in the split {listed}" if listed else "not at all"

@@ -1,6 +1,5 @@
-"""NIfTI files in any orientation, read into a canonical axial frame, and masks written back to theirs."""
+"""NIfTI files: the one reader of an image file, and masks written back to the file's own frame."""
 
-import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
+from privessel.cohort.filetype import unpack_nifti
+from privessel.cohort.geometry import Geometry, canonical_affine, find_axes, read_geometry
 from privessel.errors import CohortError
 
 _UNREADABLE = (
@@ -20,61 +21,103 @@ _UNREADABLE = (
     EOFError,
     ValueError,
     OverflowError,
+    KeyError,
     zlib.error,
     ImageFileError,
     HeaderDataError,
     WrapStructError,
 )
+# What a header says of the voxels' place. Nothing else of it goes into a file that is written: descrip,
+# aux_file, intent_name, db_name and extensions are where converters leave names and times.
+_PLACE = (
+    "qform_code",
+    "sform_code",
+    *("quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z"),
+    *("srow_x", "srow_y", "srow_z"),
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A NIfTI file as stored: three axes in the file's own order, and what the header says of their place."""
+
+    data: NDArray
+    geometry: Geometry
+    header: nib.Nifti1Header
+
+    @property
+    def axes(self) -> NDArray:
+        """How the stored axes are reordered and flipped into right, anterior, superior."""
+        return find_axes(self.geometry.affine)
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A NIfTI file's content in canonical orientation."""
+    """A file's content in canonical orientation; `affine` in mm."""
 
     data: NDArray
     affine: NDArray[np.float64]
 
 
-def read_volume(path: Path) -> Volume:
-    """Read a NIfTI file (the gzip checksum is verified), drop trailing axes of 1 and reorient to RAS.
+def read_stored(path: Path) -> Stored:
+    """Read a NIfTI file by its content, whatever its name says, and drop trailing axes of 1.
 
     Raises CohortError with what is wrong and the remedy; the caller names the patient and the file.
     """
     if not path.is_file():
         raise CohortError("does not exist. Remedy: correct the path template in the config, or add the file")
     try:
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-        if raw[4:7] != b"n+2" and raw[344:347] != b"n+1":
-            raise ImageFileError("not a NIfTI header")
-        stored = (nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image).from_bytes(raw)
-        if stored.get_data_dtype().kind not in "biuf":
-            raise CohortError(
-                f"holds {stored.get_data_dtype()} values. Remedy: export one grey value a voxel"
-            )
-        data = np.asanyarray(stored.dataobj)
+        content = path.read_bytes()
+    except OSError as problem:
+        raise CohortError(
+            f"cannot be read ({problem.strerror}). Remedy: give yourself the right to read it, or have the "
+            "disk checked"
+        ) from problem
+    try:
+        raw = unpack_nifti(content)
+        # Damaged headers hold numbers that no arithmetic survives; what is wrong with them is said below.
+        with np.errstate(all="ignore"):
+            return _read(raw, nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image)
     except CohortError:
         raise
     except _UNREADABLE as problem:
         raise CohortError(
             f"is empty, truncated or not NIfTI ({problem}). Remedy: export or copy the file again"
         ) from problem
-    if data.ndim < 3 or any(side > 1 for side in data.shape[3:]):
+
+
+def _read(raw: bytes, kind: type[nib.Nifti1Image]) -> Stored:
+    """Read a NIfTI file from bytes; its header unchecked, because nibabel repairs voxel sizes in silence."""
+    header = kind.header_class(raw[: kind.header_class.sizeof_hdr], check=False)
+    _check_type(header.get_data_dtype())
+    shape = header.get_data_shape()
+    if len(shape) < 3 or any(side > 1 for side in shape[3:]):
         raise CohortError(
-            f"has {data.ndim} dimensions {data.shape}; expected 3. Remedy: export the annotated volume"
+            f"has {len(shape)} dimensions {shape}; expected 3. Remedy: export the annotated volume "
+            "alone, with all its slices"
         )
-    affine = stored.affine
-    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
+    if min(shape[:3]) < 2:
         raise CohortError(
-            "has an affine that cannot be inverted. Remedy: repair qform or sform of its header"
+            f"has the shape {shape}: one slice is no volume. Remedy: export all slices together"
         )
-    orientation = orientations.io_orientation(affine)
-    data = data.reshape(data.shape[:3])
+    geometry = read_geometry(header, shape[:3])
+    data = np.asanyarray(kind.from_bytes(raw).dataobj)
+    return Stored(data=data.reshape(shape[:3]), geometry=geometry, header=header)
+
+
+def reorient(stored: Stored, frame: NDArray[np.float64] | None = None) -> Volume:
+    """Bring a file into the axes of `frame`, the affine of a volume that is there already; None: RAS."""
+    axes = find_axes(stored.geometry.affine, frame)
     return Volume(
-        data=np.ascontiguousarray(orientations.apply_orientation(data, orientation)),
-        affine=affine @ orientations.inv_ornt_aff(orientation, data.shape),
+        data=np.ascontiguousarray(orientations.apply_orientation(stored.data, axes)),
+        affine=canonical_affine(stored.geometry.affine, axes, stored.data.shape),
     )
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a NIfTI file and reorient it to RAS; raises CohortError as `read_stored` does."""
+    return reorient(read_stored(path))
 
 
 def load_mask(path: Path) -> NDArray[np.bool_]:
@@ -86,17 +129,36 @@ def load_mask(path: Path) -> NDArray[np.bool_]:
 
 
 def restore(mask: NDArray[np.bool_], reference: Path) -> nib.Nifti1Image:
-    """Turn a canonical mask (x, y, z) back to orientation and header of the file `reference`, as uint8."""
-    original = nib.load(reference)
-    stored = orientations.io_orientation(original.affine)
-    canonical = orientations.axcodes2ornt("RAS")
-    data = orientations.apply_orientation(
-        mask.astype(np.uint8), orientations.ornt_transform(canonical, stored)
-    )
-    if data.shape != original.shape[:3]:
-        raise ValueError(f"mask {mask.shape} does not belong to {reference} with shape {original.shape}")
-    header = original.header.copy()
+    """Turn a canonical mask (x, y, z) back to the frame of the file `reference`, as uint8.
+
+    The header gets the reference's geometry and nothing else of it: no text and no extension.
+    """
+    original = read_stored(reference)
+    transform = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), original.axes)
+    data = orientations.apply_orientation(mask.astype(np.uint8), transform)
+    if data.shape != original.data.shape:
+        shape = original.data.shape
+        raise ValueError(f"mask {mask.shape} does not belong to {reference} with shape {shape}")
+    header = type(original.header)()  # in the machine's own byte order
+    header.set_data_shape(data.shape)
     header.set_data_dtype(np.uint8)
-    # The image's display window would show a mask of 0 and 1 as black.
+    for field in _PLACE:
+        header[field] = original.header[field]
+    header["pixdim"][:4] = original.header["pixdim"][:4]
+    header["xyzt_units"] = int(original.header["xyzt_units"]) & 7
+    # The display window shows a mask of 0 and 1.
     header["cal_min"], header["cal_max"] = 0, 1
-    return type(original)(data, original.affine, header)
+    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+    # nibabel leaves a header alone that has this affine already.
+    return kind(data, header.get_best_affine(), header)
+
+
+def _check_type(kind: np.dtype) -> None:
+    """Refuse voxels that are not one real number each."""
+    if kind.kind in "biuf":
+        return
+    if kind.fields:
+        what = f"colours ({', '.join(kind.fields)})"
+    else:
+        what = "complex numbers" if kind.kind == "c" else f"{kind} values"
+    raise CohortError(f"holds {what}. Remedy: export one grey value a voxel")

@@ -1,22 +1,21 @@
 """One patient's scan: image and masks read, checked against each other, and prepared."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.cohort.nifti import Volume, read_volume
+from privessel.cohort.contents import find_image_fault, find_impossible, find_mask_fault
+from privessel.cohort.geometry import SAME_PLACE_VOXELS, find_unoriented, largest_shift, spacing_of
+from privessel.cohort.nifti import Stored, Volume, read_stored, reorient
 from privessel.cohort.preparation import Grid, correct_bias, resample_image, resample_mask
 from privessel.cohort.table import Patient
 from privessel.errors import CohortError
 
-# Rounding of stored affines moves a corner by thousandths of a voxel; a real shift is larger than this.
-_SAME_PLACE_VOXELS = 0.1
-# Masks written with a scale factor read as 1.0000001; a soft mask is further off.
-_MASK_TOLERANCE = 1e-3
 _LARGE_BRAIN_SHARE = 0.6
+# Patches are cut from axial slices; head tilts and oblique slabs stay far below this, in degrees.
+_LARGE_TILT = 30.0
 _ROLE_NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
 
 
@@ -45,6 +44,12 @@ def paths_by_role(patient: Patient) -> dict[str, Path]:
     return {role: path for role, path in paths.items() if path is not None}
 
 
+def names_by_role(patient: Patient) -> dict[str, str]:
+    """Return how messages call the image, the vessel mask and the brain mask, or what stands for it."""
+    names = {role: f"{_ROLE_NAMES[role]} {path}" for role, path in paths_by_role(patient).items()}
+    return {"brain": f"the non-zero part of {names['image']}"} | names
+
+
 def load_scan(patient: Patient, *, patch_size: int) -> Scan:
     """Read and check a patient's files, and prepare the scan as the patient's cohort asks.
 
@@ -59,38 +64,40 @@ def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
     Without a brain mask the brain is where the image is not zero. Vessels outside the brain stay in the
     label, with a warning. Raises CohortError naming the patient, every faulty file and its remedy.
     """
-    volumes, problems = {}, []
+    named = names_by_role(patient)
+    files, problems = {}, []
     for role, path in paths_by_role(patient).items():
         try:
-            volumes[role] = read_volume(path)
+            files[role] = read_stored(path)
         except CohortError as problem:
-            problems.append(f"{_ROLE_NAMES[role]} {path} {problem}")
+            problems.append(f"{named[role]} {problem}")
     if not problems:
-        problems = _geometry_problems(patient, volumes, patch_size)
-    for role in volumes:
-        fault = _image_fault(volumes[role]) if role == "image" else _mask_fault(volumes[role])
+        problems = find_unoriented({named[role]: file.geometry.known for role, file in files.items()})
+        volumes = _in_one_frame(files)
+        problems = problems or _place_problems(named, volumes)
+        problems += _size_problems(patient, volumes["image"], patch_size)
+    for role, file in files.items():
+        fault = find_image_fault(file.data) if role == "image" else find_mask_fault(file.data)
         if fault:
-            problems.append(f"{_ROLE_NAMES[role]} {paths_by_role(patient)[role]} {fault}")
-    _raise_all(patient, problems)
+            problems.append(f"{named[role]} {fault}")
+    raise_all(patient, problems)
 
     image = volumes["image"].data.astype(np.float32)
     vessels = volumes["vessels"].data > 0.5
     brain = volumes["brain"].data > 0.5 if "brain" in volumes else image != 0
-    outside = int((vessels & ~brain).sum()) / int(vessels.sum())
-    if outside == 1:
-        _raise_all(
-            patient,
-            [
-                f"vessel mask {patient.vessels} has no voxel inside the brain mask {patient.brain}. "
-                "Remedy: check that both masks belong to this image"
-            ],
-        )
+    raise_all(patient, find_impossible(named, vessels, brain, masked="brain" in volumes))
     return Scan(
         image=image * brain,
         vessels=vessels,
         brain=brain,
-        spacing=_spacing(volumes["image"].affine),
-        warnings=_warnings(patient, outside=outside, brain_share=float(brain.mean())),
+        spacing=spacing_of(volumes["image"].affine),
+        warnings=[
+            f"{who(patient)}{warning}"
+            for warning in [
+                *_place_warnings(named, files, volumes["image"]),
+                *_brain_warnings(named, vessels, brain, masked="brain" in volumes),
+            ]
+        ],
     )
 
 
@@ -103,7 +110,7 @@ def prepare(patient: Patient, native: Scan) -> Scan:
     if patient.bias_correction == "n4":
         scan = replace(scan, image=correct_bias(scan.image, scan.brain, spacing=scan.spacing))
     elif patient.bias_correction != "none":
-        _raise_all(patient, [f"bias_correction is '{patient.bias_correction}'. Remedy: write n4 or none"])
+        raise_all(patient, [f"bias_correction is '{patient.bias_correction}'. Remedy: write n4 or none"])
     if patient.resample_mm is not None:
         target = native.grid.with_spacing(patient.resample_mm)
         brain = resample_mask(scan.brain, source=native.grid, target=target)
@@ -115,7 +122,7 @@ def prepare(patient: Patient, native: Scan) -> Scan:
             problem = (
                 f"vessel mask {patient.vessels} loses all voxels in the brain when resampled to {sides} mm"
             )
-            _raise_all(patient, [f"{problem}. Remedy: choose a smaller resample_mm for this cohort"])
+            raise_all(patient, [f"{problem}. Remedy: choose a smaller resample_mm for this cohort"])
     return scan
 
 
@@ -126,95 +133,94 @@ def restore_grid(mask: NDArray[np.bool_], scan: Scan, native: Scan) -> NDArray[n
     return resample_mask(mask, source=scan.grid, target=native.grid) & native.brain
 
 
-def _geometry_problems(patient: Patient, volumes: Mapping[str, Volume], patch_size: int) -> list[str]:
-    """Describe masks that do not lie on the image, and an image too small for a patch."""
+def _in_one_frame(files: dict[str, Stored]) -> dict[str, Volume]:
+    """Bring the image to its canonical axes, and the masks to those of the image."""
+    image = reorient(files["image"])
+    return {"image": image} | {role: reorient(files[role], image.affine) for role in files.keys() - {"image"}}
+
+
+def _place_problems(named: dict[str, str], volumes: dict[str, Volume]) -> list[str]:
+    """Describe masks that do not lie on the image."""
     image = volumes["image"]
     problems = []
-    for role in volumes.keys() - {"image"}:
-        mask, name = volumes[role], f"{_ROLE_NAMES[role]} {paths_by_role(patient)[role]}"
+    for role in sorted(volumes.keys() - {"image"}):
+        mask = volumes[role]
         if mask.data.shape != image.data.shape:
             problems.append(
-                f"{name} has shape {mask.data.shape}, image {patient.image} {image.data.shape} "
+                f"{named[role]} has shape {mask.data.shape}, {named['image']} {image.data.shape} "
                 "(in RAS order). Remedy: resample the mask to the image"
             )
-        elif (shift := _largest_shift(image, mask)) > _SAME_PLACE_VOXELS:
+            continue
+        shift = largest_shift(image.affine, mask.affine, image.data.shape)
+        if shift > SAME_PLACE_VOXELS:
+            sides = [_sides(spacing_of(volume.affine)) for volume in (mask, image)]
+            told = "" if sides[0] == sides[1] else f" (voxels of {sides[0]} mm and {sides[1]} mm)"
             problems.append(
-                f"{name} and image {patient.image} differ in their affines: a corner lies {shift:.2f} voxels "
-                "away. Remedy: if the arrays match voxel by voxel, copy the image's header to the mask; "
-                "otherwise resample the mask to the image"
+                f"{named[role]} and {named['image']} differ in their affines: a corner lies {shift:.2f} "
+                f"voxels away{told}. Remedy: if the arrays match voxel by voxel, copy the image's header to "
+                "the mask; otherwise resample the mask to the image"
             )
-    grid, where = Grid(image.data.shape, _spacing(image.affine)), f"image {patient.image}"
+    return problems
+
+
+def _size_problems(patient: Patient, image: Volume, patch_size: int) -> list[str]:
+    """Describe an image too small for a patch."""
+    grid, where = Grid(image.data.shape, spacing_of(image.affine)), f"image {patient.image}"
     if patient.resample_mm is not None:
         grid, where = grid.with_spacing(patient.resample_mm), f"{where}, resampled,"
-    if min(grid.shape[:2]) < patch_size:
-        problems.append(
-            f"{where} has {grid.shape[0]} x {grid.shape[1]} voxels in an axial slice, smaller than a patch "
-            f"of {patch_size} x {patch_size}. Remedy: choose a smaller patch size in the config"
-        )
-    return sorted(problems)
+    if min(grid.shape[:2]) >= patch_size:
+        return []
+    return [
+        f"{where} has {grid.shape[0]} x {grid.shape[1]} voxels in an axial slice, smaller than a patch "
+        f"of {patch_size} x {patch_size}. Remedy: choose a smaller patch size in the config"
+    ]
 
 
-def _largest_shift(image: Volume, mask: Volume) -> float:
-    """Return the largest distance, in voxels of the image, by which the mask's affine moves a corner."""
-    corners = np.array(np.meshgrid(*[(0, side - 1) for side in image.data.shape], [1])).reshape(4, -1)
-    shift = (np.linalg.inv(image.affine) @ mask.affine @ corners - corners)[:3]
-    return float(np.abs(shift).max())
-
-
-def _image_fault(volume: Volume) -> str | None:
-    """Describe intensities that cannot be used."""
-    bad = volume.data.size - int(np.isfinite(volume.data).sum())
-    if bad:
-        return f"has {bad} NaN or infinite voxels. Remedy: replace them, by 0 if they lie outside the brain"
-    if not volume.data.any():
-        return "is zero everywhere. Remedy: export the image again"
-    return None
-
-
-def _mask_fault(volume: Volume) -> str | None:
-    """Describe a mask that is not 0 and 1, or is empty."""
-    data = volume.data
-    ones = np.abs(data - 1.0) < _MASK_TOLERANCE if data.dtype.kind == "f" else data == 1
-    zeros = np.abs(data) < _MASK_TOLERANCE if data.dtype.kind == "f" else data == 0
-    if not (ones | zeros).all():
-        values = np.unique(data)
-        shown = ", ".join(f"{value:g}" for value in values[:6]) + (", ..." if values.size > 6 else "")
-        if np.array_equal(values, [0, 255]):
-            remedy = "divide the mask by 255 and save it as uint8"
-        elif data.dtype.kind == "f":
-            remedy = "threshold the mask, and resample masks with nearest neighbours only"
-        else:
-            remedy = "save a mask that is 1 in every voxel wanted and 0 elsewhere"
-        return f"has values {{{shown}}}; expected {{0, 1}}. Remedy: {remedy}"
-    if not ones.any():
-        return "is empty. Remedy: annotate the patient, or leave the row out of participants.tsv"
-    return None
-
-
-def _warnings(patient: Patient, *, outside: float, brain_share: float) -> list[str]:
-    """Describe what is unusual but can be used."""
-    warnings = []
-    if outside > 0:
+def _place_warnings(named: dict[str, str], files: dict[str, Stored], image: Volume) -> list[str]:
+    """Describe what is unusual in headers but can be used."""
+    warnings = [f"{named[role]} {told}" for role in files for told in files[role].geometry.warnings]
+    if not files["image"].geometry.known:
         warnings.append(
-            f"patient {patient.id} (cohort {patient.cohort}): {outside:.2%} of the vessel voxels in "
-            f"{patient.vessels} lie outside the brain mask, where the image is 0: no model can find them"
+            f"{named['image']} has no orientation (qform_code and sform_code are 0), nor have its masks: "
+            "left and right are a guess. Their voxels are taken to match one by one"
         )
-    if patient.brain is None and brain_share > _LARGE_BRAIN_SHARE:
+    tilt = float(np.degrees(np.arccos(min(1.0, abs(image.affine[2, 2]) / spacing_of(image.affine)[2]))))
+    if tilt > _LARGE_TILT:
         warnings.append(
-            f"patient {patient.id} (cohort {patient.cohort}): no brain mask, and {brain_share:.0%} of "
-            f"{patient.image} is not zero: the skull is probably still in; give a brain mask"
+            f"{named['image']} is tilted: its slices, from which patches are cut, lie {tilt:.0f} degrees "
+            "from axial ones"
         )
     return warnings
 
 
-def _spacing(affine: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the voxel's edge lengths in mm; a rotation (oblique scan) does not change them."""
-    x, y, z = np.linalg.norm(affine[:3, :3], axis=0)
-    return float(x), float(y), float(z)
+def _brain_warnings(
+    named: dict[str, str], vessels: NDArray[np.bool_], brain: NDArray[np.bool_], *, masked: bool
+) -> list[str]:
+    """Describe vessels outside the brain, and an image that seems to be of the whole head."""
+    warnings, outside = [], vessels & ~brain
+    if outside.any():
+        warnings.append(
+            f"{outside.sum() / vessels.sum():.2%} of the vessel voxels in {named['vessels']} lie outside the "
+            "brain mask, where the image is 0: no model can find them"
+        )
+    if not masked and (share := float(brain.mean())) > _LARGE_BRAIN_SHARE:
+        warnings.append(
+            f"no brain mask, and {share:.0%} of {named['image']} is not zero: the skull is probably still "
+            "in; give a brain mask"
+        )
+    return warnings
 
 
-def _raise_all(patient: Patient, problems: list[str]) -> None:
+def _sides(spacing: tuple[float, float, float]) -> str:
+    return " x ".join(f"{side:g}" for side in spacing)
+
+
+def who(patient: Patient) -> str:
+    """Return how every message about a patient begins."""
+    return f"patient {patient.id} (cohort {patient.cohort}): "
+
+
+def raise_all(patient: Patient, problems: list[str]) -> None:
     """Raise one CohortError for all problems of one patient, if there are any."""
     if problems:
-        who = f"patient {patient.id} (cohort {patient.cohort}): "
-        raise CohortError("\n".join(f"{who}{problem}." for problem in problems))
+        raise CohortError("\n".join(f"{who(patient)}{problem}." for problem in problems))

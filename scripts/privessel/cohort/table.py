@@ -3,7 +3,6 @@
 The Snakefile imports this module, so it needs only the standard library; `scan` opens the files.
 """
 
-import csv
 import re
 import string
 from collections import defaultdict
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privessel.errors import CohortError, raise_problems
+from privessel.files.source import find_absence
+from privessel.files.tsv import read_tsv
 
 SPLITS = ("train", "validation", "test")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -47,24 +48,22 @@ def read_participants(
     """
     table = Path(root) / participants
     where = f"cohort {cohort}: {table}"
-    if not table.is_file():
+    if not table.exists() and not table.is_symlink():
         raise CohortError(
             f"{where} does not exist. Remedy: correct root or participants of this cohort in the config."
         )
+    if absence := find_absence(table):
+        raise CohortError(f"{where} {absence}.")
     try:
-        with table.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, delimiter="\t")
-            rows = list(reader)
-            columns = list(reader.fieldnames or [])
-    except (UnicodeDecodeError, csv.Error) as problem:
-        raise CohortError(
-            f"{where} is not a text table ({problem}). Remedy: save it tab-separated in UTF-8."
-        ) from problem
+        columns, rows = read_tsv(table)
+    except ValueError as problem:
+        raise CohortError(f"{where} {problem}.") from problem
     missing = [name for name in ("participant_id", "split") if name not in columns]
     if missing:
         raise CohortError(
             f"{where} has no column {' and no column '.join(missing)} (found: {', '.join(columns)}). "
-            f"Remedy: add it; columns are separated by tabs, and split is one of {', '.join(SPLITS)}."
+            f"Remedy: add it; columns are separated by tabs and names stand without quotes; split is one of "
+            f"{', '.join(SPLITS)}."
         )
     return build_patients(
         cohort=cohort, root=root, rows=rows, image=image, vessels=vessels, brain=brain, where=where
@@ -139,10 +138,10 @@ def check_cohorts(cohorts: Mapping[str, Sequence[Patient]]) -> None:
 def check_files(patients: Sequence[Patient]) -> None:
     """Raise CohortError listing every file of `patients` that does not exist."""
     problems = [
-        f"patient {patient.id}: {path} does not exist: put it there, or correct the templates in the config"
+        f"patient {patient.id}: {path} {absence}"
         for patient in patients
         for path in patient.files
-        if not path.is_file()
+        if (absence := find_absence(path))
     ]
     raise_problems(f"cohort {patients[0].cohort}", problems)
 
@@ -162,7 +161,8 @@ def check_output_outside(output: Path, roots: Mapping[str, Path]) -> None:
     """Refuse an output folder that is or lies in a cohort's root (name -> folder), links followed."""
     target = Path(output).resolve()
     problems = [
-        f"lies inside the input folder {root} of cohort {cohort}: choose an output folder outside it"
+        f"lies inside the input folder {root} of cohort {cohort}: run with `--directory FOLDER`, a folder "
+        "outside it, where results then go"
         for cohort, root in roots.items()
         if target.is_relative_to(Path(root).resolve())
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from privessel.errors import BusyError, CohortError, DamagedError, PrivacyError
+from privessel.errors import BusyError, CohortError, ConfigError, DamagedError, PrivacyError
 
 _AGAIN = "then start the same command again: what was finished stays, a training goes on from its checkpoint"
 # Errors of the machine that any reading or writing can meet. The traceback would only show library code, so
@@ -39,7 +39,7 @@ def logged(log: str | Path) -> Iterator[None]:
         _add_handler(logger, logging.StreamHandler(sys.stderr))
         _add_handler(logger, _LogFile(log, mode="w"))
         yield
-    except (BusyError, CohortError, DamagedError, PrivacyError) as error:
+    except (BusyError, CohortError, ConfigError, DamagedError, PrivacyError) as error:
         logger.error("error: %s", error)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """Reading of tables that the workflow has written: names as text, numbers as numbers."""
 
+import csv
 import io
 from collections.abc import Collection
 from pathlib import Path
@@ -8,16 +9,26 @@ import pandas as pd
 
 from privessel.files.reading import read_text, reading
 
-TEXT_COLUMNS = ("source", "kind", "level", "unit", "setting", "cohort", "patient")
+TEXT_COLUMNS = ("source", "kind", "level", "unit", "setting", "cohort", "patient", "identity")
+# What stands for no number; in a column of texts these are words like others, and only an empty cell is none.
+_NO_NUMBER = ("", "NA", "NaN", "nan")
 
 
 def read_table(path: str | Path, *, columns: Collection[str] = ()) -> pd.DataFrame:
-    """Read a table that the workflow has written; patient 007 does not become 7, nor level `inf` a number.
+    """Read a table that the workflow has written: patient 007 does not become 7, nor patient NA nobody.
 
+    Columns of TEXT_COLUMNS are text, NaN where a cell is empty; the others are numbers where all cells are.
     Raises DamagedError where the end of the file is missing or it lacks one of `columns`.
     """
     with reading(path):
-        table = pd.read_csv(io.StringIO(read_text(path)), dtype=dict.fromkeys(TEXT_COLUMNS, str))
+        text = read_text(path)
+        names = next(csv.reader(io.StringIO(text)))
+        table = pd.read_csv(
+            io.StringIO(text),
+            dtype=dict.fromkeys(TEXT_COLUMNS, str),
+            keep_default_na=False,
+            na_values={name: [""] if name in TEXT_COLUMNS else _NO_NUMBER for name in names},
+        )
         missing = set(columns) - set(table.columns)
         if missing:
             raise ValueError(f"it lacks the columns {', '.join(sorted(missing))}")

@@ -3,24 +3,24 @@
 import gzip
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
-import privessel
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
+from privessel.phantom.description import (
+    COLUMNS,
+    describe_dataset,
+    describe_in_words,
+    mask_sidecar,
+    sidecar,
+)
 from privessel.phantom.simulation import Phantom
 
-BIDS_VERSION = "1.9.0"
-GENERATOR = {
-    "Name": "privessel",
-    "Version": privessel.__version__,
-    "Description": "simulated TOF-MRA; no patient",
-}
+MASKS = ("vessels", "brain")
 
 
 def write_patient(root: Path, patient: str, phantom: Phantom, *, seed: int) -> None:
@@ -33,13 +33,13 @@ def write_patient(root: Path, patient: str, phantom: Phantom, *, seed: int) -> N
     folder = f"sub-{patient}/anat"
     write_nifti(root / folder / f"{stem}_angio.nii.gz", phantom.image, phantom.affine)
     write_json(root / folder / f"{stem}_angio.json", sidecar(phantom, seed=seed))
-    for name, mask in (("vessels", phantom.vessels), ("brain", phantom.brain)):
+    for name, mask in zip(MASKS, (phantom.vessels, phantom.brain), strict=True):
         file = root / "derivatives" / name / folder / f"{stem}_desc-{name}_mask.nii.gz"
         write_nifti(file, mask.astype(np.uint8), phantom.affine)
 
 
 def write_table(root: Path, splits: dict[str, str], *, name: str) -> None:
-    """Write participants.tsv (participant_id, split) and the dataset descriptions of a cohort.
+    """Write participants.tsv (participant_id, split), and READMEs, descriptions and sidecars of a cohort.
 
     `splits` maps ids without `sub-` to train, validation or test.
     """
@@ -48,32 +48,16 @@ def write_table(root: Path, splits: dict[str, str], *, name: str) -> None:
     rows = ["participant_id\tsplit", *(f"sub-{patient}\t{split}" for patient, split in splits.items())]
     with atomic_path(root / "participants.tsv") as partial:
         partial.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    common = {"BIDSVersion": BIDS_VERSION, "GeneratedBy": [GENERATOR]}
-    write_json(
-        root / "dataset_description.json", {"Name": f"{name} (simulated)", "DatasetType": "raw", **common}
-    )
-    for mask in ("vessels", "brain"):
-        description = {"Name": f"{name} (simulated): {mask} masks", "DatasetType": "derivative", **common}
-        write_json(root / "derivatives" / mask / "dataset_description.json", description)
-
-
-def sidecar(phantom: Phantom, *, seed: int) -> dict[str, Any]:
-    """Return the BIDS metadata of a simulated image: the imitated sequence, seed and parameters."""
-    return {
-        "Simulated": True,
-        "Modality": "MR",
-        "Manufacturer": "simulated",
-        "ManufacturersModelName": "privessel phantom",
-        "MagneticFieldStrength": 3,
-        "MRAcquisitionType": "3D",
-        "PulseSequenceType": "time-of-flight, multi-slab",
-        "RepetitionTime": 0.022,
-        "EchoTime": 0.00386,
-        "FlipAngle": 18,
-        "Units": "arbitrary",
-        "PhantomSeed": seed,
-        "PhantomParameters": asdict(phantom.parameters),
-    }
+    write_json(root / "participants.json", COLUMNS)
+    for mask in (None, *MASKS):
+        folder = root if mask is None else root / "derivatives" / mask
+        write_json(folder / "dataset_description.json", describe_dataset(name, mask))
+        with atomic_path(folder / "README") as partial:
+            partial.write_text(describe_in_words(name, mask), encoding="utf-8")
+    for mask in MASKS:
+        # In the root of its dataset, a sidecar holds for the masks of all patients.
+        file = root / "derivatives" / mask / f"acq-TOF_desc-{mask}_mask.json"
+        write_json(file, mask_sidecar(mask))
 
 
 def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:

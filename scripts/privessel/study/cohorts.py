@@ -7,6 +7,7 @@ from pathlib import Path
 
 from privessel.cohort import table
 from privessel.cohort.table import SPLITS, Patient
+from privessel.files.source import fingerprint
 from privessel.study.config import StudyConfig
 
 # Stands in for a patient of a cohort whose folder is not there, while figures alone are drawn again.
@@ -75,6 +76,18 @@ class Cohorts:
         """How many patients a split has."""
         return len(self.ids(name, split))
 
+    def splits_before(self, name: str, split: str) -> list[tuple[str, str]]:
+        """The splits, by cohort and name, that this one is compared with: of two, the later asks.
+
+        All train splits come before validation and test, so that no training waits for, or begins anew with,
+        patients who judge. Simulated patients are left out, because each has a seed of its own.
+        """
+        if self.is_phantom(name):
+            return []
+        real = [other for other in self.names if not self.is_phantom(other)]
+        order = [(cohort, part) for part in SPLITS for cohort in real]
+        return order[: order.index((name, split))]
+
     def record(self, name: str, patient: str) -> dict[str, object]:
         """One patient as keywords of `Patient`, for a script's params."""
         return vars(self._by_id[name, patient])
@@ -83,9 +96,37 @@ class Cohorts:
         """The patients of a split as keywords of `Patient`."""
         return [self.record(name, patient) for patient in self.ids(name, split)]
 
-    def scan_files(self, name: str, patient: str) -> list[str]:
-        """Image, vessel mask and brain mask of a patient."""
-        return [str(path) for path in self._by_id[name, patient].files]
+    def simulated_files(self, name: str, patient: str) -> list[str]:
+        """Image, vessel mask and brain mask of a simulated patient; of another none.
+
+        Scans of your own are no inputs of rules: Snakemake would ask whether they are newer, which a
+        corrected file need not be, and read braces in their names. `contents` decides instead.
+        """
+        return [str(path) for path in self._by_id[name, patient].files] if self.is_phantom(name) else []
+
+    def contents(self, name: str, patient: str) -> list[str] | None:
+        """What tells whether the files of a patient's scan have changed; None of a simulated one."""
+        if self.is_phantom(name) or name in self.absent:
+            return None
+        return [fingerprint(path) for path in self._by_id[name, patient].files]
+
+    @property
+    def _intake(self) -> list[str]:
+        """The cohorts that target `intake` shows: folders of scans, or simulated ones in a study without."""
+        return [name for name in self.names if not self.is_phantom(name)] or self.names
+
+    def intake_files(self, suffix: str, results: str) -> list[str]:
+        """The outcome (`json`) or picture (`png`) of every patient that target `intake` shows."""
+        return [
+            f"{results}/cohort/{name}/{patient.id}.{suffix}"
+            for name in self._intake
+            for patient in self.patients[name]
+        ]
+
+    @property
+    def intake_is_public(self) -> bool:
+        """Whether all patients that target `intake` shows are nobody's, or anyone may see them."""
+        return all(self.is_public(name) for name in self._intake)
 
     def phantom_splits(self, name: str) -> dict[str, str]:
         """Patient -> split of a simulated cohort, from the config's counts alone."""

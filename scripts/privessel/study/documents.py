@@ -8,7 +8,7 @@ from pydantic import BaseModel, create_model
 from pydantic.fields import FieldInfo
 
 from privessel.study.config import StudyConfig
-from privessel.study.config.reading import section_of
+from privessel.study.config.faults import section_of
 
 _HEAD = "# Made from scripts/privessel/study/config by `make config-docs`; edit there.\n"
 _INTRO = """# Every key of the config

@@ -1,6 +1,8 @@
 """The site that answers for the patients, as far as it matters before any job: units and secret."""
 
+import logging
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from privessel.errors import ConfigError
@@ -8,13 +10,19 @@ from privessel.study.cohorts import Cohorts
 from privessel.study.config import StudyConfig
 from privessel.study.config.fields import resolve_delta
 
+log = logging.getLogger("privessel")
+
 
 @dataclass(frozen=True)
 class SitePlan:
-    """Whom noise protects in a study, at which delta, and where secret and ledgers of its site lie."""
+    """Whom noise protects in a study, at which delta, and where secret and ledgers of its site lie.
+
+    dry_run: no job will run, so a secret that is not there yet is only worth a warning.
+    """
 
     config: StudyConfig
     cohorts: Cohorts
+    dry_run: bool = False
 
     @property
     def public(self) -> bool:
@@ -73,7 +81,7 @@ class SitePlan:
                 "(without *.nonce) and that nobody else can read, and make the secret once with the target "
                 "`secret`."
             )
-        state = Path(self.config.privacy.state).expanduser()
+        state = Path(self.config.privacy.state)
         shared = {name: self.cohorts.root(name) for name in self.cohorts.names}
         shared |= {"results": Path("results"), "data": Path("data"), "logs": Path("logs")}
         for name, folder in shared.items():
@@ -83,7 +91,7 @@ class SitePlan:
                     "remove. Remedy: name a folder of its own."
                 )
         anchor = self.config.privacy.anchor
-        if anchor and Path(anchor).expanduser().resolve().is_relative_to(state.resolve()):
+        if anchor and Path(anchor).resolve().is_relative_to(state.resolve()):
             raise ConfigError(
                 f"config: privacy.anchor {anchor} lies inside privacy.state, and would be lost or restored "
                 "together with the ledgers. Remedy: name a file in another place, best on another machine."
@@ -91,16 +99,31 @@ class SitePlan:
         return state
 
     def require_secret(self) -> list[str]:
-        """Return nothing to wait for. Raises ConfigError where a private run would find no secret."""
-        secret = self.state() / "master.key"
-        if not secret.exists():
+        """Return nothing to wait for. Raises ConfigError where a private run would find no secret.
+
+        A dry run only warns, so that a first look at a study needs no secret.
+        """
+        missing = not self.config.privacy.state or not (self.state() / "master.key").exists()
+        if missing and self.dry_run:
+            place = self.config.privacy.state or "privacy.state, which is not set"
+            _warn_once(
+                f"No private level can be trained yet: there is no master secret in {place}. Once a site: "
+                "set privacy.state, and run the same command without -n and with the target `secret`."
+            )
+        elif missing:
             raise ConfigError(
-                f"{secret}: no master secret. Remedy: if this site has never had one, make it once with the "
-                "same command and the target `secret` alone; else restore it from a backup, or set "
-                "privacy.state to where it lies."
+                f"{self.state() / 'master.key'}: no master secret. Remedy: if this site has never had one, "
+                "make it once with the same command and the target `secret` alone; else restore it from a "
+                "backup, or set privacy.state to where it lies."
             )
         return []
 
     def ledgers(self) -> list[str]:
         """Return the ledgers that the site has."""
         return sorted(str(path) for path in self.state().glob("*.ledger"))
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Many jobs ask for the secret, and one line about it is enough."""
+    log.warning(message)

@@ -6,7 +6,7 @@ from itertools import product
 
 from privessel.seeds import derive, draw
 from privessel.study import names
-from privessel.study.cohorts import Cohorts
+from privessel.study.cohorts import SPLITS, Cohorts
 from privessel.study.config import StudyConfig
 from privessel.study.gans import GanPlan
 from privessel.study.names import GanName, setting_name
@@ -101,6 +101,28 @@ class SourcePlan:
     def scans(self, cohort: str, split: str) -> str:
         """The list of a split's checked patients with digests of their files, in place of their scans."""
         return f"{self.results}/cohort/{cohort}/{split}.csv"
+
+    def scans_with(self, cohort: str, patient: str) -> str:
+        """The list of checked patients that one patient is in."""
+        return self.scans(cohort, self.cohorts.record(cohort, patient)["split"])
+
+    def outcomes(self, cohort: str, split: str) -> list[str]:
+        """The outcome of the check of every patient of a split."""
+        return [
+            f"{self.results}/cohort/{cohort}/{patient}.json" for patient in self.cohorts.ids(cohort, split)
+        ]
+
+    def earlier_outcomes(self, cohort: str, split: str) -> list[str]:
+        """The outcomes of the splits that those of a split are compared with."""
+        return [
+            path
+            for name, other in self.cohorts.splits_before(cohort, split)
+            for path in self.outcomes(name, other)
+        ]
+
+    def scan_lists(self, cohort: str) -> list[str]:
+        """These lists of all splits of a cohort that have patients."""
+        return [self.scans(cohort, split) for split in SPLITS if self.cohorts.ids(cohort, split)]
 
     def patches(self, cohort: str, split: str = "train") -> list[str]:
         """Patches of the patients of a split."""

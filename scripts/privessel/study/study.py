@@ -1,5 +1,6 @@
 """One study: all that the rules ask for, worked out from its config before any job runs."""
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,19 +19,28 @@ from privessel.study.products import Entry, Products
 from privessel.study.releases import ReleasePlan
 from privessel.study.resources import Resources
 from privessel.study.site import SitePlan
+from privessel.study.sizes import find_small
 from privessel.study.sources import SourcePlan
+
+log = logging.getLogger("privessel")
 
 
 class Study:
     """A study's folders, cohorts, GANs, sources, costs and products; `config` is the typed config.
 
     values: the config as YAML gives it. figures: the registry of figures by name. scripts: the folder of the
-    scripts, the library in it. redraw: figures alone are drawn again, so cohorts may be absent. Raises
-    ConfigError and CohortError that list what is wrong, before any job.
+    scripts, the library in it. redraw: figures alone are drawn again, so cohorts may be absent. dry_run: no
+    job will run. Raises ConfigError and CohortError that list what is wrong, before any job.
     """
 
     def __init__(
-        self, values: Mapping[str, Any], *, figures: Mapping[str, Entry], scripts: Path, redraw: bool = False
+        self,
+        values: Mapping[str, Any],
+        *,
+        figures: Mapping[str, Entry],
+        scripts: Path,
+        redraw: bool = False,
+        dry_run: bool = False,
     ) -> None:
         config = self.config = read_config(values)
         self._values = values
@@ -41,23 +51,20 @@ class Study:
         self.cohorts = Cohorts(config, Path(self.data), outputs, absent_allowed=redraw)
         self.gans = GanPlan(config)
         self.sources = SourcePlan(config, self.cohorts, self.gans, self.results)
-        self.site = SitePlan(config, self.cohorts)
+        self.site = SitePlan(config, self.cohorts, dry_run)
         self.audit = AuditPlan(config, self.sources, self.site)
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
         self.products = Products(config, self.cohorts, self.gans, self.sources, figures)
         self.cost = Resources(config, self.cohorts, self.sources)
         self.code = Library(scripts)
+        self.notices: list[str] = []  # what is too small for what is asked; to be said once
         if not self.cohorts.absent:
             check_study(config, self.cohorts, self.sources, self.site)
+            self.notices = find_small(config, self.cohorts, self.site)
 
     def checked_splits(self) -> list[str]:
         """The lists of checked patients of every split that has any."""
-        return [
-            self.sources.scans(name, split)
-            for name in self.cohorts.names
-            for split in ("train", "validation", "test")
-            if self.cohorts.ids(name, split)
-        ]
+        return [path for name in self.cohorts.names for path in self.sources.scan_lists(name)]
 
     def planned_mechanism(self) -> dict[str, object]:
         """What the private levels will do, as `planner.plan_levels` takes it: all steps of a run."""
@@ -106,6 +113,16 @@ class Study:
             "k": r"\d+",
             "draw": r"\d+",
         }
+
+    def warn_of_triggers(self, triggers: Iterable[str]) -> None:
+        """Warn where Snakemake is told not to compare params, which hold what scans contain."""
+        own = [name for name in self.cohorts.names if not self.cohorts.is_phantom(name)]
+        if own and "params" not in {trigger.lower() for trigger in triggers}:
+            log.warning(
+                "--rerun-triggers has no `params`: changed scans of %s will not be noticed. "
+                "Remedy: leave it out.",
+                ", ".join(own),
+            )
 
     def check_clock(self) -> None:
         """Raise ConfigError where results are dated in the future."""

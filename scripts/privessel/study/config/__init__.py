@@ -6,7 +6,7 @@ docs/configuration.md are made from it (`make config-docs`).
 
 from pydantic import model_validator
 
-from privessel.study.config.data import Cohort, Layout, Patches
+from privessel.study.config.data import Checks, Cohort, Layout, Patches
 from privessel.study.config.evaluation import Baselines, Prediction, Quality, Transfer, UNet
 from privessel.study.config.fields import (
     Architecture,
@@ -48,6 +48,7 @@ class StudyConfig(Section):
         "Public cohorts that a U-Net is trained on directly: what eps = 0 buys."
     )
     layout: Layout = key("Where a cohort's files lie.")
+    checks: Checks = key("What a scan and its masks may be.")
     patches: Patches = key("What is cut from the scans.")
     arch: Architecture = key("GAN of all levels.", source="Kossen et al. 2022: wgan")
     compared_architectures: distinct(Architecture) = key(
@@ -124,7 +125,7 @@ def _cohort_faults(config: StudyConfig) -> list[str]:
         for name in sorted(RESERVED & set(config.cohorts))
     ]
     faults += [
-        f"cohort {name} is used but not described under `cohorts`"
+        f"cohort {name} is used but not described under `cohorts`, which has {', '.join(config.cohorts)}"
         for name in config.used_cohorts
         if name not in config.cohorts
     ]

@@ -1,16 +1,17 @@
 """Cohorts, where their files lie, and the patches that are cut from them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from privessel.study.config.fields import (
     Count,
+    Location,
+    NotNegative,
     OptionalTemplate,
     Positive,
     Section,
     Template,
-    Text,
     Whole,
     key,
 )
@@ -51,9 +52,9 @@ class Cohort(Section):
         "Whether these are nobody's scans, or scans that anyone may have; a fixed seed may draw the noise "
         "of private levels, and privacy.json says so."
     )
-    root: Text | None = key("Folder of a cohort of your own.", default=None)
+    root: Location | None = key("Folder of a cohort of your own.", default=None)
     phantom: Phantom | None = key("A simulated cohort instead of a folder.", default=None)
-    participants: Text | None = key("Overrides `layout.participants` for this cohort.", default=None)
+    participants: Location | None = key("Overrides `layout.participants` for this cohort.", default=None)
     image: Template | None = key("Overrides `layout.image` for this cohort.", default=None)
     vessels: Template | None = key("Overrides `layout.vessels` for this cohort.", default=None)
     brain: OptionalTemplate | None = key("Overrides `layout.brain` for this cohort.", default=None)
@@ -79,7 +80,7 @@ class Cohort(Section):
 class Layout(Section):
     """Where a cohort's files lie under its root, unless the cohort says otherwise with a key of that name."""
 
-    participants: Text = key(
+    participants: Location = key(
         "Tab-separated table with the columns participant_id and split (train, validation, test)."
     )
     image: Template = key(
@@ -88,6 +89,53 @@ class Layout(Section):
     )
     vessels: Template = key("Vessel mask of a patient.")
     brain: OptionalTemplate = key('Brain mask of a patient; "" takes the non-zero voxels of the image.')
+
+
+Chance = Annotated[float, Field(ge=0, le=1)]
+
+
+class Checks(Section):
+    """What a scan and its masks may be; what is refused stops a study before anything is trained."""
+
+    voxel_mm: tuple[Positive, Positive] = key(
+        "Least and largest side of a voxel; others are refused, as they mean a wrong unit in the header.",
+        unit="mm",
+    )
+    extent_mm: tuple[Positive, Positive] = key(
+        "Least and largest length of a volume's longest side; others are refused.", unit="mm"
+    )
+    vessel_share: tuple[Chance, Chance] = key(
+        "Share of the brain that is vessel; patients below or above are warned of.",
+        source="vessels are 1 to 3 % of a brain in TOF-MRA; 60 phantoms: 0.2 to 1.5 %",
+    )
+    most_vessels: Chance = key("Share of the brain above which a vessel mask is refused.")
+    most_outside: Chance = key("Share of the vessel mask outside the brain mask above which it is refused.")
+    most_negative: Chance = key(
+        "Share of the brain below 0 above which an image is refused: outside the brain it is set to 0, which "
+        "must be dark."
+    )
+    most_empty: Chance = key("Share of the brain mask where the image is 0 above which it is warned of.")
+    most_saturated: Chance = key(
+        "Share of the vessel voxels with the image's largest intensity above which it is warned of.",
+        source="60 phantoms: up to 1.1 %",
+    )
+    least_contrast: Chance = key(
+        "Chance that a vessel voxel is brighter than a voxel of the brain near it, below which it is "
+        "warned of; 0.5 is no difference.",
+        source="60 phantoms: 0.88 to 1",
+    )
+    mirror_gain: NotNegative = key(
+        "Warned of where vessels are brighter by more than this chance once their mask is mirrored.",
+        source="60 phantoms: -0.08 at most, because mirrored vessels are darker",
+    )
+
+    @model_validator(mode="after")
+    def _ranges_rise(self) -> "Checks":
+        for name in ("voxel_mm", "extent_mm", "vessel_share"):
+            least, most = getattr(self, name)
+            if least >= most:
+                raise ValueError(f"{name} is [{least:g}, {most:g}]: the first must be less than the second")
+        return self
 
 
 class Patches(Section):

@@ -4,7 +4,17 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from privessel.study.config.fields import Device, GanLevel, Positive, Section, Share, Whole, distinct, key
+from privessel.study.config.fields import (
+    Device,
+    GanLevel,
+    OptionalLocation,
+    Positive,
+    Section,
+    Share,
+    Whole,
+    distinct,
+    key,
+)
 from privessel.study.config.gan import PAPER, UNetSetting
 
 Several = Annotated[int, Field(ge=2)]
@@ -81,7 +91,7 @@ class Quality(Section):
     frechet_images: Several = key(
         "Images of every set that is compared; the distance falls with their number."
     )
-    inception_weights: str = key(
+    inception_weights: OptionalLocation = key(
         "Your file of FID's Inception-v3 weights (weights-inception-2015-12-05-6726825d.pth), checked by its "
         'SHA-256. "" takes EfficientNet-Lite0, and the distance is then not called FID.'
     )

@@ -1,5 +1,6 @@
 """What the keys of a config are made of: types with bounds, and a description with unit and source each."""
 
+import os
 import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
@@ -12,7 +13,7 @@ from privessel.study import names
 class Section(BaseModel):
     """A section of the config: every key is needed, unknown ones are refused, no text is a number."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def key(description: str, *, unit: str = "", source: str = "", **bounds: Any) -> Any:
@@ -64,14 +65,20 @@ LevelName = _texts(
 # Every run of a level, such as wgan/noise-0.65.
 GanLevel = _texts(f"{names.ARCHITECTURE}/{names.LEVEL}", "architecture/level, such as wgan/noise-0.65")
 PairsName = _texts(names.PAIRS_NAME, "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50")
-Template = _texts(r".*\{patient\}.*", "a path with {patient} in it")
-OptionalTemplate = _texts(r"|.*\{patient\}.*", 'a path with {patient} in it, or ""')
+# `~` is the home of whoever runs the workflow, in every path of a config alike.
+_HOME = AfterValidator(os.path.expanduser)
+Location = Annotated[str, StringConstraints(min_length=1), _HOME]
+OptionalLocation = Annotated[str, _HOME]
+Template = Annotated[_texts(r".*\{patient\}.*", "a path with {patient} in it"), _HOME]
+OptionalTemplate = Annotated[_texts(r"|.*\{patient\}.*", 'a path with {patient} in it, or ""'), _HOME]
 StudyName = _texts(
     "[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, - and _, beginning with a letter or a digit"
 )
 
 
 def _is_delta(delta: float | str) -> float | str:
+    if isinstance(delta, str) and re.fullmatch(r"[0-9.]+[eE]-?[0-9]+|[0-9]*\.[0-9]+", delta):
+        delta = float(delta)  # 1e-5 is text in YAML 1.1
     shares = isinstance(delta, str) and re.fullmatch(_SHARE_OF_UNITS, delta)
     if not shares and (isinstance(delta, str) or not LEAST_DELTA <= delta < 1):
         raise ValueError(f"a number from {LEAST_DELTA:g} to below 1, or 1/units, 1/(10 units)")

@@ -8,6 +8,7 @@ from privessel.study.config.fields import (
     Count,
     Delta,
     LevelName,
+    OptionalLocation,
     PairsName,
     PatientDelta,
     Positive,
@@ -55,12 +56,12 @@ class Privacy(Section):
         ge=10,
         le=30,
     )
-    state: str = key(
+    state: OptionalLocation = key(
         "Folder of the site's master secret and ledgers, the same for all its studies, outside results/ and "
         "everything shared, in every backup except `*.nonce`; `snakemake secret` makes it. Unused on public "
         "cohorts."
     )
-    anchor: str | None = key(
+    anchor: OptionalLocation | None = key(
         "File outside `state` that remembers how far the ledgers have come, so that none can lose its last "
         "lines unseen; best where it can be appended to but not rewritten. null: none."
     )

@@ -1,0 +1,60 @@
+"""The outcome of a patient's check as data, so that one faulty scan does not hide faults of the others."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from privessel.cohort.description import describe, describe_prepared
+from privessel.cohort.nifti import read_stored
+from privessel.cohort.plausibility import Limits, examine
+from privessel.cohort.scan import load_native_scan, names_by_role, who
+from privessel.cohort.table import Patient
+from privessel.errors import CohortError
+from privessel.files.reading import read_json
+
+log = logging.getLogger(__name__)
+
+
+def check(patient: Patient, *, patch_size: int, limits: Limits) -> dict:
+    """Return what `cohort/{cohort}/{patient}.json` holds: a description, `problems` and `warnings`.
+
+    Both are lists of sentences with patient and file, problems with their remedy too; they are logged as
+    well. A patient without problems can be used and has all keys of `describe`. One whose files cannot be
+    read, or do not belong together, has only `patient`, `cohort`, `split`, `problems` and `warnings`.
+    """
+    outcome = {"patient": patient.id, "cohort": patient.cohort, "split": patient.split}
+    problems, warnings = [], []
+    try:
+        native = load_native_scan(patient, patch_size=patch_size)
+        image = read_stored(patient.image)
+        found = examine(native, limits, names_by_role(patient), unit=image.geometry.unit)
+        problems += [f"{who(patient)}{told}." for told in found.problems]
+        warnings += [*native.warnings, *(f"{who(patient)}{told}" for told in found.warnings)]
+        outcome |= describe(patient, native, image)
+        if not problems:
+            outcome |= describe_prepared(patient, native)
+    except CohortError as error:
+        problems += str(error).splitlines()
+    for problem in problems:
+        log.warning("cannot be used: %s", problem)
+    for warning in warnings:
+        log.warning("%s", warning)
+    return outcome | {"problems": problems, "warnings": warnings}
+
+
+def read_outcomes(paths: Iterable[Path | str]) -> list[dict]:
+    """Read outcomes of `check`; DamagedError names a file that holds none."""
+    return [read_json(path, keys=("patient", "cohort", "split", "problems", "warnings")) for path in paths]
+
+
+def require_usable(outcomes: Sequence[Mapping]) -> None:
+    """Raise CohortError that lists the problems of all patients among `outcomes` that have any, each once."""
+    failed = [outcome for outcome in outcomes if outcome["problems"]]
+    if failed:
+        told = dict.fromkeys(problem for outcome in failed for problem in outcome["problems"])
+        problems = "\n".join(told)
+        raise CohortError(
+            f"{len(failed)} of {len(outcomes)} patients cannot be used.\n{problems}\nRemedy: correct these "
+            "files, or leave the patients out of participants.tsv; then start the same command again. The "
+            "target `intake` shows every patient with a picture."
+        )

@@ -1,0 +1,143 @@
+"""One picture of a patient for the eye: three slices and a projection, with the outlines of the masks.
+
+It is made for patients that fail their check too, because there it helps most: from what can be read, and
+with a mask only where its shape is that of the image.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.ndimage import binary_dilation
+
+from privessel.cohort.nifti import Volume, read_stored, read_volume, reorient
+from privessel.cohort.table import Patient
+from privessel.errors import CohortError
+from privessel.files.atomic import atomic_path
+
+HEIGHT = 260  # pixels of the highest of the four views
+_GREYS = 48  # of the picture; a page with hundreds of patients stays small
+_VESSELS, _BRAIN, _WORDS = _GREYS, _GREYS + 1, _GREYS + 2
+_COLOURS = [(255, 106, 61), (70, 160, 235), (255, 255, 255)]  # of the two outlines and of words
+_GAP = 6  # pixels between two views
+_COVERED = 96  # of 255: a pixel belongs to a mask that fills this much of it
+# Percentiles of the brain's voxels: what becomes white, and what black in slices and in the projection.
+_BRIGHTEST, _DARKEST, _TISSUE = 99.5, 0.5, 10
+
+View = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], tuple[float, float]]
+
+
+def draw_patient(patient: Patient) -> Image.Image:
+    """Return axial, coronal and sagittal slice and an axial maximum projection, side by side, all to scale.
+
+    Each slice is the one with the most vessel voxels. The patient's right is on the left (R) in all but the
+    sagittal view, whose left is anterior (A). Vessels are outlined in orange and the brain in blue. Where
+    the image cannot be read, the picture says so.
+    """
+    try:
+        image = read_volume(patient.image)
+    except CohortError:
+        return _blank("no picture: the image cannot be read")
+    shown = np.nan_to_num(image.data.astype(np.float32), posinf=0, neginf=0)
+    vessels, brain = (_read_mask(path, image) for path in (patient.vessels, patient.brain))
+    spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
+    views = _views(shown, vessels, brain, spacing)
+    slices = _window(shown[brain] if brain.any() else shown[shown != 0], _DARKEST)
+    projected, flat_brain = views[-1][0], views[-1][2]
+    # Every voxel of a projection is the brightest of its line, so what is tissue there is shown darker.
+    projection = _window(projected[flat_brain] if flat_brain.any() else projected[projected != 0], _TISSUE)
+    highest = max(view[0].shape[1] * view[3][1] for view in views)
+    windows = [slices, slices, slices, projection]
+    tiles = [_draw_view(view, HEIGHT / highest, window) for view, window in zip(views, windows, strict=True)]
+    for tile, letter in zip(tiles, "RRAR", strict=True):
+        ImageDraw.Draw(tile).text((3, 1), letter, fill=_WORDS)
+    return _side_by_side(tiles)
+
+
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture as PNG, whole or not at all."""
+    with atomic_path(path) as partial:
+        picture.save(partial, optimize=True)
+
+
+def _read_mask(path: Path | None, image: Volume) -> NDArray[np.bool_]:
+    """Read a mask as far as it can be shown; of one that cannot, nothing is shown."""
+    try:
+        mask = None if path is None else reorient(read_stored(path), image.affine)
+    except CohortError:
+        mask = None
+    if mask is None or mask.data.shape != image.data.shape:
+        return np.zeros(image.data.shape, bool)
+    return np.nan_to_num(mask.data) > 0
+
+
+def _window(values: NDArray[np.float32], darkest: float) -> tuple[float, float]:
+    """Return the grey values that become black and white."""
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, [darkest, _BRIGHTEST])
+    return float(low), float(high)
+
+
+def _views(
+    image: NDArray[np.float32], vessels: NDArray[np.bool_], brain: NDArray[np.bool_], spacing: Sequence[float]
+) -> list[View]:
+    """Return image, vessels, brain and pixel size of each view; arrays (right, down) as seen on the page."""
+    views = []
+    for axis, (across, down) in ((2, (0, 1)), (1, (0, 2)), (0, (1, 2))):
+        others = tuple(other for other in range(3) if other != axis)
+        counts = vessels.sum(axis=others)
+        place = int(counts.argmax()) if counts.any() else image.shape[axis] // 2
+        cut = [np.take(array, place, axis)[::-1, ::-1] for array in (image, vessels, brain)]
+        views.append((*cut, (spacing[across], spacing[down])))
+    projected = np.where(brain, image, 0) if brain.any() else image
+    flat = [array.max(axis=2)[::-1, ::-1] for array in (projected, vessels, brain)]
+    return [*views, (*flat, (spacing[0], spacing[1]))]
+
+
+def _draw_view(view: View, scale: float, window: tuple[float, float]) -> Image.Image:
+    """Draw one view with its outlines; `scale` in pixels per mm, `window` the values of black and white."""
+    image, vessels, brain, spacing = view
+    size = tuple(max(8, round(n * side * scale)) for n, side in zip(image.shape, spacing, strict=True))
+    grey = np.clip((image - window[0]) / max(window[1] - window[0], 1e-12), 0, 1)
+    drawn = _resize(grey * 255, size).astype(np.float32) / 255 * (_GREYS - 1)
+    pixels = np.round(drawn).astype(np.uint8)
+    for mask, colour in ((brain, _BRAIN), (vessels, _VESSELS)):
+        seen = _resize(mask * 255, size) > _COVERED
+        pixels[binary_dilation(seen) & ~seen] = colour
+    return _coloured(pixels)
+
+
+def _resize(array: NDArray, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an array (right, down) of 0..255 as rows of pixels."""
+    rows = np.ascontiguousarray(array.T.astype(np.uint8))
+    smaller = rows.shape[0] > size[1]
+    kind = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(rows).resize(size, kind))
+
+
+def _coloured(pixels: NDArray[np.uint8]) -> Image.Image:
+    picture = Image.fromarray(pixels).convert("L")
+    greys = [(value, value, value) for value in np.linspace(0, 255, _GREYS).astype(int).tolist()]
+    palette = [channel for colour in [*greys, *_COLOURS] for channel in colour]
+    picture.putpalette(palette)
+    return picture
+
+
+def _side_by_side(tiles: Sequence[Image.Image]) -> Image.Image:
+    width = sum(tile.width for tile in tiles) + _GAP * (len(tiles) - 1)
+    rows = np.zeros((max(tile.height for tile in tiles), width), np.uint8)
+    left = 0
+    for tile in tiles:
+        top = (rows.shape[0] - tile.height) // 2
+        rows[top : top + tile.height, left : left + tile.width] = np.asarray(tile)
+        left += tile.width + _GAP
+    return _coloured(rows)
+
+
+def _blank(words: str) -> Image.Image:
+    picture = _coloured(np.zeros((40, 420), np.uint8))
+    ImageDraw.Draw(picture).text((12, 14), words, fill=_WORDS)
+    return picture

@@ -1,0 +1,60 @@
+"""Files that a user brings: whether they are there, and what tells that their content has changed.
+
+The Snakefile imports this module, so it needs only the standard library.
+"""
+
+import hashlib
+import os
+import struct
+from pathlib import Path
+
+_GZIP = b"\x1f\x8b"
+_POINTERS = {  # small texts in the place of a file's content
+    b"/annex/objects/": "datalad get",
+    b"version https://git-lfs": "git lfs pull --include",
+}
+_POINTER_BYTES = 1024  # pointers are shorter
+_SMALL_BYTES = 65536  # read as a whole
+_SLACK = 1024  # bytes by which compression may make a file longer
+
+
+def find_absence(path: Path) -> str | None:
+    """Return why a file's content is not there, with the remedy, in words that follow its name; else None."""
+    if path.is_symlink() and not path.exists():
+        target = path.readlink()
+        if "annex" in target.parts:
+            return f"is a link of git-annex whose content is not here: fetch it with `datalad get '{path}'`"
+        return f"is a link to {target}, which does not exist: restore that file, or correct the link"
+    if path.is_dir():
+        return "is a folder, not a file: name the file in it, or correct the templates in the config"
+    if not path.is_file():
+        return "does not exist: put it there, or correct the templates in the config"
+    if not os.access(path, os.R_OK):
+        return "must not be read by you: give yourself the right to read it"
+    if path.stat().st_size <= _POINTER_BYTES:
+        content = path.read_bytes()
+        for start, command in _POINTERS.items():
+            if content.startswith(start):
+                return f"stands for a content that is not here: fetch it with `{command} '{path}'`"
+    return None
+
+
+def fingerprint(path: Path) -> str:
+    """Return what tells whether a file's content has changed; a large file is not read for it.
+
+    Of a small file it is the digest of its content; of a gzip file the checksum (CRC-32) and length of its
+    content, which are its last eight bytes. A copy with another time then has the same fingerprint, and a
+    corrected file another one, be it newer or older. Of other files the time of the last change takes their
+    place; so it does where a gzip file has several parts, of which the last bytes describe only one.
+    """
+    status = path.stat()
+    size = f"{status.st_size} bytes"
+    with path.open("rb") as file:
+        if status.st_size <= _SMALL_BYTES:
+            return f"{size}, SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if file.read(2) == _GZIP:
+            file.seek(-8, 2)
+            checksum, length = struct.unpack("<II", file.read(8))
+            if length + _SLACK >= status.st_size:
+                return f"{size}, {length} of content, CRC {checksum:08x}"
+    return f"{size} of {status.st_mtime_ns}"

@@ -1,0 +1,100 @@
+"""What README and docs/ tell a user to write is legal, and what they tell him to type can be typed."""
+
+import re
+import shlex
+
+import pytest
+import yaml
+from conftest import ROOT
+from study.studies import merge, values
+
+from privessel.study.config.reading import read_config
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PATIENTS = {"train": 41, "validation": 11, "test": 14}  # as many as the paper has
+# Needs what a test machine may lack: conda, a container; or the CSV of a study that has been run.
+NOT_HERE = ("--sdm", "--allowed-rules")
+
+
+def blocks(page):
+    """Language and text of every fenced block of a page."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+CONFIGS = [(page, text) for page in PAGES for language, text in blocks(page) if language == "yaml"]
+COMMANDS = sorted(
+    {
+        line.partition("#")[0].strip()
+        for page in PAGES
+        for language, text in blocks(page)
+        if not language
+        for line in text.splitlines()
+        if line.startswith("snakemake ")
+    }
+)
+
+
+def whole(text):
+    return "study" in yaml.safe_load(text)
+
+
+def write_cohort(root, layout, splits):
+    """A cohort whose files are there, and hold nothing: a dry run opens none of them."""
+    rows = ["participant_id\tsplit"]
+    for split, count in splits.items():
+        for number in range(count):
+            name = f"{root.name[:2]}{split[:2]}{number}"
+            rows.append(f"sub-{name}\t{split}")
+            for role in ("image", "vessels", "brain"):
+                path = root / layout[role].format(patient=name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"content")
+    (root / "participants.tsv").write_text("\n".join(rows) + "\n")
+
+
+def adapt(text, folder):
+    """The config of a page with its folders below `folder`, where cohorts are then made."""
+    config = yaml.safe_load(text)
+    common = values("config.yaml")["layout"]
+    for name, cohort in config["cohorts"].items():
+        cohort["root"] = str(folder / name)
+        write_cohort(folder / name, common | cohort, PATIENTS)
+    config["privacy"]["state"] = str(folder / "state")
+    return config
+
+
+@pytest.mark.parametrize(("page", "text"), CONFIGS, ids=lambda part: getattr(part, "name", ""))
+def test_every_config_of_the_pages_is_legal(page, text):
+    shown = yaml.safe_load(text)
+    whole_one = next(yaml.safe_load(text) for page, text in CONFIGS if whole(text))
+    read_config(merge(values("config.yaml"), shown if whole(text) else merge(whole_one, shown)))
+
+
+def test_pages_have_commands_and_whole_configs():
+    assert len(COMMANDS) > 12
+    assert {page.name for page, text in CONFIGS if whole(text)} >= {"README.md", "cohort.md"}
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [pair for pair in CONFIGS if whole(pair[1])],
+    ids=lambda part: getattr(part, "name", ""),
+)
+def test_a_first_dry_run_of_each_whole_config_lists_the_jobs_and_says_what_private_levels_need(
+    workflow, tmp_path, page, text
+):
+    config = adapt(text, tmp_path / "site")
+    (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    told = workflow.run("--configfile", "mine.yaml", "-n", "-q", "rules")
+    assert told.returncode == 0, told.stdout[-3000:]
+    assert "dry-run" in told.stdout
+    assert told.stdout.count("no master secret") == 1
+    assert "target `secret`" in told.stdout
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if not any(part in line for part in NOT_HERE)])
+def test_every_command_of_the_pages_can_be_typed(workflow, tmp_path, command):
+    page, text = next(pair for pair in CONFIGS if whole(pair[1]))
+    (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(adapt(text, tmp_path / "site")))
+    told = workflow.run(*shlex.split(command)[1:], "-n", "-q", "all")
+    assert told.returncode == 0, told.stdout[-3000:]
