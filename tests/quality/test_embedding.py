@@ -6,6 +6,7 @@ from scipy.spatial.distance import cdist
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from privessel.figures.embedding import fig9_data
 from privessel.quality.embedding import choose_sets, embed
 from privessel.scores.tally import IDENTITY
 
@@ -79,7 +80,14 @@ def scores(*rows):
     names = ["source", "kind", "level", "run", "eps", "validation_dsc"]
     table = pd.DataFrame(rows, columns=names).assign(eps_published=lambda frame: frame["eps"] * 0.9)
     table = table.reindex(columns=IDENTITY).assign(
-        cohort="phantom-a", patient="a001", dsc=0.5, bahd_voxel=1.0, cldice=0.5, component_error=2, empty=0
+        cohort="phantom-a",
+        patient="a001",
+        dsc=0.5,
+        bahd_voxel=1.0,
+        cldice=0.5,
+        component_error=2,
+        empty=0,
+        unit=[row[1] == "private" and "patch" or np.nan for row in rows],
     )
     # As pd.read_csv gives them.
     return table.assign(level=[np.inf if level == "inf" else level or np.nan for level in table["level"]])
@@ -103,7 +111,12 @@ def test_the_embedding_shows_real_patches_the_best_runs_by_validation_and_the_ph
     assert shown["source"].tolist() == ["real", INF[0], BEST[0], "phantom-one"]
     assert shown["level"].tolist() == ["real", "inf", "noise-0.65", ""]
     np.testing.assert_array_equal(shown["eps"], [np.nan, np.inf, 7.0, np.nan])
-    np.testing.assert_allclose(shown["eps_published"], [np.nan, np.inf, 6.3, np.nan])
+    np.testing.assert_allclose(shown["eps_published"].astype(float), [np.nan, np.inf, 6.3, np.nan])
+    drawn = fig9_data(
+        shown, [np.zeros((2, 4, 4), np.uint8)] * 4, np.zeros((8, 2))
+    )  # all that the figure asks
+    assert drawn["unit"].tolist() == ["", "", "patch", ""]
+    assert drawn["set"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_a_study_without_a_private_level_or_without_one_without_privacy_shows_what_it_has():

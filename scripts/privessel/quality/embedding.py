@@ -13,7 +13,7 @@ from privessel.quality.distances import grey_value_distances
 from privessel.scores.choice import choose_best_private, choose_levels
 from privessel.study.names import PHANTOM, PLAIN_GAN, REAL
 
-_SHOWN = ["set", "source", "level", "eps", "eps_published"]
+_SHOWN = ["set", "source", "level", "eps", "eps_published", "unit"]
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ def embed(images: NDArray[np.uint8], *, perplexity: float, seed: int) -> NDArray
 
 
 def choose_sets(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the sets of images that figure 9 shows, one row each: set, source, level, eps, eps_published.
+    """Return the sets of images that figure 9 shows, one row each: set, source, level, eps,
+    eps_published, unit.
 
     scores: the long table. Sets: `real`, the runs `inf` and `private` with the best validation DSC of their
     kind, where the study has them, and the public phantoms by their own names. eps is inf without privacy,
