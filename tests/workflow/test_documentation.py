@@ -12,8 +12,9 @@ from privessel.study.config.reading import read_config
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PATIENTS = {"train": 41, "validation": 11, "test": 14}  # as many as the paper has
-# Needs what a test machine may lack: conda, a container; or the CSV of a study that has been run.
-NOT_HERE = ("--sdm", "--allowed-rules")
+# Needs what a test machine may lack (conda, a container), a study that has been run or is locked, or a config
+# that says what is to be released.
+NOT_HERE = ("--sdm", "--allowed-rules", "--unlock", "mine.yaml --cores 1 release")
 
 
 def blocks(page):
@@ -22,16 +23,13 @@ def blocks(page):
 
 
 CONFIGS = [(page, text) for page in PAGES for language, text in blocks(page) if language == "yaml"]
-COMMANDS = sorted(
-    {
-        line.partition("#")[0].strip()
-        for page in PAGES
-        for language, text in blocks(page)
-        if not language
-        for line in text.splitlines()
-        if line.startswith("snakemake ")
-    }
-)
+LINES = [
+    line for page in PAGES for language, text in blocks(page) if not language for line in text.splitlines()
+]
+LINES += [
+    line.replace("\n", " ") for page in PAGES for line in re.findall("`(snakemake -[^`]+)`", page.read_text())
+]
+COMMANDS = sorted({line.partition("#")[0].strip() for line in LINES if line.startswith("snakemake ")})
 
 
 def whole(text):
