@@ -55,12 +55,24 @@ def make_site(folder):
     return found
 
 
-def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXELS, identity=None):
+def charge(
+    site,
+    *,
+    number=1,
+    steps=20,
+    planned=20,
+    unit="patch",
+    patients=VOXELS,
+    identity=None,
+    noise=1.0,
+    rate=0.2,
+    **more,
+):
     """Charge a run of the site; return what its privacy.json says."""
     run = Run(
         identity=identity or str(number) * 64, cohort="clinic", architecture="wgan", level="noise-1",
-        run=number, unit=unit, noise_multiplier=1.0, sampling_rate=0.2, steps=planned,
-        patients=tuple(site.digests(patients).values()),
+        run=number, unit=unit, noise_multiplier=noise, sampling_rate=rate, steps=planned,
+        patients=tuple(site.digests(patients).values()), **more,
     )  # fmt: skip
     master = load_master(site.state / "master.key")
     opened = open_ledger(
@@ -70,7 +82,7 @@ def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXEL
     with opened as ledger:
         ledger.charge(0, steps)
         stood = {"identity": run.identity, "attempts": 1, "register": ledger.register} | ledger.head
-    return record_of(unit=unit, run=number) | {"ledger": stood}
+    return record_of(unit=unit, run=number, noise_multiplier=noise, sampling_rate=rate) | {"ledger": stood}
 
 
 def record_of(**changes):

@@ -185,7 +185,9 @@ def test_a_recipient_sees_files_that_do_not_fit_the_manifest(unsigned, tmp_path,
 FEW_STEPS = {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 2}
 NUMBERS = {
     "fewer steps": [("run", "steps", 2)],
-    "fewer steps everywhere": [("run", "steps", 2), ("composed", [FEW_STEPS])],
+    "fewer steps everywhere": [
+        ("run", "steps", 2), *((level, "composed", [FEW_STEPS]) for level in words.LEVELS)
+    ],
     "a large delta": [("delta", 0.09)],
     "a large delta everywhere": [(*place, "delta", 0.09) for place in ((), ("patch",), ("region",))],
     "a small eps of patients": [("patient", "epsilon", 0.1)],
@@ -207,9 +209,11 @@ NUMBERS = {
     "no unit": [("unit", "hospital")],
     "another rate": [("run", "sampling_rate", 0.02)],
     "more noise": [("run", "noise_multiplier", 8.0)],
-    "a shorter list of runs": [("composed", [{"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20}])],
-    "an empty list of runs": [("composed", [])],
-    "a run that is not in the list": [("composed", [FEW_STEPS | {"steps": 19}])],
+    "a shorter list of runs": [
+        ("patch", "composed", [{"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20}])
+    ],
+    "an empty list of runs": [("patch", "composed", [])],
+    "a run that is not in the list": [("patch", "composed", [FEW_STEPS | {"steps": 19}])],
     "a higher limit": [("epsilon_limit", 50.0)],
     "a lower limit": [("epsilon_limit", 1.0)],
     "a higher limit of a region": [("region", "epsilon_limit", 1e9)],

@@ -27,6 +27,7 @@ from tiny_release import (
 from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
 from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.promises import state_promises
 from privessel.release import bundle
 from privessel.release.checks.card import write_card
 from privessel.release.checks.statement import write_statement
@@ -35,6 +36,9 @@ from privessel.release.refusals import find_refusals, require_allowed, require_p
 from privessel.release.selection import Choice, find_choice
 from privessel.release.statement import describe_data, summarise_numbers
 from privessel.study.names import GanName
+
+
+SMALL = replace(COHORT, patches=40, patches_per_patient=20, region_patches=4)
 
 
 @pytest.fixture
@@ -67,6 +71,34 @@ def test_every_run_on_a_patient_counts_also_of_other_studies_and_under_another_i
     assert found.composed == (Charge(1.0, 0.2, 7), Charge(1.0, 0.2, 20))
     assert found.epsilon == alone.epsilon
     assert found.epsilon_composed == composed_epsilon([Charge(1.0, 0.2, 27)], delta=1e-4) > alone.epsilon
+
+
+def test_each_level_is_promised_to_the_patient_who_is_worst_off_at_that_level(site):
+    """The break: whoever was worst off by one patch was taken for the worst off as a whole."""
+    first, second = ({name: VOXELS[name]} for name in VOXELS)
+    charge(site, number=1, noise=0.4, rate=0.003, steps=1, planned=1, patients=first)
+    charge(site, number=2, noise=20.0, rate=0.5, steps=100, planned=100, patients=second)
+    record = charge(site, number=3, noise=8.0, rate=0.05, steps=10, planned=10)
+    terms = replace(TERMS, delta=1e-5)
+    found = guarantee_of(record, site, terms=terms, cohort=SMALL)
+    released, of_first, of_second = Charge(8.0, 0.05, 10), Charge(0.4, 0.003, 1), Charge(20.0, 0.5, 100)
+    each = [
+        state_promises(
+            [released, other], unit="patch", sizes=SMALL.sizes, delta=1e-5, patient_delta=TERMS.patient_delta
+        )
+        for other in (of_first, of_second)
+    ]
+    for level in ("patient", "region", "patch"):
+        worst = max(one[level]["epsilon"] for one in each)
+        assert found.promises_composed[level]["epsilon"] == pytest.approx(worst, rel=1e-6)
+    assert each[0]["patch"]["epsilon"] > each[1]["patch"]["epsilon"]
+    assert each[0]["patient"]["epsilon"] < each[1]["patient"]["epsilon"]
+    numbers = summarise_numbers(found, choice=ALONE, terms=terms, outweighed=[])
+    assert [one["noise_multiplier"] for one in numbers["patch"]["composed"]] == [0.4, 8.0]
+    assert [one["noise_multiplier"] for one in numbers["patient"]["composed"]] == [8.0, 20.0]
+    between = each[0]["region"]["epsilon"], each[1]["region"]["epsilon"]
+    limit = replace(terms, max_region_epsilon=sum(between) / 2)
+    assert "region" in [one.subject for one in find_refusals(found, terms=limit, choice=ALONE)]
 
 
 def test_a_run_costs_all_its_steps_whichever_epoch_leaves(site):

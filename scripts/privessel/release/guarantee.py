@@ -23,6 +23,7 @@ from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.seen import read_seen
 from privessel.privacy.site import SECRET, Site
 from privessel.privacy.spending import Digests, spent_by_patient
+from privessel.release.composition import compose
 from privessel.release.terms import Terms
 
 LIBRARIES = ("dp-accounting", "numpy", "opacus", "randomgen", "scipy", "torch")
@@ -60,12 +61,12 @@ class Books:
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest.
+    """What a recipient may rely on.
 
-    `promises` are those of `run`, `promises_composed` of all of them, each as `promises.state_promises` gives
-    them; of the other runs they count as many patches a patient and a region as this run has. `epsilon` and
-    `epsilon_composed` are those of one unit. `study_epsilon` is that of the run at the delta that it was
-    planned with, `study_delta`.
+    `promises` are those of `run`, as `promises.state_promises` gives them, and `promises_composed` those of
+    all runs on the patient who is worst off, at each level (`composition.compose`); of the other runs they
+    count as many patches a patient and a region as this run has. `epsilon` and `epsilon_composed` are those
+    of one unit. `study_epsilon` is that of the run at the delta that it was planned with, `study_delta`.
     """
 
     cohort: Cohort
@@ -74,7 +75,6 @@ class Guarantee:
     delta: float
     clipping_norm: float
     run: Charge
-    composed: tuple[Charge, ...]
     epsilon: float
     epsilon_composed: float
     promises: Mapping[str, Mapping[str, object]]
@@ -84,6 +84,11 @@ class Guarantee:
     versions: Mapping[str, str]
     books: Books | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
+
+    @property
+    def composed(self) -> tuple[Charge, ...]:
+        """All mechanisms of the patient whose eps of one unit is largest."""
+        return self.promises_composed[self.unit]["composed"]
 
 
 def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | None) -> Cohort:
@@ -128,7 +133,7 @@ def state_guarantee(
         patients = site.digests(voxels)
         return paid_guarantee(record, accounts, site=site, patients=patients, cohort=cohort, terms=terms)
     run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
-    return _guarantee(record, run=run, composed=(run,), cohort=cohort, terms=terms)
+    return _guarantee(record, run=run, taken=[(run,)], cohort=cohort, terms=terms)
 
 
 def paid_guarantee(
@@ -161,8 +166,8 @@ def paid_guarantee(
             f"({', '.join(names)}); no single eps follows from both. Remedy: release what was trained on "
             "patients whose runs share one privacy.unit"
         )
-    composed = tuple(account.charge for account in of_each[0])
-    found = _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
+    charges = [[account.charge for account in taken] for taken in of_each]
+    found = _guarantee(record, run=own.charge, taken=charges, cohort=cohort, terms=terms)
     taken = {account.run.identity: account for accounts in of_each for account in accounts}
     runs = sum(account.run.series == "run" for account in taken.values())
     books = Books(runs=runs, models=site.count_models(patients))
@@ -206,7 +211,7 @@ def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) ->
 def _accounts_by_patient(
     accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
 ) -> list[list[Account]]:
-    """Return for each patient the accounts of all runs on that patient; the patient of largest eps first."""
+    """Return for each patient the accounts of all runs on that patient."""
     # Runs of two studies can have the same name, so each account gets a number of its own for the search.
     numbered = [
         replace(account, run=replace(account.run, run=number)) for number, account in enumerate(accounts)
@@ -217,11 +222,12 @@ def _accounts_by_patient(
 
 
 def _guarantee(
-    record: Mapping, *, run: Charge, composed: tuple[Charge, ...], cohort: Cohort, terms: Terms
+    record: Mapping, *, run: Charge, taken: Sequence[Sequence[Charge]], cohort: Cohort, terms: Terms
 ) -> Guarantee:
     unit = record["unit"]
     delta = terms.unit_delta(unit)
     stated = {"unit": unit, "sizes": cohort.sizes, "delta": terms.delta, "patient_delta": terms.patient_delta}
+    together = compose(taken, **stated)
     return Guarantee(
         cohort=cohort,
         public_key=record["public_key"],
@@ -229,11 +235,10 @@ def _guarantee(
         delta=delta,
         clipping_norm=record["clipping_norm"],
         run=run,
-        composed=tuple(sorted(composed)),
         epsilon=composed_epsilon([run], delta=delta),
-        epsilon_composed=composed_epsilon(composed, delta=delta),
+        epsilon_composed=together[unit]["epsilon"],
         promises=state_promises([run], **stated),
-        promises_composed=state_promises(composed, **stated),
+        promises_composed=together,
         study_delta=record["delta"],
         study_epsilon=composed_epsilon([run], delta=record["delta"]),
         versions={name: version(name) for name in LIBRARIES},

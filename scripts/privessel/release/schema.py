@@ -33,6 +33,7 @@ PROMISE = {
     "epsilon_composed": (float, None),
     "loss_above_epsilon": (float, None),
     "loss_above_epsilon_composed": (float, None),
+    "composed": [MECHANISM],
 }
 REGION = PROMISE | {"epsilon_limit": float, "reason": (REGION_REASON, None)}
 NUMBERS = {
@@ -49,7 +50,6 @@ NUMBERS = {
     "sampler": {SAMPLER},
     "clipping_norm": float,
     "run": MECHANISM,
-    "composed": [MECHANISM],
     "patient": PROMISE,
     "region": REGION,
     "patch": PROMISE,

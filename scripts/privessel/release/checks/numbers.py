@@ -75,8 +75,9 @@ def _check_sizes(stated):
             f"the sampling rate {stated['run']['sampling_rate']:.6g} of {units:,} units gives an expected "
             f"batch of {batch:.6g}, which is no whole number"
         )
-    if stated["run"] not in stated["composed"]:
-        found.append("the run that made the data is not among the runs on one patient")
+    for level in LEVELS:
+        if stated["run"] not in stated[level]["composed"]:
+            found.append(f"the run that made the data is not among the runs behind the eps of one {level}")
     return found
 
 
@@ -110,9 +111,9 @@ def _check_promises(stated):
     """Return lines and faults: each eps and each probability of a larger loss, computed again."""
     unit, lines, faults = stated["unit"], [], []
     patches = {"patient": stated["patches_per_patient"], "region": stated["region_patches"], "patch": 1}
-    runs = {"epsilon": [stated["run"]], "epsilon_composed": stated["composed"]}
     for level in LEVELS:
         promise, of = stated[level], "patient" if unit == "patient" else level
+        runs = {"epsilon": [stated["run"]], "epsilon_composed": promise["composed"]}
         for key, mechanisms in runs.items():
             run = "all private runs" if key.endswith("composed") else "the run that made the data"
             name = f"one {level}, {run}"
@@ -135,17 +136,37 @@ def _check_promises(stated):
     if not _agree(stated["planned"]["epsilon"], planned, AGREED["patch"]):
         given = stated["planned"]["epsilon"]
         faults.append(f"eps at the planned delta is stated as {readable(given)}, but is {readable(planned)}")
-    same = {"delta": stated["delta"], **{key: stated[key] for key in runs}}
+    same = {key: stated[key] for key in ("delta", "epsilon", "epsilon_composed")}
     faults += [
         f"{key} is {value:.4g}, but {stated[unit][key]} for one {unit}"
         for key, value in same.items()
         if stated[unit][key] != value
     ]
+    faults += _find_less_than_the_worst(stated)
     if unit == "patch" and stated["region"]["delta"] != stated["delta"]:
         faults.append(f"the delta of a region is {stated['region']['delta']:.3g}, not that of a patch")
     if unit == "patient" and {stated[level]["delta"] for level in LEVELS} != {stated["delta"]}:
         faults.append("a region or a patch has another delta than the patient who covers it")
     return lines, faults
+
+
+def _find_less_than_the_worst(stated):
+    """Return the levels for which the runs behind another level's eps would give a larger one."""
+    if stated["unit"] == "patient":
+        wrong = [level for level in LEVELS if stated[level]["composed"] != stated["patient"]["composed"]]
+        return [f"the runs behind the eps of one {level} are not those of the patient" for level in wrong]
+    patches = {"patient": stated["patches_per_patient"], "region": stated["region_patches"], "patch": 1}
+    found = []
+    for level in LEVELS:
+        others = [
+            stated[one]["composed"] for one in LEVELS if stated[one]["composed"] != stated[level]["composed"]
+        ]
+        for mechanisms in others:
+            more = _compute(mechanisms, stated[level]["delta"], patches[level])[0]
+            spent = stated[level]["epsilon_composed"]
+            if spent is not None and (more is None or more > spent * (1 + AGREED[level])):
+                found.append(f"eps of one {level} is {readable(more)} for a patient of another row")
+    return found
 
 
 _computed = {}

@@ -5,7 +5,7 @@ import math
 from privessel.release.checks.card import LICENCES
 
 NUMBER, NOTHING = (int, float), type(None)
-FORMAT = "privessel release 2"
+FORMAT = "privessel release 3"
 MOST = {"pairs": 100_000, "size": 10_000}  # names of files have five digits
 _CHARGE = {"noise_multiplier": NUMBER, "sampling_rate": NUMBER, "steps": int}
 _PROMISE = {
@@ -14,6 +14,7 @@ _PROMISE = {
     "epsilon_composed": (*NUMBER, NOTHING),
     "loss_above_epsilon": (*NUMBER, NOTHING),
     "loss_above_epsilon_composed": (*NUMBER, NOTHING),
+    "composed": [_CHARGE],
 }
 SHAPE = {
     "format": str,
@@ -40,7 +41,6 @@ SHAPE = {
     "sampler": str,
     "clipping_norm": NUMBER,
     "run": _CHARGE,
-    "composed": [_CHARGE],
     "patient": _PROMISE,
     "region": _PROMISE | {"epsilon_limit": NUMBER, "reason": (str, NOTHING)},
     "patch": _PROMISE,
@@ -107,7 +107,8 @@ def _find_impossible(stated):
         found.append(f"privacy.json: unit is {stated['unit']!r}, and neither patch nor patient")
     if stated["choice"]["private_sets"] < 1:
         found.append("privacy.json: there is no private set")
-    for one in [stated["run"], *stated["composed"]]:
+    together = [one for level in ("patient", "region", "patch") for one in stated[level]["composed"]]
+    for one in [stated["run"], *together]:
         if not (one["noise_multiplier"] > 0 and 0 < one["sampling_rate"] <= 1 and one["steps"] > 0):
             found.append(f"privacy.json: {one} is no mechanism with noise")
     deltas = [stated[name]["delta"] for name in ("patient", "region", "patch", "planned")]

@@ -3,6 +3,7 @@
 import math
 
 from privessel.release.checks.words import (
+    LEVELS,
     VACUOUS,
     count_units,
     name_of_eps,
@@ -60,7 +61,7 @@ def _short(numbers):
         "region": f"a place on a vessel{'' if unit == 'patient' else places}",
         "patch": "one patch",
     }
-    runs = len(numbers["composed"])
+    runs = " or ".join(map(str, sorted({len(numbers[level]["composed"]) for level in LEVELS})))
     rows = [
         f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient "
         f"({runs}) | delta |",
@@ -142,7 +143,7 @@ def _meaning(numbers):
             "patch. The run that made these data promises:\n\n"
         )
         whole += "\n".join(f"- {sentence}" for sentence in tell_promises(numbers))
-        if len(numbers["composed"]) > 1:
+        if any(len(numbers[level]["composed"]) > 1 for level in LEVELS):
             whole += (
                 "\n\nFor all runs together, the table above assumes that a patient and a place have as many "
                 "patches in the other runs as in this one."
@@ -165,11 +166,6 @@ def _mechanism(numbers):
         "The generator learned from the critic alone, and these data were drawn from the generator. Every "
         "step of the critic counts in eps."
     )
-    rows = ["| noise multiplier | sampling rate | charged steps |", "|---|---|---|"]
-    rows += [
-        f"| {one['noise_multiplier']:.6g} | {one['sampling_rate']:.6g} | {one['steps']:,} |"
-        for one in numbers["composed"]
-    ]
     versions = ", ".join(f"{name} {number}" for name, number in numbers["accountant"]["versions"].items())
     groups = (
         ""
@@ -178,12 +174,31 @@ def _mechanism(numbers):
     )
     return [
         how,
-        "These are all private runs on the patient whose eps is largest, and the run of these data is one of "
-        "them. A run counts whether its data were released or not, with every step that was repeated:",
-        "\n".join(rows),
+        *_tables(numbers),
         f"Accountant: {numbers['accountant']['method']}, an upper bound, for neighbours that differ in "
         f"{numbers['neighbours']}.{groups} {versions}.",
     ]
+
+
+def _tables(numbers):
+    """Return a table of runs for each patient who is worst off at some level; often it is one patient."""
+    levels = {}
+    for level in LEVELS:
+        levels.setdefault(str(numbers[level]["composed"]), []).append(level)
+    parts = []
+    for same in levels.values():
+        of = "" if len(levels) == 1 else f" of {' and '.join(f'one {level}' for level in same)}"
+        parts.append(f"These are all private runs on the patient whose eps{of} is largest:")
+        rows = ["| noise multiplier | sampling rate | charged steps |", "|---|---|---|"]
+        rows += [
+            f"| {one['noise_multiplier']:.6g} | {one['sampling_rate']:.6g} | {one['steps']:,} |"
+            for one in numbers[same[0]]["composed"]
+        ]
+        parts.append("\n".join(rows))
+    counted = (
+        "The run of these data is one of them. A run counts whether its data were released or not, with "
+    )
+    return [*parts, counted + "every step that was repeated."]
 
 
 def _trust(numbers):
