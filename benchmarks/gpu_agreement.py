@@ -74,7 +74,7 @@ def oracle_step(gan: Gan, real: Mapping, fake: Mapping, mechanism: Mechanism) ->
     """Return the oracle's whole private step as one vector: sums, noise, division by the public numbers."""
     total, fakes = _flat(real.values()), _flat(fake.values())
     noise = torch.from_numpy(gan.stream.normal("noise", STEP, len(total))).double()
-    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=len(total))
+    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=len(total), batch=mechanism.batch)
     noise *= mechanism.noise_multiplier * moved * mechanism.clipping_norm
     return (noise - total) / mechanism.batch + fakes / mechanism.generator_batch
 

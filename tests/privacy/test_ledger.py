@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import pytest
 from scipy.stats import norm
 
 from privessel.errors import BusyError, PrivacyError
-from privessel.privacy.account import Account, Point, Run
+from privessel.privacy.account import Account, Attempt, Point, Run
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import MasterSecret, Stream
@@ -490,6 +491,27 @@ def test_a_resumed_run_is_budgeted_for_what_it_was_charged_and_what_it_has_yet_t
         worst = check_budget([half], start=start, replays=replays, **plan)
         assert worst.epsilon == composed_epsilon([Charge(1.0, 0.01, total)], delta=1e-5)
         assert worst.runs == ("wgan/noise-1/run-1",)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_a_budget_foresees_is_what_is_charged_whatever_was_killed_before(seed):
+    """The break: a run that began anew behind its own charges was foreseen to go on from where they end."""
+    rng, run = random.Random(seed), run_of("new", steps=100)
+    blocks, attempts, position = [], [], 0
+    for number in range(rng.randint(1, 4)):
+        start = rng.choice([0, rng.randint(0, position)])  # a checkpoint, or none
+        attempts.append(Attempt("here", start, None))
+        for _ in range(rng.randint(1, 3)):  # killed and resumed within the attempt, from any step of it
+            first = rng.randint(start, max(start, position if blocks and blocks[-1][0] == number else start))
+            position = rng.randint(first, 99)
+            blocks.append((number, first, position))
+    account = Account(run, tuple(blocks), tuple(attempts), None)
+    resumed = rng.randint(attempts[-1].start, account.last_reached)
+    foreseen = account.total(start=resumed, replays=True)
+    ended = Account(run, (*blocks, (len(attempts) - 1, resumed, 100)), tuple(attempts), None)
+    assert foreseen == ended.steps
+    anew = Account(run, (*blocks, (len(attempts), 0, 100)), (*attempts, Attempt(None, 0, None)), None)
+    assert account.total(start=0, replays=False) == anew.steps
 
 
 def test_a_run_is_seen_to_be_under_way_while_its_ledger_is_open(tmp_path):

@@ -76,6 +76,9 @@ def train_run(
         device=settings.device,
         threads=settings.threads,
     )
+    if training.private:
+        # What privacy.json will say must be computable before the first step is taken and charged.
+        run.record(training, trained_on, None, identity=identity)
     if site and not training.private:
         _note_model(site, run, patients=patches.patients, scans=scans)
     train(

@@ -122,9 +122,18 @@ class Account:
         """Return how many steps will have been charged when the run ends.
 
         `start` is the step that it continues from (0, or its checkpoint's); `replays` says whether steps from
-        there on that were charged before are repeated at no cost.
+        there on that its last attempt was charged for are repeated at no cost. What an earlier attempt was
+        charged for is charged again all the same.
         """
-        return self.steps + max(0, self.run.steps - (max(start, self.reached) if replays else start))
+        paid = max(start, self.last_reached) if replays else start
+        return self.steps + max(0, self.run.steps - paid)
+
+    @property
+    def last_reached(self) -> int:
+        """The step up to which the last attempt has been charged; where it began, if it was not yet."""
+        number = max(len(self.attempts) - 1, max((attempt for attempt, _, _ in self.blocks), default=-1))
+        began = self.attempts[number].start if number < len(self.attempts) and number >= 0 else 0
+        return max((last for attempt, _, last in self.blocks if attempt == number), default=began)
 
     @property
     def reached(self) -> int:

@@ -13,8 +13,8 @@ from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 ROUNDING = 2e-16
 # No grid is finer than this share of the first one, which is about a step's spread of privacy loss.
 FINEST = 1e-4
-# Where so many grids in a row give no finite eps, rounding has lost the tail, and a finer one gives none.
-INFINITE = 3
+# After so many grids without a finite eps the search ends: rounding has lost the tail there.
+INFINITE = 4
 
 
 def tight_epsilon(
@@ -39,10 +39,15 @@ def tight_epsilon(
     above, infinite = _finite_epsilon(distribution, coarse, delta), 0
     while True:
         best = _finite_epsilon(distribution, fine, delta)
-        if math.isinf(best) and math.isfinite(above):
-            return above, coarse  # rounding has lost the tail; the coarser grid's eps is a bound all the same
         infinite += math.isinf(best)
-        if fine < start * FINEST or infinite == INFINITE:
+        if math.isinf(best) and math.isfinite(above):
+            # On this grid rounding has lost the tail. The eps of a coarser one is a bound all the same, and
+            # the least of those in between is taken.
+            if infinite >= INFINITE:
+                return above, coarse
+            fine = math.sqrt(coarse * fine)
+            continue
+        if fine < start * FINEST or infinite >= INFINITE:
             return best, fine
         if math.isinf(above):
             above, coarse, fine = best, fine, fine / 3

@@ -125,7 +125,10 @@ def private_gradient(
     group = mechanism.patches_per_unit
     units = {"sign": -1.0 / group, "centre": centre, "group": group, "exact": True}
     sums = _clipped_sum(clipping, real, **units, mechanism=mechanism)
-    gradient = _with_noise(sums, stream=stream, step=step, mechanism=mechanism)
+    length = 0.0 if centre is None else torch.stack([part.double().norm() for part in centre]).norm().item()
+    gradient = _with_noise(
+        sums, stream=stream, step=step, mechanism=mechanism, centre=length / mechanism.clipping_norm
+    )
     if centre is None:
         _add(gradient, fakes)
     return gradient
@@ -150,15 +153,18 @@ def mean_gradient(
     return gradient, mean
 
 
-def _with_noise(sums: Sequence[Tensor], *, stream: Stream, step: int, mechanism: Mechanism) -> list[Tensor]:
+def _with_noise(
+    sums: Sequence[Tensor], *, stream: Stream, step: int, mechanism: Mechanism, centre: float
+) -> list[Tensor]:
     """Round the sums to the grid, add the noise as whole multiples of its spacing, divide by the batch.
 
+    `centre` is the length of what was subtracted from every gradient, in units of the clipping norm.
     Whole numbers below 2^53 are exact in float64, and so is their sum. What is made of the noisy sum
     afterwards, such as rounding it to float32, is post-processing.
     """
     numbers = sum(total.numel() for total in sums)
     width = spacing(mechanism.clipping_norm, grid_bits=mechanism.grid_bits)
-    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=numbers)
+    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=numbers, batch=mechanism.batch, centre=centre)
     scale = mechanism.noise_multiplier * moved * 2**mechanism.grid_bits  # of the noise, in spacings
     noise = torch.from_numpy(stream.whole_normal("noise", step, numbers, scale=scale)).to(sums[0].device)
     released = []

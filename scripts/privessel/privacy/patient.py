@@ -22,6 +22,7 @@ from privessel.study.names import VACUOUS
 RELATIVE_ERROR = 1e-2
 # Above this eps nobody asks how likely a larger loss is, and the grid that would tell has millions of points.
 MOST_WITH_CHANCE = 1e3
+LARGEST_GRID = 100.0  # dp-accounting overflows from about 700 on
 
 
 def patient_epsilon(
@@ -47,8 +48,9 @@ def group_epsilon(charges: Iterable[Charge], *, patches: int, delta: float) -> f
     In a step the number of them that is sampled is Binomial, and in the worst case their clipped gradients
     are equal: a mixture of Gaussians with sensitivities 0 .. `patches` (Ganesh 2024, 'Tight group-level DP
     guarantees for DP-SGD with sampling via mixture of Gaussians mechanisms'). Neighbours differ in all of
-    them, replaced by empty ones. An upper bound: by about 1 % at most, or by convexity where the mixture
-    cannot be computed, which is where it is vacuous anyhow. The same patches are counted in every charge.
+    them, replaced by empty ones. An upper bound: by about 1 % where eps is below VACUOUS; above, by up to
+    some 15 % where rounding keeps the grid coarse, or by convexity where the mixture cannot be computed. The
+    same patches are counted in every charge.
     """
     taken = _checked(charges, patches)
     if taken is None:
@@ -106,7 +108,7 @@ def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | N
     # Where dozens of patches meet in a step, its loss is in the hundreds, and so fine a grid as the spread of
     # a small one asks for would take minutes. A coarse one comes first, and will do where eps is large.
     most = max(len(probabilities) - 1 for probabilities, _ in parts)
-    coarse = (most / max(noise for noise, _, _ in taken)) ** 2 / 100
+    coarse = min(LARGEST_GRID, (most / max(noise for noise, _, _ in taken)) ** 2 / 100)
     # That a step has more patches than counted is paid for in delta (when the patches are in) and, as a
     # factor 1 - rest on every likelihood (when they are out), in eps.
     rest = sum(steps * left for (_, _, steps), (_, left) in zip(taken, parts, strict=True))
@@ -126,7 +128,7 @@ def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | N
         above = chance_above(
             distribution, epsilon=found, interval=interval, steps=steps, error=RELATIVE_ERROR
         )
-    except ValueError:
+    except (ValueError, ArithmeticError):
         # dp-accounting loses the mixture's tail to rounding where dozens of the patches meet in a step. By
         # convexity the mixture leaks no more than the largest counted number in every step.
         most = [

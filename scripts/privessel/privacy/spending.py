@@ -100,7 +100,7 @@ def check_budget(
             continue
         total = account.steps
         if account.run.identity in running:
-            total = account.total(start=account.reached, replays=True)
+            total = account.total(start=0, replays=True)
         planned.append(_settled(account.run, total))
     own = next(
         (account for account in accounts if account.run.identity == run.identity),
