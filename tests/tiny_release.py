@@ -42,6 +42,7 @@ TERMS = Terms(
     override=None,
 )
 COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40, region_patches=3)
+COUNTS = {"patches_per_patient": COHORT.patches_per_patient, "region_patches": COHORT.region_patches}
 ALONE = Choice(1, *tell_choices(1), ())  # on a public cohort
 SHAPE = {
     "patch": SIZE, "latent": 4, "generator_width": 2, "critic_width": 2, "generator_norm": "batch",
@@ -66,13 +67,13 @@ def charge(
     identity=None,
     noise=1.0,
     rate=0.2,
-    **more,
+    counts=COUNTS,
 ):
     """Charge a run of the site; return what its privacy.json says."""
     run = Run(
         identity=identity or str(number) * 64, cohort="clinic", architecture="wgan", level="noise-1",
         run=number, unit=unit, noise_multiplier=noise, sampling_rate=rate, steps=planned,
-        patients=tuple(site.digests(patients).values()), **more,
+        patients=tuple(site.digests(patients).values()), **counts,
     )  # fmt: skip
     master = load_master(site.state / "master.key")
     opened = open_ledger(

@@ -15,6 +15,7 @@ from tiny_release import (
     alone,
     charge,
     guarantee_of,
+    make_release,
     make_site,
     public_numbers,
     record_of,
@@ -27,8 +28,9 @@ from tiny_release import (
 from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
 from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.patient import group_epsilon
 from privessel.privacy.promises import state_promises
-from privessel.release import bundle
+from privessel.release import bundle, verify
 from privessel.release.checks.card import write_card
 from privessel.release.checks.statement import write_statement
 from privessel.release.guarantee import Books, count_cohort
@@ -37,8 +39,8 @@ from privessel.release.selection import Choice, find_choice
 from privessel.release.statement import describe_data, summarise_numbers
 from privessel.study.names import GanName
 
-
 SMALL = replace(COHORT, patches=40, patches_per_patient=20, region_patches=4)
+SMALL_COUNTS = {"patches_per_patient": 20, "region_patches": 4}
 
 
 @pytest.fixture
@@ -76,9 +78,9 @@ def test_every_run_on_a_patient_counts_also_of_other_studies_and_under_another_i
 def test_each_level_is_promised_to_the_patient_who_is_worst_off_at_that_level(site):
     """The break: whoever was worst off by one patch was taken for the worst off as a whole."""
     first, second = ({name: VOXELS[name]} for name in VOXELS)
-    charge(site, number=1, noise=0.4, rate=0.003, steps=1, planned=1, patients=first)
-    charge(site, number=2, noise=20.0, rate=0.5, steps=100, planned=100, patients=second)
-    record = charge(site, number=3, noise=8.0, rate=0.05, steps=10, planned=10)
+    charge(site, number=1, noise=0.4, rate=0.003, steps=1, planned=1, patients=first, counts=SMALL_COUNTS)
+    charge(site, number=2, noise=20.0, rate=0.5, steps=100, planned=100, patients=second, counts=SMALL_COUNTS)
+    record = charge(site, number=3, noise=8.0, rate=0.05, steps=10, planned=10, counts=SMALL_COUNTS)
     terms = replace(TERMS, delta=1e-5)
     found = guarantee_of(record, site, terms=terms, cohort=SMALL)
     released, of_first, of_second = Charge(8.0, 0.05, 10), Charge(0.4, 0.003, 1), Charge(20.0, 0.5, 100)
@@ -99,6 +101,66 @@ def test_each_level_is_promised_to_the_patient_who_is_worst_off_at_that_level(si
     between = each[0]["region"]["epsilon"], each[1]["region"]["epsilon"]
     limit = replace(terms, max_region_epsilon=sum(between) / 2)
     assert "region" in [one.subject for one in find_refusals(found, terms=limit, choice=ALONE)]
+
+
+def test_each_run_counts_with_as_many_patches_of_a_patient_as_it_used(site):
+    """The break: a study of 200 patches a patient counted as if it had used one, like the released run."""
+    counts = {"patches_per_patient": 200, "region_patches": 4}
+    charge(site, number=1, rate=0.001, steps=500, planned=500, counts=counts)
+    one = replace(COHORT, patches=2, patches_per_patient=1, region_patches=1)
+    counts = {"patches_per_patient": 1, "region_patches": 1}
+    record = charge(site, number=2, noise=4.0, rate=0.5, counts=counts)
+    found = guarantee_of(record, site, cohort=one)
+    other = Charge(1.0, 0.001, 500)
+    alone = group_epsilon([other], patches=200, delta=TERMS.patient_delta)
+    for level, patches, delta in (("patient", 200, TERMS.patient_delta), ("region", 4, TERMS.delta)):
+        expected = group_epsilon([other, found.run], patches=(patches, 1), delta=delta)
+        assert found.promises_composed[level]["epsilon"] == expected
+    assert found.promises_composed["patient"]["epsilon"] > alone
+    numbers = summarise_numbers(found, choice=ALONE, terms=TERMS, outweighed=[])
+    assert [one["patches_per_patient"] for one in numbers["patient"]["composed"]] == [200, 1]
+
+
+OLD = {"patches_per_patient": None, "region_patches": None}
+
+
+def test_a_ledger_that_does_not_say_how_many_patches_its_run_used_needs_a_reason(site, tmp_path):
+    record = charge(site)
+    charge(site, number=2, rate=0.01, counts={"patches_per_patient": 50, "region_patches": 2})
+    charge(site, number=3, rate=0.02, counts=OLD)
+    found = guarantee_of(record, site)
+    together = [Charge(1.0, 0.01, 20), Charge(1.0, 0.02, 20), Charge(1.0, 0.2, 20)]
+    for level, patches, delta in (
+        ("patient", (50, 50, 40), TERMS.patient_delta),
+        ("region", (2, 3, 3), TERMS.delta),
+    ):
+        expected = group_epsilon(together, patches=patches, delta=delta)
+        assert found.promises_composed[level]["epsilon"] == expected
+    refusals = find_refusals(found, terms=TERMS, choice=alone(found))
+    assert [one.subject for one in refusals] == ["counts"]
+    with pytest.raises(
+        PrivacyError, match=r"do not say how many patches.*write your reason into release\.override"
+    ):
+        require_allowed(refusals, name="vessels", override=None)
+    terms = replace(TERMS, override="The older study cut forty patches, as its config shows.")
+    numbers = summarise_numbers(found, choice=alone(found), terms=terms, outweighed=refusals)
+    folder = make_release(tmp_path / "vessels", numbers=numbers, terms=terms)
+    assert "| 50 (assumed) | 3 (assumed) |" in (folder / "PRIVACY.md").read_text()
+    assert verify.main(folder) == 0
+    silent = make_release(tmp_path / "silent", numbers=numbers | {"override": None}, terms=TERMS)
+    assert verify.main(silent) == 1
+
+
+def test_a_run_whose_own_ledger_is_old_takes_the_numbers_of_the_patches_that_it_is_released_with(site):
+    found = guarantee_of(charge(site, counts=OLD), site)
+    assert found.counted
+    assert found.promises_composed["patient"]["epsilon"] == found.promises["patient"]["epsilon"]
+
+
+@pytest.mark.parametrize("change", [{"patches_per_patient": 20}, {"region_patches": 2}])
+def test_other_patches_than_the_run_was_charged_for_are_refused(site, change):
+    with pytest.raises(PrivacyError, match=r"its ledger says .* but the study's patches give.*Remedy"):
+        guarantee_of(charge(site), site, cohort=replace(COHORT, **change))
 
 
 def test_a_run_costs_all_its_steps_whichever_epoch_leaves(site):

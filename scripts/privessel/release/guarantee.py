@@ -17,13 +17,12 @@ from privessel.errors import PrivacyError
 from privessel.files.reading import reading
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon
-from privessel.privacy.chain import Head, read_chain
-from privessel.privacy.keys import load_master
 from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.seen import read_seen
-from privessel.privacy.site import SECRET, Site
+from privessel.privacy.site import Site
 from privessel.privacy.spending import Digests, spent_by_patient
-from privessel.release.composition import compose
+from privessel.release.composition import Part, compose, parts_of
+from privessel.release.own_run import check_counts, own_account
 from privessel.release.terms import Terms
 
 LIBRARIES = ("dp-accounting", "numpy", "opacus", "randomgen", "scipy", "torch")
@@ -64,9 +63,9 @@ class Guarantee:
     """What a recipient may rely on.
 
     `promises` are those of `run`, as `promises.state_promises` gives them, and `promises_composed` those of
-    all runs on the patient who is worst off, at each level (`composition.compose`); of the other runs they
-    count as many patches a patient and a region as this run has. `epsilon` and `epsilon_composed` are those
-    of one unit. `study_epsilon` is that of the run at the delta that it was planned with, `study_delta`.
+    all runs on the patient who is worst off, at each level (`composition.compose`). `epsilon` and
+    `epsilon_composed` are those of one unit. `study_epsilon` is that of the run at the delta that it was
+    planned with, `study_delta`.
     """
 
     cohort: Cohort
@@ -88,7 +87,14 @@ class Guarantee:
     @property
     def composed(self) -> tuple[Charge, ...]:
         """All mechanisms of the patient whose eps of one unit is largest."""
-        return self.promises_composed[self.unit]["composed"]
+        return tuple(part.charge for part in self.promises_composed[self.unit]["composed"])
+
+    @property
+    def counted(self) -> bool:
+        """Whether the ledgers say of every run how many patches of a patient it used."""
+        return all(
+            part.counted for promise in self.promises_composed.values() for part in promise["composed"]
+        )
 
 
 def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | None) -> Cohort:
@@ -133,7 +139,8 @@ def state_guarantee(
         patients = site.digests(voxels)
         return paid_guarantee(record, accounts, site=site, patients=patients, cohort=cohort, terms=terms)
     run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
-    return _guarantee(record, run=run, taken=[(run,)], cohort=cohort, terms=terms)
+    parts = [[Part(run, cohort.patches_per_patient, cohort.region_patches)]]
+    return _guarantee(record, run=run, taken=parts, cohort=cohort, terms=terms)
 
 
 def paid_guarantee(
@@ -151,7 +158,7 @@ def paid_guarantee(
     `record` (its privacy.json) was written from, and where runs of another privacy unit saw the same
     patients.
     """
-    own = _own_account(record, accounts, site=site)
+    own = own_account(record, accounts, site=site)
     of_each = _accounts_by_patient(accounts, patients=patients, delta=terms.unit_delta(own.run.unit))
     if not all(own in taken for taken in of_each):
         raise PrivacyError(
@@ -166,46 +173,13 @@ def paid_guarantee(
             f"({', '.join(names)}); no single eps follows from both. Remedy: release what was trained on "
             "patients whose runs share one privacy.unit"
         )
-    charges = [[account.charge for account in taken] for taken in of_each]
-    found = _guarantee(record, run=own.charge, taken=charges, cohort=cohort, terms=terms)
+    check_counts(own.run, cohort.sizes)
+    parts = parts_of(of_each, own=own, sizes=cohort.sizes)
+    found = _guarantee(record, run=own.charge, taken=parts, cohort=cohort, terms=terms)
     taken = {account.run.identity: account for accounts in of_each for account in accounts}
     runs = sum(account.run.series == "run" for account in taken.values())
     books = Books(runs=runs, models=site.count_models(patients))
     return replace(found, register=own.register, books=books)
-
-
-def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:
-    """Return the run's account; PrivacyError unless it is complete and agrees with the run's privacy.json."""
-    stood, name = record.get("ledger"), f"{record['arch']}/{record['level']}/run-{record['run']}"
-    if not stood:
-        raise PrivacyError(
-            f"{name}: its privacy.json names no ledger, so nothing shows what the run has cost. Remedy: set "
-            "privacy.state and train the run again"
-        )
-    found = [account for account in accounts if account.run.identity == stood["identity"]]
-    if not found:
-        raise PrivacyError(
-            f"{name}: {site.state} has no ledger of it. Remedy: restore the ledgers from a backup, or set "
-            "privacy.state to the folder that the run was charged in"
-        )
-    own = found[0]
-    key = load_master(site.state / SECRET).derive("ledger")
-    head = Head(lines=stood["lines"], mac=stood["mac"])
-    read_chain(site.state / f"{own.run.identity}.ledger", key=key, head=head)
-    if own.charged_before(own.run.steps) < own.run.steps or own.reached < own.run.steps:
-        raise PrivacyError(
-            f"{name}: its ledger is incomplete, {own.reached:,} of {own.run.steps:,} steps are charged. "
-            "Remedy: let the run go on to its end; if it has ended, restore the ledger from a backup"
-        )
-    fields = ("noise_multiplier", "sampling_rate", "unit")
-    differing = [field for field in fields if record.get(field) != getattr(own.run, field)]
-    if differing:
-        raise PrivacyError(
-            f"{name}: its privacy.json was edited, or is of another run: it differs from the ledger in "
-            f"{', '.join(differing)}. Remedy: delete it and run the same command again; the files of a "
-            "finished run are restored at no cost"
-        )
-    return own
 
 
 def _accounts_by_patient(
@@ -222,12 +196,12 @@ def _accounts_by_patient(
 
 
 def _guarantee(
-    record: Mapping, *, run: Charge, taken: Sequence[Sequence[Charge]], cohort: Cohort, terms: Terms
+    record: Mapping, *, run: Charge, taken: Sequence[Sequence[Part]], cohort: Cohort, terms: Terms
 ) -> Guarantee:
     unit = record["unit"]
     delta = terms.unit_delta(unit)
     stated = {"unit": unit, "sizes": cohort.sizes, "delta": terms.delta, "patient_delta": terms.patient_delta}
-    together = compose(taken, **stated)
+    together = compose(taken, unit=unit, delta=terms.delta, patient_delta=terms.patient_delta)
     return Guarantee(
         cohort=cohort,
         public_key=record["public_key"],

@@ -14,6 +14,7 @@ from privessel.errors import PrivacyError
 from privessel.privacy.accounting import check_delta
 from privessel.privacy.promises import readable
 from privessel.release.checks.words import (
+    COUNTS,
     MOST_PATIENT_DELTA,
     SELECTION,
     is_delta_too_large,
@@ -91,6 +92,13 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
                 least = f"to {MOST_PATIENT_DELTA:g} or less"
             remedy = f"set release.{key} {least}; nothing is trained again"
             found.append(Refusal("delta", tell_delta(**given), remedy))
+    if guarantee.unit == "patch" and not guarantee.counted:
+        remedy = (
+            "find out from the studies of the older runs how many patches of a patient and of a place they "
+            "used, and write it into the reason"
+        )
+        subject, _, told = COUNTS.partition(": ")
+        found.append(Refusal(subject, told, remedy))
     if choice.faults:
         remedy = "release the set that validation patients chose, or a run of a study of its own"
         subject, _, told = SELECTION.partition(": ")

@@ -33,7 +33,7 @@ PROMISE = {
     "epsilon_composed": (float, None),
     "loss_above_epsilon": (float, None),
     "loss_above_epsilon_composed": (float, None),
-    "composed": [MECHANISM],
+    "composed": [MECHANISM | {"patches_per_patient": int, "region_patches": int, "counted": bool}],
 }
 REGION = PROMISE | {"epsilon_limit": float, "reason": (REGION_REASON, None)}
 NUMBERS = {

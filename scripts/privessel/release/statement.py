@@ -90,7 +90,7 @@ def _promise(alone: Mapping, together: Mapping) -> dict[str, object]:
         "epsilon_composed": _finite(together["epsilon"]),
         "loss_above_epsilon": alone["loss_above_epsilon"],
         "loss_above_epsilon_composed": together["loss_above_epsilon"],
-        "composed": [asdict(charge) for charge in together["composed"]],
+        "composed": [part.numbers for part in together["composed"]],
     }
 
 

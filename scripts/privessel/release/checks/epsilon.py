@@ -14,22 +14,28 @@ CHANCE_ERROR = 0.03  # the same of the chance of a larger loss
 MOST_WITH_CHANCE = 1e3  # above this eps of a group, the chance of a larger loss is not computed
 
 
-def compose_epsilon(mechanisms: list[dict], delta: float, patches: int = 1) -> tuple[float, float | None]:
+def compose_epsilon(
+    mechanisms: list[dict], delta: float, patches: int | list = 1
+) -> tuple[float, float | None]:
     """Return (eps, chance): eps of `patches` together in all mechanisms, and P[privacy loss > eps].
 
-    An upper bound. eps is infinite where it cannot be computed. The chance is None for several patches of an
-    eps that is a bound by convexity or above 1,000. Several patches are a mixture of Gaussians in every step
-    (Ganesh 2024, 'Tight group-level DP guarantees for DP-SGD with sampling via mixture of Gaussians').
+    `patches` is one number for all mechanisms, or the number of each. An upper bound. eps is infinite where
+    it cannot be computed. The chance is None for several patches of an eps that is a bound by convexity or
+    above 1,000. Several patches are a mixture of Gaussians in every step (Ganesh 2024, 'Tight group-level DP
+    guarantees for DP-SGD with sampling via mixture of Gaussians').
     """
+    counts = [patches] * len(mechanisms) if isinstance(patches, int) else patches
     merged = {}
-    for one in mechanisms:
-        kind = (one["noise_multiplier"], one["sampling_rate"])
+    for one, count in zip(mechanisms, counts, strict=True):
+        kind = (one["noise_multiplier"], one["sampling_rate"], count)
         merged[kind] = merged.get(kind, 0) + one["steps"]
-    if all(rate == 1 for _, rate in merged):
-        merged, patches = {(noise / patches, 1.0): steps for (noise, _), steps in merged.items()}, 1
-    if patches == 1:
-        return _one_unit(merged, delta)
-    return _group(merged, delta, patches)
+    if any(rate < 1 and count > 1 for _, rate, count in merged):
+        return _group(merged, delta)
+    alone = {}
+    for (noise, rate, count), steps in merged.items():
+        kind = (noise / count, rate)
+        alone[kind] = alone.get(kind, 0) + steps
+    return _one_unit(alone, delta)
 
 
 def _one_unit(merged, delta):
@@ -54,23 +60,23 @@ def _one_unit(merged, delta):
     return found, 1.0 if math.isinf(found) else _chance(compose, found, interval)
 
 
-def _group(merged, delta, patches):
+def _group(merged, delta):
     from dp_accounting.pld import privacy_loss_distribution as losses
 
-    parts = {kind: _count_sampled(kind[1], steps, patches, delta) for kind, steps in merged.items()}
+    parts = {kind: _count_sampled(kind[1], steps, kind[2], delta) for kind, steps in merged.items()}
 
     def compose(interval):
         return _total(
             (
                 losses.from_mixture_gaussian_mechanism(
-                    noise,
-                    list(range(len(parts[noise, rate][0]))),
-                    parts[noise, rate][0],
+                    kind[0],
+                    list(range(len(parts[kind][0]))),
+                    parts[kind][0],
                     value_discretization_interval=interval,
                 ),
                 steps,
             )
-            for (noise, rate), steps in merged.items()
+            for kind, steps in merged.items()
         )
 
     # Steps that sample more patches than are counted cost a part of delta, and a little eps.

@@ -75,8 +75,9 @@ def _check_sizes(stated):
             f"the sampling rate {stated['run']['sampling_rate']:.6g} of {units:,} units gives an expected "
             f"batch of {batch:.6g}, which is no whole number"
         )
+    own = {name: stated[name] for name in ("patches_per_patient", "region_patches")}
     for level in LEVELS:
-        if stated["run"] not in stated[level]["composed"]:
+        if stated["run"] | own | {"counted": True} not in stated[level]["composed"]:
             found.append(f"the run that made the data is not among the runs behind the eps of one {level}")
     return found
 
@@ -110,15 +111,15 @@ def _check_judgements(stated):
 def _check_promises(stated):
     """Return lines and faults: each eps and each probability of a larger loss, computed again."""
     unit, lines, faults = stated["unit"], [], []
-    patches = {"patient": stated["patches_per_patient"], "region": stated["region_patches"], "patch": 1}
+    own = {name: stated[name] for name in ("patches_per_patient", "region_patches")}
     for level in LEVELS:
-        promise, of = stated[level], "patient" if unit == "patient" else level
-        runs = {"epsilon": [stated["run"]], "epsilon_composed": promise["composed"]}
+        promise = stated[level]
+        runs = {"epsilon": [stated["run"] | own], "epsilon_composed": promise["composed"]}
         for key, mechanisms in runs.items():
             run = "all private runs" if key.endswith("composed") else "the run that made the data"
             name = f"one {level}, {run}"
-            group = 1 if unit == "patient" else patches[of]
-            found = _compute(mechanisms, promise["delta"], group)
+            counts = _counts(mechanisms, "patch" if unit == "patient" else level)
+            found = _compute(mechanisms, promise["delta"], counts)
             lines.append(
                 f"eps of {name}: stated {readable(promise[key])}, computed {readable(found[0])}, at delta "
                 f"{promise['delta']:.3g}"
@@ -128,11 +129,11 @@ def _check_promises(stated):
                     f"eps of {name} is stated as {readable(promise[key])}, but is {readable(found[0])}"
                 )
             chance = promise[f"loss_above_{key}"]
-            unknown = chance is None and group > 1 and (found[0] is None or found[0] > LARGE)
+            unknown = chance is None and max(counts) > 1 and (found[0] is None or found[0] > LARGE)
             bound = chance is None and found[1] is None
             if not (unknown or bound or _agree(chance, found[1], CHANCE_AGREED)):
                 faults.append(f"P[privacy loss > eps] of {name} is stated as {chance}, but is {found[1]}")
-    planned = _compute([stated["run"]], stated["planned"]["delta"], 1)[0]
+    planned = _compute([stated["run"]], stated["planned"]["delta"], [1])[0]
     if not _agree(stated["planned"]["epsilon"], planned, AGREED["patch"]):
         given = stated["planned"]["epsilon"]
         faults.append(f"eps at the planned delta is stated as {readable(given)}, but is {readable(planned)}")
@@ -155,18 +156,23 @@ def _find_less_than_the_worst(stated):
     if stated["unit"] == "patient":
         wrong = [level for level in LEVELS if stated[level]["composed"] != stated["patient"]["composed"]]
         return [f"the runs behind the eps of one {level} are not those of the patient" for level in wrong]
-    patches = {"patient": stated["patches_per_patient"], "region": stated["region_patches"], "patch": 1}
     found = []
     for level in LEVELS:
         others = [
             stated[one]["composed"] for one in LEVELS if stated[one]["composed"] != stated[level]["composed"]
         ]
         for mechanisms in others:
-            more = _compute(mechanisms, stated[level]["delta"], patches[level])[0]
+            more = _compute(mechanisms, stated[level]["delta"], _counts(mechanisms, level))[0]
             spent = stated[level]["epsilon_composed"]
             if spent is not None and (more is None or more > spent * (1 + AGREED[level])):
                 found.append(f"eps of one {level} is {readable(more)} for a patient of another row")
     return found
+
+
+def _counts(mechanisms, level):
+    """Return how many patches of a patient, a place or one patch take part in each mechanism."""
+    name = {"patient": "patches_per_patient", "region": "region_patches"}.get(level)
+    return [one[name] if name else 1 for one in mechanisms]
 
 
 _computed = {}
@@ -174,7 +180,7 @@ _computed = {}
 
 def _compute(mechanisms, delta, patches):
     """Return (eps or None, probability or None); each question is computed once."""
-    asked = (str(mechanisms), delta, patches)
+    asked = (str(mechanisms), delta, str(patches))
     if asked not in _computed:
         found, chance = compose_epsilon(mechanisms, delta, patches)
         _computed[asked] = (None if found == float("inf") else found, chance)

@@ -14,7 +14,7 @@ _PROMISE = {
     "epsilon_composed": (*NUMBER, NOTHING),
     "loss_above_epsilon": (*NUMBER, NOTHING),
     "loss_above_epsilon_composed": (*NUMBER, NOTHING),
-    "composed": [_CHARGE],
+    "composed": [_CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}],
 }
 SHAPE = {
     "format": str,
@@ -108,6 +108,12 @@ def _find_impossible(stated):
     if stated["choice"]["private_sets"] < 1:
         found.append("privacy.json: there is no private set")
     together = [one for level in ("patient", "region", "patch") for one in stated[level]["composed"]]
+    found += [
+        f"privacy.json: {one} has {name} {one[name]}"
+        for one in together
+        for name in ("patches_per_patient", "region_patches")
+        if one[name] < 1
+    ]
     for one in [stated["run"], *together]:
         if not (one["noise_multiplier"] > 0 and 0 < one["sampling_rate"] <= 1 and one["steps"] > 0):
             found.append(f"privacy.json: {one} is no mechanism with noise")

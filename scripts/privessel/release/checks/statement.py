@@ -10,6 +10,7 @@ from privessel.release.checks.words import (
     odds,
     readable,
     tell_promises,
+    tell_runs,
     warn,
 )
 
@@ -145,8 +146,8 @@ def _meaning(numbers):
         whole += "\n".join(f"- {sentence}" for sentence in tell_promises(numbers))
         if any(len(numbers[level]["composed"]) > 1 for level in LEVELS):
             whole += (
-                "\n\nFor all runs together, the table above assumes that a patient and a place have as many "
-                "patches in the other runs as in this one."
+                "\n\nFor all runs together, the table above counts in each run as many patches of a patient "
+                "and of a place as that run used; they are listed below."
             )
     planned = numbers["planned"]
     stated = (
@@ -174,31 +175,10 @@ def _mechanism(numbers):
     )
     return [
         how,
-        *_tables(numbers),
+        *tell_runs(numbers),
         f"Accountant: {numbers['accountant']['method']}, an upper bound, for neighbours that differ in "
         f"{numbers['neighbours']}.{groups} {versions}.",
     ]
-
-
-def _tables(numbers):
-    """Return a table of runs for each patient who is worst off at some level; often it is one patient."""
-    levels = {}
-    for level in LEVELS:
-        levels.setdefault(str(numbers[level]["composed"]), []).append(level)
-    parts = []
-    for same in levels.values():
-        of = "" if len(levels) == 1 else f" of {' and '.join(f'one {level}' for level in same)}"
-        parts.append(f"These are all private runs on the patient whose eps{of} is largest:")
-        rows = ["| noise multiplier | sampling rate | charged steps |", "|---|---|---|"]
-        rows += [
-            f"| {one['noise_multiplier']:.6g} | {one['sampling_rate']:.6g} | {one['steps']:,} |"
-            for one in numbers[same[0]]["composed"]
-        ]
-        parts.append("\n".join(rows))
-    counted = (
-        "The run of these data is one of them. A run counts whether its data were released or not, with "
-    )
-    return [*parts, counted + "every step that was repeated."]
 
 
 def _trust(numbers):

@@ -6,6 +6,10 @@ VACUOUS = 10.0  # from this eps on, a promise is called vacuous: odds may change
 # However few patients there are, a larger delta of a patient is refused.
 MOST_PATIENT_DELTA = 1e-5
 SELECTION = "selection: Files of the study do not show that its choice looked at no training patients."
+COUNTS = (
+    "counts: Ledgers of an older version do not say how many patches of a patient and of a place their runs "
+    "used; the largest number that is known of any run stands in for them."
+)
 LEVELS = ("patient", "region", "patch")
 
 
@@ -123,7 +127,47 @@ def tell_refusals(numbers: dict) -> list[str]:
         given = {"delta": delta, "units": units, "noun": noun}
         if is_delta_too_large(**given):
             found.append(f"delta: {tell_delta(**given)}")
+    if not is_counted(numbers):
+        found.append(COUNTS)
     return found
+
+
+def is_counted(numbers: dict) -> bool:
+    """Whether it is known of every run how many patches of a patient it used, where that decides eps."""
+    together = [one for level in LEVELS for one in numbers[level]["composed"]]
+    return numbers["unit"] == "patient" or all(one["counted"] for one in together)
+
+
+def tell_runs(numbers: dict) -> list[str]:
+    """Return a table of runs for each patient who is worst off at some level; often it is one patient."""
+    levels = {}
+    for level in LEVELS:
+        levels.setdefault(str(numbers[level]["composed"]), []).append(level)
+    parts = []
+    for same in levels.values():
+        of = "" if len(levels) == 1 else f" of {' and '.join(f'one {level}' for level in same)}"
+        parts.append(f"These are all private runs on the patient whose eps{of} is largest:")
+        rows = [
+            "| noise multiplier | sampling rate | charged steps | patches of a patient | of a place |",
+            "|---|---|---|---|---|",
+            *map(_row, numbers[same[0]]["composed"]),
+        ]
+        parts.append("\n".join(rows))
+    counted = (
+        "The run of these data is one of them. A run counts whether its data were released or not, with "
+    )
+    counted += "every step that was repeated."
+    if not is_counted(numbers):
+        counted += f" {COUNTS.partition(': ')[2]} Such numbers are marked as assumed."
+    return [*parts, counted]
+
+
+def _row(one):
+    known = "" if one["counted"] else " (assumed)"
+    return (
+        f"| {one['noise_multiplier']:.6g} | {one['sampling_rate']:.6g} | {one['steps']:,} "
+        f"| {one['patches_per_patient']:,}{known} | {one['region_patches']:,}{known} |"
+    )
 
 
 def is_region_too_large(numbers: dict) -> bool:
