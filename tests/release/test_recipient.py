@@ -122,17 +122,20 @@ def test_releases_pass_the_check_and_say_that_their_maker_is_unknown_without_a_k
 
 def test_a_release_that_protects_patients_passes_the_check(tmp_path, capsys):
     site = make_site(tmp_path)
-    cohort, record = replace(COHORT, patients=2), charge(site, unit="patient")
-    given = guarantee_of(record | {"sampling_rate": 0.2}, site, cohort=cohort)
-    batch = replace(given.run, sampling_rate=0.5)
-    given = guarantee_of(
-        record_of(unit="patient", sampling_rate=0.5), None, cohort=replace(cohort, public=True)
-    )
-    assert given.run == batch
-    numbers = summarise_numbers(given, choice=alone(given), terms=TERMS, outweighed=[])
-    code, told = checked(make_release(tmp_path / "vessels", numbers=numbers), capsys)
+    given = guarantee_of(charge(site, unit="patient", rate=0.5), site)
+    terms = replace(TERMS, epsilon=100.0)
+    numbers = summarise_numbers(given, choice=alone(given), terms=terms, outweighed=[])
+    code, told = checked(make_release(tmp_path / "vessels", numbers=numbers, terms=terms), capsys)
     assert code == 0, told
     assert "Region level: covered by the whole patient" in told
+
+
+def test_secret_noise_on_a_public_cohort_is_a_contradiction(tmp_path, capsys):
+    """The break: a cohort of patients marked as public needed no ledgers, and passed as protecting."""
+    given = guarantee_of(record_of(), None, cohort=replace(COHORT, public=True))
+    numbers = summarise_numbers(given, choice=alone(given), terms=TERMS, outweighed=[])
+    code, told = checked(make_release(tmp_path / "vessels", numbers=numbers), capsys)
+    assert (code, "secret noise on a public cohort" in told) == (1, True), told
 
 
 def test_a_release_against_the_rules_passes_with_its_reasons_and_not_without(tmp_path, capsys):
@@ -359,7 +362,9 @@ def test_another_key_or_no_signature_is_nothing_to_rely_on(signed, unsigned, cap
 
 def test_a_forgery_without_contradictions_passes_but_not_with_the_key(tmp_path, signed, capsys):
     """Fewer steps, and everything else made anew from them: only the signature shows it."""
-    forged = public_numbers() | {"public_key": False, "protects": True}
+    public = public_numbers()
+    choice = public["choice"] | {"runs": 1, "models_without_noise": 0, "told": words.tell_choices(1, 1, 0)[0]}
+    forged = public | {"public_key": False, "protects": True, "public_cohort": False, "choice": choice}
     folder = make_release(tmp_path / "forged", numbers=forged, signer=OTHER)
     assert checked(folder, capsys)[0] == 0
     assert checked(folder, capsys, key=SIGNER.fingerprint)[0] == 1

@@ -190,6 +190,14 @@ def test_noise_from_a_published_seed_is_refused_on_patients_and_on_nobody_else()
     require_protected(record_of(), public=False)
 
 
+def test_a_run_that_was_charged_to_patients_is_refused_when_their_cohort_is_marked_as_public(site):
+    """The break: the flip left all other runs on the patients out of the composed eps."""
+    record = charge(site)
+    for one in (record, record | {"public_key": True}, record_of()):
+        with pytest.raises(PrivacyError, match=r"now marked as public.*Remedy: set `public: false`"):
+            require_protected(one, public=True)
+
+
 def test_a_run_without_a_ledger_is_refused(site):
     record = charge(site)
     with pytest.raises(PrivacyError, match=r"names no ledger.*Remedy"):

@@ -50,6 +50,9 @@ class Refusal:
 def require_protected(record: Mapping, *, public: bool) -> None:
     """Raise PrivacyError for a run without noise, or on patients with noise that anyone could subtract.
 
+    Also for a run that was charged to patients and whose cohort is now called public: as such it would be
+    released without its other runs.
+
     `record` is the run's privacy.json. `public`: its cohort's scans are simulated or public.
     """
     name = f"{record['arch']}/{record['level']}/run-{record['run']}"
@@ -63,6 +66,12 @@ def require_protected(record: Mapping, *, public: bool) -> None:
             f"{name}: the noise on patients of {record['cohort']} came from a published seed, so that "
             "anyone can subtract it. Remedy: leave the cohort at `public: false`, set privacy.state, and "
             "train another run"
+        )
+    if public and (not record["public_key"] or record.get("ledger")):
+        raise PrivacyError(
+            f"{name} was trained with secret noise and charged to patients of {record['cohort']}, which is "
+            "now marked as public: its release would leave out what else was charged to them. Remedy: set "
+            "`public: false` for the cohort again"
         )
 
 

@@ -51,6 +51,8 @@ def _check_constants(stated):
         found.append(f"the accountant's method is {stated['accountant']['method']!r}, not {METHOD!r}")
     if stated["public_key"] and not stated["public_cohort"]:
         found.append("noise from a published seed on patients")
+    if stated["public_cohort"] and not stated["public_key"]:
+        found.append("secret noise on a public cohort, whose runs nobody would have counted")
     choice = stated["choice"]
     allowed = tell_choices(choice["private_sets"], choice["runs"], choice["models_without_noise"])
     if choice["told"] not in allowed:
