@@ -1,6 +1,7 @@
 """Renyi accounting: a cross-check of the valid eps, and the eps that a budget needs for adaptive choices."""
 
 import math
+import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -40,11 +41,13 @@ def adaptive_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
         return math.inf
     if not taken:
         return 0.0
-    try:
-        found = _filtered(taken, delta)
-    except ArithmeticError:
-        found = math.nan
     # The accountant's numbers overflow for next to no noise, which protects nobody.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            found = _filtered(taken, delta)
+    except ArithmeticError:
+        return math.inf
     return found if found > 0 and math.isfinite(found) else math.inf
 
 
