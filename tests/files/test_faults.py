@@ -168,7 +168,7 @@ def write_pairs(folder, patient):
     """The rule's own script, on a generator."""
     made = patient.image.parent
     keep_generator(made, a_gan(), 1)
-    (made / "privacy.json").write_text(json.dumps({"epochs": {"1": {"epsilon": 2.0}}}))
+    (made / "privacy.json").write_text(json.dumps({"unit": "patch", "epochs": {"1": {"epsilon": 2.0}}}))
     named = SimpleNamespace(arch="wgan", level="noise-1", run="1", epoch="1")
     given = SimpleNamespace(generator=made / "generator-epoch-1.pt", privacy=made / "privacy.json")
     synthesis = {"pairs": 16, "label_threshold": 0.0, "batch": 8}
@@ -478,7 +478,9 @@ def a_list(folder):
 
 
 def a_record(folder):
-    (folder / "privacy.json").write_text(json.dumps({"epochs": {"1": {"epsilon": 2.0}}}) + "\n")
+    (folder / "privacy.json").write_text(
+        json.dumps({"unit": "patch", "epochs": {"1": {"epsilon": 2.0}}}) + "\n"
+    )
     return folder / "privacy.json"
 
 

@@ -355,6 +355,11 @@ def test_choosing_as_one_goes_costs_more_than_a_fixed_plan_and_not_vastly(charge
     assert fixed < renyi.adaptive_epsilon(charges, delta=1e-5) < 2.5 * fixed
 
 
+@pytest.mark.parametrize("noise", [1e-6, 1e-153, 1e-200])
+def test_next_to_no_noise_is_never_within_a_budget(noise):
+    assert renyi.adaptive_epsilon([Charge(noise, 0.5, 3)], delta=1e-5) > 1e6
+
+
 def test_a_budget_counts_no_run_as_nothing_and_one_without_noise_as_everything():
     assert renyi.adaptive_epsilon([Charge(1.0, 0.5, 0)], delta=1e-5) == 0
     assert renyi.adaptive_epsilon([Charge(1.0, 0.5, 1), Charge(None, 0.5, 1)], delta=1e-5) == math.inf

@@ -616,7 +616,8 @@ def test_tables_show_every_run_of_the_site_and_every_patient_of_the_cohort():
     assert "budget of eps 8" in told
     both = adaptive_epsilon([Charge(1.0, 0.01, 300)], delta=1e-5)
     assert table["adaptive_epsilon"].tolist()[0] == both > table["epsilon"][0]
-    assert f"1 patient: eps {both:.4g} ({table['epsilon'][0]:.4g}" in told
+    assert f"1 patient: eps {both:.4g} in 2 runs" in told
+    assert f"{table['epsilon'][0]:.4g} if all of them" in told
     assert "the same" in told
     assert "a" * 13 not in told
 

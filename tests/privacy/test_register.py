@@ -283,6 +283,17 @@ def test_an_anchor_that_is_gone_or_no_longer_named_is_missed_and_can_be_made_ane
     assert accounts(state, anchor=anchor)
 
 
+@pytest.mark.parametrize("left", ["", "nonsense\n", "older"])
+def test_an_anchor_that_was_emptied_or_cut_is_missed_as_one_that_is_gone(tmp_path, left):
+    state, anchor = tmp_path / "state", tmp_path / "anchor.txt"
+    charge(state, anchor=anchor)
+    older = anchor.read_text()
+    charge(state, 2, anchor=anchor)
+    anchor.write_text(older if left == "older" else left)
+    with pytest.raises(PrivacyError, match=r"lost its last lines"):
+        accounts(state, anchor=anchor)
+
+
 def test_a_site_may_begin_to_use_an_anchor_at_any_time(tmp_path):
     state, anchor = tmp_path / "state", tmp_path / "anchor.txt"
     charge(state)

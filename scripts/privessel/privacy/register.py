@@ -204,11 +204,17 @@ class Register:
         return any(record.get("anchored") for record in self.chain.records)
 
     def _check_anchor(self) -> None:
-        """Compare the register with the anchor file."""
+        """Compare the register with the anchor file, which may be one line behind and no more.
+
+        Each line of the register is anchored at once, so a process that was killed leaves one out at most.
+        """
         path = self._books.anchor
         heads = read_anchor(path) if path else None
-        if heads is None and self._anchored:
-            what = f"{path} is missing" if path else "is not set"
+        began = next((k for k, record in enumerate(self.chain.records) if record.get("anchored")), None)
+        if began is not None and self.head.lines - (heads[-1].lines if heads else began) > 1:
+            what = "is not set"
+            if path:
+                what = f"{path} is missing" if heads is None else f"{path} has lost its last lines"
             raise PrivacyError(
                 f"privacy.anchor {what}, but this register was anchored before. Remedy: restore the anchor "
                 "file, or set the key to where it lies; where it is lost for good, make it anew with the "

@@ -1,6 +1,7 @@
 """Renyi accounting: a cross-check of the valid eps, and the eps that a budget needs for adaptive choices."""
 
 import math
+import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -40,12 +41,14 @@ def adaptive_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
         return math.inf
     if not taken:
         return 0.0
-    accountant = RdpAccountant([float(order) for order in FILTER_ORDERS])
-    for charge in taken:
-        gaussian = dp_accounting.GaussianDpEvent(float(charge.noise_multiplier))
-        step = dp_accounting.PoissonSampledDpEvent(float(charge.sampling_rate), gaussian)
-        accountant.compose(step, int(charge.steps))
-    return float(accountant.get_epsilon(delta / len(FILTER_ORDERS)))
+    # The accountant's numbers overflow for next to no noise, which protects nobody.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            found = _filtered(taken, delta)
+    except ArithmeticError:
+        return math.inf
+    return found if found > 0 and math.isfinite(found) else math.inf
 
 
 @lru_cache(maxsize=4096)
@@ -54,3 +57,12 @@ def _renyi(noise_multiplier: float, sampling_rate: float, steps: int, delta: flo
     gaussian = dp_accounting.GaussianDpEvent(noise_multiplier)
     accountant.compose(dp_accounting.PoissonSampledDpEvent(sampling_rate, gaussian), steps)
     return float(accountant.get_epsilon(delta))
+
+
+def _filtered(charges: Iterable[Charge], delta: float) -> float:
+    accountant = RdpAccountant([float(order) for order in FILTER_ORDERS])
+    for charge in charges:
+        gaussian = dp_accounting.GaussianDpEvent(float(charge.noise_multiplier))
+        step = dp_accounting.PoissonSampledDpEvent(float(charge.sampling_rate), gaussian)
+        accountant.compose(step, int(charge.steps))
+    return float(accountant.get_epsilon(delta / len(FILTER_ORDERS)))

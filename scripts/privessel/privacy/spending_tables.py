@@ -67,9 +67,11 @@ def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) 
     lines += ["", f"Training patients of {cohort}, all their runs composed, of a budget of eps {budget:g}:"]
     for (spent, fixed, names), group in patients.groupby(["adaptive_epsilon", "epsilon", "runs"], sort=False):
         line = f"{_counted(len(group), 'patient')}: eps {spent:.4g}"
-        line += f" ({fixed:.4g} if all runs were fixed before the first)" if names else ""
         if names:
-            line += f" in {_counted(len(names.split()), 'run')} ({names})"
+            line += (
+                f" in {_counted(len(names.split()), 'run')} ({names}); {fixed:.4g} if all of them had been "
+            )
+            line += "fixed before the first"
         lines += textwrap.wrap(line, 110, subsequent_indent="    ")
     if "patch" in set(patients["unit"]):
         lines += [
