@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from tiny_release import (
     COHORT,
+    COUNTS,
     TERMS,
     alone,
     charge,
@@ -185,7 +186,7 @@ def test_a_recipient_sees_files_that_do_not_fit_the_manifest(unsigned, tmp_path,
     assert "DO NOT RELY ON IT" in told.stdout
 
 
-FEW_STEPS = {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 2}
+FEW_STEPS = {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 2} | COUNTS | {"counted": True}
 NUMBERS = {
     "fewer steps": [("run", "steps", 2)],
     "fewer steps everywhere": [
@@ -212,8 +213,13 @@ NUMBERS = {
     "no unit": [("unit", "hospital")],
     "another rate": [("run", "sampling_rate", 0.02)],
     "more noise": [("run", "noise_multiplier", 8.0)],
-    "a shorter list of runs": [
-        ("patch", "composed", [{"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20}])
+    "a shorter list of runs": [("patch", "composed", [FEW_STEPS | {"steps": 20}])],
+    "runs that used fewer patches": [
+        (
+            "patient",
+            "composed",
+            [FEW_STEPS | {"steps": 20}, FEW_STEPS | {"steps": 10, "patches_per_patient": 1}],
+        )
     ],
     "an empty list of runs": [("patch", "composed", [])],
     "a run that is not in the list": [("patch", "composed", [FEW_STEPS | {"steps": 19}])],
@@ -221,6 +227,9 @@ NUMBERS = {
     "a lower limit": [("epsilon_limit", 1.0)],
     "a higher limit of a region": [("region", "epsilon_limit", 1e9)],
     "a reason for nothing": [("region", "reason", "The board agreed.")],
+    "a small eps of runs that were chosen": [("adaptive", "epsilon", 6.0)],
+    "no eps of runs that were chosen": [("adaptive", None)],
+    "fewer runs that were chosen": [("adaptive", "composed", [FEW_STEPS])],
     "an override of nothing": [("override", {"reason": "Because.", "refused": ["epsilon: too much"]})],
     "protection": [("protects", "yes")],
     "another promise": [("certified", True)],

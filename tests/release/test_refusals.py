@@ -29,7 +29,8 @@ from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.patient import group_epsilon
-from privessel.privacy.promises import state_promises
+from privessel.privacy.promises import readable, state_promises
+from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release import bundle, verify
 from privessel.release.checks.card import write_card
 from privessel.release.checks.statement import write_statement
@@ -380,6 +381,30 @@ def test_an_eps_that_cannot_be_computed_is_never_allowed(site):
     guarantee = replace(guarantee_of(charge(site), site), epsilon_composed=math.inf)
     with pytest.raises(PrivacyError, match=r"no finite eps.*Remedy: set release\.delta higher"):
         find_refusals(guarantee, terms=replace(TERMS, override="We trust it all the same."), choice=ALONE)
+
+
+def test_the_limit_is_about_what_runs_cost_if_they_were_chosen_one_after_the_other(site, tmp_path):
+    """The break: a composed eps that holds for a fixed plan only was compared, and nothing said so."""
+    record = charge(site)
+    assert guarantee_of(record, site).adaptive is None
+    charge(site, number=2)
+    found = guarantee_of(record, site)
+    spent = adaptive_epsilon(found.composed, delta=TERMS.delta)
+    assert found.adaptive["epsilon"] == spent > found.epsilon_composed
+    terms = replace(TERMS, epsilon=spent * 1.001)
+    assert not find_refusals(found, terms=terms, choice=ALONE)
+    terms = replace(TERMS, epsilon=spent * 0.999, override="The plan was fixed in the letter of May.")
+    refusals = find_refusals(found, terms=terms, choice=ALONE)
+    assert "as if each had been chosen after a look" in refusals[0].told
+    numbers = summarise_numbers(found, choice=alone(found), terms=terms, outweighed=refusals)
+    folder = make_release(tmp_path / "vessels", numbers=numbers, terms=terms)
+    for name in ("PRIVACY.md", "README.md"):
+        told = (folder / name).read_text()
+        assert f"chosen as one went, the eps of one patch is {readable(spent)} at delta" in told
+    assert verify.main(folder) == 0
+    for number, change in enumerate((None, numbers["adaptive"] | {"epsilon": spent * 0.99})):
+        lied = numbers | {"adaptive": change}
+        assert verify.main(make_release(tmp_path / f"lie-{number}", numbers=lied, terms=terms)) == 1
 
 
 def test_a_region_above_the_limit_is_refused_by_what_is_composed_unless_its_own_reason_is_written(

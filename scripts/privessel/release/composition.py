@@ -12,6 +12,7 @@ from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon, loss_above_epsilon
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
 from privessel.privacy.promises import Sizes
+from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release.checks.words import LEVELS
 
 
@@ -75,6 +76,20 @@ def compose(
     return {
         level: _worst(sets, level, delta=patient_delta if level == "patient" else delta) for level in LEVELS
     }
+
+
+def compose_adaptively(taken: Iterable[Sequence[Part]], *, delta: float) -> dict[str, object] | None:
+    """Return `epsilon` of one unit if later runs were chosen after a look at earlier ones, and `composed`.
+
+    Of the patient for whom it is largest, see `renyi.adaptive_epsilon`; infinite where it cannot be computed.
+    None where nobody took part in more than one run, because nothing was chosen after a look then.
+    """
+    sets = [parts for parts in largest_sets(taken) if len(parts) > 1]
+    spent = {parts: adaptive_epsilon([part.charge for part in parts], delta=delta) for parts in sets}
+    if not spent:
+        return None
+    parts = max(spent, key=spent.get)
+    return {"epsilon": spent[parts], "composed": parts}
 
 
 def largest_sets(taken: Iterable[Sequence[Part]]) -> list[tuple[Part, ...]]:

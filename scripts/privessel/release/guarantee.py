@@ -21,7 +21,7 @@ from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.seen import read_seen
 from privessel.privacy.site import Site
 from privessel.privacy.spending import Digests, spent_by_patient
-from privessel.release.composition import Part, compose, parts_of
+from privessel.release.composition import Part, compose, compose_adaptively, parts_of
 from privessel.release.own_run import check_counts, own_account
 from privessel.release.terms import Terms
 
@@ -80,6 +80,7 @@ class Guarantee:
     promises_composed: Mapping[str, Mapping[str, object]]
     study_delta: float
     study_epsilon: float
+    adaptive: Mapping[str, object] | None  # see `composition.compose_adaptively`
     versions: Mapping[str, str]
     books: Books | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
@@ -88,6 +89,11 @@ class Guarantee:
     def composed(self) -> tuple[Charge, ...]:
         """All mechanisms of the patient whose eps of one unit is largest."""
         return tuple(part.charge for part in self.promises_composed[self.unit]["composed"])
+
+    @property
+    def limited_epsilon(self) -> float:
+        """The eps of one unit that the site's limit is about: however the runs were chosen."""
+        return max(self.epsilon_composed, self.adaptive["epsilon"] if self.adaptive else 0.0)
 
     @property
     def counted(self) -> bool:
@@ -213,6 +219,7 @@ def _guarantee(
         epsilon_composed=together[unit]["epsilon"],
         promises=state_promises([run], **stated),
         promises_composed=together,
+        adaptive=compose_adaptively(taken, delta=delta),
         study_delta=record["delta"],
         study_epsilon=composed_epsilon([run], delta=record["delta"]),
         versions={name: version(name) for name in LIBRARIES},

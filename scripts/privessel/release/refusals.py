@@ -85,8 +85,13 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
             "still below 1 / (10 x the number of units), or train with more noise"
         )
     found = []
-    spent = {"epsilon": guarantee.epsilon_composed, "delta": guarantee.delta, "limit": terms.epsilon}
-    if guarantee.epsilon_composed > terms.epsilon:
+    spent = {
+        "epsilon": guarantee.limited_epsilon,
+        "delta": guarantee.delta,
+        "limit": terms.epsilon,
+        "adaptive": guarantee.limited_epsilon > guarantee.epsilon_composed,
+    }
+    if guarantee.limited_epsilon > terms.epsilon:
         remedy = (
             "release a run with more noise or fewer steps, on patients whom fewer runs have used; or raise "
             "release.epsilon if what the patients agreed to covers it"

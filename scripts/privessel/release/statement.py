@@ -46,6 +46,7 @@ def summarise_numbers(
         "delta": guarantee.delta,
         "epsilon": guarantee.epsilon,
         "epsilon_composed": guarantee.epsilon_composed,
+        "adaptive": _adaptive(guarantee.adaptive),
         "epsilon_limit": terms.epsilon,
         "planned": {"delta": guarantee.study_delta, "epsilon": guarantee.study_epsilon},
         "accountant": {"method": METHOD, "versions": dict(guarantee.versions)},
@@ -91,6 +92,15 @@ def _promise(alone: Mapping, together: Mapping) -> dict[str, object]:
         "loss_above_epsilon": alone["loss_above_epsilon"],
         "loss_above_epsilon_composed": together["loss_above_epsilon"],
         "composed": [part.numbers for part in together["composed"]],
+    }
+
+
+def _adaptive(found: Mapping | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "epsilon": _finite(found["epsilon"]),
+        "composed": [part.numbers for part in found["composed"]],
     }
 
 

@@ -10,6 +10,7 @@ import warnings
 ERROR = {"unit": 2e-3, "group": 1e-2}  # the relative error at which the grid is not refined any more
 ROUNDING = 2e-16  # of delta for every composed step, by Fourier transforms; subtracted from delta
 FINEST = 1e-4  # the finest grid, relative to the first
+FILTER_ORDERS = (2, 3, 4, 6, 10, 20, 40)
 CHANCE_ERROR = 0.03  # the same of the chance of a larger loss
 MOST_WITH_CHANCE = 1e3  # above this eps of a group, the chance of a larger loss is not computed
 
@@ -36,6 +37,29 @@ def compose_epsilon(
         kind = (noise / count, rate)
         alone[kind] = alone.get(kind, 0) + steps
     return _one_unit(alone, delta)
+
+
+def compose_adaptively(mechanisms: list[dict], delta: float) -> float:
+    """Return eps of one unit if later mechanisms were chosen after a look at the results of earlier ones.
+
+    Renyi filters of FILTER_ORDERS, each with an equal share of delta (Feldman and Zrnic 2021, 'Individual
+    privacy accounting via a Renyi filter'). Infinite where it cannot be computed.
+    """
+    import dp_accounting
+    from dp_accounting.rdp import RdpAccountant
+
+    accountant = RdpAccountant([float(order) for order in FILTER_ORDERS])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            for one in mechanisms:
+                gaussian = dp_accounting.GaussianDpEvent(float(one["noise_multiplier"]))
+                step = dp_accounting.PoissonSampledDpEvent(float(one["sampling_rate"]), gaussian)
+                accountant.compose(step, one["steps"])
+            found = float(accountant.get_epsilon(delta / len(FILTER_ORDERS)))
+    except ArithmeticError:
+        return math.inf
+    return found if found > 0 and math.isfinite(found) else math.inf
 
 
 def _one_unit(merged, delta):

@@ -1,6 +1,6 @@
 """The numbers of privacy.json: each is computed again from the mechanisms, or compared with others."""
 
-from privessel.release.checks.epsilon import compose_epsilon
+from privessel.release.checks.epsilon import compose_adaptively, compose_epsilon
 from privessel.release.checks.shape import FORMAT, find_misshapen
 from privessel.release.checks.statement import METHOD, NOT_COVERED, SAMPLER
 from privessel.release.checks.words import (
@@ -20,6 +20,7 @@ AGREED = {
     "patient": 0.03,
 }  # relative differences of two computations of an eps
 CHANCE_AGREED = 0.1  # the same of the probability of a larger loss, which is printed with two digits
+ADAPTIVE_AGREED = 1e-3  # the same of eps if runs were chosen one after the other, which has no grid
 LARGE = 900  # above this eps of several patches, the probability of a larger loss may be left out
 
 
@@ -78,7 +79,7 @@ def _check_sizes(stated):
             f"batch of {batch:.6g}, which is no whole number"
         )
     own = {name: stated[name] for name in ("patches_per_patient", "region_patches")}
-    for level in LEVELS:
+    for level in [*LEVELS, *(["adaptive"] if stated["adaptive"] else [])]:
         if stated["run"] | own | {"counted": True} not in stated[level]["composed"]:
             found.append(f"the run that made the data is not among the runs behind the eps of one {level}")
     return found
@@ -145,11 +146,35 @@ def _check_promises(stated):
         for key, value in same.items()
         if stated[unit][key] != value
     ]
-    faults += _find_less_than_the_worst(stated)
+    more_lines, more = _check_adaptive(stated)
+    lines += more_lines
+    faults += more + _find_less_than_the_worst(stated)
     if unit == "patch" and stated["region"]["delta"] != stated["delta"]:
         faults.append(f"the delta of a region is {stated['region']['delta']:.3g}, not that of a patch")
     if unit == "patient" and {stated[level]["delta"] for level in LEVELS} != {stated["delta"]}:
         faults.append("a region or a patch has another delta than the patient who covers it")
+    return lines, faults
+
+
+def _check_adaptive(stated):
+    """Return lines and faults: eps of one unit if the runs were chosen one after the other."""
+    sets = [stated[level]["composed"] for level in LEVELS]
+    adaptive = stated["adaptive"]
+    if adaptive is None:
+        several = any(len(mechanisms) > 1 for mechanisms in sets)
+        return [], ["no eps is stated for runs that were chosen one after the other"] if several else []
+    faults = [] if len(adaptive["composed"]) > 1 else ["one run was not chosen after a look at others"]
+    spent = [
+        compose_adaptively(mechanisms, stated["delta"])
+        for mechanisms in [adaptive["composed"], *(one for one in sets if len(one) > 1)]
+    ]
+    found, most = (None if one == float("inf") else one for one in (spent[0], max(spent)))
+    told = f"eps of one {stated['unit']}, if the runs were chosen one after the other,"
+    lines = [f"{told} is stated as {readable(adaptive['epsilon'])}, computed {readable(found)}"]
+    for wanted in (found, most):
+        if not _agree(adaptive["epsilon"], wanted, ADAPTIVE_AGREED):
+            stated_as = readable(adaptive["epsilon"])
+            return lines, [*faults, f"{told} is stated as {stated_as}, but is {readable(wanted)}"]
     return lines, faults
 
 

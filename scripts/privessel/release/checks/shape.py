@@ -8,13 +8,14 @@ NUMBER, NOTHING = (int, float), type(None)
 FORMAT = "privessel release 3"
 MOST = {"pairs": 100_000, "size": 10_000}  # names of files have five digits
 _CHARGE = {"noise_multiplier": NUMBER, "sampling_rate": NUMBER, "steps": int}
+_PART = _CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}
 _PROMISE = {
     "delta": NUMBER,
     "epsilon": (*NUMBER, NOTHING),
     "epsilon_composed": (*NUMBER, NOTHING),
     "loss_above_epsilon": (*NUMBER, NOTHING),
     "loss_above_epsilon_composed": (*NUMBER, NOTHING),
-    "composed": [_CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}],
+    "composed": [_PART],
 }
 SHAPE = {
     "format": str,
@@ -47,6 +48,7 @@ SHAPE = {
     "delta": NUMBER,
     "epsilon": NUMBER,
     "epsilon_composed": NUMBER,
+    "adaptive": ({"epsilon": (*NUMBER, NOTHING), "composed": [_PART]}, NOTHING),
     "epsilon_limit": NUMBER,
     "planned": {"delta": NUMBER, "epsilon": NUMBER},
     "accountant": {"method": str, "versions": {str: str}},
@@ -108,6 +110,7 @@ def _find_impossible(stated):
     if stated["choice"]["private_sets"] < 1:
         found.append("privacy.json: there is no private set")
     together = [one for level in ("patient", "region", "patch") for one in stated[level]["composed"]]
+    together += stated["adaptive"]["composed"] if stated["adaptive"] else []
     found += [
         f"privacy.json: {one} has {name} {one[name]}"
         for one in together

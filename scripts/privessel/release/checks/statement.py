@@ -9,6 +9,7 @@ from privessel.release.checks.words import (
     name_of_eps,
     odds,
     readable,
+    tell_adaptive,
     tell_promises,
     tell_runs,
     warn,
@@ -83,7 +84,7 @@ def _short(numbers):
         f"{VACUOUS:g} promises next to nothing ('vacuous'). The most that the site allows by all private "
         f"runs together is {readable(numbers['epsilon_limit'])} for one {unit}{_limit_of_places(numbers)}."
     )
-    return "\n\n".join([_headline(numbers), "\n".join(rows), told])
+    return "\n\n".join([_headline(numbers), "\n".join(rows), *tell_adaptive(numbers), told])
 
 
 def _headline(numbers):

@@ -92,12 +92,26 @@ def _promise(numbers, name):
     return told
 
 
-def tell_epsilon(*, epsilon: float, delta: float, limit: float) -> str:
-    """Say that the composed eps is above the site's limit."""
+def tell_epsilon(*, epsilon: float, delta: float, limit: float, adaptive: bool) -> str:
+    """Say that the composed eps is above the site's limit; `adaptive`: that of runs chosen one by one."""
+    how = ", as if each had been chosen after a look at the ones before" if adaptive else ""
+    spent = f"{epsilon:.4g}" if math.isfinite(epsilon) else "not finite"
     return (
-        f"Composed over all runs on a patient, eps is {epsilon:.4g} at delta {delta:.3g}, above the "
+        f"Composed over all runs on a patient{how}, eps is {spent} at delta {delta:.3g}, above the "
         f"{limit:.4g} that the site had set."
     )
+
+
+def tell_adaptive(numbers: dict) -> list[str]:
+    """Return a sentence on what composed numbers assume and what holds otherwise; none for one run."""
+    if not numbers["adaptive"]:
+        return []
+    return [
+        "The numbers for all runs together hold if noise and steps of all runs were fixed before the first "
+        f"of them; if they were chosen as one went, the eps of one {numbers['unit']} is "
+        f"{readable(numbers['adaptive']['epsilon'])} at delta {numbers['delta']:.3g} (by a Renyi filter, "
+        "with the budget fixed beforehand)."
+    ]
 
 
 def tell_delta(*, delta: float, units: int, noun: str) -> str:
@@ -117,9 +131,12 @@ def is_delta_too_large(*, delta: float, units: int, noun: str) -> bool:
 def tell_refusals(numbers: dict) -> list[str]:
     """Return what the rules refuse by the numbers alone, as privacy.json lists it under `override`."""
     found = []
-    if numbers["epsilon_composed"] > numbers["epsilon_limit"]:
-        given = {"epsilon": numbers["epsilon_composed"], "delta": numbers["delta"]}
-        found.append(f"epsilon: {tell_epsilon(**given, limit=numbers['epsilon_limit'])}")
+    spent, limit = numbers["epsilon_composed"], numbers["epsilon_limit"]
+    other = (numbers["adaptive"] or {"epsilon": 0.0})["epsilon"]
+    other = math.inf if other is None else other
+    if max(spent, other) > limit:
+        given = {"epsilon": max(spent, other), "delta": numbers["delta"], "adaptive": other > spent}
+        found.append(f"epsilon: {tell_epsilon(**given, limit=limit)}")
     stated = [(numbers["patient"]["delta"], numbers["patients"], "patients")]
     if numbers["unit"] == "patch":
         stated.insert(0, (numbers["delta"], numbers["patches"], "patches"))
