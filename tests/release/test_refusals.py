@@ -9,6 +9,7 @@ import pytest
 from tiny_release import (
     ALONE,
     COHORT,
+    COUNTS,
     PAIRS,
     TERMS,
     VOXELS,
@@ -27,6 +28,7 @@ from tiny_release import (
 
 from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
+from privessel.gan import paid_runs
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.promises import readable, state_promises
@@ -319,10 +321,52 @@ def test_the_register_s_head_leaves_with_a_release_on_patients_alone(site):
     assert public_numbers()["register"] is None
 
 
-@pytest.mark.parametrize("change", [{"noise_multiplier": 3.0}, {"sampling_rate": 0.01}, {"unit": "patient"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"noise_multiplier": 3.0},
+        {"sampling_rate": 0.01},
+        {"unit": "patient"},
+        {"arch": "dcgan"},
+        {"level": "noise-9"},
+        {"run": 7},
+        {"cohort": "another"},
+    ],
+)
 def test_a_privacy_json_that_says_other_than_its_ledger_is_refused(site, change):
     with pytest.raises(PrivacyError, match=r"was edited, or is of another run.*Remedy"):
         guarantee_of(charge(site) | change, site)
+
+
+def test_the_ledger_of_an_audit_is_no_run_that_can_be_released(site):
+    with pytest.raises(PrivacyError, match=r"the ledger of wgan/noise-1/audit-1.*Remedy"):
+        guarantee_of(charge(site, counts=COUNTS | {"series": "audit"}), site)
+
+
+def test_a_privacy_json_and_a_cohort_that_differ_from_the_kept_copy_of_the_run_are_refused(site, tmp_path):
+    """The break: the clipping norm and the planned delta of a release were whatever the file said."""
+    sizes = {"patients": 2, "patches": 80, "region_patches": 3}
+    record = charge(site) | sizes
+    folder = tmp_path / "results" / "gan" / PAIRS.rpartition("/")[0]
+    folder.mkdir(parents=True)
+    (folder / "privacy.json").write_text(json.dumps(record))
+    given = {"results": tmp_path / "results"}
+    changes = {"clipping_norm": 1e-9, "delta": 0.4, "patients": 3, "patches": 81, "region_patches": 1}
+    for name, value in changes.items():  # nothing is kept of it
+        guarantee_of(record | {name: value}, site, **given)
+    paid_runs.keep([folder / "privacy.json"], folder, identity={})
+    guarantee_of(record, site, **given)
+    for name, value in changes.items():
+        with pytest.raises(PrivacyError, match=rf"differs from the kept copy in {name}.*Remedy"):
+            guarantee_of(record | {name: value}, site, **given)
+    with pytest.raises(
+        PrivacyError, match=r"not those that it was trained on: they differ in patients, patches"
+    ):
+        guarantee_of(record, site, **given, cohort=replace(COHORT, patients=3, patches=120))
+    kept = folder / ".finished" / "privacy.json"
+    kept.write_text(json.dumps(record | {"delta": 0.4}))
+    with pytest.raises(PrivacyError, match="kept files are damaged"):
+        guarantee_of(record | {"delta": 0.4}, site, **given)
 
 
 def test_a_run_on_other_patients_than_the_study_has_is_refused(site):

@@ -22,7 +22,7 @@ from privessel.privacy.seen import read_seen
 from privessel.privacy.site import Site
 from privessel.privacy.spending import Digests, spent_by_patient
 from privessel.release.composition import Part, compose, compose_adaptively, parts_of
-from privessel.release.own_run import check_counts, own_account
+from privessel.release.own_run import check_counts, check_kept, own_account
 from privessel.release.terms import Terms
 
 LIBRARIES = ("dp-accounting", "numpy", "opacus", "randomgen", "scipy", "torch")
@@ -143,6 +143,8 @@ def state_guarantee(
         accounts = site.accounts(read_seen(results) if results else ())
         site.write_anchor()
         patients = site.digests(voxels)
+        counts = {"patients": cohort.patients, "patches": cohort.patches, "region": cohort.region_patches}
+        check_kept(record, results=results, **counts)
         return paid_guarantee(record, accounts, site=site, patients=patients, cohort=cohort, terms=terms)
     run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
     parts = [[Part(run, cohort.patches_per_patient, cohort.region_patches)]]
