@@ -46,6 +46,9 @@ SMALL = replace(COHORT, patches=40, patches_per_patient=20, region_patches=4)
 SMALL_COUNTS = {"patches_per_patient": 20, "region_patches": 4}
 
 
+RUN_NAME = PAIRS.rpartition("/")[0]
+
+
 @pytest.fixture
 def site(tmp_path):
     return make_site(tmp_path)
@@ -53,13 +56,14 @@ def site(tmp_path):
 
 def test_runs_and_models_without_noise_on_the_patients_are_counted_from_the_books(site):
     record = charge(site)
-    assert guarantee_of(record, site).books == Books(runs=1, models=0)
+    one, two = (RUN_NAME, "1" * 64), (RUN_NAME.replace("run-1", "run-2"), "2" * 64)
+    assert guarantee_of(record, site).books == Books(charged=frozenset({one}), models=0)
     patients = site.digests(VOXELS)
     for name in ("wgan/inf/run-1", "wgan/inf/run-1", "dcgan/inf/run-1"):  # the first was trained twice
         site.note_model(name=name, cohort="clinic", patients=patients)
     site.note_model(name="wgan/inf/run-1", cohort="other", patients=site.digests({"x1": "strangers"}))
     charge(site, number=2)
-    assert guarantee_of(record, site).books == Books(runs=2, models=2)
+    assert guarantee_of(record, site).books == Books(charged=frozenset({one, two}), models=2)
 
 
 # --- What it is worth ---------------------------------------------------------------------------------------
@@ -598,17 +602,34 @@ def test_a_choice_is_what_validation_patients_ranked_first_or_none(tmp_path, sco
 
 def test_that_nothing_was_chosen_is_counted_from_the_ledgers_and_not_from_the_files_that_are_left(tmp_path):
     given = study(tmp_path, {PAIRS: None})
-    alone = find_choice(PAIRS, **given | {"books": Books(runs=1, models=0)})
+    record = tmp_path / "gan" / RUN_NAME / "privacy.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"ledger": {"identity": "1" * 64}}))
+    own = (RUN_NAME, "1" * 64)
+    alone = find_choice(PAIRS, **given | {"books": Books(frozenset({own}), models=0)})
     assert "nothing was chosen" in alone.told
     assert not alone.faults
     # The files of another run, or of another epoch, were deleted: the ledgers and privacy.json still know.
-    earlier = find_choice(PAIRS, **given | {"books": Books(runs=2, models=3)})
-    assert "nothing was chosen" not in earlier.told
-    assert "3 models without noise" in earlier.told
-    assert "2 private runs on these patients" in earlier.faults[0]
+    for other in ((RUN_NAME.replace("run-1", "run-2"), "2" * 64), (RUN_NAME, "2" * 64)):
+        earlier = find_choice(PAIRS, **given | {"books": Books(frozenset({own, other}), models=3)})
+        assert "nothing was chosen" not in earlier.told
+        assert "3 models without noise" in earlier.told
+        assert f"of which this study has no files ({other[0]})" in earlier.faults[0]
     epochs = find_choice(PAIRS, **given | {"epochs": (1, GanName.parse(PAIRS).epoch)})
     assert epochs.candidates == 2
     assert "nothing was chosen" not in epochs.told
+
+
+def test_files_of_other_names_do_not_stand_in_for_runs_that_are_missing(tmp_path):
+    """The break: runs were counted, so that two empty files hid two runs of another study."""
+    names = [PAIRS, *(PAIRS.replace("noise-1/run-1", f"noise-9/run-{number}") for number in (8, 9))]
+    given = study(tmp_path, {name: 0.5 if name == PAIRS else 0.0 for name in names})
+    record = tmp_path / "gan" / RUN_NAME / "privacy.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"ledger": {"identity": "1" * 64}}))
+    charged = {(RUN_NAME, "1" * 64), *((RUN_NAME.replace("run-1", f"run-{n}"), f"{n}" * 64) for n in (2, 3))}
+    found = find_choice(PAIRS, **given | {"books": Books(frozenset(charged), models=0)})
+    assert "no files (wgan/noise-1/run-2, wgan/noise-1/run-3)" in found.faults[0]
 
 
 def test_a_score_on_a_training_patient_speaks_against_the_choice(tmp_path):

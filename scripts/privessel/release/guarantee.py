@@ -54,8 +54,14 @@ class Cohort:
 class Books:
     """What a site's ledgers say about the training patients of a run."""
 
-    runs: int  # private runs on any of them in all studies, this one included; audits are not
+    # (name, identity) of each private run on any of them in all studies, this one included; audits are not.
+    charged: frozenset[tuple[str, str]]
     models: int  # models without noise that were trained on any of them
+
+    @property
+    def runs(self) -> int:
+        """The number of private runs."""
+        return len(self.charged)
 
 
 @dataclass(frozen=True)
@@ -185,8 +191,9 @@ def paid_guarantee(
     parts = parts_of(of_each, own=own, sizes=cohort.sizes)
     found = _guarantee(record, run=own.charge, taken=parts, cohort=cohort, terms=terms)
     taken = {account.run.identity: account for accounts in of_each for account in accounts}
-    runs = sum(account.run.series == "run" for account in taken.values())
-    books = Books(runs=runs, models=site.count_models(patients))
+    runs = [account.run for account in taken.values() if account.run.series == "run"]
+    charged = frozenset((run.name, run.identity) for run in runs)
+    books = Books(charged=charged, models=site.count_models(patients))
     return replace(found, register=own.register, books=books)
 
 
