@@ -298,6 +298,56 @@ def test_an_edited_text_contradicts_the_numbers_although_all_digests_fit(signed,
     assert name.rpartition("/")[2] in told
 
 
+def replace_bytes(folder, name, change):
+    (folder / name).write_bytes(change((folder / name).read_bytes()))
+    if name != "croissant.json":
+        renew_metadata(folder)
+    renew_manifest(folder)
+
+
+LIE = b'{"epsilon": 0.01, "description": "eps 0.01",'
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("privacy.json", lambda content: LIE + content[1:]),
+        ("privacy.json", lambda content: content.replace(b'"patient": {', b'"patient": {"epsilon": 0.1,', 1)),
+        ("croissant.json", lambda content: LIE + content[1:]),
+        ("croissant.json", lambda content: content.replace(b"\n ", b"\n  ")),
+        ("README.md", lambda content: content.replace(b"\n", b"\r\n")),
+        ("data/nnunet/Dataset501_vessels/dataset.json", lambda content: LIE + content[1:]),
+        (
+            "data/nnunet/Dataset501_vessels/dataset.json",
+            lambda content: content.replace(b'"background": 0', b'"background": 1'),
+        ),
+        ("data/png/pairs.csv", lambda content: b"eps of a patient is 0.01\n"),
+        ("data/png/image-00000.png", lambda content: content + b"eps 0.01 of patient 001"),
+        ("data/png/label-00001.png", lambda content: content[:-12] + b"\0\0\0\0tEXt" + content[-12:]),
+        ("data/png/image-00002.png", lambda content: content[:-30] + b"?" + content[-29:]),
+    ],
+)
+def test_nothing_can_be_added_to_a_file_although_all_digests_fit(signed, capsys, name, change):
+    """The break: names that occur twice, texts beside the pictures, and bytes behind a picture passed."""
+    replace_bytes(signed, name, change)
+    code, told = checked(signed, capsys)
+    assert code == 1, told
+    assert name.rpartition("/")[2] in told
+
+
+@pytest.mark.parametrize("level", words.LEVELS)
+def test_an_eps_may_fall_short_by_the_accountants_error_alone(signed, capsys, level):
+    """The break: every eps could be shaved by as much as two computations of it may differ, 1 % and 3 %."""
+    numbers = json.loads((signed / "privacy.json").read_text())
+    share = {"patch": 0.997, "region": 0.985, "patient": 0.97}[level]  # the last is over-stated by 1.5 %
+    changes = [(level, key, share * numbers[level][key]) for key in ("epsilon", "epsilon_composed")]
+    if level == "patch":
+        changes += [(key, share * numbers[key]) for key in ("epsilon", "epsilon_composed")]
+    edit_numbers(signed, *changes)
+    code, told = checked(signed, capsys)
+    assert (code, f"eps of one {level}, all private runs is stated as" in told) == (1, True), told
+
+
 @pytest.mark.parametrize("harm", ["another", "none", "fewer"])
 def test_digests_in_the_metadata_are_those_of_the_files(signed, capsys, harm):
     path = signed / "croissant.json"

@@ -31,8 +31,8 @@ from privessel.privacy.signing import Signer
 from privessel.release.archive import list_files
 from privessel.release.checks.card import LICENCES, name_dataset
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
+from privessel.release.checks.exports import describe_nnunet, list_pairs
 from privessel.release.checks.files import MANIFEST, PROGRAMS, PUBLIC_KEY, SIGNATURE, TEXTS
-from privessel.release.export import describe_nnunet, list_pairs
 from privessel.release.formats import find_odd_arrays, find_odd_png
 from privessel.release.schema import find_odd_numbers
 from privessel.release.statement import describe_data

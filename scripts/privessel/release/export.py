@@ -7,7 +7,6 @@ same bytes (with the same zlib). Patches of patients are refused, because they a
 train on a dataset, nnU-Net's five-fold split needs at least five cases.
 """
 
-import json
 import logging
 import re
 import tempfile
@@ -22,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.files.atomic import sync_folder
+from privessel.release.checks.exports import PNG_NAMES, describe_nnunet, list_pairs
 from privessel.release.png import encode
 from privessel.study.names import Level
 
 log = logging.getLogger(__name__)
 
 MOST = 100_000  # pairs, because the names of files have five digits
-CHANNEL = "TOF-MRA"  # nnU-Net would scale images of the channel "CT" in another way
-PNG_NAMES = {"image": "image-{:05d}.png", "label": "label-{:05d}.png"}  # of a pair's number
 BLOCK = 32  # pairs that a thread encodes at a time
 
 
@@ -70,24 +68,6 @@ def write_exports(
         if nnunet:
             forms.append(whole.enter_context(_nnunet_form(nnunet, len(images))))
         return _write_pictures(images, labels, forms, threads=threads)
-
-
-def list_pairs(count: int) -> str:
-    """Return pairs.csv: the names of each image's file and of its label's."""
-    names = (",".join(form.format(number) for form in PNG_NAMES.values()) for number in range(count))
-    return "".join(f"{line}\n" for line in [",".join(PNG_NAMES), *names])
-
-
-def describe_nnunet(count: int) -> str:
-    """Return dataset.json, in which nnU-Net v2 reads what a raw dataset holds."""
-    description = {
-        "channel_names": {"0": CHANNEL},
-        "labels": {"background": 0, "vessel": 1},
-        "numTraining": count,
-        "file_ending": ".png",
-        "overwrite_image_reader_writer": "NaturalImage2DIO",
-    }
-    return json.dumps(description, indent=1) + "\n"
 
 
 def warn_of_level(level: str, *, folder: Path) -> None:

@@ -15,7 +15,6 @@ Part of privessel, MIT licence.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -24,7 +23,12 @@ sys.dont_write_bytecode = True
 if not __package__:  # in a data set's folder, also where Python does not look there by itself
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from privessel.release.checks.files import SIGNATURE, find_changes, find_contradictions  # noqa: E402
+from privessel.release.checks.files import (  # noqa: E402
+    SIGNATURE,
+    find_changes,
+    find_contradictions,
+    read_numbers,
+)
 from privessel.release.checks.numbers import check_numbers  # noqa: E402
 from privessel.release.checks.signature import check_signature  # noqa: E402
 
@@ -72,7 +76,7 @@ def main(folder: Path, key: str | None = None) -> int:
         )
         print(f"maker: unknown ({signed}). The files agree with their own manifest, which anyone can write")
     try:
-        stated = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
+        stated = read_numbers(folder)
         lines, faults = check_numbers(stated)
         faults += [] if faults and not lines else find_contradictions(folder, stated)
     except ImportError:

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from privessel.release.checks.card import name_dataset, write_card, write_licence
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
+from privessel.release.checks.exports import describe_nnunet, is_picture, list_pairs
 from privessel.release.checks.statement import write_statement
 
 MANIFEST, SIGNATURE, PUBLIC_KEY = "MANIFEST.sha256", "MANIFEST.sha256.sig", "site.pub"
 MODULES = (
-    "__init__", "card", "croissant", "epsilon", "files", "numbers", "shape", "signature", "statement", "words"
+    "__init__", "card", "croissant", "epsilon", "exports", "files", "numbers", "shape", "signature",
+    "statement", "words",
 )  # fmt: skip
 PROGRAMS = ("verify.py", *(f"checks/{name}.py" for name in MODULES))
 TEXTS = {"PRIVACY.md": write_statement, "README.md": write_card, "LICENSE": write_licence}
-_PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
 
 
 def find_changes(folder: Path) -> list[str]:
@@ -66,14 +67,34 @@ def find_contradictions(folder: Path, numbers: dict) -> list[str]:
     if found:
         return found
     for name, write in TEXTS.items():
-        stated, derived = (folder / name).read_text(encoding="utf-8"), write(numbers)
+        stated, derived = (folder / name).read_bytes().decode(), write(numbers)
         if stated != derived:
             found.append(f"{name} says other than privacy.json: {_first_difference(stated, derived)}")
     digests = {name: digest_of(folder / name) for name in DESCRIBED}
-    described = _read_json(folder / "croissant.json")
-    if described != describe_dataset(numbers, digests):
+    described = json.dumps(describe_dataset(numbers, digests), indent=1, ensure_ascii=False) + "\n"
+    if (folder / "croissant.json").read_bytes() != described.encode():
         found.append("croissant.json describes other files or another data set than these")
+    pairs, nnunet = numbers["data"]["pairs"], Path("data", "nnunet", name_dataset(numbers["data"]["name"]))
+    exported = {
+        Path("data", "png", "pairs.csv"): list_pairs(pairs),
+        nnunet / "dataset.json": describe_nnunet(pairs),
+    }
+    for path, derived in exported.items():
+        if (folder / path).read_bytes() != derived.encode():
+            found.append(f"{path.as_posix()} is not what {pairs:,} pairs give")
     return found + _find_odd_sizes(folder, numbers)
+
+
+def read_numbers(folder: Path) -> dict:
+    """Return privacy.json; ValueError for a name that occurs twice, which programs read differently."""
+
+    def once(pairs):
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            raise ValueError("a name occurs twice in privacy.json")
+        return table
+
+    return json.loads((folder / "privacy.json").read_text(encoding="utf-8"), object_pairs_hook=once)
 
 
 def digest_of(path: Path) -> str:
@@ -99,14 +120,9 @@ def _find_odd_sizes(folder, numbers):
     wanted = dict.fromkeys(("image.npy", "label.npy"), (pairs, size, size))
     found = [] if shapes == wanted else [f"data/pairs.npz holds {shapes}, not {wanted}"]
     for path in sorted(folder.rglob("*.png")):
-        with path.open("rb") as file:
-            header = file.read(24)
-        sides = int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
-        if header[:16] != _PNG or sides != (size, size):
-            return [*found, f"{path.relative_to(folder).as_posix()} is no picture of {size} x {size} pixels"]
-    dataset = folder / "data" / "nnunet" / name_dataset(numbers["data"]["name"]) / "dataset.json"
-    if _read_json(dataset).get("numTraining") != pairs:
-        found.append(f"dataset.json for nnU-Net counts other cases than {pairs}")
+        if not is_picture(path.read_bytes(), size):
+            name = path.relative_to(folder).as_posix()
+            return [*found, f"{name} is no picture of {size} x {size} pixels and nothing else"]
     return found
 
 
@@ -115,7 +131,3 @@ def _read_shape(content):
     length = int.from_bytes(content[8:10], "little")
     found = re.search(rb"'shape': (\([\d, ]*\))", content[10 : 10 + length])
     return ast.literal_eval(found[1].decode()) if found else None
-
-
-def _read_json(path):
-    return json.loads(path.read_text(encoding="utf-8"))
