@@ -42,6 +42,7 @@ TERMS = Terms(
     override=None,
 )
 COHORT = Cohort(public=False, patients=2, patches=80, patches_per_patient=40, region_patches=3)
+COUNTS = {"patches_per_patient": COHORT.patches_per_patient, "region_patches": COHORT.region_patches}
 ALONE = Choice(1, *tell_choices(1), ())  # on a public cohort
 SHAPE = {
     "patch": SIZE, "latent": 4, "generator_width": 2, "critic_width": 2, "generator_norm": "batch",
@@ -55,12 +56,24 @@ def make_site(folder):
     return found
 
 
-def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXELS, identity=None):
+def charge(
+    site,
+    *,
+    number=1,
+    steps=20,
+    planned=20,
+    unit="patch",
+    patients=VOXELS,
+    identity=None,
+    noise=1.0,
+    rate=0.2,
+    counts=COUNTS,
+):
     """Charge a run of the site; return what its privacy.json says."""
     run = Run(
         identity=identity or str(number) * 64, cohort="clinic", architecture="wgan", level="noise-1",
-        run=number, unit=unit, noise_multiplier=1.0, sampling_rate=0.2, steps=planned,
-        patients=tuple(site.digests(patients).values()),
+        run=number, unit=unit, noise_multiplier=noise, sampling_rate=rate, steps=planned,
+        patients=tuple(site.digests(patients).values()), **counts,
     )  # fmt: skip
     master = load_master(site.state / "master.key")
     opened = open_ledger(
@@ -70,7 +83,7 @@ def charge(site, *, number=1, steps=20, planned=20, unit="patch", patients=VOXEL
     with opened as ledger:
         ledger.charge(0, steps)
         stood = {"identity": run.identity, "attempts": 1, "register": ledger.register} | ledger.head
-    return record_of(unit=unit, run=number) | {"ledger": stood}
+    return record_of(unit=unit, run=number, noise_multiplier=noise, sampling_rate=rate) | {"ledger": stood}
 
 
 def record_of(**changes):

@@ -92,6 +92,8 @@ def test_a_private_run_on_patients_is_charged_for_each_of_them_and_draws_from_th
     expected = site.digests({patient: f"scan of {patient}" for patient in PATCHES.patients})
     assert found.run.patients == tuple(expected.values())
     assert (found.run.unit, found.run.sampling_rate, found.run.steps) == ("patch", 4 / 40, 24)
+    each = len(PATCHES.image) // len(PATCHES.patients)
+    assert (found.run.patches_per_patient, found.run.region_patches) == (each, TRAINING.region_patches)
     by_patient = source(site=site, scans=scans, training=replace(TRAINING, unit="patient", units=5))
     assert (by_patient.run.unit, by_patient.run.sampling_rate) == ("patient", 4 / 5)
 

@@ -223,6 +223,23 @@ def test_a_ledger_of_another_site_or_under_another_name_is_refused(charged):
         read(folder, other)
 
 
+def test_a_ledger_from_before_patches_were_counted_is_of_the_same_run_and_gets_no_counts(tmp_path):
+    counts = {"patches_per_patient": 40, "region_patches": 3}
+    with opened(tmp_path, run_of()) as ledger:
+        ledger.charge(0, 10)
+    with opened(tmp_path, run_of(**counts)) as ledger:
+        assert ledger.account.run == run_of()
+    other = run_of("1" * 64, **counts)
+    with opened(tmp_path, other) as ledger:
+        ledger.charge(0, 10)
+    found = {one.run.identity[0]: one.run for one in read_accounts(tmp_path, master=MASTER)}
+    assert found == {"0": run_of(), "1": other}
+    with pytest.raises(PrivacyError, match="another run"):
+        opened(tmp_path, run_of("1" * 64, **counts | {"region_patches": 4})).__enter__()
+    with pytest.raises(ValueError, match="1 patch or more"):
+        run_of(region_patches=0)
+
+
 def test_a_ledger_of_other_patients_or_another_mechanism_is_refused(charged):
     folder, _ = charged
     for other in (run_of(patients=digest_patients(MASTER, {"003": "cc"})), run_of(noise_multiplier=2.0)):

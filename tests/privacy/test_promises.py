@@ -85,6 +85,21 @@ def test_two_runs_on_one_region_cost_more_than_either_and_less_than_their_sum():
     assert split == group_epsilon([one], patches=3, delta=1e-5)
 
 
+def test_runs_that_used_other_numbers_of_patches_count_with_their_own():
+    charges, delta = [Charge(8.0, 0.05, 10), Charge(4.0, 0.01, 50)], 1e-5
+    few, own, many = (group_epsilon(charges, patches=n, delta=delta) for n in (4, (4, 20), 20))
+    assert few < own < many
+    assert own == group_epsilon(charges[::-1], patches=(20, 4), delta=delta)
+    same = group_epsilon(charges, patches=(20, 20), delta=delta)
+    assert same == many
+    # Without sampling a group is one patch with as much less noise, in each run by its own number.
+    full = [Charge(40.0, 1.0, 3), Charge(60.0, 1.0, 2)]
+    expected = composed_epsilon([Charge(10.0, 1.0, 3), Charge(12.0, 1.0, 2)], delta=delta)
+    assert group_epsilon(full, patches=(4, 5), delta=delta) == expected
+    with pytest.raises(ValueError, match="1 patch or more"):
+        group_epsilon(charges, patches=(4, 0), delta=delta)
+
+
 def test_where_all_take_part_in_every_step_a_group_is_one_patch_with_as_much_less_noise():
     assert group_epsilon([Charge(20.0, 1.0, 4)], patches=5, delta=1e-5) == epsilon(
         noise_multiplier=4.0, sampling_rate=1.0, steps=4, delta=1e-5

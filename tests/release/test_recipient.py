@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from tiny_release import (
     COHORT,
+    COUNTS,
     TERMS,
     alone,
     charge,
@@ -122,17 +123,20 @@ def test_releases_pass_the_check_and_say_that_their_maker_is_unknown_without_a_k
 
 def test_a_release_that_protects_patients_passes_the_check(tmp_path, capsys):
     site = make_site(tmp_path)
-    cohort, record = replace(COHORT, patients=2), charge(site, unit="patient")
-    given = guarantee_of(record | {"sampling_rate": 0.2}, site, cohort=cohort)
-    batch = replace(given.run, sampling_rate=0.5)
-    given = guarantee_of(
-        record_of(unit="patient", sampling_rate=0.5), None, cohort=replace(cohort, public=True)
-    )
-    assert given.run == batch
-    numbers = summarise_numbers(given, choice=alone(given), terms=TERMS, outweighed=[])
-    code, told = checked(make_release(tmp_path / "vessels", numbers=numbers), capsys)
+    given = guarantee_of(charge(site, unit="patient", rate=0.5), site)
+    terms = replace(TERMS, epsilon=100.0)
+    numbers = summarise_numbers(given, choice=alone(given), terms=terms, outweighed=[])
+    code, told = checked(make_release(tmp_path / "vessels", numbers=numbers, terms=terms), capsys)
     assert code == 0, told
     assert "Region level: covered by the whole patient" in told
+
+
+def test_secret_noise_on_a_public_cohort_is_a_contradiction(tmp_path, capsys):
+    """The break: a cohort of patients marked as public needed no ledgers, and passed as protecting."""
+    given = guarantee_of(record_of(), None, cohort=replace(COHORT, public=True))
+    numbers = summarise_numbers(given, choice=alone(given), terms=TERMS, outweighed=[])
+    code, told = checked(make_release(tmp_path / "vessels", numbers=numbers), capsys)
+    assert (code, "secret noise on a public cohort" in told) == (1, True), told
 
 
 def test_a_release_against_the_rules_passes_with_its_reasons_and_not_without(tmp_path, capsys):
@@ -182,10 +186,12 @@ def test_a_recipient_sees_files_that_do_not_fit_the_manifest(unsigned, tmp_path,
     assert "DO NOT RELY ON IT" in told.stdout
 
 
-FEW_STEPS = {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 2}
+FEW_STEPS = {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 2} | COUNTS | {"counted": True}
 NUMBERS = {
     "fewer steps": [("run", "steps", 2)],
-    "fewer steps everywhere": [("run", "steps", 2), ("composed", [FEW_STEPS])],
+    "fewer steps everywhere": [
+        ("run", "steps", 2), *((level, "composed", [FEW_STEPS]) for level in words.LEVELS)
+    ],
     "a large delta": [("delta", 0.09)],
     "a large delta everywhere": [(*place, "delta", 0.09) for place in ((), ("patch",), ("region",))],
     "a small eps of patients": [("patient", "epsilon", 0.1)],
@@ -207,13 +213,23 @@ NUMBERS = {
     "no unit": [("unit", "hospital")],
     "another rate": [("run", "sampling_rate", 0.02)],
     "more noise": [("run", "noise_multiplier", 8.0)],
-    "a shorter list of runs": [("composed", [{"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20}])],
-    "an empty list of runs": [("composed", [])],
-    "a run that is not in the list": [("composed", [FEW_STEPS | {"steps": 19}])],
+    "a shorter list of runs": [("patch", "composed", [FEW_STEPS | {"steps": 20}])],
+    "runs that used fewer patches": [
+        (
+            "patient",
+            "composed",
+            [FEW_STEPS | {"steps": 20}, FEW_STEPS | {"steps": 10, "patches_per_patient": 1}],
+        )
+    ],
+    "an empty list of runs": [("patch", "composed", [])],
+    "a run that is not in the list": [("patch", "composed", [FEW_STEPS | {"steps": 19}])],
     "a higher limit": [("epsilon_limit", 50.0)],
     "a lower limit": [("epsilon_limit", 1.0)],
     "a higher limit of a region": [("region", "epsilon_limit", 1e9)],
     "a reason for nothing": [("region", "reason", "The board agreed.")],
+    "a small eps of runs that were chosen": [("adaptive", "epsilon", 6.0)],
+    "no eps of runs that were chosen": [("adaptive", None)],
+    "fewer runs that were chosen": [("adaptive", "composed", [FEW_STEPS])],
     "an override of nothing": [("override", {"reason": "Because.", "refused": ["epsilon: too much"]})],
     "protection": [("protects", "yes")],
     "another promise": [("certified", True)],
@@ -355,7 +371,9 @@ def test_another_key_or_no_signature_is_nothing_to_rely_on(signed, unsigned, cap
 
 def test_a_forgery_without_contradictions_passes_but_not_with_the_key(tmp_path, signed, capsys):
     """Fewer steps, and everything else made anew from them: only the signature shows it."""
-    forged = public_numbers() | {"public_key": False, "protects": True}
+    public = public_numbers()
+    choice = public["choice"] | {"runs": 1, "models_without_noise": 0, "told": words.tell_choices(1, 1, 0)[0]}
+    forged = public | {"public_key": False, "protects": True, "public_cohort": False, "choice": choice}
     folder = make_release(tmp_path / "forged", numbers=forged, signer=OTHER)
     assert checked(folder, capsys)[0] == 0
     assert checked(folder, capsys, key=SIGNER.fingerprint)[0] == 1

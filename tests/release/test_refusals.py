@@ -9,12 +9,14 @@ import pytest
 from tiny_release import (
     ALONE,
     COHORT,
+    COUNTS,
     PAIRS,
     TERMS,
     VOXELS,
     alone,
     charge,
     guarantee_of,
+    make_release,
     make_site,
     public_numbers,
     record_of,
@@ -26,8 +28,12 @@ from tiny_release import (
 
 from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
+from privessel.gan import paid_runs
 from privessel.privacy.accounting import Charge, composed_epsilon
-from privessel.release import bundle
+from privessel.privacy.patient import group_epsilon
+from privessel.privacy.promises import readable, state_promises
+from privessel.privacy.renyi import adaptive_epsilon
+from privessel.release import bundle, verify
 from privessel.release.checks.card import write_card
 from privessel.release.checks.statement import write_statement
 from privessel.release.guarantee import Books, count_cohort
@@ -35,6 +41,12 @@ from privessel.release.refusals import find_refusals, require_allowed, require_p
 from privessel.release.selection import Choice, find_choice
 from privessel.release.statement import describe_data, summarise_numbers
 from privessel.study.names import GanName
+
+SMALL = replace(COHORT, patches=40, patches_per_patient=20, region_patches=4)
+SMALL_COUNTS = {"patches_per_patient": 20, "region_patches": 4}
+
+
+RUN_NAME = PAIRS.rpartition("/")[0]
 
 
 @pytest.fixture
@@ -44,13 +56,14 @@ def site(tmp_path):
 
 def test_runs_and_models_without_noise_on_the_patients_are_counted_from_the_books(site):
     record = charge(site)
-    assert guarantee_of(record, site).books == Books(runs=1, models=0)
+    one, two = (RUN_NAME, "1" * 64), (RUN_NAME.replace("run-1", "run-2"), "2" * 64)
+    assert guarantee_of(record, site).books == Books(charged=frozenset({one}), models=0)
     patients = site.digests(VOXELS)
     for name in ("wgan/inf/run-1", "wgan/inf/run-1", "dcgan/inf/run-1"):  # the first was trained twice
         site.note_model(name=name, cohort="clinic", patients=patients)
     site.note_model(name="wgan/inf/run-1", cohort="other", patients=site.digests({"x1": "strangers"}))
     charge(site, number=2)
-    assert guarantee_of(record, site).books == Books(runs=2, models=2)
+    assert guarantee_of(record, site).books == Books(charged=frozenset({one, two}), models=2)
 
 
 # --- What it is worth ---------------------------------------------------------------------------------------
@@ -67,6 +80,94 @@ def test_every_run_on_a_patient_counts_also_of_other_studies_and_under_another_i
     assert found.composed == (Charge(1.0, 0.2, 7), Charge(1.0, 0.2, 20))
     assert found.epsilon == alone.epsilon
     assert found.epsilon_composed == composed_epsilon([Charge(1.0, 0.2, 27)], delta=1e-4) > alone.epsilon
+
+
+def test_each_level_is_promised_to_the_patient_who_is_worst_off_at_that_level(site):
+    """The break: whoever was worst off by one patch was taken for the worst off as a whole."""
+    first, second = ({name: VOXELS[name]} for name in VOXELS)
+    charge(site, number=1, noise=0.4, rate=0.003, steps=1, planned=1, patients=first, counts=SMALL_COUNTS)
+    charge(site, number=2, noise=20.0, rate=0.5, steps=100, planned=100, patients=second, counts=SMALL_COUNTS)
+    record = charge(site, number=3, noise=8.0, rate=0.05, steps=10, planned=10, counts=SMALL_COUNTS)
+    terms = replace(TERMS, delta=1e-5)
+    found = guarantee_of(record, site, terms=terms, cohort=SMALL)
+    released, of_first, of_second = Charge(8.0, 0.05, 10), Charge(0.4, 0.003, 1), Charge(20.0, 0.5, 100)
+    each = [
+        state_promises(
+            [released, other], unit="patch", sizes=SMALL.sizes, delta=1e-5, patient_delta=TERMS.patient_delta
+        )
+        for other in (of_first, of_second)
+    ]
+    for level in ("patient", "region", "patch"):
+        worst = max(one[level]["epsilon"] for one in each)
+        assert found.promises_composed[level]["epsilon"] == pytest.approx(worst, rel=1e-6)
+    assert each[0]["patch"]["epsilon"] > each[1]["patch"]["epsilon"]
+    assert each[0]["patient"]["epsilon"] < each[1]["patient"]["epsilon"]
+    numbers = summarise_numbers(found, choice=ALONE, terms=terms, outweighed=[])
+    assert [one["noise_multiplier"] for one in numbers["patch"]["composed"]] == [0.4, 8.0]
+    assert [one["noise_multiplier"] for one in numbers["patient"]["composed"]] == [8.0, 20.0]
+    between = each[0]["region"]["epsilon"], each[1]["region"]["epsilon"]
+    limit = replace(terms, max_region_epsilon=sum(between) / 2)
+    assert "region" in [one.subject for one in find_refusals(found, terms=limit, choice=ALONE)]
+
+
+def test_each_run_counts_with_as_many_patches_of_a_patient_as_it_used(site):
+    """The break: a study of 200 patches a patient counted as if it had used one, like the released run."""
+    counts = {"patches_per_patient": 200, "region_patches": 4}
+    charge(site, number=1, rate=0.001, steps=500, planned=500, counts=counts)
+    one = replace(COHORT, patches=2, patches_per_patient=1, region_patches=1)
+    counts = {"patches_per_patient": 1, "region_patches": 1}
+    record = charge(site, number=2, noise=4.0, rate=0.5, counts=counts)
+    found = guarantee_of(record, site, cohort=one)
+    other = Charge(1.0, 0.001, 500)
+    alone = group_epsilon([other], patches=200, delta=TERMS.patient_delta)
+    for level, patches, delta in (("patient", 200, TERMS.patient_delta), ("region", 4, TERMS.delta)):
+        expected = group_epsilon([other, found.run], patches=(patches, 1), delta=delta)
+        assert found.promises_composed[level]["epsilon"] == expected
+    assert found.promises_composed["patient"]["epsilon"] > alone
+    numbers = summarise_numbers(found, choice=ALONE, terms=TERMS, outweighed=[])
+    assert [one["patches_per_patient"] for one in numbers["patient"]["composed"]] == [200, 1]
+
+
+OLD = {"patches_per_patient": None, "region_patches": None}
+
+
+def test_a_ledger_that_does_not_say_how_many_patches_its_run_used_needs_a_reason(site, tmp_path):
+    record = charge(site)
+    charge(site, number=2, rate=0.01, counts={"patches_per_patient": 50, "region_patches": 2})
+    charge(site, number=3, rate=0.02, counts=OLD)
+    found = guarantee_of(record, site)
+    together = [Charge(1.0, 0.01, 20), Charge(1.0, 0.02, 20), Charge(1.0, 0.2, 20)]
+    for level, patches, delta in (
+        ("patient", (50, 50, 40), TERMS.patient_delta),
+        ("region", (2, 3, 3), TERMS.delta),
+    ):
+        expected = group_epsilon(together, patches=patches, delta=delta)
+        assert found.promises_composed[level]["epsilon"] == expected
+    refusals = find_refusals(found, terms=TERMS, choice=alone(found))
+    assert [one.subject for one in refusals] == ["counts"]
+    with pytest.raises(
+        PrivacyError, match=r"do not say how many patches.*write your reason into release\.override"
+    ):
+        require_allowed(refusals, name="vessels", override=None)
+    terms = replace(TERMS, override="The older study cut forty patches, as its config shows.")
+    numbers = summarise_numbers(found, choice=alone(found), terms=terms, outweighed=refusals)
+    folder = make_release(tmp_path / "vessels", numbers=numbers, terms=terms)
+    assert "| 50 (assumed) | 3 (assumed) |" in (folder / "PRIVACY.md").read_text()
+    assert verify.main(folder) == 0
+    silent = make_release(tmp_path / "silent", numbers=numbers | {"override": None}, terms=TERMS)
+    assert verify.main(silent) == 1
+
+
+def test_a_run_whose_own_ledger_is_old_takes_the_numbers_of_the_patches_that_it_is_released_with(site):
+    found = guarantee_of(charge(site, counts=OLD), site)
+    assert found.counted
+    assert found.promises_composed["patient"]["epsilon"] == found.promises["patient"]["epsilon"]
+
+
+@pytest.mark.parametrize("change", [{"patches_per_patient": 20}, {"region_patches": 2}])
+def test_other_patches_than_the_run_was_charged_for_are_refused(site, change):
+    with pytest.raises(PrivacyError, match=r"its ledger says .* but the study's patches give.*Remedy"):
+        guarantee_of(charge(site), site, cohort=replace(COHORT, **change))
 
 
 def test_a_run_costs_all_its_steps_whichever_epoch_leaves(site):
@@ -94,6 +195,14 @@ def test_noise_from_a_published_seed_is_refused_on_patients_and_on_nobody_else()
         require_protected(record_of(public_key=True), public=False)
     require_protected(record_of(public_key=True), public=True)
     require_protected(record_of(), public=False)
+
+
+def test_a_run_that_was_charged_to_patients_is_refused_when_their_cohort_is_marked_as_public(site):
+    """The break: the flip left all other runs on the patients out of the composed eps."""
+    record = charge(site)
+    for one in (record, record | {"public_key": True}, record_of()):
+        with pytest.raises(PrivacyError, match=r"now marked as public.*Remedy: set `public: false`"):
+            require_protected(one, public=True)
 
 
 def test_a_run_without_a_ledger_is_refused(site):
@@ -216,10 +325,52 @@ def test_the_register_s_head_leaves_with_a_release_on_patients_alone(site):
     assert public_numbers()["register"] is None
 
 
-@pytest.mark.parametrize("change", [{"noise_multiplier": 3.0}, {"sampling_rate": 0.01}, {"unit": "patient"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"noise_multiplier": 3.0},
+        {"sampling_rate": 0.01},
+        {"unit": "patient"},
+        {"arch": "dcgan"},
+        {"level": "noise-9"},
+        {"run": 7},
+        {"cohort": "another"},
+    ],
+)
 def test_a_privacy_json_that_says_other_than_its_ledger_is_refused(site, change):
     with pytest.raises(PrivacyError, match=r"was edited, or is of another run.*Remedy"):
         guarantee_of(charge(site) | change, site)
+
+
+def test_the_ledger_of_an_audit_is_no_run_that_can_be_released(site):
+    with pytest.raises(PrivacyError, match=r"the ledger of wgan/noise-1/audit-1.*Remedy"):
+        guarantee_of(charge(site, counts=COUNTS | {"series": "audit"}), site)
+
+
+def test_a_privacy_json_and_a_cohort_that_differ_from_the_kept_copy_of_the_run_are_refused(site, tmp_path):
+    """The break: the clipping norm and the planned delta of a release were whatever the file said."""
+    sizes = {"patients": 2, "patches": 80, "region_patches": 3}
+    record = charge(site) | sizes
+    folder = tmp_path / "results" / "gan" / PAIRS.rpartition("/")[0]
+    folder.mkdir(parents=True)
+    (folder / "privacy.json").write_text(json.dumps(record))
+    given = {"results": tmp_path / "results"}
+    changes = {"clipping_norm": 1e-9, "delta": 0.4, "patients": 3, "patches": 81, "region_patches": 1}
+    for name, value in changes.items():  # nothing is kept of it
+        guarantee_of(record | {name: value}, site, **given)
+    paid_runs.keep([folder / "privacy.json"], folder, identity={})
+    guarantee_of(record, site, **given)
+    for name, value in changes.items():
+        with pytest.raises(PrivacyError, match=rf"differs from the kept copy in {name}.*Remedy"):
+            guarantee_of(record | {name: value}, site, **given)
+    with pytest.raises(
+        PrivacyError, match=r"not those that it was trained on: they differ in patients, patches"
+    ):
+        guarantee_of(record, site, **given, cohort=replace(COHORT, patients=3, patches=120))
+    kept = folder / ".finished" / "privacy.json"
+    kept.write_text(json.dumps(record | {"delta": 0.4}))
+    with pytest.raises(PrivacyError, match="kept files are damaged"):
+        guarantee_of(record | {"delta": 0.4}, site, **given)
 
 
 def test_a_run_on_other_patients_than_the_study_has_is_refused(site):
@@ -278,6 +429,30 @@ def test_an_eps_that_cannot_be_computed_is_never_allowed(site):
     guarantee = replace(guarantee_of(charge(site), site), epsilon_composed=math.inf)
     with pytest.raises(PrivacyError, match=r"no finite eps.*Remedy: set release\.delta higher"):
         find_refusals(guarantee, terms=replace(TERMS, override="We trust it all the same."), choice=ALONE)
+
+
+def test_the_limit_is_about_what_runs_cost_if_they_were_chosen_one_after_the_other(site, tmp_path):
+    """The break: a composed eps that holds for a fixed plan only was compared, and nothing said so."""
+    record = charge(site)
+    assert guarantee_of(record, site).adaptive is None
+    charge(site, number=2)
+    found = guarantee_of(record, site)
+    spent = adaptive_epsilon(found.composed, delta=TERMS.delta)
+    assert found.adaptive["epsilon"] == spent > found.epsilon_composed
+    terms = replace(TERMS, epsilon=spent * 1.001)
+    assert not find_refusals(found, terms=terms, choice=ALONE)
+    terms = replace(TERMS, epsilon=spent * 0.999, override="The plan was fixed in the letter of May.")
+    refusals = find_refusals(found, terms=terms, choice=ALONE)
+    assert "as if each had been chosen after a look" in refusals[0].told
+    numbers = summarise_numbers(found, choice=alone(found), terms=terms, outweighed=refusals)
+    folder = make_release(tmp_path / "vessels", numbers=numbers, terms=terms)
+    for name in ("PRIVACY.md", "README.md"):
+        told = (folder / name).read_text()
+        assert f"chosen as one went, the eps of one patch is {readable(spent)} at delta" in told
+    assert verify.main(folder) == 0
+    for number, change in enumerate((None, numbers["adaptive"] | {"epsilon": spent * 0.99})):
+        lied = numbers | {"adaptive": change}
+        assert verify.main(make_release(tmp_path / f"lie-{number}", numbers=lied, terms=terms)) == 1
 
 
 def test_a_region_above_the_limit_is_refused_by_what_is_composed_unless_its_own_reason_is_written(
@@ -427,17 +602,34 @@ def test_a_choice_is_what_validation_patients_ranked_first_or_none(tmp_path, sco
 
 def test_that_nothing_was_chosen_is_counted_from_the_ledgers_and_not_from_the_files_that_are_left(tmp_path):
     given = study(tmp_path, {PAIRS: None})
-    alone = find_choice(PAIRS, **given | {"books": Books(runs=1, models=0)})
+    record = tmp_path / "gan" / RUN_NAME / "privacy.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"ledger": {"identity": "1" * 64}}))
+    own = (RUN_NAME, "1" * 64)
+    alone = find_choice(PAIRS, **given | {"books": Books(frozenset({own}), models=0)})
     assert "nothing was chosen" in alone.told
     assert not alone.faults
     # The files of another run, or of another epoch, were deleted: the ledgers and privacy.json still know.
-    earlier = find_choice(PAIRS, **given | {"books": Books(runs=2, models=3)})
-    assert "nothing was chosen" not in earlier.told
-    assert "3 models without noise" in earlier.told
-    assert "2 private runs on these patients" in earlier.faults[0]
+    for other in ((RUN_NAME.replace("run-1", "run-2"), "2" * 64), (RUN_NAME, "2" * 64)):
+        earlier = find_choice(PAIRS, **given | {"books": Books(frozenset({own, other}), models=3)})
+        assert "nothing was chosen" not in earlier.told
+        assert "3 models without noise" in earlier.told
+        assert f"of which this study has no files ({other[0]})" in earlier.faults[0]
     epochs = find_choice(PAIRS, **given | {"epochs": (1, GanName.parse(PAIRS).epoch)})
     assert epochs.candidates == 2
     assert "nothing was chosen" not in epochs.told
+
+
+def test_files_of_other_names_do_not_stand_in_for_runs_that_are_missing(tmp_path):
+    """The break: runs were counted, so that two empty files hid two runs of another study."""
+    names = [PAIRS, *(PAIRS.replace("noise-1/run-1", f"noise-9/run-{number}") for number in (8, 9))]
+    given = study(tmp_path, {name: 0.5 if name == PAIRS else 0.0 for name in names})
+    record = tmp_path / "gan" / RUN_NAME / "privacy.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"ledger": {"identity": "1" * 64}}))
+    charged = {(RUN_NAME, "1" * 64), *((RUN_NAME.replace("run-1", f"run-{n}"), f"{n}" * 64) for n in (2, 3))}
+    found = find_choice(PAIRS, **given | {"books": Books(frozenset(charged), models=0)})
+    assert "no files (wgan/noise-1/run-2, wgan/noise-1/run-3)" in found.faults[0]
 
 
 def test_a_score_on_a_training_patient_speaks_against_the_choice(tmp_path):

@@ -19,7 +19,7 @@ from privessel.privacy.identity import identity_digest
 log = logging.getLogger(__name__)
 
 FOLDER = ".finished"
-IDENTITY, DIGESTS = "identity.json", "digests.json"
+IDENTITY, DIGESTS, RECORD = "identity.json", "digests.json", "privacy.json"
 # Parts of an identity that another version of the code or another machine changes. They decide the run's
 # bits, but not what was asked for. What an audit's run is trained on follows from its patches, its plan and
 # coins, and the coins follow from the other parts; so `trained_on` changes with any of them.
@@ -88,6 +88,18 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> st
     for file in files:
         _copy(kept / file, folder / file)
     return identity_digest(finished)
+
+
+def kept_record(folder: Path, *, name: str) -> dict | None:
+    """Return the privacy.json that the finished run `name` in `folder` had; None where nothing is kept.
+
+    Raises PrivacyError where the kept files are damaged or were edited.
+    """
+    kept = folder / FOLDER
+    if not kept.exists():
+        return None
+    _, files = _read(kept, name=name)
+    return read_json(kept / RECORD, keys=()) if RECORD in files else None
 
 
 def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:

@@ -1,7 +1,7 @@
 """What a ledger says, as plain data: who a private run is, its attempts, and the steps it was charged for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from privessel.errors import PrivacyError
 from privessel.privacy.accounting import Charge
@@ -27,17 +27,31 @@ class Run:
     steps: int  # critic steps of the whole run
     patients: tuple[tuple[str, str], ...]  # of each, the keyed digests of its id and its voxels
     series: str = "run"  # a `run` of the study, or an `audit`
+    # How many patches a patient gave, and how many of them show one place, at most. None in the ledgers of
+    # older versions; the first is None, too, where patients are the unit.
+    patches_per_patient: int | None = None
+    region_patches: int | None = None
 
     @property
     def name(self) -> str:
         """The name that users know the run by, such as wgan/noise-1/run-2."""
         return f"{self.architecture}/{self.level}/{self.series}-{self.run}"
 
+    def is_same(self, other: "Run") -> bool:
+        """Whether a ledger's run is `other`; its counts may be missing, because older versions wrote none."""
+        if self.region_patches is not None:
+            return self == other
+        counts = {"patches_per_patient": other.patches_per_patient, "region_patches": other.region_patches}
+        return replace(self, **counts) == other
+
     def __post_init__(self) -> None:
         if self.unit not in ("patch", "patient"):
             raise ValueError(f"the privacy unit is 'patch' or 'patient', not {self.unit!r}")
         if not Charge(self.noise_multiplier, self.sampling_rate, 0).protected:
             raise ValueError(f"{self.name}: a run without noise cannot be paid for, and has no ledger")
+        counts = (self.patches_per_patient, self.region_patches)
+        if any(count is not None and count < 1 for count in counts):
+            raise ValueError(f"{self.name}: a patient and a place have 1 patch or more, not {counts}")
         if not self.patients:
             raise ValueError(f"{self.name}: a private run has patients")
         for digests in zip(*self.patients, strict=True):

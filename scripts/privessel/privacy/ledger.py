@@ -166,7 +166,7 @@ def open_ledger(
             if chain.torn:
                 log.warning("%s: removing %d bytes of a line that a crash cut short", path, chain.torn)
             ledger = Ledger(books, run, chain=chain, machine=machine, beat=beat)
-            if ledger.account.run != run:
+            if not ledger.account.run.is_same(run):
                 raise PrivacyError(f"{path}: it is the ledger of another run, {ledger.account.run.name}")
             if register.check(
                 run.identity, chain

@@ -42,52 +42,75 @@ def patient_epsilon(
     return group_epsilon([charge], patches=patches_per_patient, delta=delta)
 
 
-def group_epsilon(charges: Iterable[Charge], *, patches: int, delta: float) -> float:
+def group_epsilon(charges: Iterable[Charge], *, patches: int | Sequence[int], delta: float) -> float:
     """Return the valid eps of `patches` patches together, which take part in all `charges` one by one.
+
+    `patches` is one number for all charges, or the number of each.
 
     In a step the number of them that is sampled is Binomial, and in the worst case their clipped gradients
     are equal: a mixture of Gaussians with sensitivities 0 .. `patches` (Ganesh 2024, 'Tight group-level DP
     guarantees for DP-SGD with sampling via mixture of Gaussians mechanisms'). Neighbours differ in all of
     them, replaced by empty ones. An upper bound: by about 1 % where eps is below VACUOUS; above, by up to
-    some 15 % where rounding keeps the grid coarse, or by convexity where the mixture cannot be computed. The
-    same patches are counted in every charge.
+    some 15 % where rounding keeps the grid coarse, or by convexity where the mixture cannot be computed.
     """
-    taken = _checked(charges, patches)
-    if taken is None:
+    found = _checked(charges, patches)
+    if found is None:
         return math.inf
-    if patches == 1 or all(rate == 1 for _, rate, _ in taken):
-        return composed_epsilon(_as_one_patch(taken, patches), delta=delta)
-    return _mixed(taken, patches, delta)[0]
+    if _is_as_one_patch(*found):
+        return composed_epsilon(_as_one_patch(*found), delta=delta)
+    return _mixed(*found, delta)[0]
 
 
-def group_loss_above_epsilon(charges: Iterable[Charge], *, patches: int, delta: float) -> float | None:
+def group_loss_above_epsilon(
+    charges: Iterable[Charge], *, patches: int | Sequence[int], delta: float
+) -> float | None:
     """Return P[privacy loss > eps] at the `group_epsilon` of `delta`; None where that is not computed.
 
     That is where eps is a bound by convexity, or above MOST_WITH_CHANCE. See `accounting.loss_above_epsilon`.
     """
-    taken = _checked(charges, patches)
-    if taken is None:
+    found = _checked(charges, patches)
+    if found is None:
         return 1.0
-    if patches == 1 or all(rate == 1 for _, rate, _ in taken):
-        return loss_above_epsilon(_as_one_patch(taken, patches), delta=delta)
-    return _mixed(taken, patches, delta)[1]
+    if _is_as_one_patch(*found):
+        return loss_above_epsilon(_as_one_patch(*found), delta=delta)
+    return _mixed(*found, delta)[1]
 
 
-def _checked(charges: Iterable[Charge], patches: int) -> Triples | None:
-    if patches < 1:
+def _checked(
+    charges: Iterable[Charge], patches: int | Sequence[int]
+) -> tuple[Triples, tuple[int, ...]] | None:
+    """Return the charges, each kind once, and how many patches take part in each; None without noise."""
+    charges = list(charges)
+    counts = [patches] * len(charges) if isinstance(patches, int) else list(patches)
+    if any(count < 1 for count in (counts or [patches])):
         raise ValueError(f"a group has 1 patch or more, not {patches}")
-    return merged(charges)
+    kinds = []
+    for count in sorted(set(counts)):
+        taken = merged(charge for charge, own in zip(charges, counts, strict=True) if own == count)
+        if taken is None:
+            return None
+        kinds += [(kind, count) for kind in taken]
+    return tuple(kind for kind, _ in kinds), tuple(count for _, count in kinds)
 
 
-def _as_one_patch(taken: Triples, patches: int) -> list[Charge]:
-    """Return what a group costs as if it were one patch: exact for one, and where all are in every step."""
-    return [Charge(noise / patches, rate, steps) for noise, rate, steps in taken]
+def _is_as_one_patch(taken: Triples, counts: Sequence[int]) -> bool:
+    """Whether `_as_one_patch` is exact: for one patch, and where all of them are in every step."""
+    return all(count == 1 or rate == 1 for (_, rate, _), count in zip(taken, counts, strict=True))
+
+
+def _as_one_patch(taken: Triples, counts: Sequence[int]) -> list[Charge]:
+    """Return what a group costs as if it were one patch."""
+    return [
+        Charge(noise / count, rate, steps) for (noise, rate, steps), count in zip(taken, counts, strict=True)
+    ]
 
 
 @lru_cache(maxsize=1024)
-def _mixed(taken: Triples, patches: int, delta: float) -> tuple[float, float | None]:
+def _mixed(taken: Triples, counts: tuple[int, ...], delta: float) -> tuple[float, float | None]:
     """Return eps of a group, and P[loss > eps] or None."""
-    parts = [_truncate(rate, steps, patches, delta) for _, rate, steps in taken]
+    parts = [
+        _truncate(rate, steps, count, delta) for (_, rate, steps), count in zip(taken, counts, strict=True)
+    ]
 
     def distribution(interval: float) -> PrivacyLossDistribution:
         total = None

@@ -17,12 +17,12 @@ from privessel.errors import PrivacyError
 from privessel.files.reading import reading
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon
-from privessel.privacy.chain import Head, read_chain
-from privessel.privacy.keys import load_master
 from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.seen import read_seen
-from privessel.privacy.site import SECRET, Site
+from privessel.privacy.site import Site
 from privessel.privacy.spending import Digests, spent_by_patient
+from privessel.release.composition import Part, compose, compose_adaptively, parts_of
+from privessel.release.own_run import check_counts, check_kept, own_account
 from privessel.release.terms import Terms
 
 LIBRARIES = ("dp-accounting", "numpy", "opacus", "randomgen", "scipy", "torch")
@@ -54,16 +54,22 @@ class Cohort:
 class Books:
     """What a site's ledgers say about the training patients of a run."""
 
-    runs: int  # private runs on any of them in all studies, this one included; audits are not
+    # (name, identity) of each private run on any of them in all studies, this one included; audits are not.
+    charged: frozenset[tuple[str, str]]
     models: int  # models without noise that were trained on any of them
+
+    @property
+    def runs(self) -> int:
+        """The number of private runs."""
+        return len(self.charged)
 
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What a recipient may rely on; `composed`: all mechanisms of the patient whose eps is largest.
+    """What a recipient may rely on.
 
-    `promises` are those of `run`, `promises_composed` of all of them, each as `promises.state_promises` gives
-    them; of the other runs they count as many patches a patient and a region as this run has. `epsilon` and
+    `promises` are those of `run`, as `promises.state_promises` gives them, and `promises_composed` those of
+    all runs on the patient who is worst off, at each level (`composition.compose`). `epsilon` and
     `epsilon_composed` are those of one unit. `study_epsilon` is that of the run at the delta that it was
     planned with, `study_delta`.
     """
@@ -74,16 +80,33 @@ class Guarantee:
     delta: float
     clipping_norm: float
     run: Charge
-    composed: tuple[Charge, ...]
     epsilon: float
     epsilon_composed: float
     promises: Mapping[str, Mapping[str, object]]
     promises_composed: Mapping[str, Mapping[str, object]]
     study_delta: float
     study_epsilon: float
+    adaptive: Mapping[str, object] | None  # see `composition.compose_adaptively`
     versions: Mapping[str, str]
     books: Books | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
+
+    @property
+    def composed(self) -> tuple[Charge, ...]:
+        """All mechanisms of the patient whose eps of one unit is largest."""
+        return tuple(part.charge for part in self.promises_composed[self.unit]["composed"])
+
+    @property
+    def limited_epsilon(self) -> float:
+        """The eps of one unit that the site's limit is about: however the runs were chosen."""
+        return max(self.epsilon_composed, self.adaptive["epsilon"] if self.adaptive else 0.0)
+
+    @property
+    def counted(self) -> bool:
+        """Whether the ledgers say of every run how many patches of a patient it used."""
+        return all(
+            part.counted for promise in self.promises_composed.values() for part in promise["composed"]
+        )
 
 
 def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | None) -> Cohort:
@@ -126,9 +149,12 @@ def state_guarantee(
         accounts = site.accounts(read_seen(results) if results else ())
         site.write_anchor()
         patients = site.digests(voxels)
+        counts = {"patients": cohort.patients, "patches": cohort.patches, "region": cohort.region_patches}
+        check_kept(record, results=results, **counts)
         return paid_guarantee(record, accounts, site=site, patients=patients, cohort=cohort, terms=terms)
     run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
-    return _guarantee(record, run=run, composed=(run,), cohort=cohort, terms=terms)
+    parts = [[Part(run, cohort.patches_per_patient, cohort.region_patches)]]
+    return _guarantee(record, run=run, taken=parts, cohort=cohort, terms=terms)
 
 
 def paid_guarantee(
@@ -146,7 +172,7 @@ def paid_guarantee(
     `record` (its privacy.json) was written from, and where runs of another privacy unit saw the same
     patients.
     """
-    own = _own_account(record, accounts, site=site)
+    own = own_account(record, accounts, site=site)
     of_each = _accounts_by_patient(accounts, patients=patients, delta=terms.unit_delta(own.run.unit))
     if not all(own in taken for taken in of_each):
         raise PrivacyError(
@@ -161,52 +187,20 @@ def paid_guarantee(
             f"({', '.join(names)}); no single eps follows from both. Remedy: release what was trained on "
             "patients whose runs share one privacy.unit"
         )
-    composed = tuple(account.charge for account in of_each[0])
-    found = _guarantee(record, run=own.charge, composed=composed, cohort=cohort, terms=terms)
+    check_counts(own.run, cohort.sizes)
+    parts = parts_of(of_each, own=own, sizes=cohort.sizes)
+    found = _guarantee(record, run=own.charge, taken=parts, cohort=cohort, terms=terms)
     taken = {account.run.identity: account for accounts in of_each for account in accounts}
-    runs = sum(account.run.series == "run" for account in taken.values())
-    books = Books(runs=runs, models=site.count_models(patients))
+    runs = [account.run for account in taken.values() if account.run.series == "run"]
+    charged = frozenset((run.name, run.identity) for run in runs)
+    books = Books(charged=charged, models=site.count_models(patients))
     return replace(found, register=own.register, books=books)
-
-
-def _own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:
-    """Return the run's account; PrivacyError unless it is complete and agrees with the run's privacy.json."""
-    stood, name = record.get("ledger"), f"{record['arch']}/{record['level']}/run-{record['run']}"
-    if not stood:
-        raise PrivacyError(
-            f"{name}: its privacy.json names no ledger, so nothing shows what the run has cost. Remedy: set "
-            "privacy.state and train the run again"
-        )
-    found = [account for account in accounts if account.run.identity == stood["identity"]]
-    if not found:
-        raise PrivacyError(
-            f"{name}: {site.state} has no ledger of it. Remedy: restore the ledgers from a backup, or set "
-            "privacy.state to the folder that the run was charged in"
-        )
-    own = found[0]
-    key = load_master(site.state / SECRET).derive("ledger")
-    head = Head(lines=stood["lines"], mac=stood["mac"])
-    read_chain(site.state / f"{own.run.identity}.ledger", key=key, head=head)
-    if own.charged_before(own.run.steps) < own.run.steps or own.reached < own.run.steps:
-        raise PrivacyError(
-            f"{name}: its ledger is incomplete, {own.reached:,} of {own.run.steps:,} steps are charged. "
-            "Remedy: let the run go on to its end; if it has ended, restore the ledger from a backup"
-        )
-    fields = ("noise_multiplier", "sampling_rate", "unit")
-    differing = [field for field in fields if record.get(field) != getattr(own.run, field)]
-    if differing:
-        raise PrivacyError(
-            f"{name}: its privacy.json was edited, or is of another run: it differs from the ledger in "
-            f"{', '.join(differing)}. Remedy: delete it and run the same command again; the files of a "
-            "finished run are restored at no cost"
-        )
-    return own
 
 
 def _accounts_by_patient(
     accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
 ) -> list[list[Account]]:
-    """Return for each patient the accounts of all runs on that patient; the patient of largest eps first."""
+    """Return for each patient the accounts of all runs on that patient."""
     # Runs of two studies can have the same name, so each account gets a number of its own for the search.
     numbered = [
         replace(account, run=replace(account.run, run=number)) for number, account in enumerate(accounts)
@@ -217,11 +211,12 @@ def _accounts_by_patient(
 
 
 def _guarantee(
-    record: Mapping, *, run: Charge, composed: tuple[Charge, ...], cohort: Cohort, terms: Terms
+    record: Mapping, *, run: Charge, taken: Sequence[Sequence[Part]], cohort: Cohort, terms: Terms
 ) -> Guarantee:
     unit = record["unit"]
     delta = terms.unit_delta(unit)
     stated = {"unit": unit, "sizes": cohort.sizes, "delta": terms.delta, "patient_delta": terms.patient_delta}
+    together = compose(taken, unit=unit, delta=terms.delta, patient_delta=terms.patient_delta)
     return Guarantee(
         cohort=cohort,
         public_key=record["public_key"],
@@ -229,11 +224,11 @@ def _guarantee(
         delta=delta,
         clipping_norm=record["clipping_norm"],
         run=run,
-        composed=tuple(sorted(composed)),
         epsilon=composed_epsilon([run], delta=delta),
-        epsilon_composed=composed_epsilon(composed, delta=delta),
+        epsilon_composed=together[unit]["epsilon"],
         promises=state_promises([run], **stated),
-        promises_composed=state_promises(composed, **stated),
+        promises_composed=together,
+        adaptive=compose_adaptively(taken, delta=delta),
         study_delta=record["delta"],
         study_epsilon=composed_epsilon([run], delta=record["delta"]),
         versions={name: version(name) for name in LIBRARIES},

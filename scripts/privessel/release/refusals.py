@@ -14,6 +14,7 @@ from privessel.errors import PrivacyError
 from privessel.privacy.accounting import check_delta
 from privessel.privacy.promises import readable
 from privessel.release.checks.words import (
+    COUNTS,
     MOST_PATIENT_DELTA,
     SELECTION,
     is_delta_too_large,
@@ -49,6 +50,9 @@ class Refusal:
 def require_protected(record: Mapping, *, public: bool) -> None:
     """Raise PrivacyError for a run without noise, or on patients with noise that anyone could subtract.
 
+    Also for a run that was charged to patients and whose cohort is now called public: as such it would be
+    released without its other runs.
+
     `record` is the run's privacy.json. `public`: its cohort's scans are simulated or public.
     """
     name = f"{record['arch']}/{record['level']}/run-{record['run']}"
@@ -63,6 +67,12 @@ def require_protected(record: Mapping, *, public: bool) -> None:
             "anyone can subtract it. Remedy: leave the cohort at `public: false`, set privacy.state, and "
             "train another run"
         )
+    if public and (not record["public_key"] or record.get("ledger")):
+        raise PrivacyError(
+            f"{name} was trained with secret noise and charged to patients of {record['cohort']}, which is "
+            "now marked as public: its release would leave out what else was charged to them. Remedy: set "
+            "`public: false` for the cohort again"
+        )
 
 
 def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list[Refusal]:
@@ -75,8 +85,13 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
             "still below 1 / (10 x the number of units), or train with more noise"
         )
     found = []
-    spent = {"epsilon": guarantee.epsilon_composed, "delta": guarantee.delta, "limit": terms.epsilon}
-    if guarantee.epsilon_composed > terms.epsilon:
+    spent = {
+        "epsilon": guarantee.limited_epsilon,
+        "delta": guarantee.delta,
+        "limit": terms.epsilon,
+        "adaptive": guarantee.limited_epsilon > guarantee.epsilon_composed,
+    }
+    if guarantee.limited_epsilon > terms.epsilon:
         remedy = (
             "release a run with more noise or fewer steps, on patients whom fewer runs have used; or raise "
             "release.epsilon if what the patients agreed to covers it"
@@ -91,6 +106,13 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
                 least = f"to {MOST_PATIENT_DELTA:g} or less"
             remedy = f"set release.{key} {least}; nothing is trained again"
             found.append(Refusal("delta", tell_delta(**given), remedy))
+    if guarantee.unit == "patch" and not guarantee.counted:
+        remedy = (
+            "find out from the studies of the older runs how many patches of a patient and of a place they "
+            "used, and write it into the reason"
+        )
+        subject, _, told = COUNTS.partition(": ")
+        found.append(Refusal(subject, told, remedy))
     if choice.faults:
         remedy = "release the set that validation patients chose, or a run of a study of its own"
         subject, _, told = SELECTION.partition(": ")

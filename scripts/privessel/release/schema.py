@@ -27,12 +27,14 @@ VERSION = re.compile(r"\d[\w.]{0,15}(?:\+[a-z][a-z0-9.]{0,15})?")  # such as 2.5
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 MECHANISM = {"noise_multiplier": float, "sampling_rate": float, "steps": int}
+PART = MECHANISM | {"patches_per_patient": int, "region_patches": int, "counted": bool}
 PROMISE = {
     "delta": float,
     "epsilon": (float, None),
     "epsilon_composed": (float, None),
     "loss_above_epsilon": (float, None),
     "loss_above_epsilon_composed": (float, None),
+    "composed": [PART],
 }
 REGION = PROMISE | {"epsilon_limit": float, "reason": (REGION_REASON, None)}
 NUMBERS = {
@@ -49,13 +51,13 @@ NUMBERS = {
     "sampler": {SAMPLER},
     "clipping_norm": float,
     "run": MECHANISM,
-    "composed": [MECHANISM],
     "patient": PROMISE,
     "region": REGION,
     "patch": PROMISE,
     "delta": float,
     "epsilon": float,
     "epsilon_composed": float,
+    "adaptive": ({"epsilon": (float, None), "composed": [PART]}, None),
     "epsilon_limit": float,
     "planned": {"delta": float, "epsilon": (float, None)},
     "accountant": {"method": SENTENCE, "versions": dict.fromkeys(LIBRARIES, VERSION)},

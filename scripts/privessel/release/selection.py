@@ -2,9 +2,9 @@
 
 No eps covers a choice that looked at training patients (docs/mechanism.md, rule 5). Files cannot show what
 somebody has looked at. So the choice must be one that nobody needed training patients for: the set is the
-only private one there was, or the one with the best result on the validation patients. How many runs there
-were is counted from the ledgers, because files can be deleted; on a public cohort, which has no ledgers, from
-the files.
+only private one there was, or the one with the best result on the validation patients. Which runs there were
+is read from the ledgers, because files can be deleted and made up; on a public cohort, which has no ledgers,
+from the files.
 """
 
 import csv
@@ -51,12 +51,17 @@ def find_choice(
     run = GanName.parse(pairs).run_name
     candidates = sorted({pairs, *(f"{run}/epoch-{epoch}" for epoch in epochs), *_private_sets(results)})
     faults = _shown_of_training(history) + _scored_on_training(candidates, results, cohort, train_patients)
-    here = len({GanName.parse(one).run_name for one in candidates})
-    if books and books.runs > here:
-        faults.append(
-            f"the site's ledgers have {books.runs} private runs on these patients and this study {here}: no "
-            "file shows what chose among them"
-        )
+    if books:
+        here = {
+            (name, _identity(name, results))
+            for name in {str(GanName.parse(one).run_name) for one in candidates}
+        }
+        missing = sorted(name for name, _ in books.charged - here)
+        if missing:
+            faults.append(
+                f"the site's ledgers have private runs on these patients of which this study has no files "
+                f"({', '.join(missing)}): no file shows what chose among them"
+            )
     told = tell_choices(len(candidates), *((books.runs, books.models) if books else ()))
     if len(candidates) == 1:
         return Choice(1, *told, tuple(faults))
@@ -81,6 +86,13 @@ def _private_sets(results: Path) -> list[str]:
     )
     names = [path.as_posix().removesuffix(".npz") for path in found]
     return [name for name in names if GanName.parse(name).private]
+
+
+def _identity(name: str, results: Path) -> str | None:
+    """Return the identity of the ledger that a run's privacy.json names; None where there is none."""
+    path = results / "gan" / name / "privacy.json"
+    ledger = read_json(path, keys=()).get("ledger") if path.exists() else None
+    return ledger["identity"] if ledger else None
 
 
 def _shown_of_training(history: Path) -> list[str]:

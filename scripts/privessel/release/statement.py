@@ -40,13 +40,13 @@ def summarise_numbers(
         "sampler": SAMPLER,
         "clipping_norm": guarantee.clipping_norm,
         "run": asdict(guarantee.run),
-        "composed": [asdict(charge) for charge in guarantee.composed],
         "patient": _promise(promises["patient"], together["patient"]),
         "region": _promise(promises["region"], together["region"]) | limits,
         "patch": _promise(promises["patch"], together["patch"]),
         "delta": guarantee.delta,
         "epsilon": guarantee.epsilon,
         "epsilon_composed": guarantee.epsilon_composed,
+        "adaptive": _adaptive(guarantee.adaptive),
         "epsilon_limit": terms.epsilon,
         "planned": {"delta": guarantee.study_delta, "epsilon": guarantee.study_epsilon},
         "accountant": {"method": METHOD, "versions": dict(guarantee.versions)},
@@ -81,13 +81,26 @@ def describe_data(
 
 
 def _promise(alone: Mapping, together: Mapping) -> dict[str, object]:
-    """Return one promise: by the run that made the data, and by all runs; None: not finite, or not known."""
+    """Return one promise: by the run that made the data, and by all runs; None: not finite, or not known.
+
+    `composed` are all runs on the patient whose eps at this level is largest.
+    """
     return {
         "delta": alone["delta"],
         "epsilon": _finite(alone["epsilon"]),
         "epsilon_composed": _finite(together["epsilon"]),
         "loss_above_epsilon": alone["loss_above_epsilon"],
         "loss_above_epsilon_composed": together["loss_above_epsilon"],
+        "composed": [part.numbers for part in together["composed"]],
+    }
+
+
+def _adaptive(found: Mapping | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "epsilon": _finite(found["epsilon"]),
+        "composed": [part.numbers for part in found["composed"]],
     }
 
 

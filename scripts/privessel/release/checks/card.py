@@ -1,6 +1,6 @@
 """The data set's card (README.md) and its LICENSE: what it is, how it was made, what it is for."""
 
-from privessel.release.checks.words import name_of_eps, readable, tell_promises, warn
+from privessel.release.checks.words import name_of_eps, readable, tell_adaptive, tell_promises, warn
 
 DATASET_NUMBER = 501  # nnU-Net's: up to 500 are its own
 LICENCES = {
@@ -73,8 +73,13 @@ def write_card(numbers: dict) -> str:
         f"By the run that made the data ({name_of_eps(numbers)}):",
         "\n".join(f"- {sentence}" for sentence in tell_promises(numbers)),
         f"By all private runs of the site on the same patients together, for one {unit}: eps "
-        f"{readable(numbers['epsilon_composed'])} at delta {numbers['delta']:.3g}. `PRIVACY.md` says what "
-        "that means.",
+        + " ".join(
+            [
+                f"{readable(numbers['epsilon_composed'])} at delta {numbers['delta']:.3g}.",
+                *tell_adaptive(numbers),
+                "`PRIVACY.md` says what that means.",
+            ]
+        ),
         "## Intended use",
         "To try, pre-train and teach methods that segment brain vessels in patches. Do not use it to "
         "diagnose, to say anything about a person, or to look for the patients behind it.",

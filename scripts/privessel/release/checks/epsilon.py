@@ -10,26 +10,56 @@ import warnings
 ERROR = {"unit": 2e-3, "group": 1e-2}  # the relative error at which the grid is not refined any more
 ROUNDING = 2e-16  # of delta for every composed step, by Fourier transforms; subtracted from delta
 FINEST = 1e-4  # the finest grid, relative to the first
+FILTER_ORDERS = (2, 3, 4, 6, 10, 20, 40)
 CHANCE_ERROR = 0.03  # the same of the chance of a larger loss
 MOST_WITH_CHANCE = 1e3  # above this eps of a group, the chance of a larger loss is not computed
 
 
-def compose_epsilon(mechanisms: list[dict], delta: float, patches: int = 1) -> tuple[float, float | None]:
+def compose_epsilon(
+    mechanisms: list[dict], delta: float, patches: int | list = 1
+) -> tuple[float, float | None]:
     """Return (eps, chance): eps of `patches` together in all mechanisms, and P[privacy loss > eps].
 
-    An upper bound. eps is infinite where it cannot be computed. The chance is None for several patches of an
-    eps that is a bound by convexity or above 1,000. Several patches are a mixture of Gaussians in every step
-    (Ganesh 2024, 'Tight group-level DP guarantees for DP-SGD with sampling via mixture of Gaussians').
+    `patches` is one number for all mechanisms, or the number of each. An upper bound. eps is infinite where
+    it cannot be computed. The chance is None for several patches of an eps that is a bound by convexity or
+    above 1,000. Several patches are a mixture of Gaussians in every step (Ganesh 2024, 'Tight group-level DP
+    guarantees for DP-SGD with sampling via mixture of Gaussians').
     """
+    counts = [patches] * len(mechanisms) if isinstance(patches, int) else patches
     merged = {}
-    for one in mechanisms:
-        kind = (one["noise_multiplier"], one["sampling_rate"])
+    for one, count in zip(mechanisms, counts, strict=True):
+        kind = (one["noise_multiplier"], one["sampling_rate"], count)
         merged[kind] = merged.get(kind, 0) + one["steps"]
-    if all(rate == 1 for _, rate in merged):
-        merged, patches = {(noise / patches, 1.0): steps for (noise, _), steps in merged.items()}, 1
-    if patches == 1:
-        return _one_unit(merged, delta)
-    return _group(merged, delta, patches)
+    if any(rate < 1 and count > 1 for _, rate, count in merged):
+        return _group(merged, delta)
+    alone = {}
+    for (noise, rate, count), steps in merged.items():
+        kind = (noise / count, rate)
+        alone[kind] = alone.get(kind, 0) + steps
+    return _one_unit(alone, delta)
+
+
+def compose_adaptively(mechanisms: list[dict], delta: float) -> float:
+    """Return eps of one unit if later mechanisms were chosen after a look at the results of earlier ones.
+
+    Renyi filters of FILTER_ORDERS, each with an equal share of delta (Feldman and Zrnic 2021, 'Individual
+    privacy accounting via a Renyi filter'). Infinite where it cannot be computed.
+    """
+    import dp_accounting
+    from dp_accounting.rdp import RdpAccountant
+
+    accountant = RdpAccountant([float(order) for order in FILTER_ORDERS])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            for one in mechanisms:
+                gaussian = dp_accounting.GaussianDpEvent(float(one["noise_multiplier"]))
+                step = dp_accounting.PoissonSampledDpEvent(float(one["sampling_rate"]), gaussian)
+                accountant.compose(step, one["steps"])
+            found = float(accountant.get_epsilon(delta / len(FILTER_ORDERS)))
+    except ArithmeticError:
+        return math.inf
+    return found if found > 0 and math.isfinite(found) else math.inf
 
 
 def _one_unit(merged, delta):
@@ -54,23 +84,23 @@ def _one_unit(merged, delta):
     return found, 1.0 if math.isinf(found) else _chance(compose, found, interval)
 
 
-def _group(merged, delta, patches):
+def _group(merged, delta):
     from dp_accounting.pld import privacy_loss_distribution as losses
 
-    parts = {kind: _count_sampled(kind[1], steps, patches, delta) for kind, steps in merged.items()}
+    parts = {kind: _count_sampled(kind[1], steps, kind[2], delta) for kind, steps in merged.items()}
 
     def compose(interval):
         return _total(
             (
                 losses.from_mixture_gaussian_mechanism(
-                    noise,
-                    list(range(len(parts[noise, rate][0]))),
-                    parts[noise, rate][0],
+                    kind[0],
+                    list(range(len(parts[kind][0]))),
+                    parts[kind][0],
                     value_discretization_interval=interval,
                 ),
                 steps,
             )
-            for (noise, rate), steps in merged.items()
+            for kind, steps in merged.items()
         )
 
     # Steps that sample more patches than are counted cost a part of delta, and a little eps.

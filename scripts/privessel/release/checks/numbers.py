@@ -1,6 +1,6 @@
 """The numbers of privacy.json: each is computed again from the mechanisms, or compared with others."""
 
-from privessel.release.checks.epsilon import compose_epsilon
+from privessel.release.checks.epsilon import compose_adaptively, compose_epsilon
 from privessel.release.checks.shape import FORMAT, find_misshapen
 from privessel.release.checks.statement import METHOD, NOT_COVERED, SAMPLER
 from privessel.release.checks.words import (
@@ -20,6 +20,7 @@ AGREED = {
     "patient": 0.03,
 }  # relative differences of two computations of an eps
 CHANCE_AGREED = 0.1  # the same of the probability of a larger loss, which is printed with two digits
+ADAPTIVE_AGREED = 1e-3  # the same of eps if runs were chosen one after the other, which has no grid
 LARGE = 900  # above this eps of several patches, the probability of a larger loss may be left out
 
 
@@ -51,6 +52,8 @@ def _check_constants(stated):
         found.append(f"the accountant's method is {stated['accountant']['method']!r}, not {METHOD!r}")
     if stated["public_key"] and not stated["public_cohort"]:
         found.append("noise from a published seed on patients")
+    if stated["public_cohort"] and not stated["public_key"]:
+        found.append("secret noise on a public cohort, whose runs nobody would have counted")
     choice = stated["choice"]
     allowed = tell_choices(choice["private_sets"], choice["runs"], choice["models_without_noise"])
     if choice["told"] not in allowed:
@@ -75,8 +78,10 @@ def _check_sizes(stated):
             f"the sampling rate {stated['run']['sampling_rate']:.6g} of {units:,} units gives an expected "
             f"batch of {batch:.6g}, which is no whole number"
         )
-    if stated["run"] not in stated["composed"]:
-        found.append("the run that made the data is not among the runs on one patient")
+    own = {name: stated[name] for name in ("patches_per_patient", "region_patches")}
+    for level in [*LEVELS, *(["adaptive"] if stated["adaptive"] else [])]:
+        if stated["run"] | own | {"counted": True} not in stated[level]["composed"]:
+            found.append(f"the run that made the data is not among the runs behind the eps of one {level}")
     return found
 
 
@@ -109,15 +114,15 @@ def _check_judgements(stated):
 def _check_promises(stated):
     """Return lines and faults: each eps and each probability of a larger loss, computed again."""
     unit, lines, faults = stated["unit"], [], []
-    patches = {"patient": stated["patches_per_patient"], "region": stated["region_patches"], "patch": 1}
-    runs = {"epsilon": [stated["run"]], "epsilon_composed": stated["composed"]}
+    own = {name: stated[name] for name in ("patches_per_patient", "region_patches")}
     for level in LEVELS:
-        promise, of = stated[level], "patient" if unit == "patient" else level
+        promise = stated[level]
+        runs = {"epsilon": [stated["run"] | own], "epsilon_composed": promise["composed"]}
         for key, mechanisms in runs.items():
             run = "all private runs" if key.endswith("composed") else "the run that made the data"
             name = f"one {level}, {run}"
-            group = 1 if unit == "patient" else patches[of]
-            found = _compute(mechanisms, promise["delta"], group)
+            counts = _counts(mechanisms, "patch" if unit == "patient" else level)
+            found = _compute(mechanisms, promise["delta"], counts)
             lines.append(
                 f"eps of {name}: stated {readable(promise[key])}, computed {readable(found[0])}, at delta "
                 f"{promise['delta']:.3g}"
@@ -127,20 +132,23 @@ def _check_promises(stated):
                     f"eps of {name} is stated as {readable(promise[key])}, but is {readable(found[0])}"
                 )
             chance = promise[f"loss_above_{key}"]
-            unknown = chance is None and group > 1 and (found[0] is None or found[0] > LARGE)
+            unknown = chance is None and max(counts) > 1 and (found[0] is None or found[0] > LARGE)
             bound = chance is None and found[1] is None
             if not (unknown or bound or _agree(chance, found[1], CHANCE_AGREED)):
                 faults.append(f"P[privacy loss > eps] of {name} is stated as {chance}, but is {found[1]}")
-    planned = _compute([stated["run"]], stated["planned"]["delta"], 1)[0]
+    planned = _compute([stated["run"]], stated["planned"]["delta"], [1])[0]
     if not _agree(stated["planned"]["epsilon"], planned, AGREED["patch"]):
         given = stated["planned"]["epsilon"]
         faults.append(f"eps at the planned delta is stated as {readable(given)}, but is {readable(planned)}")
-    same = {"delta": stated["delta"], **{key: stated[key] for key in runs}}
+    same = {key: stated[key] for key in ("delta", "epsilon", "epsilon_composed")}
     faults += [
         f"{key} is {value:.4g}, but {stated[unit][key]} for one {unit}"
         for key, value in same.items()
         if stated[unit][key] != value
     ]
+    more_lines, more = _check_adaptive(stated)
+    lines += more_lines
+    faults += more + _find_less_than_the_worst(stated)
     if unit == "patch" and stated["region"]["delta"] != stated["delta"]:
         faults.append(f"the delta of a region is {stated['region']['delta']:.3g}, not that of a patch")
     if unit == "patient" and {stated[level]["delta"] for level in LEVELS} != {stated["delta"]}:
@@ -148,12 +156,58 @@ def _check_promises(stated):
     return lines, faults
 
 
+def _check_adaptive(stated):
+    """Return lines and faults: eps of one unit if the runs were chosen one after the other."""
+    sets = [stated[level]["composed"] for level in LEVELS]
+    adaptive = stated["adaptive"]
+    if adaptive is None:
+        several = any(len(mechanisms) > 1 for mechanisms in sets)
+        return [], ["no eps is stated for runs that were chosen one after the other"] if several else []
+    faults = [] if len(adaptive["composed"]) > 1 else ["one run was not chosen after a look at others"]
+    spent = [
+        compose_adaptively(mechanisms, stated["delta"])
+        for mechanisms in [adaptive["composed"], *(one for one in sets if len(one) > 1)]
+    ]
+    found, most = (None if one == float("inf") else one for one in (spent[0], max(spent)))
+    told = f"eps of one {stated['unit']}, if the runs were chosen one after the other,"
+    lines = [f"{told} is stated as {readable(adaptive['epsilon'])}, computed {readable(found)}"]
+    for wanted in (found, most):
+        if not _agree(adaptive["epsilon"], wanted, ADAPTIVE_AGREED):
+            stated_as = readable(adaptive["epsilon"])
+            return lines, [*faults, f"{told} is stated as {stated_as}, but is {readable(wanted)}"]
+    return lines, faults
+
+
+def _find_less_than_the_worst(stated):
+    """Return the levels for which the runs behind another level's eps would give a larger one."""
+    if stated["unit"] == "patient":
+        wrong = [level for level in LEVELS if stated[level]["composed"] != stated["patient"]["composed"]]
+        return [f"the runs behind the eps of one {level} are not those of the patient" for level in wrong]
+    found = []
+    for level in LEVELS:
+        others = [
+            stated[one]["composed"] for one in LEVELS if stated[one]["composed"] != stated[level]["composed"]
+        ]
+        for mechanisms in others:
+            more = _compute(mechanisms, stated[level]["delta"], _counts(mechanisms, level))[0]
+            spent = stated[level]["epsilon_composed"]
+            if spent is not None and (more is None or more > spent * (1 + AGREED[level])):
+                found.append(f"eps of one {level} is {readable(more)} for a patient of another row")
+    return found
+
+
+def _counts(mechanisms, level):
+    """Return how many patches of a patient, a place or one patch take part in each mechanism."""
+    name = {"patient": "patches_per_patient", "region": "region_patches"}.get(level)
+    return [one[name] if name else 1 for one in mechanisms]
+
+
 _computed = {}
 
 
 def _compute(mechanisms, delta, patches):
     """Return (eps or None, probability or None); each question is computed once."""
-    asked = (str(mechanisms), delta, patches)
+    asked = (str(mechanisms), delta, str(patches))
     if asked not in _computed:
         found, chance = compose_epsilon(mechanisms, delta, patches)
         _computed[asked] = (None if found == float("inf") else found, chance)

@@ -5,15 +5,17 @@ import math
 from privessel.release.checks.card import LICENCES
 
 NUMBER, NOTHING = (int, float), type(None)
-FORMAT = "privessel release 2"
+FORMAT = "privessel release 3"
 MOST = {"pairs": 100_000, "size": 10_000}  # names of files have five digits
 _CHARGE = {"noise_multiplier": NUMBER, "sampling_rate": NUMBER, "steps": int}
+_PART = _CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}
 _PROMISE = {
     "delta": NUMBER,
     "epsilon": (*NUMBER, NOTHING),
     "epsilon_composed": (*NUMBER, NOTHING),
     "loss_above_epsilon": (*NUMBER, NOTHING),
     "loss_above_epsilon_composed": (*NUMBER, NOTHING),
+    "composed": [_PART],
 }
 SHAPE = {
     "format": str,
@@ -40,13 +42,13 @@ SHAPE = {
     "sampler": str,
     "clipping_norm": NUMBER,
     "run": _CHARGE,
-    "composed": [_CHARGE],
     "patient": _PROMISE,
     "region": _PROMISE | {"epsilon_limit": NUMBER, "reason": (str, NOTHING)},
     "patch": _PROMISE,
     "delta": NUMBER,
     "epsilon": NUMBER,
     "epsilon_composed": NUMBER,
+    "adaptive": ({"epsilon": (*NUMBER, NOTHING), "composed": [_PART]}, NOTHING),
     "epsilon_limit": NUMBER,
     "planned": {"delta": NUMBER, "epsilon": NUMBER},
     "accountant": {"method": str, "versions": {str: str}},
@@ -107,7 +109,15 @@ def _find_impossible(stated):
         found.append(f"privacy.json: unit is {stated['unit']!r}, and neither patch nor patient")
     if stated["choice"]["private_sets"] < 1:
         found.append("privacy.json: there is no private set")
-    for one in [stated["run"], *stated["composed"]]:
+    together = [one for level in ("patient", "region", "patch") for one in stated[level]["composed"]]
+    together += stated["adaptive"]["composed"] if stated["adaptive"] else []
+    found += [
+        f"privacy.json: {one} has {name} {one[name]}"
+        for one in together
+        for name in ("patches_per_patient", "region_patches")
+        if one[name] < 1
+    ]
+    for one in [stated["run"], *together]:
         if not (one["noise_multiplier"] > 0 and 0 < one["sampling_rate"] <= 1 and one["steps"] > 0):
             found.append(f"privacy.json: {one} is no mechanism with noise")
     deltas = [stated[name]["delta"] for name in ("patient", "region", "patch", "planned")]

@@ -3,12 +3,15 @@
 import math
 
 from privessel.release.checks.words import (
+    LEVELS,
     VACUOUS,
     count_units,
     name_of_eps,
     odds,
     readable,
+    tell_adaptive,
     tell_promises,
+    tell_runs,
     warn,
 )
 
@@ -60,7 +63,7 @@ def _short(numbers):
         "region": f"a place on a vessel{'' if unit == 'patient' else places}",
         "patch": "one patch",
     }
-    runs = len(numbers["composed"])
+    runs = " or ".join(map(str, sorted({len(numbers[level]["composed"]) for level in LEVELS})))
     rows = [
         f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient "
         f"({runs}) | delta |",
@@ -81,7 +84,7 @@ def _short(numbers):
         f"{VACUOUS:g} promises next to nothing ('vacuous'). The most that the site allows by all private "
         f"runs together is {readable(numbers['epsilon_limit'])} for one {unit}{_limit_of_places(numbers)}."
     )
-    return "\n\n".join([_headline(numbers), "\n".join(rows), told])
+    return "\n\n".join([_headline(numbers), "\n".join(rows), *tell_adaptive(numbers), told])
 
 
 def _headline(numbers):
@@ -142,10 +145,10 @@ def _meaning(numbers):
             "patch. The run that made these data promises:\n\n"
         )
         whole += "\n".join(f"- {sentence}" for sentence in tell_promises(numbers))
-        if len(numbers["composed"]) > 1:
+        if any(len(numbers[level]["composed"]) > 1 for level in LEVELS):
             whole += (
-                "\n\nFor all runs together, the table above assumes that a patient and a place have as many "
-                "patches in the other runs as in this one."
+                "\n\nFor all runs together, the table above counts in each run as many patches of a patient "
+                "and of a place as that run used; they are listed below."
             )
     planned = numbers["planned"]
     stated = (
@@ -165,11 +168,6 @@ def _mechanism(numbers):
         "The generator learned from the critic alone, and these data were drawn from the generator. Every "
         "step of the critic counts in eps."
     )
-    rows = ["| noise multiplier | sampling rate | charged steps |", "|---|---|---|"]
-    rows += [
-        f"| {one['noise_multiplier']:.6g} | {one['sampling_rate']:.6g} | {one['steps']:,} |"
-        for one in numbers["composed"]
-    ]
     versions = ", ".join(f"{name} {number}" for name, number in numbers["accountant"]["versions"].items())
     groups = (
         ""
@@ -178,9 +176,7 @@ def _mechanism(numbers):
     )
     return [
         how,
-        "These are all private runs on the patient whose eps is largest, and the run of these data is one of "
-        "them. A run counts whether its data were released or not, with every step that was repeated:",
-        "\n".join(rows),
+        *tell_runs(numbers),
         f"Accountant: {numbers['accountant']['method']}, an upper bound, for neighbours that differ in "
         f"{numbers['neighbours']}.{groups} {versions}.",
     ]

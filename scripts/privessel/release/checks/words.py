@@ -6,6 +6,10 @@ VACUOUS = 10.0  # from this eps on, a promise is called vacuous: odds may change
 # However few patients there are, a larger delta of a patient is refused.
 MOST_PATIENT_DELTA = 1e-5
 SELECTION = "selection: Files of the study do not show that its choice looked at no training patients."
+COUNTS = (
+    "counts: Ledgers of an older version do not say how many patches of a patient and of a place their runs "
+    "used; the largest number that is known of any run stands in for them."
+)
 LEVELS = ("patient", "region", "patch")
 
 
@@ -88,12 +92,26 @@ def _promise(numbers, name):
     return told
 
 
-def tell_epsilon(*, epsilon: float, delta: float, limit: float) -> str:
-    """Say that the composed eps is above the site's limit."""
+def tell_epsilon(*, epsilon: float, delta: float, limit: float, adaptive: bool) -> str:
+    """Say that the composed eps is above the site's limit; `adaptive`: that of runs chosen one by one."""
+    how = ", as if each had been chosen after a look at the ones before" if adaptive else ""
+    spent = f"{epsilon:.4g}" if math.isfinite(epsilon) else "not finite"
     return (
-        f"Composed over all runs on a patient, eps is {epsilon:.4g} at delta {delta:.3g}, above the "
+        f"Composed over all runs on a patient{how}, eps is {spent} at delta {delta:.3g}, above the "
         f"{limit:.4g} that the site had set."
     )
+
+
+def tell_adaptive(numbers: dict) -> list[str]:
+    """Return a sentence on what composed numbers assume and what holds otherwise; none for one run."""
+    if not numbers["adaptive"]:
+        return []
+    return [
+        "The numbers for all runs together hold if noise and steps of all runs were fixed before the first "
+        f"of them; if they were chosen as one went, the eps of one {numbers['unit']} is "
+        f"{readable(numbers['adaptive']['epsilon'])} at delta {numbers['delta']:.3g} (by a Renyi filter, "
+        "with the budget fixed beforehand)."
+    ]
 
 
 def tell_delta(*, delta: float, units: int, noun: str) -> str:
@@ -113,9 +131,12 @@ def is_delta_too_large(*, delta: float, units: int, noun: str) -> bool:
 def tell_refusals(numbers: dict) -> list[str]:
     """Return what the rules refuse by the numbers alone, as privacy.json lists it under `override`."""
     found = []
-    if numbers["epsilon_composed"] > numbers["epsilon_limit"]:
-        given = {"epsilon": numbers["epsilon_composed"], "delta": numbers["delta"]}
-        found.append(f"epsilon: {tell_epsilon(**given, limit=numbers['epsilon_limit'])}")
+    spent, limit = numbers["epsilon_composed"], numbers["epsilon_limit"]
+    other = (numbers["adaptive"] or {"epsilon": 0.0})["epsilon"]
+    other = math.inf if other is None else other
+    if max(spent, other) > limit:
+        given = {"epsilon": max(spent, other), "delta": numbers["delta"], "adaptive": other > spent}
+        found.append(f"epsilon: {tell_epsilon(**given, limit=limit)}")
     stated = [(numbers["patient"]["delta"], numbers["patients"], "patients")]
     if numbers["unit"] == "patch":
         stated.insert(0, (numbers["delta"], numbers["patches"], "patches"))
@@ -123,7 +144,47 @@ def tell_refusals(numbers: dict) -> list[str]:
         given = {"delta": delta, "units": units, "noun": noun}
         if is_delta_too_large(**given):
             found.append(f"delta: {tell_delta(**given)}")
+    if not is_counted(numbers):
+        found.append(COUNTS)
     return found
+
+
+def is_counted(numbers: dict) -> bool:
+    """Whether it is known of every run how many patches of a patient it used, where that decides eps."""
+    together = [one for level in LEVELS for one in numbers[level]["composed"]]
+    return numbers["unit"] == "patient" or all(one["counted"] for one in together)
+
+
+def tell_runs(numbers: dict) -> list[str]:
+    """Return a table of runs for each patient who is worst off at some level; often it is one patient."""
+    levels = {}
+    for level in LEVELS:
+        levels.setdefault(str(numbers[level]["composed"]), []).append(level)
+    parts = []
+    for same in levels.values():
+        of = "" if len(levels) == 1 else f" of {' and '.join(f'one {level}' for level in same)}"
+        parts.append(f"These are all private runs on the patient whose eps{of} is largest:")
+        rows = [
+            "| noise multiplier | sampling rate | charged steps | patches of a patient | of a place |",
+            "|---|---|---|---|---|",
+            *map(_row, numbers[same[0]]["composed"]),
+        ]
+        parts.append("\n".join(rows))
+    counted = (
+        "The run of these data is one of them. A run counts whether its data were released or not, with "
+    )
+    counted += "every step that was repeated."
+    if not is_counted(numbers):
+        counted += f" {COUNTS.partition(': ')[2]} Such numbers are marked as assumed."
+    return [*parts, counted]
+
+
+def _row(one):
+    known = "" if one["counted"] else " (assumed)"
+    return (
+        f"| {one['noise_multiplier']:.6g} | {one['sampling_rate']:.6g} | {one['steps']:,} "
+        f"| {one['patches_per_patient']:,}{known} | {one['region_patches']:,}{known} |"
+    )
 
 
 def is_region_too_large(numbers: dict) -> bool:

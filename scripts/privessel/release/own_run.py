@@ -1,0 +1,105 @@
+"""The run that a release is made of: its ledger, and that its privacy.json tells of the same run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from privessel.errors import PrivacyError
+from privessel.gan.paid_runs import kept_record
+from privessel.privacy.account import Account, Run
+from privessel.privacy.chain import Head, read_chain
+from privessel.privacy.keys import load_master
+from privessel.privacy.promises import Sizes
+from privessel.privacy.site import SECRET, Site
+
+# What a privacy.json has in common with its ledger, by the names that both have.
+LEDGER = {
+    "arch": "architecture",
+    "level": "level",
+    "run": "run",
+    "cohort": "cohort",
+    "unit": "unit",
+    "noise_multiplier": "noise_multiplier",
+    "sampling_rate": "sampling_rate",
+}
+# What the ledger does not say, or not in all versions.
+KEPT = ("patients", "patches", "region_patches", "delta", "clipping_norm")
+
+
+def own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:
+    """Return the run's account; PrivacyError unless it is complete and agrees with the run's privacy.json."""
+    stood, name = record.get("ledger"), _name(record)
+    if not stood:
+        raise PrivacyError(
+            f"{name}: its privacy.json names no ledger, so nothing shows what the run has cost. Remedy: set "
+            "privacy.state and train the run again"
+        )
+    found = [account for account in accounts if account.run.identity == stood["identity"]]
+    if not found:
+        raise PrivacyError(
+            f"{name}: {site.state} has no ledger of it. Remedy: restore the ledgers from a backup, or set "
+            "privacy.state to the folder that the run was charged in"
+        )
+    own = found[0]
+    key = load_master(site.state / SECRET).derive("ledger")
+    head = Head(lines=stood["lines"], mac=stood["mac"])
+    read_chain(site.state / f"{own.run.identity}.ledger", key=key, head=head)
+    if own.charged_before(own.run.steps) < own.run.steps or own.reached < own.run.steps:
+        raise PrivacyError(
+            f"{name}: its ledger is incomplete, {own.reached:,} of {own.run.steps:,} steps are charged. "
+            "Remedy: let the run go on to its end; if it has ended, restore the ledger from a backup"
+        )
+    charged = {field: getattr(own.run, attribute) for field, attribute in LEDGER.items()}
+    _require_equal(record, charged, name=name, other="the ledger")
+    if own.run.series != "run":
+        raise PrivacyError(
+            f"{name}: its privacy.json names the ledger of {own.run.name}, which looked at patients in ways "
+            "that no release covers. Remedy: release a run of the study"
+        )
+    return own
+
+
+def check_kept(record: Mapping, *, results: Path | None, patients: int, patches: int, region: int) -> None:
+    """Compare a run's privacy.json, and the study's numbers, with the copy that was kept when it finished.
+
+    Raises PrivacyError where they differ, and where the copy was edited. There is none of runs that older
+    versions have finished.
+    """
+    name = _name(record)
+    kept = kept_record(results / "gan" / name, name=name) if results else None
+    if kept is None:
+        return
+    given = {"patients": patients, "patches": patches, "region_patches": region}
+    _require_equal(record, {field: kept.get(field) for field in KEPT}, name=name, other="the kept copy")
+    differing = [field for field, number in given.items() if kept.get(field, number) != number]
+    if differing:
+        raise PrivacyError(
+            f"{name}: the study's patches are not those that it was trained on: they differ in "
+            f"{', '.join(differing)} from what was kept of the run. Remedy: release from the study whose "
+            "patches trained it, with the same table of patients and the same patches.max_overlap"
+        )
+
+
+def check_counts(run: Run, sizes: Sizes) -> None:
+    """Raise PrivacyError where the study's patches are not as many as the run was charged for."""
+    wanted = {"patches_per_patient": sizes.patches_per_patient, "region_patches": sizes.region_patches}
+    for name, count in wanted.items():
+        charged = getattr(run, name)
+        if charged is not None and charged != count:
+            raise PrivacyError(
+                f"{run.name}: its ledger says {name} {charged}, but the study's patches give {count}. "
+                "Remedy: release from the study whose patches trained it, with the same patches.max_overlap"
+            )
+
+
+def _require_equal(record: Mapping, wanted: Mapping, *, name: str, other: str) -> None:
+    differing = [field for field, value in wanted.items() if record.get(field) != value]
+    if differing:
+        raise PrivacyError(
+            f"{name}: its privacy.json was edited, or is of another run: it differs from {other} in "
+            f"{', '.join(differing)}. Remedy: delete it and run the same command again; the files of a "
+            "finished run are restored at no cost"
+        )
+
+
+def _name(record: Mapping) -> str:
+    return f"{record['arch']}/{record['level']}/run-{record['run']}"
