@@ -33,7 +33,8 @@ rule release_bundle:
         "../scripts/make_release.py"
 
 
-# Advice for the owner. It decides nothing: a decision that looked at training patches would tell about them.
+# A target of its own, advice for the owner. It decides nothing about a release: a decision that looked at training patches
+# would tell about them. It compares every image with every patch, which can take an hour.
 rule copies:
     input:
         pairs=lambda w: study.release.inputs()["pairs"],
@@ -57,4 +58,3 @@ rule copies:
 rule release:
     input:
         rules.release_bundle.output,
-        rules.copies.output,

@@ -87,6 +87,7 @@ def test_a_release_is_checked_by_its_recipient_made_again_to_the_byte_and_after_
 
 
 def test_the_search_for_copies_is_a_report_that_stays_inside(given):
+    done(given.study("copies"))
     report = given.folder / "results/hospital/privacy/copies-gift-inside-only.csv"
     assert report.read_text().startswith("# inside only")
     log = (given.folder / "logs/hospital/privacy/copies-gift.log").read_text()
