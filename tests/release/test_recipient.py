@@ -503,8 +503,7 @@ def test_a_recipient_computes_what_the_accountant_does(mechanisms, patches):
     else:
         group = {"patches": patches, "delta": 2.4e-6}
         expected = group_epsilon(charges, **group), group_loss_above_epsilon(charges, **group)
-    # In the hundreds both are bounds that rounding keeps coarse.
-    assert found == pytest.approx(expected[0], rel=5e-3 if expected[0] < 100 else 0.05)
+    assert found == pytest.approx(expected[0], rel=5e-3)
     assert chance == (None if expected[1] is None else pytest.approx(expected[1], rel=0.05))
 
 

@@ -10,6 +10,9 @@ import warnings
 ERROR = {"unit": 2e-3, "group": 1e-2}  # the relative error at which the grid is not refined any more
 ROUNDING = 2e-16  # of delta for every composed step, by Fourier transforms; subtracted from delta
 FINEST = 1e-4  # the finest grid, relative to the first
+INFINITE = 4  # after so many grids without a finite eps the search ends
+LARGEST_GRID = 100.0  # dp-accounting overflows from about 700 on
+VACUOUS = 10.0  # above this eps a group's coarse grid will do
 FILTER_ORDERS = (2, 3, 4, 6, 10, 20, 40)
 CHANCE_ERROR = 0.03  # the same of the chance of a larger loss
 MOST_WITH_CHANCE = 1e3  # above this eps of a group, the chance of a larger loss is not computed
@@ -113,12 +116,20 @@ def _group(merged, delta):
         for kind in merged
     ]
     remaining = delta - left - ROUNDING * sum(merged.values())
+    most = max(len(shares) - 1 for shares, _ in parts.values())
+    coarse = min(LARGEST_GRID, (most / max(kind[0] for kind in merged)) ** 2 / 100)
     try:
-        found, interval = _refine(compose, min(*spreads, 1.0), remaining, ERROR["group"])
+        found = math.inf
+        if coarse > 1:  # dozens of patches meet in a step: its loss is in the hundreds
+            found, interval = _refine(compose, coarse, remaining, ERROR["group"])
+        if not VACUOUS < found < math.inf:
+            found, interval = _refine(compose, min(*spreads, 1.0), remaining, ERROR["group"])
+        if math.isinf(found):
+            raise ValueError("no grid gives a finite eps")
         if found > MOST_WITH_CHANCE:
             return found + more, None
         chance = _chance(compose, found, interval)
-    except ValueError:
+    except (ValueError, ArithmeticError):
         # dp-accounting cannot compute the mixture. By convexity it costs no more than the largest number of
         # patches in every step.
         most = [
@@ -157,10 +168,17 @@ def _refine(compose, start, delta, error):
     coarse, fine = start, start / 3
     if delta <= 0:
         return math.inf, fine
-    above = _read(compose, coarse, delta)
+    above, infinite = _read(compose, coarse, delta), 0
     while True:
         best = _read(compose, fine, delta)
-        if fine < start * FINEST:
+        infinite += math.isinf(best)
+        if math.isinf(best) and math.isfinite(above):
+            # On this grid rounding has lost the tail; the eps of a coarser one is a bound all the same.
+            if infinite >= INFINITE:
+                return above, coarse
+            fine = math.sqrt(coarse * fine)
+            continue
+        if fine < start * FINEST or infinite >= INFINITE:
             return best, fine
         if math.isinf(above):
             above, coarse, fine = best, fine, fine / 3
