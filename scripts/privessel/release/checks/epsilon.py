@@ -7,12 +7,13 @@ sample in every step. Neighbours differ in the unit, or in all of the patches: e
 import math
 import warnings
 
+from privessel.release.checks.words import VACUOUS
+
 ERROR = {"unit": 2e-3, "group": 1e-2}  # the relative error at which the grid is not refined any more
 ROUNDING = 2e-16  # of delta for every composed step, by Fourier transforms; subtracted from delta
 FINEST = 1e-4  # the finest grid, relative to the first
 INFINITE = 4  # after so many grids without a finite eps the search ends
 LARGEST_GRID = 100.0  # dp-accounting overflows from about 700 on
-VACUOUS = 10.0  # above this eps a group's coarse grid will do
 FILTER_ORDERS = (2, 3, 4, 6, 10, 20, 40)
 CHANCE_ERROR = 0.03  # the same of the chance of a larger loss
 MOST_WITH_CHANCE = 1e3  # above this eps of a group, the chance of a larger loss is not computed

@@ -164,7 +164,8 @@ def _mechanism(numbers):
         "A generator of images was trained against a critic. Only the critic saw patients. In each of its "
         f"steps it took a fresh random sample, in which every {unit} was or was not by a coin of its own "
         f"(Poisson sampling); it bounded what each {unit} could change (norm at most C = "
-        f"{numbers['clipping_norm']:g}), and added normal noise of the noise multiplier times C to the sum. "
+        f"{numbers['clipping_norm']:g}), and added normal noise to the sum, as wide as the noise multiplier "
+        "times what one could change in it. "
         "The generator learned from the critic alone, and these data were drawn from the generator. Every "
         "step of the critic counts in eps."
     )
