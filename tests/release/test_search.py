@@ -32,6 +32,7 @@ from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.privacy.keys import load_master
 from privessel.release.forbidden import list_forbidden
+from privessel.release.readers import take_apart
 from privessel.release.scanner import require_clean, scan
 from privessel.release.traces import Forbidden, Traces
 
@@ -248,3 +249,10 @@ def test_a_site_s_ids_people_folders_digests_seeds_and_keys_are_all_looked_for(s
     } < set(found.keys)  # fmt: skip
     assert master.secret.hex() not in repr(found)
     assert str(master.secret) not in repr(found)
+
+
+def test_checksums_behind_the_members_of_a_generator_are_no_texts():
+    """The break: torch writes each member's CRC behind it, and here and there one looked like a path."""
+    buffer = io.BytesIO()
+    torch.save({"a": torch.arange(5.0), "b": torch.zeros(3)}, buffer)
+    assert not any("PK" in text for text in take_apart("generator.pt", buffer.getvalue()).metadata)

@@ -110,7 +110,7 @@ def _read_zip(content: bytes, found: Contents) -> None:
             name, extra = struct.unpack_from("<2H", content, member.header_offset + 26)
             start = member.header_offset + 30
             end = start + name + extra + member.compress_size
-            used.append((member.header_offset, end))
+            used.append((member.header_offset, end + _descriptor_length(content[end:], member)))
             spare += [member.comment, member.extra, content[start + name : start + name + extra]]
             if content[start : start + name] != member.filename.encode():
                 spare.append(content[start : start + name])
@@ -120,6 +120,19 @@ def _read_zip(content: bytes, found: Contents) -> None:
         reached = max(reached, end)
     for part in spare:
         _read_spare(part, found)
+
+
+def _descriptor_length(behind: bytes, member: zipfile.ZipInfo) -> int:
+    """Return how many bytes behind a member only repeat its checksum and lengths, as torch writes them.
+
+    They are random bytes to a search for texts, and would now and then look like a path.
+    """
+    checksum = b"PK\x07\x08" + struct.pack("<I", member.CRC)
+    for form in ("<QQ", "<II"):
+        descriptor = checksum + struct.pack(form, member.compress_size, member.file_size)
+        if member.flag_bits & 0x08 and behind.startswith(descriptor):
+            return len(descriptor)
+    return 0
 
 
 def _read_npz(content: bytes, found: Contents) -> None:
