@@ -12,10 +12,14 @@ TRAINING = "train_gan.py"  # what Snakemake's copy of the script ends in
 
 
 def check_results(checkout, expected, *targets):
-    """All targets are there, with the expected bits, and no step is missing in a ledger or charged twice."""
+    """All targets are there, with the expected bits, and no step is missing in a ledger or charged twice.
+
+    Not the bits of what follows from a private run: each state has a nonce of its own, and so other noise.
+    """
     found, wanted = checkout.results(), expected.results()
-    assert set(targets) <= set(found)
-    assert found == {name: wanted[name] for name in found}
+    assert set(targets) <= set(found) <= set(wanted)
+    without_noise = {name: digest for name, digest in found.items() if "/noise-" not in name}
+    assert without_noise == {name: wanted[name] for name in without_noise}
     for run, target in enumerate(PRIVATE, start=1):
         if target in targets:
             assert checkout.charged(run) == expected.charged(run) > 0
