@@ -13,7 +13,7 @@ LIBRARY = ROOT / "scripts" / "privessel"
 # A room may import those before it, and itself.
 LAYERS = [
     {"errors"},
-    {"seeds", "device"},
+    {"seeds", "device", "limits"},
     {"files"},
     {"study"},
     {"cohort"},

@@ -29,9 +29,10 @@ from tiny_release import (
 from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
 from privessel.gan import paid_runs
+from privessel.limits import readable
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.patient import group_epsilon
-from privessel.privacy.promises import readable, state_promises
+from privessel.privacy.promises import state_promises
 from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release import bundle, verify
 from privessel.release.checks.card import write_card

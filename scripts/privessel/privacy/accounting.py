@@ -17,13 +17,12 @@ from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 from scipy.optimize import brentq
 
 from privessel.errors import PrivacyError
+from privessel.limits import SMALLEST_DELTA
 from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
 
 # eps is over-stated by at most about this share: the grid of the privacy loss is refined until it is.
 RELATIVE_ERROR = 2e-3
 CHANCE_ERROR = 3e-3  # of P[loss > eps], which is printed with two digits
-# Far below any use; the accountant's rounding (losses.ROUNDING a step) comes near it at 500,000 steps.
-SMALLEST_DELTA = 1e-10
 
 Triples = tuple[tuple[float, float, int], ...]  # noise multiplier, sampling rate and steps of each mechanism
 
@@ -165,7 +164,7 @@ def check_delta(*, delta: float, units: int, release: bool) -> None:
         )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(4096)
 def _composed(charges: Triples, delta: float) -> tuple[float, float]:
     """Return eps, and the grid of the privacy loss that it was read from."""
     if not charges:
@@ -173,7 +172,7 @@ def _composed(charges: Triples, delta: float) -> tuple[float, float]:
     return tight_epsilon(**_privacy_loss(charges), delta=delta, error=RELATIVE_ERROR)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(4096)
 def _above(charges: Triples, delta: float) -> float:
     if not charges:
         return 0.0

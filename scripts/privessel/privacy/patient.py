@@ -9,6 +9,7 @@ from dp_accounting.pld import privacy_loss_distribution
 from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 from scipy import stats
 
+from privessel.limits import VACUOUS
 from privessel.privacy.accounting import (
     Charge,
     Triples,
@@ -17,7 +18,6 @@ from privessel.privacy.accounting import (
     merged,
 )
 from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
-from privessel.study.names import VACUOUS
 
 RELATIVE_ERROR = 1e-2
 # Above this eps nobody asks how likely a larger loss is, and the grid that would tell has millions of points.
@@ -105,7 +105,7 @@ def _as_one_patch(taken: Triples, counts: Sequence[int]) -> list[Charge]:
     ]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(1024)
 def _mixed(taken: Triples, counts: tuple[int, ...], delta: float) -> tuple[float, float | None]:
     """Return eps of a group, and P[loss > eps] or None."""
     parts = [

@@ -3,13 +3,12 @@
 A region is a place on a vessel: the patches of one patient that all show it (`cohort.regions`).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from privessel.limits import VACUOUS, readable
 from privessel.privacy.accounting import Charge, check_delta, composed_epsilon, loss_above_epsilon
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
-from privessel.study.names import VACUOUS
 
 UNITS = ("patch", "patient")
 _MIXTURE = "mixture of Gaussians, or its bound by convexity"
@@ -59,15 +58,6 @@ def state_promises(
         "region": _region(charges, patches=sizes.region_patches, delta=delta),
         "patch": _patch(charges, delta=delta),
     }
-
-
-def readable(spent: float) -> str:
-    """Return an eps with three digits, or as a whole number from 100 on.
-
-    >>> readable(7.669), readable(5785.2)
-    ('7.67', '5,785')
-    """
-    return f"{spent:,.0f}" if 100 <= spent < math.inf else f"{spent:.3g}"
 
 
 def _whole_patient(charges: Sequence[Charge], *, delta: float) -> dict[str, object]:

@@ -51,7 +51,7 @@ def adaptive_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
     return found if found > 0 and math.isfinite(found) else math.inf
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(4096)
 def _renyi(noise_multiplier: float, sampling_rate: float, steps: int, delta: float) -> float:
     accountant = RdpAccountant(RDP_ORDERS)
     gaussian = dp_accounting.GaussianDpEvent(noise_multiplier)

@@ -41,7 +41,8 @@ from privessel.release.weights import check_generator
 from privessel.study.names import ARCHITECTURE
 
 CROISSANT, ARRAYS, GENERATOR = "croissant.json", "data/pairs.npz", "model/generator.pt"
-LIBRARY = "privessel.release.checks"  # what the check imports here, and `checks` in a release
+# Where the recipient's check imports from in the library; in a release all of it lies in `checks`.
+LIBRARY = re.compile(r"privessel(?:\.release\.checks|\.privacy)?(?=\.\w+ import )")
 UNKNOWN = "a release with these pairs has no such file"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 
@@ -90,12 +91,12 @@ class Outline:
 
 def write_texts(outline: Outline) -> dict[str, str]:
     """Return each text of a release by its path, but for those that hold digests of other files."""
-    numbers, here = outline.privacy, Path(__file__).parent
-    programs = {name: (here / name).read_text(encoding="utf-8") for name in PROGRAMS}
+    numbers, library = outline.privacy, Path(__file__).parents[1]
+    programs = {name: (library / path).read_text(encoding="utf-8") for name, path in PROGRAMS.items()}
     signed = {PUBLIC_KEY: outline.signer.public_key.decode()} if outline.signer else {}
     return {
         **{name: write(numbers) for name, write in TEXTS.items()},
-        **{name: text.replace(LIBRARY, "checks") for name, text in programs.items()},
+        **{name: LIBRARY.sub("checks", text) for name, text in programs.items()},
         **signed,
         "privacy.json": _json(numbers),
         "data/png/pairs.csv": list_pairs(outline.pairs),

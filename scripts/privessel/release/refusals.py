@@ -11,16 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from privessel.errors import PrivacyError
+from privessel.limits import MOST_PATIENT_DELTA, readable
 from privessel.privacy.accounting import check_delta
-from privessel.privacy.promises import readable
-from privessel.release.checks.words import (
-    COUNTS,
-    MOST_PATIENT_DELTA,
-    SELECTION,
-    is_delta_too_large,
-    tell_delta,
-    tell_epsilon,
-)
+from privessel.release.checks.words import COUNTS, SELECTION, is_delta_too_large, tell_delta, tell_epsilon
 from privessel.release.guarantee import Guarantee, is_finite
 from privessel.release.selection import Choice
 from privessel.release.terms import Terms

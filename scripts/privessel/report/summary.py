@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from privessel.limits import VACUOUS
 from privessel.scores.formatting import format_eps, format_score
 from privessel.scores.references import list_free, list_missing, select_references
 from privessel.scores.tally import (
@@ -17,7 +18,7 @@ from privessel.scores.tally import (
     order_levels,
     tally,
 )
-from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, VACUOUS, GanName
+from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, GanName
 
 FULL_STUDY = "paper"
 _HEADINGS = 2  # lines of headings of the table

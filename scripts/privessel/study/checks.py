@@ -1,9 +1,10 @@
 """What no model of the config alone can say: keys that must fit the number of patients, before any job."""
 
 from privessel.errors import ConfigError
+from privessel.limits import MOST_PATIENT_DELTA
 from privessel.study.cohorts import Cohorts
 from privessel.study.config import StudyConfig
-from privessel.study.config.fields import MOST_PATIENT_DELTA, resolve_delta
+from privessel.study.config.fields import resolve_delta
 from privessel.study.gans import ANY_PRIVATE
 from privessel.study.site import SitePlan
 from privessel.study.sources import SourcePlan

@@ -21,9 +21,6 @@ COHORT = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 REAL, PHANTOM, BASELINE = "real", "phantom", "baseline"
 PLAIN_GAN, PRIVATE_GAN, COMPARED_GAN, CONTROL = "inf", "private", "compared", "control"
 GAN_KINDS = (PLAIN_GAN, PRIVATE_GAN)  # the levels of a study
-# The eps from which on a report says 'vacuous': whoever gives even odds to what was in the training set may
-# be more than 99.99 % sure afterwards (e^10 = 22,000 to 1).
-VACUOUS = 10.0
 FREE_KINDS = (PHANTOM, BASELINE)  # what costs no patient any privacy: eps = 0
 
 

@@ -1,6 +1,7 @@
 """The data set's card (README.md) and its LICENSE: what it is, how it was made, what it is for."""
 
-from privessel.release.checks.words import name_of_eps, readable, tell_adaptive, tell_promises, warn
+from privessel.limits import readable
+from privessel.release.checks.words import name_of_eps, tell_adaptive, tell_promises, warn
 
 DATASET_NUMBER = 501  # nnU-Net's: up to 500 are its own
 LICENCES = {

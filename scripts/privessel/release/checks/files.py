@@ -13,11 +13,15 @@ from privessel.release.checks.exports import describe_nnunet, is_picture, list_p
 from privessel.release.checks.statement import write_statement
 
 MANIFEST, SIGNATURE, PUBLIC_KEY = "MANIFEST.sha256", "MANIFEST.sha256.sig", "site.pub"
-MODULES = (
+# The programs of a release, and where they lie in the library: the check, and the accountant it needs.
+CHECKS = (
     "__init__", "card", "croissant", "epsilon", "exports", "files", "numbers", "shape", "signature",
     "statement", "words",
 )  # fmt: skip
-PROGRAMS = ("verify.py", *(f"checks/{name}.py" for name in MODULES))
+ACCOUNTANT = ("privacy/accounting", "privacy/losses", "privacy/patient", "privacy/renyi", "errors", "limits")
+PROGRAMS = {"verify.py": "release/verify.py"}
+PROGRAMS |= {f"checks/{name}.py": f"release/checks/{name}.py" for name in CHECKS}
+PROGRAMS |= {f"checks/{name.rpartition('/')[2]}.py": f"{name}.py" for name in ACCOUNTANT}
 TEXTS = {"PRIVACY.md": write_statement, "README.md": write_card, "LICENSE": write_licence}
 
 

@@ -2,13 +2,12 @@
 
 import math
 
+from privessel.limits import VACUOUS, readable
 from privessel.release.checks.words import (
     LEVELS,
-    VACUOUS,
     count_units,
     name_of_eps,
     odds,
-    readable,
     tell_adaptive,
     tell_promises,
     tell_runs,

@@ -2,22 +2,14 @@
 
 import math
 
-VACUOUS = 10.0  # from this eps on, a promise is called vacuous: odds may change by a factor of 22,000
-# However few patients there are, a larger delta of a patient is refused.
-MOST_PATIENT_DELTA = 1e-5
+from privessel.limits import MOST_PATIENT_DELTA, VACUOUS, readable
+
 SELECTION = "selection: Files of the study do not show that its choice looked at no training patients."
 COUNTS = (
     "counts: Ledgers of an older version do not say how many patches of a patient and of a place their runs "
     "used; the largest number that is known of any run stands in for them."
 )
 LEVELS = ("patient", "region", "patch")
-
-
-def readable(epsilon: float | None) -> str:
-    """Return an eps with three digits, or as a whole number from 100 on; None: no finite eps."""
-    if epsilon is None:
-        return "not finite"
-    return f"{epsilon:,.0f}" if epsilon >= 100 else f"{epsilon:.3g}"
 
 
 def odds(epsilon: float) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from privessel.limits import MOST_PATIENT_DELTA, SMALLEST_DELTA
 from privessel.study import names
 
 
@@ -80,8 +81,8 @@ def _is_delta(delta: float | str) -> float | str:
     if isinstance(delta, str) and re.fullmatch(r"[0-9.]+[eE]-?[0-9]+|[0-9]*\.[0-9]+", delta):
         delta = float(delta)  # 1e-5 is text in YAML 1.1
     shares = isinstance(delta, str) and re.fullmatch(_SHARE_OF_UNITS, delta)
-    if not shares and (isinstance(delta, str) or not LEAST_DELTA <= delta < 1):
-        raise ValueError(f"a number from {LEAST_DELTA:g} to below 1, or 1/units, 1/(10 units)")
+    if not shares and (isinstance(delta, str) or not SMALLEST_DELTA <= delta < 1):
+        raise ValueError(f"a number from {SMALLEST_DELTA:g} to below 1, or 1/units, 1/(10 units)")
     return delta
 
 
@@ -89,18 +90,12 @@ def _is_patient_delta(delta: float | str) -> float | str:
     if not isinstance(delta, str) and delta > MOST_PATIENT_DELTA:
         raise ValueError(
             f"at most {MOST_PATIENT_DELTA:g}, however few the patients are: outcomes of that probability "
-            f"may tell "
-            "everything about a patient"
+            "may tell everything about a patient"
         )
     return delta
 
 
-# Of a patient in a release. Outcomes of that probability may tell everything about any one patient, so over
-# 1,000 patients they come to 1 in 100; below 1 / (10 x patients) alone they would come to 1 in 10 for any
-# cohort.
-MOST_PATIENT_DELTA = 1e-5
 _SHARE_OF_UNITS = r"1/(?:units|\([1-9]\d* units\))"
-LEAST_DELTA = 1e-10
 # A number, or a share of the public number of privacy units.
 Delta = Annotated[float | str, AfterValidator(_is_delta)]
 
