@@ -26,7 +26,8 @@ def read_seen(results: Path) -> list[Seen]:
     `results` is the study's folder of results. Of a finished run whose privacy.json is gone the kept copy is
     read. Raises DamagedError for a file that cannot be read.
     """
-    folders = [folder for series in ("gan", "audit") for folder in results.glob(f"{series}/*/*/run-*")]
+    patterns = ("gan/*/*/run-*", "audit/*/*/run-*", "vote/*/run-*")
+    folders = [folder for pattern in patterns for folder in results.glob(pattern)]
     places = [(folder / "privacy.json", folder / ".finished" / "privacy.json") for folder in sorted(folders)]
     found = [next((path for path in pair if path.exists()), None) for pair in places]
     seen = [_read_run(path) for path in found if path]
