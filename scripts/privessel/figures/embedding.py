@@ -160,6 +160,8 @@ def _name_set(data: Mapping[str, np.ndarray], k: int) -> str:
         return f"{name} (ε = 0)"
     if np.isinf(eps):
         return "ε = ∞ (no privacy)"
+    if np.isnan(data["eps_published"][k]):
+        return f"vote, ε = {format_eps(eps)} a patient"
     published = format_eps(float(data["eps_published"][k]))
     return f"ε = {format_eps(eps)} a {data['unit'][k]} (as published {published})"
 

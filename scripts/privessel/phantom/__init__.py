@@ -3,7 +3,7 @@
 from privessel.phantom.acquisition import ACQUISITIONS, Acquisition
 from privessel.phantom.anatomy import Anatomy
 from privessel.phantom.dataset import write_patient, write_table
-from privessel.phantom.simulation import SETS, Parameters, Phantom, simulate
+from privessel.phantom.simulation import SETS, Parameters, Phantom, draw_setting, simulate
 from privessel.phantom.vessels import Vessels
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Parameters",
     "Phantom",
     "Vessels",
+    "draw_setting",
     "simulate",
     "write_patient",
     "write_table",

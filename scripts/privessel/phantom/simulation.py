@@ -82,18 +82,28 @@ SETS: dict[str, Callable[[np.random.Generator], Parameters]] = {
     "random": random_parameters,
 }
 
+
+def draw_setting(family: str, *, seed: int) -> Parameters:
+    """Return one setting of a family of SETS, the same for the same seed; several patients may have it."""
+    return SETS[family](np.random.default_rng(seed))
+
+
 STREAMS = ("parameters", "head", "texture", "arteries", "veins", "flow", "coil", "noise")
 
 
 def simulate(
-    *, seed: int, shape: tuple[int, int, int], spacing: tuple[float, float, float], parameters: str
+    *,
+    seed: int,
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    parameters: str | Parameters,
 ) -> Phantom:
-    """Simulate the patient of a seed: grid of `shape` voxels and `spacing` mm, parameter set of SETS.
+    """Simulate the patient of a seed: grid of `shape` voxels and `spacing` mm, parameters or a set's name.
 
     The same seed gives the same bytes on every run, and the same head and arteries in sets "a" and "b".
     Raises ValueError for an unknown set or a grid that is not three positive numbers.
     """
-    if parameters not in SETS:
+    if isinstance(parameters, str) and parameters not in SETS:
         raise ValueError(
             f"phantom parameters {parameters!r} are not known. Remedy: choose one of {', '.join(SETS)}"
         )
@@ -103,7 +113,7 @@ def simulate(
             "each, at least 8 voxels and more than 0 mm"
         )
     rng = {name: np.random.default_rng([seed, i]) for i, name in enumerate(STREAMS)}
-    knobs = SETS[parameters](rng["parameters"])
+    knobs = SETS[parameters](rng["parameters"]) if isinstance(parameters, str) else parameters
     frame = fit_frame(shape=shape, spacing=spacing)
     acquisition = knobs.acquisition
 

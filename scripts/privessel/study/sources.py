@@ -52,10 +52,21 @@ class SourcePlan:
         return [
             "real",
             *self.config.public_baselines,
-            *self.gans.pairs,
+            *self.levels,
             *self.gans.compared,
             *self.gans.controls,
         ]
+
+    @cached_property
+    def levels(self) -> list[str]:
+        """Everything that has an eps of its own: the pairs of GANs, and the sets that patients voted for."""
+        return [*self.gans.pairs, *self.config.votes]
+
+    @cached_property
+    def privacy_records(self) -> list[str]:
+        """The privacy.json of every GAN and vote."""
+        gans = [f"{self.results}/gan/{gan}/privacy.json" for gan in self.gans.all_runs]
+        return gans + [f"{self.results}/{vote}/privacy.json" for vote in self.config.votes]
 
     @cached_property
     def tested(self) -> list[str]:
@@ -65,12 +76,12 @@ class SourcePlan:
     @cached_property
     def image_sets(self) -> list[str]:
         """Sets whose images are compared; a control's are those of the pairs it shuffles."""
-        return ["real", *self.config.public_baselines, *self.gans.pairs, *self.gans.compared]
+        return ["real", *self.config.public_baselines, *self.levels, *self.gans.compared]
 
     @cached_property
     def embedded(self) -> list[str]:
         """Sets that may be shown in the t-SNE."""
-        return ["real", *self.config.public_baselines, *self.gans.pairs]
+        return ["real", *self.config.public_baselines, *self.levels]
 
     @cached_property
     def free(self) -> list[str]:
@@ -83,6 +94,7 @@ class SourcePlan:
         kinds = {"real": names.REAL}
         kinds |= dict.fromkeys(self.config.public_baselines, names.PHANTOM)
         kinds |= {pairs: self._level_kind(pairs) for pairs in self.gans.pairs}
+        kinds |= dict.fromkeys(self.config.votes, names.VOTE)
         kinds |= dict.fromkeys(self.gans.compared, names.COMPARED_GAN)
         kinds |= dict.fromkeys(self.gans.controls, names.CONTROL)
         kinds |= dict.fromkeys(BASELINES, names.BASELINE)
@@ -136,6 +148,8 @@ class SourcePlan:
             return self.patches(self.config.train_cohort)
         if source in self.config.public_baselines:
             return self.patches(source)
+        if source in self.config.votes:
+            return [f"{self.results}/{source}/pairs.npz"]
         return [f"{self.results}/synthetic/{source.removesuffix('-shuffled')}.npz"]
 
     def metric_files(self, source: str, setting: str, cohort: str, split: str) -> list[str]:
@@ -157,7 +171,28 @@ class SourcePlan:
         cohort = self.config.train_cohort if source == "real" else source
         if cohort in self.cohorts.names:
             return self.config.patches.per_patient * self.cohorts.count(cohort, "train"), 5
+        if source in self.config.votes:
+            return self.config.vote.pairs, 2
         return self.config.synthesis.pairs, 2
+
+    # --- Votes ---
+
+    def candidate_files(self, name: str) -> list[str]:
+        """The file `name` of every candidate of the votes."""
+        numbers = range(1, self.config.vote.candidates + 1)
+        return [f"{self.results}/vote/candidates/{number}/{name}" for number in numbers]
+
+    def candidate_tables(self) -> list[str]:
+        """The test metrics of every candidate's own U-Net."""
+        numbers = range(1, self.config.vote.candidates + 1)
+        cohort = self.config.train_cohort
+        return [self.metric_table(f"vote/candidate-{number}", "own", cohort) for number in numbers]
+
+    def ballots(self) -> list[str]:
+        """The ballot of every training patient. They look at patients, and stay inside."""
+        cohort = self.config.train_cohort
+        folder = f"{self.results}/vote/ballots-inside-only/{cohort}"
+        return [f"{folder}/{patient}.json" for patient in self.cohorts.ids(cohort, "train")]
 
     # --- Transfer learning ---
 
