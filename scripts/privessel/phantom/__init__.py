@@ -3,11 +3,14 @@
 from privessel.phantom.acquisition import ACQUISITIONS, Acquisition
 from privessel.phantom.anatomy import Anatomy
 from privessel.phantom.dataset import write_patient, write_table
-from privessel.phantom.simulation import SETS, Parameters, Phantom, draw_setting, simulate
+from privessel.phantom.families import FAMILIES
+from privessel.phantom.sets import SETS, Parameters, draw_setting
+from privessel.phantom.simulation import Phantom, simulate
 from privessel.phantom.vessels import Vessels
 
 __all__ = [
     "ACQUISITIONS",
+    "FAMILIES",
     "SETS",
     "Acquisition",
     "Anatomy",

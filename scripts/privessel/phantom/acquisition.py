@@ -8,7 +8,7 @@ from skimage.morphology import remove_small_objects
 
 from privessel.phantom.centrelines import Centreline
 from privessel.phantom.fields import random_field, random_lattice
-from privessel.phantom.frame import Frame
+from privessel.phantom.frame import FULL_SLAB, Frame
 from privessel.phantom.parameters import knob
 from privessel.phantom.tissue import Levels
 
@@ -75,6 +75,9 @@ class Acquisition:
     )
     marked_contrast: float = knob(1.6, "noise SD", 1.2, 2.2, "and that stand out from brain by at least this")
     marked_size: float = knob(5.0, "voxels", 1, 10, "readers skip smaller specks")
+    slab_loss: float = knob(
+        0.0, "share", 0.0, 0.4, "blood is darker by this share where it leaves a slab than where it enters"
+    )
 
     @property
     def levels(self) -> Levels:
@@ -117,13 +120,28 @@ def blood_brightness(
     saturation = acquisition.saturated + (1 - acquisition.saturated) * np.exp(-arteries.time / decay)
     ramp = np.clip(1 + acquisition.ramp * (arteries.position[:, 2] - 20) / 45, 0.8, 1.2)
     swirl = random_lattice(rng, frame, acquisition.swirl).at(arteries.position)
-    return acquisition.blood * saturation * ramp * np.clip(1 + acquisition.dephasing * swirl, 0.6, 1.15)
+    flow = np.clip(1 + acquisition.dephasing * swirl, 0.6, 1.15)
+    return acquisition.blood * saturation * ramp * flow * slab_inflow(arteries.position, frame, acquisition)
+
+
+def slab_inflow(position: np.ndarray, frame: Frame, acquisition: Acquisition) -> np.ndarray:
+    """Return the gain (n,) of blood at points (n, 3): it falls while blood crosses a slab from below.
+
+    Each slab is measured by itself, so blood that enters the next one is fresh again.
+    """
+    height = position[:, 2] - frame.origin[2] + frame.step[2] / 2
+    crossed = np.mod(height / (frame.shape[2] * frame.step[2]) * count_slabs(frame, acquisition), 1)
+    return 1 + acquisition.slab_loss * (0.5 - crossed)
+
+
+def count_slabs(frame: Frame, acquisition: Acquisition) -> int:
+    """Return how many slabs the volume is measured in, at least two."""
+    return max(2, round(acquisition.slabs * frame.shape[2] * frame.step[2] / FULL_SLAB))
 
 
 def slab_profile(frame: Frame, acquisition: Acquisition) -> np.ndarray:
     """Return the gain (nz,) along the slabs: it dips where two of them meet, not at the volume's ends."""
-    size = frame.shape[2] * frame.step[2]
-    slabs = max(2, round(acquisition.slabs * size / 88.9))
+    slabs = count_slabs(frame, acquisition)
     place = (np.arange(frame.shape[2]) + 0.5) / frame.shape[2] * slabs
     nearest = np.round(place)
     inner = (nearest > 0) & (nearest < slabs)

@@ -1,37 +1,24 @@
 """One simulated patient from an integer seed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from privessel.phantom.acquisition import (
-    ACQUISITIONS,
-    Acquisition,
     add_noise,
     blood_brightness,
     digitise,
     mark_vessels,
     shade,
 )
-from privessel.phantom.anatomy import Anatomy, random_head
+from privessel.phantom.anatomy import random_head
 from privessel.phantom.centrelines import Centreline, random_arteries, random_veins
 from privessel.phantom.frame import Frame, fit_frame
-from privessel.phantom.parameters import random_knobs
 from privessel.phantom.raster import Tubes, rasterise_tubes
+from privessel.phantom.sets import FIXED, SETS, STREAMS, Parameters, draw_setting
 from privessel.phantom.structures import paint_fissure, paint_sagittal_sinus, paint_structures
 from privessel.phantom.textures import random_textures
 from privessel.phantom.tissue import brain_mask, paint_tissue
-from privessel.phantom.vessels import Vessels
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """Everything that decides a phantom besides its seed and grid."""
-
-    anatomy: Anatomy
-    vessels: Vessels
-    acquisition: Acquisition
 
 
 @dataclass(frozen=True)
@@ -46,51 +33,6 @@ class Phantom:
     parameters: Parameters
 
 
-COHORT = Parameters(Anatomy(), Vessels(), ACQUISITIONS["A"])
-SECOND_SCANNER = Parameters(Anatomy(), Vessels(), ACQUISITIONS["B"])
-# A guess by somebody who never saw the cohort: thick smooth arteries that stay bright, and a clean scan.
-GUESS = Parameters(
-    Anatomy(sulcus_width=0.6, ventricle_size=0.75, cistern_size=0.8),
-    Vessels(
-        calibre=1.2, leaf_radius=0.36, richness=1.6, curl_amplitude=0.3, wave_amplitude=0.8, cortical_veins=4
-    ),
-    Acquisition(
-        wm=0.30,
-        gm=0.27,
-        csf=0.10,
-        blood=1.15,
-        vein=0.34,
-        sinus=0.36,
-        saturated=0.42,
-        inflow=1.0,
-        psf=0.36,
-        bias=0.25,
-        sigma=0.028,
-    ),
-)
-
-
-def random_parameters(rng: np.random.Generator) -> Parameters:
-    """Return parameters whose every knob is set at random, uniformly in its range."""
-    return Parameters(random_knobs(Anatomy, rng), random_knobs(Vessels, rng), random_knobs(Acquisition, rng))
-
-
-SETS: dict[str, Callable[[np.random.Generator], Parameters]] = {
-    "a": lambda rng: COHORT,
-    "b": lambda rng: SECOND_SCANNER,
-    "one": lambda rng: GUESS,
-    "random": random_parameters,
-}
-
-
-def draw_setting(family: str, *, seed: int) -> Parameters:
-    """Return one setting of a family of SETS, the same for the same seed; several patients may have it."""
-    return SETS[family](np.random.default_rng(seed))
-
-
-STREAMS = ("parameters", "head", "texture", "arteries", "veins", "flow", "coil", "noise")
-
-
 def simulate(
     *,
     seed: int,
@@ -98,7 +40,10 @@ def simulate(
     spacing: tuple[float, float, float],
     parameters: str | Parameters,
 ) -> Phantom:
-    """Simulate the patient of a seed: grid of `shape` voxels and `spacing` mm, parameters or a set's name.
+    """Simulate the patient of a seed on a grid of `shape` voxels of `spacing` mm.
+
+    parameters: the name of one of SETS, or a setting itself, such as one from `draw_setting`. The name of a
+    family gives each seed a setting of its own.
 
     The same seed gives the same bytes on every run, and the same head and arteries in sets "a" and "b".
     Raises ValueError for an unknown set or a grid that is not three positive numbers.
@@ -113,7 +58,9 @@ def simulate(
             "each, at least 8 voxels and more than 0 mm"
         )
     rng = {name: np.random.default_rng([seed, i]) for i, name in enumerate(STREAMS)}
-    knobs = SETS[parameters](rng["parameters"]) if isinstance(parameters, str) else parameters
+    knobs = parameters
+    if isinstance(knobs, str):
+        knobs = FIXED[knobs] if knobs in FIXED else draw_setting(knobs, seed=seed)
     frame = fit_frame(shape=shape, spacing=spacing)
     acquisition = knobs.acquisition
 

@@ -28,9 +28,10 @@ class PhantomPatients(Section):
 class Phantom(Section):
     """A simulated cohort."""
 
-    parameters: Literal["a", "b", "one", "random"] = key(
-        "Parameter set of scripts/privessel/phantom: `a` and `b` are two scanners, `one` another fixed set, "
-        "`random` draws every patient's from a wide spread."
+    parameters: Literal["a", "b", "one", "random", "wide"] = key(
+        "Parameter set of scripts/privessel/phantom: `a` and `b` are two scanners, `one` another fixed set. "
+        "Two families draw every patient's own: `random` from ranges around two scanners of 3 T, `wide` from "
+        "those of scanners of 1.5 to 7 T, with large arteries up to 8 times as bright as brain."
     )
     shape: tuple[Whole, Whole, Whole] = key(
         "Size of a scan: left-right, posterior-anterior, inferior-superior.", unit="voxels"

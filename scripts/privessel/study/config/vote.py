@@ -30,7 +30,7 @@ class Vote(Section):
     )
     run: Whole = key("Number of the votes; another one is another draw, charged in addition on patients.")
     candidates: Several = key("Public sets to choose among.")
-    families: distinct(Literal["random"]) = key(
+    families: distinct(Literal["random", "wide"]) = key(
         "Families of phantom settings that the candidates' settings are drawn from, in turn.", min_length=1
     )
     phantoms: Whole = key("Phantoms of each candidate, all of its one setting.")
