@@ -49,7 +49,7 @@ class Design:
                 seed=derive(seed, *purpose), shape=self.shape, spacing=self.spacing, parameters=setting
             )
             rng = np.random.default_rng(derive(seed, *purpose, "patches"))
-            parts.append(_cut(phantom, n=int(count), size=self.size, rng=rng))
+            parts.append(cut_pairs(phantom, n=int(count), size=self.size, rng=rng))
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
     def describe(self, number: int, *, seed: int) -> dict[str, object]:
@@ -74,7 +74,7 @@ def write_candidate(
     return images, labels
 
 
-def _cut(
+def cut_pairs(
     phantom: Phantom, *, n: int, size: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Cut `n` patches as those of patients are cut: half on vessels, half anywhere in the brain.
