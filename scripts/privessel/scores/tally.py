@@ -53,8 +53,8 @@ def name_unit(rows: pd.DataFrame) -> str:
     Where votes alone have an eps, that is the patient.
     """
     units = as_text(rows["unit"])
-    gans = [unit for unit, kind in zip(units, rows["kind"], strict=True) if unit and kind != VOTE]
-    return next(iter([*gans, *(unit for unit in units if unit)]), "patch")
+    gans = units[rows["kind"] != VOTE] if "kind" in rows else units
+    return next((unit for unit in [*gans, *units] if unit), "patch")
 
 
 def name_cohorts(rows: pd.DataFrame) -> list[str]:
