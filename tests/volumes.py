@@ -1,5 +1,6 @@
 """Small synthetic volumes: bright tubes in a noisy ellipsoid, as arrays, as scans and as NIfTI files."""
 
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -9,9 +10,12 @@ import yaml
 from privessel.cohort.plausibility import Limits
 from privessel.cohort.scan import Scan
 from privessel.cohort.table import Patient
+from privessel.cohort.unusual import Usual
+from privessel.study.config.data import Checks
 
 CONFIG = Path(__file__).parents[1] / "config.yaml"
-LIMITS = Limits(**yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["checks"])
+CHECKS = Checks.model_validate_json(json.dumps(yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["checks"]))
+LIMITS, USUAL = Limits(**CHECKS.refused()), Usual(**CHECKS.warned())
 
 
 def tubes(shape=(40, 44, 16), spacing=(0.5, 0.5, 0.7), *, seed=0, gain=1.0):

@@ -1,12 +1,14 @@
 """A patient's check as data: whatever is wrong with a scan is told, and hides nothing of the others."""
 
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from volumes import LIMITS, save_nifti, write_patient
+from volumes import CHECKS, LIMITS, USUAL, save_nifti, write_patient
 
-from privessel.cohort.outcome import check, require_usable
+from privessel.cohort.outcome import check, list_usable, require_usable
+from privessel.cohort.unusual import find_unusual
 from privessel.errors import CohortError
 
 
@@ -56,3 +58,17 @@ def test_all_faulty_patients_are_named_at_once(tmp_path):
     named = [f"p{number}" for number in range(5) if f"patient p{number} " in str(caught.value)]
     assert named == ["p1", "p2", "p3", "p4"]
     assert "intake" in str(caught.value)
+
+
+def test_a_limit_of_warnings_alone_decides_no_check_and_no_list_of_patients(tmp_path):
+    """What is trained hangs on the params of the check and on the list, and neither knows such a limit."""
+    outcome = check(write_patient(tmp_path), patch_size=32, limits=LIMITS)
+    assert find_unusual(outcome, USUAL) == []
+    (told,) = find_unusual(outcome, replace(USUAL, vessel_share=(0.9, 1.0)))
+    assert told.startswith("patient 017 (cohort pegasus): vessel mask ")
+    assert "usual are 90.00% to 100.00%" in told
+    assert not asdict(LIMITS).keys() & asdict(USUAL).keys()
+    assert asdict(LIMITS).keys() | asdict(USUAL).keys() == CHECKS.model_dump().keys()
+    (listed,) = list_usable([outcome | {"warnings": [told]}])
+    assert not listed.keys() & {"warnings", "measured", "problems"}
+    assert listed["voxels"] == outcome["voxels"]

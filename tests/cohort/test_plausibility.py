@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import ndimage
-from volumes import LIMITS, save_nifti, scan_of_tubes, tubes, write_patient
+from volumes import LIMITS, USUAL, save_nifti, scan_of_tubes, tubes, write_patient
 
 from privessel.cohort.outcome import check
 from privessel.cohort.plausibility import brighter, examine
+from privessel.cohort.unusual import add_unusual, find_unusual
 from privessel.phantom import simulate
 
 NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
@@ -21,7 +22,8 @@ def checked(root, *, image=None, vessels=None, brain=None, limits=LIMITS, affine
     for path, data in zip(patient.files, (image, vessels, brain), strict=True):
         if data is not None:
             save_nifti(path, data, affine)
-    return check(patient, patch_size=32, limits=limits)
+    (outcome,) = add_unusual([check(patient, patch_size=32, limits=limits)], USUAL)
+    return outcome
 
 
 def only(told):
@@ -46,10 +48,10 @@ def test_phantoms_stay_far_from_every_limit(parameters):
         brain=brain,
         spacing=(1.0, 1.0, 1.4),
     )
-    found = examine(
-        scan, replace(LIMITS, least_contrast=0.9, most_saturated=0.01, mirror_gain=0.0), NAMES, unit="mm"
-    )
-    assert found.problems == found.warnings == []
+    found = examine(scan, LIMITS, NAMES, unit="mm")
+    strict = replace(USUAL, least_contrast=0.9, most_saturated=0.01, mirror_gain=0.0)
+    outcome = {"patient": "1", "cohort": "a", "names": NAMES, "measured": found.measured}
+    assert found.problems == find_unusual(outcome, strict) == []
 
 
 def test_the_chance_to_be_brighter_is_that_of_all_pairs():

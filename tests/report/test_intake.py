@@ -7,7 +7,7 @@ from volumes import LIMITS, write_patient
 
 from privessel.cohort.outcome import check
 from privessel.cohort.picture import draw_patient, save_picture
-from privessel.report.intake import find_differences, render_intake, summarise_intake
+from privessel.report.intake import render_intake, summarise_intake
 
 
 @pytest.fixture
@@ -65,14 +65,3 @@ def test_the_page_is_whole_in_itself_and_says_that_it_must_not_leave(checked):
 
 def test_the_closing_words_count_patients(checked):
     assert summarise_intake(checked[0]) == "3 patients checked: 2 can be used, 1 with warnings"
-
-
-def test_patients_of_other_voxels_are_told_from_the_usual_ones(checked):
-    outcomes, _ = checked
-    assert find_differences(outcomes, trained="pegasus", size=96) == []
-    other = outcomes[0] | {"cohort": "elsewhere", "spacing_mm": [0.9, 0.9, 0.9]}
-    (said,) = find_differences([*outcomes, other], trained="pegasus", size=96)
-    assert "cohort elsewhere has voxels of 0.9 x 0.9 x 0.9 mm" in said
-    resampled = other | {"prepared": {"spacing_mm": [0.5, 0.5, 0.7]}}
-    assert find_differences([*outcomes, resampled], trained="pegasus", size=96) == []
-    assert find_differences(outcomes, trained="nobody", size=96) == []

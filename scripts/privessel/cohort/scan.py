@@ -33,6 +33,11 @@ class Scan:
     warnings: list[str]
 
     @property
+    def vessel_share(self) -> float:
+        """The share of the brain's voxels that are vessel."""
+        return int((self.vessels & self.brain).sum()) / int(self.brain.sum())
+
+    @property
     def grid(self) -> Grid:
         """Shape and spacing of the arrays."""
         return Grid(self.image.shape, self.spacing)
@@ -80,19 +85,19 @@ def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
         fault = find_image_fault(file.data) if role == "image" else find_mask_fault(file.data)
         if fault:
             problems.append(f"{named[role]} {fault}")
-    raise_all(patient, problems)
+    _raise_all(patient, problems)
 
     image = volumes["image"].data.astype(np.float32)
     vessels = volumes["vessels"].data > 0.5
     brain = volumes["brain"].data > 0.5 if "brain" in volumes else image != 0
-    raise_all(patient, find_impossible(named, vessels, brain, masked="brain" in volumes))
+    _raise_all(patient, find_impossible(named, vessels, brain, masked="brain" in volumes))
     return Scan(
         image=image * brain,
         vessels=vessels,
         brain=brain,
         spacing=spacing_of(volumes["image"].affine),
         warnings=[
-            f"{who(patient)}{warning}"
+            f"{patient.who}{warning}"
             for warning in [
                 *_place_warnings(named, files, volumes["image"]),
                 *_brain_warnings(named, vessels, brain, masked="brain" in volumes),
@@ -110,7 +115,7 @@ def prepare(patient: Patient, native: Scan) -> Scan:
     if patient.bias_correction == "n4":
         scan = replace(scan, image=correct_bias(scan.image, scan.brain, spacing=scan.spacing))
     elif patient.bias_correction != "none":
-        raise_all(patient, [f"bias_correction is '{patient.bias_correction}'. Remedy: write n4 or none"])
+        _raise_all(patient, [f"bias_correction is '{patient.bias_correction}'. Remedy: write n4 or none"])
     if patient.resample_mm is not None:
         target = native.grid.with_spacing(patient.resample_mm)
         brain = resample_mask(scan.brain, source=native.grid, target=target)
@@ -122,7 +127,7 @@ def prepare(patient: Patient, native: Scan) -> Scan:
             problem = (
                 f"vessel mask {patient.vessels} loses all voxels in the brain when resampled to {sides} mm"
             )
-            raise_all(patient, [f"{problem}. Remedy: choose a smaller resample_mm for this cohort"])
+            _raise_all(patient, [f"{problem}. Remedy: choose a smaller resample_mm for this cohort"])
     return scan
 
 
@@ -215,12 +220,7 @@ def _sides(spacing: tuple[float, float, float]) -> str:
     return " x ".join(f"{side:g}" for side in spacing)
 
 
-def who(patient: Patient) -> str:
-    """Return how every message about a patient begins."""
-    return f"patient {patient.id} (cohort {patient.cohort}): "
-
-
-def raise_all(patient: Patient, problems: list[str]) -> None:
+def _raise_all(patient: Patient, problems: list[str]) -> None:
     """Raise one CohortError for all problems of one patient, if there are any."""
     if problems:
-        raise CohortError("\n".join(f"{who(patient)}{problem}." for problem in problems))
+        raise CohortError("\n".join(f"{patient.who}{problem}." for problem in problems))

@@ -1,26 +1,25 @@
 """How the voxels of a study's cohorts differ in size, in sentences: patches are cut in pixels, not in mm."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import median
-
-from privessel.files.reading import read_text, reading
 
 Spacing = tuple[float, float, float]  # mm along x, y, z
 # Scanners round; and within a tenth a network trained on one size does as well on the other.
 _ALIKE = 0.1
 
 
-def read_spacings(tables: Sequence[Path]) -> list[Spacing]:
-    """Return each patient's voxel size as it is used, resampled or not, from lists of checked patients."""
-    found = []
-    for table in tables:
-        with reading(table):
-            rows = csv.DictReader(read_text(table).splitlines())
-            found += [tuple(json.loads(row.get("prepared.spacing_mm") or row["spacing_mm"])) for row in rows]
-    return found
+def find_differences(outcomes: Sequence[Mapping], *, trained: str, size: int) -> list[str]:
+    """Return how voxels differ in size, as they are used (resampled or not), among checked patients.
+
+    outcomes: of `outcome.check`. Nothing where no patient of the cohort `trained` could be measured, or where
+    none is among the outcomes. Otherwise as `compare_spacings` has it.
+    """
+    spacings: dict[str, list[Spacing]] = {}
+    for outcome in outcomes:
+        if "shape" in outcome:
+            used = outcome.get("prepared", outcome)["spacing_mm"]
+            spacings.setdefault(outcome["cohort"], []).append(tuple(used))
+    return compare_spacings(spacings, trained=trained, size=size) if trained in spacings else []
 
 
 def compare_spacings(spacings: Mapping[str, Sequence[Spacing]], *, trained: str, size: int) -> list[str]:

@@ -18,6 +18,15 @@ SPLITS = ("train", "validation", "test")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+def who(patient: str, cohort: str) -> str:
+    """Return how every message about a patient, an id of a cohort, begins.
+
+    >>> who("017", "pegasus")
+    'patient 017 (cohort pegasus): '
+    """
+    return f"patient {patient} (cohort {cohort}): "
+
+
 @dataclass(frozen=True)
 class Patient:
     """One row of a cohort's table: `id` without 'sub-', and the NIfTI files (`brain` may be None)."""
@@ -30,6 +39,11 @@ class Patient:
     brain: Path | None
     resample_mm: tuple[float, float, float] | None = None  # voxel size in RAS order; None: as stored
     bias_correction: str = "none"  # n4 | none
+
+    @property
+    def who(self) -> str:
+        """How every message about the patient begins."""
+        return who(self.id, self.cohort)
 
     @property
     def files(self) -> list[Path]:

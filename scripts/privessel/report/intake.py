@@ -7,10 +7,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from privessel.cohort.spacing import Spacing, compare_spacings
+from privessel.cohort.table import SPLITS, who
 
 _TEMPLATE = Path(__file__).with_name("intake.html.j2")
-_SPLITS = ("train", "validation", "test")
 
 
 def render_intake(
@@ -41,19 +40,6 @@ def render_intake(
     )
 
 
-def find_differences(outcomes: Sequence[Mapping], *, trained: str, size: int) -> list[str]:
-    """Return how voxels differ in size among the patients, as `cohort.spacing.compare_spacings` has it.
-
-    Nothing where no patient of the cohort `trained` could be measured, or where it is not shown.
-    """
-    spacings: dict[str, list[Spacing]] = {}
-    for outcome in outcomes:
-        if "shape" in outcome:
-            used = outcome.get("prepared", outcome)["spacing_mm"]
-            spacings.setdefault(outcome["cohort"], []).append(tuple(used))
-    return compare_spacings(spacings, trained=trained, size=size) if trained in spacings else []
-
-
 def summarise_intake(outcomes: Sequence[Mapping]) -> str:
     """Return in one sentence how many patients were checked, and how many of them have warnings."""
     warned = sum(bool(outcome["warnings"]) for outcome in outcomes)
@@ -62,8 +48,8 @@ def summarise_intake(outcomes: Sequence[Mapping]) -> str:
 
 
 def _row(outcome: Mapping, picture: Path) -> dict[str, object]:
-    who = f"patient {outcome['patient']} (cohort {outcome['cohort']}): "
-    row = {key: [line.removeprefix(who) for line in outcome[key]] for key in ("problems", "warnings")} | {
+    start = who(outcome["patient"], outcome["cohort"])
+    row = {key: [line.removeprefix(start) for line in outcome[key]] for key in ("problems", "warnings")} | {
         key: outcome[key] for key in ("patient", "cohort", "split")
     }
     row["state"] = "failed" if outcome["problems"] else "warned" if outcome["warnings"] else "fine"
@@ -96,7 +82,7 @@ def _cohort(name: str, outcomes: Sequence[Mapping]) -> dict[str, object]:
     splits = Counter(outcome["split"] for outcome in own)
     return {
         "name": name,
-        "splits": [splits[split] for split in _SPLITS],
+        "splits": [splits[split] for split in SPLITS],
         "spacings": Counter(f"{_spacing(outcome['spacing_mm'])} mm" for outcome in measured).most_common(),
         "orientations": Counter(outcome["orientation"] for outcome in measured).most_common(),
     }
