@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from privessel.gan.losses import plain_gradient
 from privessel.gan.nets import Critic, GanShape
 from privessel.gan.step import shuffled_batch
+from privessel.privacy.clipping import Bound
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import (
     CLIPPING,
@@ -153,7 +154,7 @@ def torch_func(step: Step, pairs: torch.Tensor, sign: float) -> list[torch.Tenso
 def book_keeping(step: Step, pairs: torch.Tensor, sign: float) -> list[torch.Tensor]:
     """Bounded sum by the engine that training uses."""
     signs = pairs.new_full((len(pairs),), sign)
-    return CLIPPING["book-keeping"](step.critic).sums(pairs, signs, clipping_norm=NORM)
+    return CLIPPING["book-keeping"](step.critic).sums(pairs, signs, Bound(NORM))
 
 
 OURS = {

@@ -13,6 +13,7 @@ from gpu_parts import NOISE, Clock, build_gan, private_inputs
 from torch import Tensor
 
 from privessel.gan.step import Gan
+from privessel.privacy.clipping import Bound
 from privessel.privacy.grid import sensitivity
 from privessel.privacy.mechanism import CLIPPING, Mechanism, private_gradient
 
@@ -43,7 +44,7 @@ def measure_agreement(clock: Clock, keys: Mapping, *, size: int) -> dict:
         clipping = engine(gan.critic)
         layers = {}
         for kind, pairs in (("real", real), ("fake", fake)):
-            sums = clipping.sums(pairs, pairs.new_ones(len(pairs)), clipping_norm=norm)
+            sums = clipping.sums(pairs, pairs.new_ones(len(pairs)), Bound(norm))
             for (layer, exact), total in zip(oracle[kind][0].items(), sums, strict=True):
                 layers[f"{kind}, {layer}"] = _distance(total, exact)
         gradient = private_gradient(clipping, real, fake, stream=gan.stream, step=STEP, mechanism=mechanism)
@@ -74,7 +75,7 @@ def oracle_step(gan: Gan, real: Mapping, fake: Mapping, mechanism: Mechanism) ->
     """Return the oracle's whole private step as one vector: sums, noise, division by the public numbers."""
     total, fakes = _flat(real.values()), _flat(fake.values())
     noise = torch.from_numpy(gan.stream.normal("noise", STEP, len(total))).double()
-    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=len(total), batch=mechanism.batch)
+    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=len(total))
     noise *= mechanism.noise_multiplier * moved * mechanism.clipping_norm
     return (noise - total) / mechanism.batch + fakes / mechanism.generator_batch
 

@@ -5,12 +5,14 @@ They wrap the code from outside: the product has no option for any of them.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
+from torch import Tensor
 
 from privessel.gan import private_critic
-from privessel.privacy.clipping import BookKeeping
+from privessel.privacy.clipping import BookKeeping, Bound, Sums
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import poisson_sample
 
@@ -34,8 +36,9 @@ def clipped_to(factor: float) -> Iterator[None]:
     """Let gradients keep a norm of up to `factor` times the clipping norm."""
     sums = BookKeeping.sums
 
-    def loose(self: BookKeeping, *given: object, clipping_norm: float, **more: object) -> object:
-        return sums(self, *given, clipping_norm=factor * clipping_norm, **more)
+    def loose(self: BookKeeping, pairs: Tensor, signs: Tensor, bound: Bound, *, padded: int = 0) -> Sums:
+        wider = replace(bound, clipping_norm=factor * bound.clipping_norm)
+        return sums(self, pairs, signs, wider, padded=padded)
 
     with patch.object(BookKeeping, "sums", loose):
         yield

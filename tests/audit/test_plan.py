@@ -28,7 +28,7 @@ from privessel.gan.nets import Critic, initialise
 from privessel.gan.pairs import Pairs
 from privessel.gan.step import Gan
 from privessel.privacy.accounting import epsilon
-from privessel.privacy.clipping import BookKeeping
+from privessel.privacy.clipping import BookKeeping, Bound
 from privessel.privacy.keys import Stream
 from privessel.privacy.published import epsilon_published, epsilon_reused
 
@@ -481,8 +481,7 @@ def test_a_canarys_gradient_is_what_the_mechanism_adds_for_it(norm_of_critic, ce
             sums = BookKeeping(critic).sums(
                 pairs[i : i + 1],
                 -torch.ones(1),
-                clipping_norm=clipping_norm,
-                centre=[-each for each in fakes] if centred else None,
+                Bound(clipping_norm, centre=[-each for each in fakes] if centred else None),
             )
             whole = torch.cat([each.flatten() for each in sums]).float()
             torch.testing.assert_close(found[i], whole, rtol=1e-3, atol=1e-5 * whole.norm().item())

@@ -11,7 +11,7 @@ from torch.func import functional_call, grad, vmap
 from privessel.errors import PrivacyError
 from privessel.gan.nets import Critic, GanShape
 from privessel.privacy import clipping, layers, norms
-from privessel.privacy.clipping import BookKeeping, OpacusClipping
+from privessel.privacy.clipping import BookKeeping, Bound, OpacusClipping
 from privessel.privacy.layers import check_layers
 from privessel.privacy.norms import cheapest_route
 
@@ -110,7 +110,7 @@ def test_clipped_sum_of_a_random_net_equals_torch_func_by_either_route(seed, sto
     hold_little(monkeypatch)
     engine = BookKeeping(critic)
     for norm in (sizes.median().item(), 0.5 * sizes.min().item(), 2 * sizes.max().item()):
-        sums = engine.sums(pairs, signs, clipping_norm=norm)
+        sums = engine.sums(pairs, signs, Bound(norm))
         assert_close(sums, clipped_sum(samples, norm))
 
 
@@ -119,8 +119,8 @@ def test_clipped_sum_of_a_random_net_equals_opacus(seed):
     critic, pairs = random_critic(seed)
     signs = -torch.ones(len(pairs))
     for norm in (0.3, 30.0):
-        ours = BookKeeping(critic).sums(pairs, signs, clipping_norm=norm)
-        opacus = OpacusClipping(critic).sums(pairs, signs, clipping_norm=norm)
+        ours = BookKeeping(critic).sums(pairs, signs, Bound(norm))
+        opacus = OpacusClipping(critic).sums(pairs, signs, Bound(norm))
         assert_close(ours, opacus)
 
 
@@ -133,7 +133,7 @@ def test_the_critic_s_clipped_sum_equals_torch_func_however_it_lies_in_memory(en
     pairs, signs = drawn(7, 2, 24, 24), torch.tensor([-1.0] * 4 + [1.0] * 3)
     oracle = clipped_sum(per_sample_gradients(critic, pairs, signs), 0.01)
     laid = critic.to(memory_format=memory), pairs.to(memory_format=memory)
-    assert_close(engine(laid[0]).sums(laid[1], signs, clipping_norm=0.01), oracle)
+    assert_close(engine(laid[0]).sums(laid[1], signs, Bound(0.01)), oracle)
 
 
 @pytest.mark.parametrize("engine", [BookKeeping, OpacusClipping])
@@ -148,7 +148,7 @@ def test_gradients_are_clipped_around_a_centre(seed, stored, engine, monkeypatch
     around = [each - c for each, c in zip(samples, centre, strict=True)]
     sizes = torch.stack([each.flatten(1).norm(dim=1) for each in around]).norm(dim=0)
     for norm in (sizes.median().item(), 0.5 * sizes.min().item(), 2 * sizes.max().item()):
-        found = engine(critic).sums(pairs, signs, clipping_norm=norm, centre=[c.float() for c in centre])
+        found = engine(critic).sums(pairs, signs, Bound(norm, centre=[c.float() for c in centre]))
         assert_close(found, clipped_sum(around, norm))
 
 
@@ -176,7 +176,7 @@ def test_a_patient_s_patches_are_summed_before_the_one_clip(seed, centred, store
     given = {"centre": [c.float() for c in centre] if centred else None, "group": group}
     sizes = torch.stack([each.flatten(1).norm(dim=1) for each in patients]).norm(dim=0)
     for norm in (sizes.median().item(), 0.5 * sizes.min().item(), 2 * sizes.max().item()):
-        found = engine(critic).sums(pairs, signs, clipping_norm=norm, **given)
+        found = engine(critic).sums(pairs, signs, Bound(norm, **given))
         assert_close(found, clipped_sum(patients, norm))
 
 
@@ -184,7 +184,7 @@ def test_a_patient_s_patches_are_summed_before_the_one_clip(seed, centred, store
 @pytest.mark.parametrize("group", [0, 3])
 def test_half_a_unit_is_refused(engine, group):
     with pytest.raises(ValueError, match=f"4 samples are not whole units of {group}"):
-        engine(Critic(shape())).sums(drawn(4, 2, 24, 24), torch.ones(4), clipping_norm=1, group=group)
+        engine(Critic(shape())).sums(drawn(4, 2, 24, 24), torch.ones(4), Bound(1, group=group))
 
 
 @pytest.mark.parametrize("stored", [0, 1e9], ids=["stored", "gram"])
@@ -194,9 +194,7 @@ def test_a_gradient_at_its_centre_counts_for_nothing_and_one_within_rounding_of_
     monkeypatch.setattr(norms, "STORED", stored)
     critic, pair = Critic(shape()), drawn(1, 2, 24, 24)
     centre = [each[0] for each in per_sample_gradients(critic, pair, torch.ones(1))]
-    found = BookKeeping(critic).sums(
-        pair, torch.ones(1), clipping_norm=1e-9, centre=[c.float() for c in centre]
-    )
+    found = BookKeeping(critic).sums(pair, torch.ones(1), Bound(1e-9, centre=[c.float() for c in centre]))
     assert torch.cat([each.flatten() for each in found]).norm() < 1.01e-9
 
 
@@ -214,7 +212,7 @@ def test_a_gradient_that_cancels_over_positions_cannot_pass_for_smaller_than_it_
     pair = torch.tensor([[[[7010.0, 7007.0]], [[7010.0, 7010.0]]]])
     for stored in (0, 1e9):
         monkeypatch.setattr(norms, "STORED", stored)
-        (found,) = BookKeeping(Opposed()).sums(pair, torch.ones(1), clipping_norm=1.0)
+        (found,) = BookKeeping(Opposed()).sums(pair, torch.ones(1), Bound(1.0))
         # What is left of the bounded sum is off by float32's rounding of the parts that cancel.
         assert found.norm() == pytest.approx(1.0, rel=10_000 * 2**-24)
 
@@ -236,7 +234,7 @@ def test_no_sample_contributes_more_than_the_clipping_norm_and_a_small_one_all_i
     critic = Critic(shape(critic_width=5, critic_norm="none"))
     engine = BookKeeping(critic)
     for pair in drawn(5, 2, 24, 24) * scale:
-        sums = engine.sums(pair[None], torch.ones(1), clipping_norm=1.0)
+        sums = engine.sums(pair[None], torch.ones(1), Bound(1.0))
         whole = torch.cat(
             [e.flatten() for e in per_sample_gradients(critic, pair[None], torch.ones(1))]
         ).norm()
@@ -250,8 +248,8 @@ def test_a_call_does_not_depend_on_the_calls_before_it():
     pairs, signs = drawn(9, 2, 24, 24), torch.ones(9)
     engine = BookKeeping(critic)
     for n in (9, 2, 5):
-        fresh = BookKeeping(critic).sums(pairs[:n], signs[:n], clipping_norm=1.0)
-        again = engine.sums(pairs[:n], signs[:n], clipping_norm=1.0)
+        fresh = BookKeeping(critic).sums(pairs[:n], signs[:n], Bound(1.0))
+        again = engine.sums(pairs[:n], signs[:n], Bound(1.0))
         assert all(torch.equal(a, b) for a, b in zip(fresh, again, strict=True))
 
 
@@ -259,7 +257,7 @@ def test_a_call_does_not_depend_on_the_calls_before_it():
 def test_a_call_leaves_nothing_in_the_critic(engine):
     critic = Critic(shape(critic_width=3, critic_norm="none"))
     clean = copy.deepcopy(critic)
-    engine(critic).sums(drawn(4, 2, 24, 24), torch.ones(4), clipping_norm=1.0)
+    engine(critic).sums(drawn(4, 2, 24, 24), torch.ones(4), Bound(1.0))
     for module, before in zip(critic.modules(), clean.modules(), strict=True):
         assert vars(module).keys() == vars(before).keys()
         assert not module._forward_hooks
@@ -327,7 +325,7 @@ def test_a_layer_used_twice_or_never_is_refused_by_name():
     idle.forward = lambda x: idle[0](x)
     for critic, name in ((Flat(layer, nn.ReLU(), layer), "layers.0"), (Flat(idle), "layers.0.spare")):
         with pytest.raises(PrivacyError, match=f"{name} .*exactly once"):
-            BookKeeping(critic).sums(drawn(3, 2, 4, 4), torch.ones(3), clipping_norm=1.0)
+            BookKeeping(critic).sums(drawn(3, 2, 4, 4), torch.ones(3), Bound(1.0))
 
 
 def test_parallel_branches_are_clipped_together():
@@ -342,5 +340,5 @@ def test_parallel_branches_are_clipped_together():
 
     torch.manual_seed(0)
     critic, pairs, signs = Branches(), drawn(6, 2, 7, 7), -torch.ones(6)
-    sums = BookKeeping(critic).sums(pairs, signs, clipping_norm=0.3)
+    sums = BookKeeping(critic).sums(pairs, signs, Bound(0.3))
     assert_close(sums, clipped_sum(per_sample_gradients(critic, pairs, signs), 0.3))

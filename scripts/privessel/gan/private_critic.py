@@ -15,13 +15,13 @@ from torch import Tensor
 
 from privessel.gan.pairs import Pairs
 from privessel.gan.training import GanTraining
-from privessel.privacy.clipping import BookKeeping, OpacusClipping
+from privessel.privacy.clipping import Clipping
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import poisson_patients, poisson_sample, private_gradient
 
 
 def private_critic_gradient(
-    clipping: BookKeeping | OpacusClipping,
+    clipping: Clipping,
     data: Pairs,
     fake: Tensor,
     *,

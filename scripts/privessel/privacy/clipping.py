@@ -11,7 +11,9 @@ of many units makes visible (docs/mechanism.md, rule 9).
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -31,47 +33,78 @@ from privessel.privacy.norms import Piece, cheapest_route, gram_squares, stored_
 SLACK = 2.0**-30
 
 Sums = list[Tensor]  # one a parameter of the critic, in their order
-Centre = Sequence[Tensor] | None
 
 
-class BookKeeping:
-    """Clipped sums for critics of Conv2d and Linear layers; PrivacyError names any layer it cannot bound."""
+@dataclass(frozen=True)
+class Bound:
+    """How the gradients of units are bounded before they are added up.
+
+    Every `group` samples in a row are one unit (a patient's patches), whose gradient is the sum of theirs,
+    less `centre` (one tensor a parameter) where it is given. With `exact`, norms and sums are float64;
+    without, float32, which will do where no patient is in the pairs.
+    """
+
+    clipping_norm: float
+    centre: Sequence[Tensor] | None = None
+    group: int = 1
+    exact: bool = True
+
+
+class Clipping(ABC):
+    """Sums of clipped gradients of a critic's scores; PrivacyError names any layer it cannot bound."""
 
     def __init__(self, critic: nn.Module) -> None:
         check_layers(critic)
         self.critic = critic
+
+    def sums(self, pairs: Tensor, signs: Tensor, bound: Bound, *, padded: int = 0) -> Sums:
+        """Return the sum of the units' clipped gradients, one tensor a parameter.
+
+        pairs (n, ...), signs (n,): sample i has the gradient of signs[i] * critic(pairs)[i]. Each unit's
+        gradient is scaled to a norm of at most `bound.clipping_norm` over all parameters together. Nothing
+        stays in the critic: no gradient, no hook. A gradient that is not finite makes the sum so. With
+        `padded` above n, so many samples are computed, the last of them empty and counted for nothing,
+        because the number of samples chooses kernels, and with them roundings.
+        """
+        if bound.group < 1 or len(pairs) % bound.group:
+            raise ValueError(f"{len(pairs)} samples are not whole units of {bound.group}")
+        units, more = len(pairs) // bound.group, max(0, padded - len(pairs))
+        if more:
+            pairs = torch.cat([pairs, pairs.new_zeros(more, *pairs.shape[1:])])
+            signs = torch.cat([signs, signs.new_zeros(more)])
+        pieces = self._measure(pairs, signs, bound)
+        with torch.no_grad():
+            norms = torch.stack([piece.squares for piece in pieces.values()]).sum(0).sqrt()
+            factors = (bound.clipping_norm * (1 - SLACK) / norms).clamp(max=1.0)
+            factors[units:] = 0
+            # One after the other, so that what a parameter's piece holds is freed before the next.
+            return [
+                pieces.pop(parameter).weighted(factors).view(parameter.shape)
+                for parameter in self.critic.parameters()
+            ]
+
+    @abstractmethod
+    def _measure(self, pairs: Tensor, signs: Tensor, bound: Bound) -> dict[nn.Parameter, Piece]:
+        """Return norms and weighted sum of the units' gradients, for each parameter."""
+
+
+class BookKeeping(Clipping):
+    """Clipped sums for critics of Conv2d and Linear layers, by one forward and one backward pass."""
+
+    def __init__(self, critic: nn.Module) -> None:
+        super().__init__(critic)
         self._layers = {layer: name for name, layer in critic.named_modules() if type(layer) in KNOWN}
         # A layer's per-sample gradients, kept between calls: fresh memory costs more time than filling it.
         self._storage: dict[nn.Module, Tensor] = {}
 
-    def sums(
-        self,
-        pairs: Tensor,
-        signs: Tensor,
-        *,
-        clipping_norm: float,
-        centre: Centre = None,
-        group: int = 1,
-        exact: bool = True,
-    ) -> Sums:
-        """Return the sum of the units' clipped gradients, one tensor a parameter.
-
-        pairs (n, ...), signs (n,): sample i has the gradient of signs[i] * critic(pairs)[i]. Every `group`
-        samples in a row are one unit (a patient's patches), whose gradient is their sum, less `centre` (one
-        tensor a parameter) where it is given; it is scaled to a norm of at most `clipping_norm` over all
-        parameters together. Nothing stays in the critic: no gradient, no hook. A gradient that is not finite
-        makes the sum so. With `exact`, norms and sums are float64; without, float32, which will do
-        where no patient is in the pairs.
-        """
-        _check_groups(pairs, group)
-        centres = dict(zip(self.critic.parameters(), centre, strict=True)) if centre else {}
+    def _measure(self, pairs: Tensor, signs: Tensor, bound: Bound) -> dict[nn.Parameter, Piece]:
         pieces: dict[nn.Parameter, Piece] = {}
         called: list[nn.Module] = []
         roots: list[Tensor] = []
 
         @torch.no_grad()
         def keep(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> None:
-            pieces.update(self._pieces(layer, inputs, gradients, centres, group, exact))
+            pieces.update(self._pieces(layer, inputs, gradients, bound))
 
         def record(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
             called.append(layer)
@@ -92,21 +125,14 @@ class BookKeeping:
         for layer, name in self._layers.items():
             if called.count(layer) != 1 or layer.weight not in pieces:
                 raise PrivacyError(f"{name} ({type(layer).__name__}) must be used exactly once in a pass")
-        with torch.no_grad():
-            norms = torch.stack([piece.squares for piece in pieces.values()]).sum(0).sqrt()
-            factors = _factors(norms, clipping_norm)
-            return [pieces.pop(parameter).weighted(factors) for parameter in self.critic.parameters()]
+        return pieces
 
     def _pieces(
-        self,
-        layer: nn.Module,
-        inputs: Tensor,
-        gradients: Tensor,
-        centres: Mapping[nn.Parameter, Tensor],
-        group: int,
-        exact: bool,
+        self, layer: nn.Module, inputs: Tensor, gradients: Tensor, bound: Bound
     ) -> dict[nn.Parameter, Piece]:
         """Reduce a layer's inputs and output gradients to what norms and clipped sum need of them."""
+        group, exact = bound.group, bound.exact
+        centres = dict(zip(self.critic.parameters(), bound.centre, strict=True)) if bound.centre else {}
         pieces, gathered = {}, output_positions(layer, gradients, group)
         if layer.bias is not None:
             pieces[layer.bias] = stored_piece(gathered.sum(2) - centres.get(layer.bias, 0), exact)
@@ -136,25 +162,10 @@ class BookKeeping:
         return pieces
 
 
-class OpacusClipping:
+class OpacusClipping(Clipping):
     """The same sums from Opacus' per-sample gradients, all of them held at once."""
 
-    def __init__(self, critic: nn.Module) -> None:
-        check_layers(critic)
-        self.critic = critic
-
-    def sums(
-        self,
-        pairs: Tensor,
-        signs: Tensor,
-        *,
-        clipping_norm: float,
-        centre: Centre = None,
-        group: int = 1,
-        exact: bool = True,
-    ) -> Sums:
-        """Return what `BookKeeping.sums` returns."""
-        _check_groups(pairs, group)
+    def _measure(self, pairs: Tensor, signs: Tensor, bound: Bound) -> dict[nn.Parameter, Piece]:
         from opacus.grad_sample import GradSampleModule  # slow to import, and only the reference needs it
 
         # A copy, because Opacus leaves hooks and attributes behind; contiguous, because its gradients (1.6)
@@ -162,18 +173,10 @@ class OpacusClipping:
         plain = copy.deepcopy(self.critic).to(memory_format=torch.contiguous_format)
         wrapped = GradSampleModule(plain, loss_reduction="sum")
         (wrapped(pairs.detach().contiguous().requires_grad_()) @ signs).backward()
-        samples = [p.grad_sample.unflatten(0, (-1, group)).sum(1) for p in wrapped.parameters()]
-        samples = [each - c for each, c in zip(samples, centre or [0] * len(samples), strict=True)]
-        pieces = [stored_piece(each.flatten(1), exact) for each in samples]
-        factors = _factors(torch.stack([piece.squares for piece in pieces]).sum(0).sqrt(), clipping_norm)
-        shapes = [parameter.shape for parameter in self.critic.parameters()]
-        return [piece.weighted(factors).view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
-
-
-def _check_groups(pairs: Tensor, group: int) -> None:
-    if group < 1 or len(pairs) % group:
-        raise ValueError(f"{len(pairs)} samples are not whole units of {group}")
-
-
-def _factors(norms: Tensor, clipping_norm: float) -> Tensor:
-    return (clipping_norm * (1 - SLACK) / norms).clamp(max=1.0)
+        pieces, centres = {}, bound.centre or [0] * len(list(plain.parameters()))
+        for parameter, own, centre in zip(
+            self.critic.parameters(), wrapped.parameters(), centres, strict=True
+        ):
+            units = own.grad_sample.unflatten(0, (-1, bound.group)).sum(1) - centre
+            pieces[parameter] = stored_piece(units.flatten(1), bound.exact)
+        return pieces

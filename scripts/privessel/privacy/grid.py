@@ -14,9 +14,10 @@ than D. The noise is made wider by as much as that (docs/mechanism.md, rule 9).
 
 import math
 
-# The critic computes a unit's gradient in float32, and kernels may add it up in another order when other
-# units are in the same call. This share of its size is allowed for each unit; half of it was measured.
-COMPANY = 2.0**-23
+# A unit's gradient is computed in float32. Calls of the critic are filled up to the same number of units, so
+# that its rounding is the same whatever the others are: where measured, to 1e-12 of the clipping norm. This
+# allows for kernels that behave otherwise.
+COMPANY = 2.0**-16
 
 
 def spacing(clipping_norm: float, *, grid_bits: int) -> float:
@@ -24,13 +25,10 @@ def spacing(clipping_norm: float, *, grid_bits: int) -> float:
     return math.ldexp(clipping_norm, -grid_bits)
 
 
-def sensitivity(*, grid_bits: int, numbers: int, batch: int, centre: float = 0.0) -> float:
+def sensitivity(*, grid_bits: int, numbers: int) -> float:
     """Return by how much one unit can move a rounded sum of `numbers` numbers, in units of the clipping norm.
 
     That is 1 + sqrt(numbers) 2^-grid_bits: the clipped gradient itself, and less than one spacing for each
-    number that the rounding may turn the other way. In addition, the unit's presence may change how the other
-    units of a sample (`batch` are expected) are rounded: by `COMPANY` of a clipped gradient each. Where
-    gradients are clipped around a centre, of length `centre` in units of the clipping norm, the size that
-    counts is that before the centre was subtracted. The centre is public, so this may depend on it.
+    number that the rounding may turn the other way; and `COMPANY`.
     """
-    return 1 + math.sqrt(numbers) * 2.0**-grid_bits + COMPANY * batch * (1 + centre)
+    return 1 + math.sqrt(numbers) * 2.0**-grid_bits + COMPANY

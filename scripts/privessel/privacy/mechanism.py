@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from privessel.privacy.clipping import BookKeeping, OpacusClipping
+from privessel.privacy.clipping import BookKeeping, Bound, Clipping, OpacusClipping
 from privessel.privacy.grid import sensitivity, spacing
 from privessel.privacy.keys import Stream
 
@@ -58,6 +58,14 @@ class Mechanism:
                 f"fake_clipping must be one of {', '.join(FAKE_CLIPPINGS)}, not {self.fake_clipping!r}"
             )
 
+    @property
+    def units_at_once(self) -> int:
+        """How many units a call of the critic takes: what `micro_batch` allows, up to a quarter of a batch.
+
+        The last call is filled up, half of it on average, so that of calls of a whole batch much is wasted.
+        """
+        return max(1, min(self.micro_batch // self.patches_per_unit, -(-self.batch // 4)))
+
 
 def poisson_sample(stream: Stream, *, step: int, population: int, rate: float) -> np.ndarray:
     """Draw the sample of a step: each of 0..population-1 is in it with probability `rate`, independently.
@@ -86,7 +94,7 @@ def poisson_patients(
 
 
 def private_gradient(
-    clipping: BookKeeping | OpacusClipping,
+    clipping: Clipping,
     real: Tensor,
     fake: Tensor,
     *,
@@ -112,8 +120,8 @@ def private_gradient(
         raise ValueError(f"{len(fake)} fakes, but there must always be {mechanism.generator_batch}")
     critic = clipping.critic
     if mechanism.fake_clipping == "per-sample":
-        signs = {"sign": 1.0, "centre": None, "group": 1, "exact": False}
-        clipped = _clipped_sum(clipping, fake, **signs, mechanism=mechanism)
+        bound = Bound(mechanism.clipping_norm, exact=False)
+        clipped = _clipped_sum(clipping, fake, 1.0, bound, at_once=mechanism.micro_batch)
         fakes = [total / len(fake) for total in clipped]
     else:
         fakes, _ = mean_gradient(critic, critic, fake, micro_batch=mechanism.micro_batch)
@@ -123,12 +131,9 @@ def private_gradient(
         fakes = [factor * part for part in fakes]
     centre = [-part for part in fakes] if mechanism.fake_clipping == "centre" else None
     group = mechanism.patches_per_unit
-    units = {"sign": -1.0 / group, "centre": centre, "group": group, "exact": True}
-    sums = _clipped_sum(clipping, real, **units, mechanism=mechanism)
-    length = 0.0 if centre is None else torch.stack([part.double().norm() for part in centre]).norm().item()
-    gradient = _with_noise(
-        sums, stream=stream, step=step, mechanism=mechanism, centre=length / mechanism.clipping_norm
-    )
+    bound = Bound(mechanism.clipping_norm, centre=centre, group=group)
+    sums = _clipped_sum(clipping, real, -1.0 / group, bound, at_once=mechanism.units_at_once * group)
+    gradient = _with_noise(sums, stream=stream, step=step, mechanism=mechanism)
     if centre is None:
         _add(gradient, fakes)
     return gradient
@@ -153,18 +158,15 @@ def mean_gradient(
     return gradient, mean
 
 
-def _with_noise(
-    sums: Sequence[Tensor], *, stream: Stream, step: int, mechanism: Mechanism, centre: float
-) -> list[Tensor]:
+def _with_noise(sums: Sequence[Tensor], *, stream: Stream, step: int, mechanism: Mechanism) -> list[Tensor]:
     """Round the sums to the grid, add the noise as whole multiples of its spacing, divide by the batch.
 
-    `centre` is the length of what was subtracted from every gradient, in units of the clipping norm.
     Whole numbers below 2^53 are exact in float64, and so is their sum. What is made of the noisy sum
     afterwards, such as rounding it to float32, is post-processing.
     """
     numbers = sum(total.numel() for total in sums)
     width = spacing(mechanism.clipping_norm, grid_bits=mechanism.grid_bits)
-    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=numbers, batch=mechanism.batch, centre=centre)
+    moved = sensitivity(grid_bits=mechanism.grid_bits, numbers=numbers)
     scale = mechanism.noise_multiplier * moved * 2**mechanism.grid_bits  # of the noise, in spacings
     noise = torch.from_numpy(stream.whole_normal("noise", step, numbers, scale=scale)).to(sums[0].device)
     released = []
@@ -177,28 +179,18 @@ def _with_noise(
 
 
 def _clipped_sum(
-    clipping: BookKeeping | OpacusClipping,
-    pairs: Tensor,
-    *,
-    sign: float,
-    centre: Sequence[Tensor] | None,
-    group: int,
-    exact: bool,
-    mechanism: Mechanism,
+    clipping: Clipping, pairs: Tensor, sign: float, bound: Bound, *, at_once: int
 ) -> list[Tensor]:
-    """Return the sum of the clipped gradients of all units in `pairs`, one micro-batch after the other.
+    """Return the sum of the clipped gradients of all units in `pairs`, so many samples at a time.
 
-    With `exact` in float64, which only a sum that patients are in needs.
+    An exact sum is computed in calls of `at_once` samples each, also the last: then the rounding of a unit's
+    gradient does not depend on how many others there are.
     """
-    precision = torch.float64 if exact else torch.float32
+    precision = torch.float64 if bound.exact else torch.float32
     sums = [torch.zeros_like(parameter, dtype=precision) for parameter in clipping.critic.parameters()]
-    if len(pairs) == 0:
-        return sums
-    norm = mechanism.clipping_norm
-    for part in pairs.split(group * max(1, mechanism.micro_batch // group)):
+    for part in pairs.split(at_once) if len(pairs) else ():
         signs = part.new_full((len(part),), sign)
-        more = clipping.sums(part, signs, clipping_norm=norm, centre=centre, group=group, exact=exact)
-        _add(sums, more)
+        _add(sums, clipping.sums(part, signs, bound, padded=at_once if bound.exact else 0))
     return sums
 
 

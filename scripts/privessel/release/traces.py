@@ -20,6 +20,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from privessel.release import patterns
+from privessel.release.checks.files import PROGRAMS
 from privessel.release.needles import Needles
 from privessel.release.spelling import decode, inflate, make_plain, read_printable, respell
 
@@ -147,15 +148,16 @@ WITHOUT_TEXTS = {
 
 @cache
 def ordinary_words() -> set[str]:
-    """Return all words of the modules whose fixed texts a release holds, in lower case.
+    """Return the words, and their parts, of a release's programs and fixed texts, in lower case.
 
     A patient's id that is also such a word is searched for only behind a word such as 'patient'.
     The name of a person, machine or cohort that is also such a word is not searched for.
     """
-    files = [path for path in sorted(Path(__file__).parent.rglob("*.py")) if path.stem not in WITHOUT_TEXTS]
-    return {
-        word.lower() for file in files for word in re.findall(r"[\w.-]+", file.read_text(encoding="utf-8"))
-    }
+    here = Path(__file__).parent
+    files = {path for path in here.rglob("*.py") if path.stem not in WITHOUT_TEXTS}
+    files |= {here.parent / program for program in PROGRAMS.values()}
+    texts = [file.read_text(encoding="utf-8").lower() for file in files]
+    return {word for text in texts for form in (r"[\w.-]+", r"[^\W_]+") for word in re.findall(form, text)}
 
 
 def is_said(name: str, text: str) -> bool:
