@@ -214,9 +214,12 @@ def test_a_dry_run_without_a_secret_warns_once_and_still_refuses_an_unsafe_place
         hospital(tmp_path, dry_run=True, privacy={"state": "results/state"}).site.require_secret()
 
 
-def test_the_report_shows_no_place_of_the_secret(tmp_path):
-    study = hospital(tmp_path, privacy={"state": "/somewhere/secret"})
-    assert "/somewhere" not in str(study.shown_config())
+@pytest.mark.parametrize("key", ["state", "anchor"])
+def test_the_report_shows_neither_the_place_of_the_secret_nor_that_of_the_ledgers_heads(tmp_path, key):
+    study = hospital(tmp_path, privacy={key: "/somewhere/private"})
+    shown = study.shown_config()
+    assert "/somewhere" not in str(shown)
+    assert shown["privacy"]["unit"] == study.config.privacy.unit
 
 
 def test_more_memory_is_asked_for_with_each_attempt_and_more_for_larger_sizes(paper, tiny):

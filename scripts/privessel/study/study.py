@@ -23,6 +23,7 @@ from privessel.study.sizes import find_small
 from privessel.study.sources import SourcePlan
 
 log = logging.getLogger("privessel")
+_PLACES = ("state", "anchor")  # keys of privacy that the report must not show
 
 
 class Study:
@@ -90,8 +91,8 @@ class Study:
         return "" if paid else self.code.digest(script)
 
     def shown_config(self) -> dict[str, Any]:
-        """The config as used; where the site keeps its secret is nobody's business."""
-        privacy = {key: value for key, value in self._values["privacy"].items() if key != "state"}
+        """The config as used, without the places where the site keeps its secret and the ledgers' heads."""
+        privacy = {key: value for key, value in self._values["privacy"].items() if key not in _PLACES}
         return dict(self._values) | {"privacy": privacy}
 
     def wildcard_constraints(self) -> dict[str, str]:
