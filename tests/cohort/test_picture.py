@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
+from scipy.signal import correlate
 from volumes import save_nifti, write_patient
 
 from privessel.cohort.picture import HEIGHT, draw_patient
@@ -70,6 +72,20 @@ def test_a_patient_with_faults_is_drawn_as_far_as_possible(tmp_path):
     assert pixels(picture).max() > 200
     patient.image.write_bytes(b"")
     assert draw_patient(patient).height < HEIGHT  # words in place of the scan
+
+
+def test_every_view_says_in_its_pixels_that_it_stays_inside(tmp_path):
+    letters = Image.new("1", (80, 16))
+    ImageDraw.Draw(letters).text((2, 12), "inside only", fill=1, anchor="ls")
+    wanted = np.asarray(letters.crop(letters.getbbox())).astype(float)
+    for name, level in (("dark", 0), ("bright", 1)):
+        patient = write_patient(tmp_path / name)
+        image = level * np.random.default_rng(3).uniform(50, 100, (40, 44, 16)).astype(np.float32)
+        save_nifti(patient.image, image, np.diag([0.5, 0.5, 0.7, 1]))
+        white = (pixels(draw_patient(patient)) == 255).all(axis=-1).astype(float)
+        written = correlate(white, wanted, mode="valid", method="fft") > wanted.sum() - 0.5
+        around = correlate(white, 1 - wanted, mode="valid", method="fft") < 0.05 * wanted.size
+        assert np.count_nonzero(written & around) == 4
 
 
 def test_an_image_of_zeros_is_drawn(tmp_path):

@@ -22,6 +22,7 @@ _GREYS = 48  # of the picture; a page with hundreds of patients stays small
 _VESSELS, _BRAIN, _WORDS = _GREYS, _GREYS + 1, _GREYS + 2
 _COLOURS = [(255, 106, 61), (70, 160, 235), (255, 255, 255)]  # of the two outlines and of words
 _GAP = 6  # pixels between two views
+_MARK = "inside only"  # in every view, so that a view which is cut out and sent on still says it
 _COVERED = 96  # of 255: a pixel belongs to a mask that fills this much of it
 # Percentiles of the brain's voxels: what becomes white, and what black in slices and in the projection.
 _BRIGHTEST, _DARKEST, _TISSUE = 99.5, 0.5, 10
@@ -33,8 +34,8 @@ def draw_patient(patient: Patient) -> Image.Image:
     """Return axial, coronal and sagittal slice and an axial maximum projection, side by side, all to scale.
 
     Each slice is the one with the most vessel voxels. The patient's right is on the left (R) in all but the
-    sagittal view, whose left is anterior (A). Vessels are outlined in orange and the brain in blue. Where
-    the image cannot be read, the picture says so.
+    sagittal view, whose left is anterior (A). Vessels are outlined in orange and the brain in blue. Each
+    view carries the words `inside only`. Where the image cannot be read, the picture says so.
     """
     try:
         image = read_volume(patient.image)
@@ -52,7 +53,10 @@ def draw_patient(patient: Patient) -> Image.Image:
     windows = [slices, slices, slices, projection]
     tiles = [_draw_view(view, HEIGHT / highest, window) for view, window in zip(views, windows, strict=True)]
     for tile, letter in zip(tiles, "RRAR", strict=True):
-        ImageDraw.Draw(tile).text((3, 1), letter, fill=_WORDS)
+        drawing = ImageDraw.Draw(tile)
+        drawing.text((3, 1), letter, fill=_WORDS)
+        at = (3, tile.height - 3)
+        drawing.text(at, _MARK, fill=_WORDS, anchor="ls", stroke_width=1, stroke_fill=0)
     return _side_by_side(tiles)
 
 
