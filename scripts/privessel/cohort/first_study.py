@@ -21,6 +21,8 @@ from privessel.study.config import RESERVED
 FEWEST = 3  # one patient for each split
 _PATCHES_EACH = 1000  # patches.per_patient in config.yaml
 _MOST_IMAGES = 14000  # quality.frechet_images there
+_NOTHING = ("", "n/a")  # what an empty cell of a table holds
+_SHOWN = 5  # patients that an error names
 _NO_MASKS = "vessels/{patient}.nii.gz"  # where masks are asked for, where there are none
 _SAID_OF = {
     "IXI": "IXI's own download has no vessel masks; COSTA and others give some to its scans",
@@ -51,7 +53,8 @@ def start_study(
     The table is written into `folder`, or beside the config where the folder has one already or cannot be
     written. A column `split` of an existing table is kept; else patients are split at random, by `seed`, in
     the `shares` of train, validation and test. Nothing is overwritten. Raises CohortError, whose last words
-    say what to type next, where there is no folder, no image, too few patients, or a file in the way.
+    say what to do next, where there is no folder, no image, too few patients, a table with a split for only
+    some of them, or a file in the way.
     """
     folder, config = Path(folder).expanduser().absolute(), where / f"{study}.yaml"
     again = _command(folder)
@@ -75,9 +78,9 @@ def start_study(
     ids, there = list(layout.patients), folder / "participants.tsv"
     splits = _known_splits(there, ids)
     if splits:
-        remarks.append(
-            f"{len(splits)} of {len(ids)} patients found are in your participants.tsv with a split"
-        )
+        remarks.append(f"{len(splits)} of {len(ids)} patients found are in your participants.tsv")
+        if left_out := [patient for patient in ids if patient not in splits]:
+            remarks.append(f"left out, because they have no row there: {', '.join(left_out)}")
     else:
         if len(ids) < FEWEST:
             raise CohortError(
@@ -118,9 +121,25 @@ def split_patients(ids: Sequence[str], *, shares: Sequence[float], seed: int) ->
 
 
 def _known_splits(table: Path, ids: Sequence[str]) -> dict[str, str]:
-    """Return the splits that an existing table has for patients that were found, {} where it has none."""
-    splits = {row.get("participant_id", "").removeprefix("sub-"): row.get("split") for row in _read(table)}
-    return {patient: splits[patient] for patient in ids if splits.get(patient) in SPLITS}
+    """Return the splits that an existing table has for patients that were found, {} where it has none.
+
+    A patient without a row is left out of the study. Raises CohortError where rows of patients that were
+    found have no split, or another word than one of the three, while any has something there.
+    """
+    rows = {row.get("participant_id", "").removeprefix("sub-"): row.get("split", "") for row in _read(table)}
+    splits = {patient: rows[patient] for patient in ids if patient in rows}
+    faulty = [patient for patient, split in splits.items() if split not in SPLITS]
+    if all(split in _NOTHING for split in splits.values()):
+        return {}
+    if faulty:
+        shown = ", ".join(f"{patient} ('{splits[patient]}')" for patient in faulty[:_SHOWN])
+        more = f" and {len(faulty) - _SHOWN} more" if len(faulty) > _SHOWN else ""
+        raise CohortError(
+            f"{table} has a column split, but not one of {', '.join(SPLITS)} for {len(faulty)} of "
+            f"{len(splits)} patients: {shown}{more}. Next: write their split, or remove their rows to leave "
+            f"them out, or remove the column to split all at random; then {_command(table.parent)}"
+        )
+    return splits
 
 
 def _says_as_much(table: Path, wanted: str) -> bool:
