@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,20 @@ def test_a_broken_link_says_how_to_fetch_its_content(tmp_path):
     (tmp_path / "participants.tsv").symlink_to(".git/annex/objects/y")
     message = complaint(read_participants, cohort="c", root=tmp_path, participants="participants.tsv", **FLAT)
     assert "datalad get" in message
+
+
+def test_a_table_and_scans_that_must_not_be_read_are_named_with_a_remedy(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    patient = write_patient(tmp_path, name="1")
+    monkeypatch.setattr(Path, "stat", refuse)
+    table = complaint(read_participants, cohort="c", root=tmp_path, participants="participants.tsv", **FLAT)
+    files = complaint(check_files, [patient])
+    monkeypatch.undo()
+    assert f"cohort c: {tmp_path / 'participants.tsv'} cannot be read (Permission denied). Remedy: " in table
+    for path in patient.files:
+        assert f"{path} cannot be read (Permission denied). Remedy: " in files
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from privessel.cohort.filetype import unpack_nifti
 from privessel.cohort.geometry import Geometry, canonical_affine, find_axes, read_geometry
 from privessel.errors import CohortError
+from privessel.files.source import read_content
 
 _UNREADABLE = (
     OSError,
@@ -65,15 +66,7 @@ def read_stored(path: Path) -> Stored:
 
     Raises CohortError with what is wrong and the remedy; the caller names the patient and the file.
     """
-    if not path.is_file():
-        raise CohortError("does not exist. Remedy: correct the path template in the config, or add the file")
-    try:
-        content = path.read_bytes()
-    except OSError as problem:
-        raise CohortError(
-            f"cannot be read ({problem.strerror}). Remedy: give yourself the right to read it, or have the "
-            "disk checked"
-        ) from problem
+    content = read_content(path)
     try:
         raw = unpack_nifti(content)
         # Damaged headers hold numbers that no arithmetic survives; what is wrong with them is said below.

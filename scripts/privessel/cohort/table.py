@@ -58,16 +58,10 @@ def read_participants(
 
     `image`, `vessels` and `brain` are paths relative to `root` with `{patient}` (participant_id without
     'sub-'), `{session}` (column session or session_id without 'ses-') or any other column in braces. Raises
-    CohortError listing every problem of the table with its remedy. The files themselves are not looked at.
+    CohortError listing every problem of the table with its remedy. The scans themselves are not looked at.
     """
     table = Path(root) / participants
     where = f"cohort {cohort}: {table}"
-    if not table.exists() and not table.is_symlink():
-        raise CohortError(
-            f"{where} does not exist. Remedy: correct root or participants of this cohort in the config."
-        )
-    if absence := find_absence(table):
-        raise CohortError(f"{where} {absence}.")
     try:
         columns, rows = read_tsv(table)
     except ValueError as problem:
