@@ -16,7 +16,7 @@ from privessel.cohort.table import (
     read_participants,
     require_splits,
 )
-from privessel.errors import CohortError
+from privessel.errors import CohortError, DamagedError
 
 FLAT = {
     "image": "{patient}_img.nii.gz",
@@ -272,6 +272,14 @@ def test_a_simulated_patient_whom_the_written_table_lists_otherwise_is_refused(t
         message = complaint(check_listed, patient, table)
         for part in (f"patient {patient.id} ", str(table), patient.split, "Remedy"):
             assert part in message
+
+
+def test_a_damaged_table_of_simulated_patients_is_named_with_the_remedy(tmp_path):
+    table = tmp_path / "participants.tsv"
+    for content in ("participant_id\nsub-1\n", "participant_id\tsplit\nsub-1\n", ""):
+        table.write_text(content)
+        with pytest.raises(DamagedError, match=f"{table} .* Remedy: remove it and run"):
+            check_listed(person("1"), table)
 
 
 def test_the_list_of_checked_patients_gives_their_digests_by_id(tmp_path):
