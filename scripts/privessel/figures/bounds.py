@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from privessel.figures.marks import write_inside
 from privessel.figures.style import PALETTE, SMALL
 from privessel.files.tables import as_text
-from privessel.scores.formatting import format_eps
+from privessel.scores.formatting import format_eps, say_eps
 from privessel.scores.tally import name_unit
 
 # Name, colour and marker. A score and an attack that look at the same thing look the same in both panels.
@@ -90,7 +90,7 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
         for row in steps[steps["claim"] == "refuted"].itertuples()
     ]
     notes += [
-        f"REFUTED: level {row.level} claims ε = {format_eps(uppers.loc[row.model, 'value'])}, yet ε is at "
+        f"REFUTED: level {row.level} claims {say_eps(uppers.loc[row.model, 'value'])}, yet ε is at "
         f"least {format_eps(row.value)} ({SCORES[row.name][0]}, p = {row.p_value:.2g}). Do not release it."
         for row in bounds[bounds["claim"] == "refuted"].itertuples()
     ]

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.files.atomic import atomic_path
-from privessel.scores.formatting import format_eps
+from privessel.scores.formatting import format_eps, say_eps
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -125,7 +125,7 @@ def head_column(axes: Axes, *, level: str, spent: Mapping[str, float]) -> None:
         texts = ["ε = 0", level.removeprefix("phantom-")]
     else:
         *valid, published = (format_eps(spent[name]) for _, name in HEAD_LINES)
-        texts = [f"ε = {valid[0]}".replace("= >", "> "), *valid[1:], f"({published})"]
+        texts = [say_eps(spent["eps_patient"]), *valid[1:], f"({published})"]
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
     for k, text in enumerate(reversed(texts)):
         axes.annotate(text, (0.5, 1), (0, _LOWEST + k * _LINE), fontsize=7.5, **look)

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from privessel.limits import readable
+
 
 def format_score(mean: float, sd: float = np.nan, *, sign: str = "±") -> str:
     """Return `mean ± sd`, the mean alone where there is no SD, `missing` without a mean.
@@ -35,7 +37,18 @@ def format_eps(eps: float, *, infinity: str = "∞", none: str = "–") -> str:
         return infinity
     if eps >= 1e5:
         return f">10^{math.floor(math.log10(eps))}"
-    return f"{eps:,.0f}" if eps >= 100 else f"{eps:.3g}"
+    return readable(eps)
+
+
+def say_eps(eps: float, *, unit: str = "") -> str:
+    """Return an eps as a sentence has it, with whom it is for: `ε = 6.24 a patch`.
+
+    >>> [say_eps(6.2412, unit="patch"), say_eps(2965727.0, unit="patient"), say_eps(np.inf)]
+    ['ε = 6.24 a patch', 'ε > 10^6 a patient', 'ε = ∞']
+    """
+    number = format_eps(eps)
+    said = f"ε > {number[1:]}" if number.startswith(">") else f"ε = {number}"
+    return f"{said} a {unit}" if unit else said
 
 
 def format_noise(noise_multiplier: float) -> str:
