@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from privessel.limits import MOST_PATIENT_DELTA, SMALLEST_DELTA
 from privessel.study import names
 
+# `1e-5` is text in YAML 1.1, and `--config` hands on all values inside of braces as text.
+NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
 
 class Section(BaseModel):
     """A section of the config: every key is needed, unknown ones are refused, no text is a number."""
@@ -78,8 +81,8 @@ StudyName = _texts(
 
 
 def _is_delta(delta: float | str) -> float | str:
-    if isinstance(delta, str) and re.fullmatch(r"[0-9.]+[eE]-?[0-9]+|[0-9]*\.[0-9]+", delta):
-        delta = float(delta)  # 1e-5 is text in YAML 1.1
+    if isinstance(delta, str) and NUMBER.fullmatch(delta):
+        delta = float(delta)
     shares = isinstance(delta, str) and re.fullmatch(_SHARE_OF_UNITS, delta)
     if not shares and (isinstance(delta, str) or not SMALLEST_DELTA <= delta < 1):
         raise ValueError(f"a number from {SMALLEST_DELTA:g} to below 1, or 1/units, 1/(10 units)")
