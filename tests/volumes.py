@@ -7,8 +7,10 @@ import nibabel as nib
 import numpy as np
 import yaml
 
+from privessel.cohort.outcome import check
+from privessel.cohort.picture import draw_patient
 from privessel.cohort.plausibility import Limits
-from privessel.cohort.scan import Scan
+from privessel.cohort.scan import Scan, read_files
 from privessel.cohort.table import Patient
 from privessel.cohort.unusual import Usual
 from privessel.study.config.data import Checks
@@ -46,6 +48,16 @@ def save_nifti(path: Path, data: np.ndarray, affine: np.ndarray) -> Path:
     data = data.astype(np.uint8) if data.dtype == bool else data
     nib.save(nib.Nifti1Image(data, affine), path)
     return path
+
+
+def check_patient(patient: Patient, *, limits: Limits = LIMITS) -> dict:
+    """The outcome of a patient's check, for patches of 32 pixels."""
+    return check(patient, read_files(patient), patch_size=32, limits=limits)
+
+
+def draw(patient: Patient):
+    """The picture of a patient."""
+    return draw_patient(read_files(patient))
 
 
 def write_patient(root: Path, *, name="017", affine=None, shape=(40, 44, 16), seed=0, gain=1.0) -> Patient:

@@ -12,12 +12,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
-from volumes import LIMITS, save_nifti, tubes, write_patient
+from volumes import check_patient, save_nifti, tubes, write_patient
 
 from privessel.cohort import nifti
 from privessel.cohort.filetype import unpack_nifti
 from privessel.cohort.nifti import load_mask, read_stored, read_volume, restore
-from privessel.cohort.outcome import check
 from privessel.cohort.scan import load_scan
 from privessel.errors import CohortError
 
@@ -68,7 +67,7 @@ def test_intake_and_predictions_work_with_a_wrong_extension_too(tmp_path):
     patient = write_patient(tmp_path)
     for path in patient.files:
         path.write_bytes(gzip.decompress(path.read_bytes()))
-    assert check(patient, patch_size=32, limits=LIMITS)["problems"] == []
+    assert check_patient(patient)["problems"] == []
     scan = load_scan(patient, patch_size=32)
     nib.save(restore(scan.vessels, patient.image), tmp_path / "prediction.nii.gz")
     np.testing.assert_array_equal(load_mask(tmp_path / "prediction.nii.gz"), scan.vessels)
@@ -218,7 +217,7 @@ def test_files_that_all_lack_an_orientation_match_voxel_by_voxel_and_that_is_sai
     (warning,) = scan.warnings
     assert "left and right are a guess" in warning
     assert (scan.image[scan.vessels].min()) > scan.image[scan.brain & ~scan.vessels].mean()
-    assert check(patient, patch_size=32, limits=LIMITS)["orientation"] == "unknown"
+    assert check_patient(patient)["orientation"] == "unknown"
 
 
 def turned(angle):
@@ -287,7 +286,7 @@ def test_lengths_of_any_unit_become_mm(tmp_path, unit, factor):
         nib.save(image, path)
     scan = load_scan(patient, patch_size=32)
     assert scan.spacing == pytest.approx((0.5, 0.5, 0.7))
-    report = check(patient, patch_size=32, limits=LIMITS)
+    report = check_patient(patient)
     assert report["problems"] == []
     assert report["unit"] == {"meter": "metre"}.get(unit, unit)
     back = restore(scan.vessels, patient.image)

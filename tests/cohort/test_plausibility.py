@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import ndimage
-from volumes import LIMITS, USUAL, save_nifti, scan_of_tubes, tubes, write_patient
+from volumes import LIMITS, USUAL, check_patient, save_nifti, scan_of_tubes, tubes, write_patient
 
-from privessel.cohort.outcome import check
 from privessel.cohort.plausibility import brighter, examine
 from privessel.cohort.unusual import add_unusual, find_unusual
 from privessel.phantom import simulate
@@ -22,7 +21,7 @@ def checked(root, *, image=None, vessels=None, brain=None, limits=LIMITS, affine
     for path, data in zip(patient.files, (image, vessels, brain), strict=True):
         if data is not None:
             save_nifti(path, data, affine)
-    (outcome,) = add_unusual([check(patient, patch_size=32, limits=limits)], USUAL)
+    (outcome,) = add_unusual([check_patient(patient, limits=limits)], USUAL)
     return outcome
 
 
@@ -103,7 +102,7 @@ def test_vessels_mostly_outside_the_brain_are_refused_with_their_share(tmp_path)
 def test_without_a_brain_mask_the_same_holds_of_the_image(tmp_path):
     patient = replace(write_patient(tmp_path), brain=None)
     save_nifti(patient.vessels, tubes()[2], AFFINE)
-    report = check(patient, patch_size=32, limits=LIMITS)
+    report = check_patient(patient)
     assert f"is the same as the non-zero part of image {patient.image}" in only(report["problems"])
 
 

@@ -3,10 +3,9 @@
 import re
 
 import pytest
-from volumes import LIMITS, write_patient
+from volumes import check_patient, draw, write_patient
 
-from privessel.cohort.outcome import check
-from privessel.cohort.picture import draw_patient, save_picture
+from privessel.cohort.picture import save_picture
 from privessel.report.intake import render_intake, summarise_intake
 
 
@@ -18,13 +17,13 @@ def checked(tmp_path):
         patient = write_patient(tmp_path / name, name=name)
         if name == "bad":
             patient.vessels.write_bytes(b"")
-        outcome = check(patient, patch_size=32, limits=LIMITS)
+        outcome = check_patient(patient)
         outcome["warnings"] = (
             [f"patient odd (cohort pegasus): <b>look</b> at {name}"] if name == "odd" else []
         )
         outcomes.append(outcome)
         pictures.append(tmp_path / f"{name}.png")
-        save_picture(pictures[-1], draw_patient(patient))
+        save_picture(pictures[-1], draw(patient))
     return outcomes, pictures
 
 

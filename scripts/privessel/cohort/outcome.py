@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from privessel.cohort.description import describe, describe_prepared
-from privessel.cohort.nifti import read_stored
 from privessel.cohort.plausibility import Limits, examine
-from privessel.cohort.scan import load_native_scan, names_by_role
+from privessel.cohort.scan import Files, build_native_scan, names_by_role
 from privessel.cohort.table import Patient
 from privessel.errors import CohortError
 from privessel.files.reading import read_json
@@ -17,20 +16,19 @@ log = logging.getLogger(__name__)
 _TOLD = ("problems", "warnings", "names", "measured", "print")
 
 
-def check(patient: Patient, *, patch_size: int, limits: Limits) -> dict:
+def check(patient: Patient, files: Files, *, patch_size: int, limits: Limits) -> dict:
     """Return what `cohort/{cohort}/{patient}.json` holds: a description, `problems` and `warnings`.
 
-    Both are lists of sentences with patient and file, problems with their remedy too; they are logged as
-    well. A patient without problems can be used and has all keys of `describe`, and in `measured` the numbers
-    for `unusual.find_unusual`, whose sentences call the files by `names`. One whose files cannot be read, or
-    do not belong together, has neither.
+    files: those of `scan.read_files`. Both lists hold sentences with patient and file, problems with
+    their remedy too; they are logged as well. A patient without problems can be used and has all keys of
+    `describe`, and in `measured` the numbers for `unusual.find_unusual`, whose sentences call the files by
+    `names`. One whose files cannot be read, or do not belong together, has neither.
     """
     names = names_by_role(patient)
     outcome = {"patient": patient.id, "cohort": patient.cohort, "split": patient.split, "names": names}
     problems, warnings = [], []
     try:
-        native = load_native_scan(patient, patch_size=patch_size)
-        image = read_stored(patient.image)
+        native, image = build_native_scan(patient, files, patch_size=patch_size), files["image"]
         found = examine(native, limits, names, unit=image.geometry.unit)
         problems += [f"{patient.who}{told}." for told in found.problems]
         warnings += native.warnings

@@ -18,6 +18,8 @@ _LARGE_BRAIN_SHARE = 0.6
 _LARGE_TILT = 30.0
 _ROLE_NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
 
+Files = dict[str, Stored | CohortError]  # of a patient, by role: image, vessels and perhaps brain
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -64,18 +66,30 @@ def load_scan(patient: Patient, *, patch_size: int) -> Scan:
 
 
 def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
-    """Read, check and reorient a patient's files, and multiply the image by the brain mask.
+    """Read a patient's files and build the scan. Raises CohortError as `build_native_scan` does."""
+    return build_native_scan(patient, read_files(patient), patch_size=patch_size)
+
+
+def read_files(patient: Patient) -> Files:
+    """Read every file of a patient once; in the place of one that cannot be read stands its CohortError."""
+    files: Files = {}
+    for role, path in paths_by_role(patient).items():
+        try:
+            files[role] = read_stored(path)
+        except CohortError as problem:
+            files[role] = problem
+    return files
+
+
+def build_native_scan(patient: Patient, given: Files, *, patch_size: int) -> Scan:
+    """Check and reorient a patient's files, as `read_files` has them; multiply the image by the brain mask.
 
     Without a brain mask the brain is where the image is not zero. Vessels outside the brain stay in the
     label, with a warning. Raises CohortError naming the patient, every faulty file and its remedy.
     """
     named = names_by_role(patient)
-    files, problems = {}, []
-    for role, path in paths_by_role(patient).items():
-        try:
-            files[role] = read_stored(path)
-        except CohortError as problem:
-            problems.append(f"{named[role]} {problem}")
+    files = {role: file for role, file in given.items() if isinstance(file, Stored)}
+    problems = [f"{named[role]} {problem}" for role, problem in given.items() if role not in files]
     if not problems:
         problems = find_unoriented({named[role]: file.geometry.known for role, file in files.items()})
         volumes = _in_one_frame(files)
