@@ -404,3 +404,21 @@ def test_the_order_of_reading_a_stored_file_keeps_what_its_header_says(tmp_path)
     assert stored.data.shape == (40, 44, 16)
     assert stored.geometry.spacing == pytest.approx((0.5, 0.5, 0.7))
     assert stored.geometry.known
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_a_mask_is_brought_back_by_the_start_of_its_image_alone(tmp_path, layers, kind):
+    noise = np.random.default_rng(5).integers(0, 255, (60, 70, 40), np.uint8)  # does not compress
+    turned = np.array([[0, 0, 0.7, 0], [-0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 0, 1]])
+    raw = kind(noise, turned).to_bytes()
+    for _ in range(layers):
+        raw = gzip.compress(raw)
+    whole, start = tmp_path / "whole.nii.gz", tmp_path / "start.nii.gz"
+    whole.write_bytes(raw)
+    start.write_bytes(raw[:65536])
+    mask = read_volume(whole).data > 200
+    np.testing.assert_array_equal(np.asarray(restore(mask, start).dataobj), noise > 200)
+    start.write_bytes(raw[:30])
+    with pytest.raises(CohortError, match=f"image {start} is .*empty, truncated or not NIfTI"):
+        restore(mask, start)

@@ -42,16 +42,17 @@ _MGH_HEAD = b"\0\0\0\x01"
 _ANALYZE_SIZES = (b"\x5c\x01\0\0", b"\0\0\x01\x5c")
 
 
-def unpack_nifti(raw: bytes) -> bytes:
+def unpack_nifti(raw: bytes, *, most: int | None = None) -> bytes:
     """Return a single-file NIfTI's bytes, whether `raw` is plain, gzipped, or gzipped again.
 
-    Checksums of gzip are verified. Raises CohortError that says what the content is instead, with the
-    remedy; the caller names the file.
+    Checksums of gzip are verified. With `most`, `raw` may be the start of a file: no more than the first
+    `most` bytes are unpacked, and no checksum is verified. Raises CohortError that says what the content is
+    instead, with the remedy; the caller names the file.
     """
     content, layers = raw, 0
     while content[:2] == _GZIP and layers < _MOST_LAYERS:
         try:
-            content = gzip.decompress(content)
+            content = gzip.decompress(content) if most is None else _unpack_start(content, most)
         except (OSError, EOFError, zlib.error) as problem:
             raise CohortError(
                 f"is empty, truncated or not NIfTI (gzip: {problem}). Remedy: export or copy the file again"
@@ -61,6 +62,10 @@ def unpack_nifti(raw: bytes) -> bytes:
         return content
     what, remedy = _identify(content)
     raise CohortError(f"is {what}. Remedy: {remedy}")
+
+
+def _unpack_start(content: bytes, most: int) -> bytes:
+    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(content, most)
 
 
 def _identify(content: bytes) -> tuple[str, str]:
