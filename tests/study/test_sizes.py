@@ -32,6 +32,14 @@ def test_three_patients_are_told_which_figures_will_be_empty():
     assert all("Remedy: " in notice for notice in notices)
 
 
+def test_notices_are_told_where_all_warnings_of_a_study_are(caplog):
+    study = study_of(1, 1, 1)
+    study.tell_notices()
+    told = [record.getMessage() for record in caplog.records if record.name == "privessel"]
+    assert told == [f"Note: {notice}" for notice in study.notices]
+    assert len(told) >= 3
+
+
 @pytest.mark.parametrize(("test", "said"), [(2, "no intervals"), (5, "no paired test"), (6, None)])
 def test_test_patients_are_compared_with_what_statistics_need(test, said):
     notices = [notice for notice in study_of(3, 3, test).notices if "test patient" in notice]

@@ -115,6 +115,11 @@ class Study:
             "draw": r"\d+",
         }
 
+    def tell_notices(self) -> None:
+        """Say what is too small for what the study asks, a line each."""
+        for notice in self.notices:
+            log.warning("Note: %s", notice)
+
     def warn_of_triggers(self, triggers: Iterable[str]) -> None:
         """Warn where Snakemake is told not to compare params, which hold what scans contain."""
         own = [name for name in self.cohorts.names if not self.cohorts.is_phantom(name)]
