@@ -1,4 +1,4 @@
-"""What all statements about eps and delta share: how an eps is written, and which numbers promise nothing."""
+"""What statements share wherever they are made: how an eps is written, and which numbers say nothing."""
 
 # The eps from which on a statement says 'vacuous': whoever gives even odds to what was in the training set
 # may be more than 99.99 % sure afterwards (e^10 = 22,000 to 1).
@@ -9,6 +9,8 @@ VACUOUS = 10.0
 MOST_PATIENT_DELTA = 1e-5
 # Far below any use; the accountant's rounding (losses.ROUNDING a step) comes near it at 500,000 steps.
 SMALLEST_DELTA = 1e-10
+# Of which a mean over patients has a bootstrap interval: fewer would give one of hardly any resamples.
+LEAST_PATIENTS = 3
 
 
 def readable(epsilon: float | None) -> str:

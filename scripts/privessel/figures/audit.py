@@ -15,8 +15,8 @@ from privessel.figures.scores import draw_panel, fig3_data
 from privessel.figures.significance import describe_intervals
 from privessel.figures.style import SMALL, open_page, place_axes, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
+from privessel.limits import LEAST_PATIENTS
 from privessel.scores.formatting import format_interval, format_score, say_eps
-from privessel.scores.significance import LEAST_PATIENTS
 from privessel.scores.tally import IDENTITY, describe_gaps
 from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, GanName
 
