@@ -51,6 +51,20 @@ def say_eps(eps: float, *, unit: str = "") -> str:
     return f"{said} a {unit}" if unit else said
 
 
+def eps_columns(unit: str) -> dict[str, str]:
+    """Return whom every shown eps is for, with its column of the scores table: what counts most comes first.
+
+    unit: the privacy unit of the study. An eps of a patient covers every region and patch. `published` is
+    what the paper's accounting would print.
+
+    >>> eps_columns("patient")
+    {'patient': 'eps_patient', 'published': 'eps_published'}
+    """
+    valid = {"patient": "eps_patient", "region": "eps_region", "patch": "eps"}
+    shown = {"patient": valid["patient"]} if unit == "patient" else valid
+    return shown | {"published": "eps_published"}
+
+
 def format_noise(noise_multiplier: float) -> str:
     """Return a noise multiplier with three digits, `–` where there is none."""
     return f"{noise_multiplier:.3g}" if np.isfinite(noise_multiplier) else "–"
