@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from privessel.cohort.geometry import say_sides
 from privessel.cohort.scan import Scan
 
 # Vessels blur into their neighbours, so the surroundings begin a voxel away and end at this distance.
@@ -75,9 +76,8 @@ def _implausible_sizes(scan: Scan, limits: Limits, unit: str) -> Iterator[str]:
     extent = max(n * side for n, side in zip(scan.image.shape, scan.spacing, strict=True))
     (least, most), (short, long) = limits.voxel_mm, limits.extent_mm
     if min(scan.spacing) < least or max(scan.spacing) > most or not short <= extent <= long:
-        sides = " x ".join(f"{side:g}" for side in scan.spacing)
         yield (
-            f"voxels of {sides} mm make a volume {extent:g} mm long (the header's unit is {unit}); "
+            f"voxels of {say_sides(scan.spacing)} mm make a volume {extent:g} mm long (the header's unit is {unit}); "
             f"expected are voxels of {least:g} to {most:g} mm and {short:g} to {long:g} mm. Remedy: "
             "correct the voxel size or xyzt_units in the header, in all files of the patient, or `checks` "
             "in the config"

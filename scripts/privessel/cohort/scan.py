@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.cohort.contents import find_image_fault, find_impossible, find_mask_fault
-from privessel.cohort.geometry import SAME_PLACE_VOXELS, find_unoriented, largest_shift, spacing_of
+from privessel.cohort.geometry import SAME_PLACE_VOXELS, find_unoriented, largest_shift, say_sides, spacing_of
 from privessel.cohort.nifti import Stored, Volume, read_stored, reorient
 from privessel.cohort.preparation import Grid, correct_bias, resample_image, resample_mask
 from privessel.cohort.table import Patient
@@ -137,9 +137,9 @@ def prepare(patient: Patient, native: Scan) -> Scan:
         image = resample_image(scan.image, source=native.grid, target=target) * brain
         scan = replace(scan, image=image, vessels=vessels, brain=brain, spacing=target.spacing)
         if not (vessels & brain).any():
-            sides = " x ".join(f"{side:g}" for side in target.spacing)
             problem = (
-                f"vessel mask {patient.vessels} loses all voxels in the brain when resampled to {sides} mm"
+                f"vessel mask {patient.vessels} loses all voxels in the brain when resampled to "
+                f"{say_sides(target.spacing)} mm"
             )
             _raise_all(patient, [f"{problem}. Remedy: choose a smaller resample_mm for this cohort"])
     return scan
@@ -172,7 +172,7 @@ def _place_problems(named: dict[str, str], volumes: dict[str, Volume]) -> list[s
             continue
         shift = largest_shift(image.affine, mask.affine, image.data.shape)
         if shift > SAME_PLACE_VOXELS:
-            sides = [_sides(spacing_of(volume.affine)) for volume in (mask, image)]
+            sides = [say_sides(spacing_of(volume.affine)) for volume in (mask, image)]
             told = "" if sides[0] == sides[1] else f" (voxels of {sides[0]} mm and {sides[1]} mm)"
             problems.append(
                 f"{named[role]} and {named['image']} differ in their affines: a corner lies {shift:.2f} "
@@ -190,7 +190,7 @@ def _size_problems(patient: Patient, image: Volume, patch_size: int) -> list[str
     if min(grid.shape[:2]) >= patch_size:
         return []
     return [
-        f"{where} has {grid.shape[0]} x {grid.shape[1]} voxels in an axial slice, smaller than a patch "
+        f"{where} has {say_sides(grid.shape[:2])} voxels in an axial slice, smaller than a patch "
         f"of {patch_size} x {patch_size}. Remedy: choose a smaller patch size in the config"
     ]
 
@@ -228,10 +228,6 @@ def _brain_warnings(
             "in; give a brain mask"
         )
     return warnings
-
-
-def _sides(spacing: tuple[float, float, float]) -> str:
-    return " x ".join(f"{side:g}" for side in spacing)
 
 
 def _raise_all(patient: Patient, problems: list[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from privessel.cohort.geometry import say_sides
 from privessel.cohort.table import SPLITS, who
 
 _TEMPLATE = Path(__file__).with_name("intake.html.j2")
@@ -60,7 +61,7 @@ def _row(outcome: Mapping, picture: Path) -> dict[str, object]:
 
 def _facts(outcome: Mapping) -> dict[str, str]:
     facts = {
-        "shape": " × ".join(str(side) for side in outcome["shape"]),
+        "shape": say_sides(outcome["shape"], sign="×"),
         "spacing": f"{_spacing(outcome['spacing_mm'])} mm",
         "stored as": outcome["orientation"],
         "vessels": f"{outcome['vessel_fraction']:.2%} of the brain",
@@ -68,7 +69,7 @@ def _facts(outcome: Mapping) -> dict[str, str]:
     }
     if "prepared" in outcome:
         prepared = outcome["prepared"]
-        shape = " × ".join(str(side) for side in prepared["shape"])
+        shape = say_sides(prepared["shape"], sign="×")
         facts["prepared"] = (
             f"{shape} of {_spacing(prepared['spacing_mm'])} mm, bias {prepared['bias_correction']}"
         )
@@ -89,4 +90,4 @@ def _cohort(name: str, outcomes: Sequence[Mapping]) -> dict[str, object]:
 
 
 def _spacing(sides: Sequence[float]) -> str:
-    return " × ".join(f"{side:.3g}" for side in sides)
+    return say_sides(sides, digits=3, sign="×")
