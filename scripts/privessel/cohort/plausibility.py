@@ -77,8 +77,8 @@ def _implausible_sizes(scan: Scan, limits: Limits, unit: str) -> Iterator[str]:
     (least, most), (short, long) = limits.voxel_mm, limits.extent_mm
     if min(scan.spacing) < least or max(scan.spacing) > most or not short <= extent <= long:
         yield (
-            f"voxels of {say_sides(scan.spacing)} mm make a volume {extent:g} mm long (the header's unit is {unit}); "
-            f"expected are voxels of {least:g} to {most:g} mm and {short:g} to {long:g} mm. Remedy: "
+            f"voxels of {say_sides(scan.spacing)} mm make a volume {extent:g} mm long (the header's unit is "
+            f"{unit}); expected are voxels of {least:g} to {most:g} mm and {short:g} to {long:g} mm. Remedy: "
             "correct the voxel size or xyzt_units in the header, in all files of the patient, or `checks` "
             "in the config"
         )

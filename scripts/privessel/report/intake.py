@@ -5,12 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from privessel.cohort.geometry import say_sides
 from privessel.cohort.table import SPLITS, who
-
-_TEMPLATE = Path(__file__).with_name("intake.html.j2")
+from privessel.report.template import fill
 
 
 def render_intake(
@@ -22,16 +19,10 @@ def render_intake(
     patient; pictures: their PNGs, in the same order. notices: sentences about the study as a whole. Patients
     that cannot be used come first, then those with warnings.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = [_row(outcome, picture) for outcome, picture in zip(outcomes, pictures, strict=True)]
     counts = Counter(row["state"] for row in rows)
-    return environment.get_template(_TEMPLATE.name).render(
+    return fill(
+        "intake.html.j2",
         study=study,
         public=public,
         counts={state: counts[state] for state in ("failed", "warned", "fine")},
