@@ -5,6 +5,8 @@ is there: whoever wants to know whether that place was trained on looks at all o
 hide them together. See docs/privacy.md.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,15 +33,20 @@ def largest_overlap(centres: NDArray[np.integer], labels: NDArray[np.bool_]) -> 
 
 
 def region_patches(patches: Patches, *, max_overlap: int | None) -> int:
-    """Return how many patches one place of a patient may be in: `max_overlap`, or the worst patient's number.
-
-    Where the config bounds the overlap, the bound is stated instead of what was found, because what was found
-    depends on the patients. Raises CohortError where the patches do not keep the bound.
-    """
+    """Return how many patches one place of a patient may be in; as `state_overlap` of the patients' own."""
     found = {}
     for index, patient in enumerate(patches.patients):
         own = patches.patient_index == index
         found[patient] = largest_overlap(patches.centre[own], patches.label[own])
+    return state_overlap(found, max_overlap=max_overlap)
+
+
+def state_overlap(found: Mapping[str, int], *, max_overlap: int | None) -> int:
+    """Return the overlap that is stated of a cohort: `max_overlap`, or the most that was `found`.
+
+    Where the config bounds the overlap, the bound is stated instead of what was found, because what was found
+    depends on the patients. Raises CohortError where the patches do not keep the bound.
+    """
     worst = max(found, key=found.get)
     if max_overlap is None:
         return found[worst]
