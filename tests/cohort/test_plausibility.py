@@ -69,7 +69,11 @@ def impossible_masks():
     return {
         "copy of the brain": (brain, brain, "is the same as brain mask"),
         "inverted": (~vessels, brain, "inverted (0 in vessels, 1 elsewhere)"),
-        "inverted inside the brain": (brain & ~vessels, brain, "takes 95% of brain mask"),
+        "inverted inside the brain": (
+            brain & ~vessels,
+            brain,
+            f"takes {1 - vessels.sum() / brain.sum():.1%} of the brain, more than 10.0%",
+        ),
         "swapped": (brain, vessels, "are swapped"),
         "all ones": (everywhere, brain, "is 1 in every voxel"),
         "a brain of all ones": (vessels, everywhere, 'leave it out (`brain: ""` in the config)'),

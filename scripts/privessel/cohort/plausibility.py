@@ -127,8 +127,9 @@ def _implausible_masks(scan: Scan, limits: Limits) -> Iterator[str]:
     share, outside = scan.vessel_share, 1 - inside / total
     if share > limits.most_vessels:
         yield (
-            f"takes {share:.1%} of the brain, more than {limits.most_vessels:.1%}; usual "
-            "are 1 to 3 %. Remedy: check that it is a mask of vessels alone, neither inverted nor dilated"
+            f"takes {share:.1%} of the brain, more than {limits.most_vessels:.1%}; usual are 1 to 3 %. "
+            "Remedy: check that it is a mask of vessels alone, neither inverted (0 in vessels, 1 elsewhere) "
+            "nor dilated"
         )
     if outside > limits.most_outside:
         yield (
