@@ -34,8 +34,8 @@ def commit(nonce: bytes, *, identity: str, attempt: int) -> str:
     return hashlib.sha256(message).hexdigest()
 
 
-def create_nonce(folder: Path, *, identity: str, attempt: int) -> bytes:
-    """Draw the nonce of a new attempt, write it to its file (mode 0600), and return it.
+def create_nonce(folder: Path, *, identity: str, attempt: int, keep: bool) -> bytes:
+    """Draw the nonce of a new attempt, write it to its file (mode 0600) if it is to be kept, and return it.
 
     It is on disk when this returns. A nonce that a killed process left there is destroyed first: its attempt
     never reached the ledger, so nothing was drawn with it.
@@ -43,6 +43,8 @@ def create_nonce(folder: Path, *, identity: str, attempt: int) -> bytes:
     path = _path(folder, identity, attempt)
     _destroy(path)
     nonce = draw_nonce()
+    if not keep:
+        return nonce
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         _write_all(path, descriptor, nonce)
