@@ -98,8 +98,8 @@ def _cannot_continue(resume: Path, problem: str) -> PrivacyError:
     """Return the error of a paid run that could only start from the beginning."""
     return PrivacyError(
         f"{resume}: the run cannot continue: {problem}. Remedy: restore the folder from a backup; or remove "
-        "it to start from the beginning. On the CPU where an unfinished run first began, that repeats its steps "
-        "at no cost; anywhere else all of them are charged again"
+        "it to start from the beginning. On the CPU where an unfinished run first began, that repeats "
+        "its steps at no cost; anywhere else all of them are charged again"
     )
 
 

@@ -82,8 +82,8 @@ def train(
         elif paid_runs.is_kept(files.folder):
             raise PrivacyError(
                 f"{files.folder}: a finished run lies here that patients were charged for, but this one "
-                "would be charged to nobody: the cohort's key `public` was changed. Remedy: change it back, or "
-                "train under another `study`"
+                "would be charged to nobody: the cohort's key `public` was changed. Remedy: change it back, "
+                "or train under another `study`"
             )
         saved = load_checkpoint(files.resume, training, digest=files.digest, paid=paid)
         if training.private:

@@ -12,13 +12,12 @@ Overwriting destroys the bytes on a plain disk. It does not reach copies that a 
 system with snapshots or copy-on-write, or a backup has kept; docs/privacy.md says what to do about those.
 """
 
-import errno
 import hashlib
 import hmac
 import os
 from pathlib import Path
 
-from privessel.files.atomic import sync_folder
+from privessel.files.atomic import sync_folder, write_synced
 
 NONCE_BYTES = 32
 
@@ -47,7 +46,7 @@ def create_nonce(folder: Path, *, identity: str, attempt: int, keep: bool) -> by
         return nonce
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        _write_all(path, descriptor, nonce)
+        write_synced(descriptor, nonce, path=path)
     finally:
         os.close(descriptor)
     sync_folder(path.parent)
@@ -93,19 +92,9 @@ def _destroy(path: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        _write_all(path, descriptor, bytes(max(NONCE_BYTES, os.fstat(descriptor).st_size)))
+        zeros = bytes(max(NONCE_BYTES, os.fstat(descriptor).st_size))
+        write_synced(descriptor, zeros, path=path)
     finally:
         os.close(descriptor)
     path.unlink()
     sync_folder(path.parent)
-
-
-def _write_all(path: Path, descriptor: int, content: bytes) -> None:
-    try:
-        written = os.write(descriptor, content)
-        if written != len(content):
-            raise OSError(errno.ENOSPC, f"disk full, only {written} of {len(content)} bytes could be written")
-        os.fsync(descriptor)
-    except OSError as error:
-        error.filename = str(path)  # an error of an open file has no name in it
-        raise

@@ -120,9 +120,9 @@ def check_budget(
             f"{run.name}: patient {worst.patient} would have spent eps {worst.adaptive_epsilon:.4g} (which "
             f"protects {worst.protected}) of {epsilon:.4g} at delta {delta:.3g}: this run alone {alone:.4g}, "
             f"{len(worst.runs)} with it ({', '.join(worst.runs)}). A budget counts as if each run had been "
-            f"chosen after a look at the ones before; fixed beforehand, the same runs would have cost {worst.epsilon:.4g}. No step was "
-            "taken. Remedy: train with more noise or fewer steps, or raise privacy.budget.epsilon if what "
-            "the patients agreed to covers it"
+            f"chosen after a look at the ones before; fixed beforehand, the same runs would have cost "
+            f"{worst.epsilon:.4g}. No step was taken. Remedy: train with more noise or fewer steps, or raise "
+            "privacy.budget.epsilon if what the patients agreed to covers it"
         )
     return worst
 
