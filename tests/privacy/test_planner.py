@@ -14,6 +14,7 @@ from privessel.privacy.planner import (
     REGION_COLUMNS,
     PlannedMechanism,
     noise_of,
+    plan_cohorts,
     plan_overlaps,
     plan_patients,
 )
@@ -152,6 +153,15 @@ def test_a_smaller_eps_costs_more_noise_and_affords_fewer_steps():
     for row in rows:
         run = {"noise_multiplier": row["noise_multiplier"], "sampling_rate": 0.2, "steps": 100, "delta": 1e-4}
         assert epsilon(**run) <= row["epsilon"]
+
+
+def test_more_patients_are_planned_for_at_a_delta_that_falls_with_their_number():
+    short = PlannedMechanism(**STUDY | {"steps": 20})
+    rows = plan_cohorts(short, times=(1, 100), patient_delta=1e-4, mean_noise=1 / 32, epsilons=[3, 8])
+    found = [(row["patients"], row["epsilon"], row["delta"]) for row in rows]
+    tenth = pytest.approx(0.1 / 4_100)
+    assert found == [(41, 3, 1e-4), (41, 8, 1e-4), (4_100, 3, tenth), (4_100, 8, tenth)]
+    assert {(row["steps"], row["participation"], row["mean_noise"]) for row in rows} == {(20, 1.0, 1 / 32)}
 
 
 @pytest.mark.parametrize("wrong", [{"patients": 0}, {"mean_noise": 0.0}, {"mean_noise": math.inf}], ids=str)

@@ -124,6 +124,29 @@ def plan_overlaps(
     return rows
 
 
+def plan_cohorts(
+    mechanism: PlannedMechanism,
+    *,
+    times: Iterable[int],
+    patient_delta: float,
+    mean_noise: float,
+    epsilons: Sequence[float],
+) -> list[dict[str, object]]:
+    """Return the rows of `plan_patients` for as many `times` the training patients, all taking every step.
+
+    The delta is `patient_delta`, or 1 / (10 patients) where that is less, because more patients ask for a
+    smaller one.
+    """
+    rows = []
+    for factor in times:
+        patients = mechanism.patients * factor
+        rows += plan_patients(
+            patients=patients, participation=1.0, steps=mechanism.steps, mean_noise=mean_noise,
+            delta=min(patient_delta, 1 / (10 * patients)), epsilons=epsilons,
+        )  # fmt: skip
+    return rows
+
+
 def plan_patients(
     *,
     patients: int,
