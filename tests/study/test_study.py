@@ -144,6 +144,15 @@ def test_an_audit_that_could_show_nothing_is_refused_and_the_study_is_not():
         make(*PAPER, audit={"levels": ["noise-3"]}).audit.runs()
 
 
+@pytest.mark.parametrize("level", ["inf", "noise-1"])
+def test_an_audited_run_is_trained_as_the_study_s_and_keeps_its_last_epoch_alone(level):
+    study = make(*PAPER)
+    audited, own = study.audit.training("wgan", level), study.gans.training("wgan", level, "1")
+    assert audited.pop("kept_epochs") == [study.config.gan_keys(level)["epochs"]]
+    own.pop("kept_epochs")
+    assert audited == own
+
+
 def test_steps_are_audited_at_private_levels_only():
     study = make(*PAPER)
     assert study.audit.step_files() == [
