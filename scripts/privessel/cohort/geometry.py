@@ -31,14 +31,9 @@ class Geometry:
     unit: str
     warnings: tuple[str, ...]
 
-    @property
-    def spacing(self) -> tuple[float, float, float]:
-        """The voxel's edge lengths in mm; a rotation (oblique scan) does not change them."""
-        return spacing_of(self.affine)
-
 
 def spacing_of(affine: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the edge lengths of an affine's voxel."""
+    """Return the edge lengths in mm of an affine's voxel; a rotation (oblique scan) does not change them."""
     x, y, z = np.linalg.norm(affine[:3, :3], axis=0)
     return float(x), float(y), float(z)
 
