@@ -97,7 +97,9 @@ def test_a_table_with_a_split_for_only_some_patients_is_refused_with_a_remedy(tm
     splits = ["train", "train", "validation", "test", "test", "validation", word]
     lines = [f"sub-{k:02d}\t50\t{split}\n" for k, split in zip(NUMBERS, splits, strict=True)]
     table.write_text("participant_id\tage\tsplit\n" + "".join(lines))
-    with pytest.raises(CohortError, match=r"participants\.tsv has .* 1 of 7 patients: 07 .*Next: ") as told:
+    with pytest.raises(
+        CohortError, match=r"participants\.tsv has .* 1 of 7 patients, such as 07 .*Next: "
+    ) as told:
         start_study(scans, where=tmp_path)
     assert str(told.value).endswith(f"python scripts/start_study.py {scans}")
     assert not (tmp_path / "mine.yaml").exists()
@@ -150,3 +152,14 @@ def test_a_split_has_its_shares_is_seeded_and_ignores_the_order(count):
         assert abs(found - share * count) <= 1.2
     if count > 6:
         assert split != split_patients(ids, shares=(60, 20, 20), seed=2)
+
+
+@pytest.mark.parametrize(("count", "images"), [(7, 1000), (100, 14000)])
+def test_no_more_images_are_compared_than_patients_give_and_than_the_paper_compares(tmp_path, count, images):
+    for number in range(count):
+        for end in ("img", "label"):
+            path = tmp_path / f"scans/{number:03d}_{end}.nii.gz"
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    made = start_study(tmp_path / "scans", where=tmp_path)
+    assert yaml.safe_load(made.config.read_text())["quality"] == {"frechet_images": images}

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from privessel.cohort.layouts import Layout, list_scans, recognise
 from privessel.cohort.naming import BRAIN, FIELDS, IMAGE, VESSELS
 from privessel.cohort.table import SPLITS
@@ -17,12 +19,11 @@ from privessel.files.tsv import read_tsv
 from privessel.seeds import derive
 from privessel.study import names
 from privessel.study.config import RESERVED
+from privessel.study.config.reading import read_config
 
 FEWEST = 3  # one patient for each split
-_PATCHES_EACH = 1000  # patches.per_patient in config.yaml
-_MOST_IMAGES = 14000  # quality.frechet_images there
+_PAPER = Path(__file__).parents[3] / "config.yaml"  # what a first study is read on top of
 _NOTHING = ("", "n/a")  # what an empty cell of a table holds
-_SHOWN = 5  # patients that an error names
 _NO_MASKS = "vessels/{patient}.nii.gz"  # where masks are asked for, where there are none
 _SAID_OF = {
     "IXI": "IXI's own download has no vessel masks; COSTA and others give some to its scans",
@@ -58,7 +59,7 @@ def start_study(
     """
     folder, config = Path(folder).expanduser().absolute(), where / f"{study}.yaml"
     again = _command(folder)
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", study):
+    if not re.fullmatch(names.STUDY, study):
         raise CohortError(f"a study cannot be named {study!r}. Next: {again} --study mine")
     if not folder.is_dir():
         raise CohortError(f"{folder} is no folder. Next: python scripts/start_study.py FOLDER-OF-SCANS")
@@ -132,12 +133,11 @@ def _known_splits(table: Path, ids: Sequence[str]) -> dict[str, str]:
     if all(split in _NOTHING for split in splits.values()):
         return {}
     if faulty:
-        shown = ", ".join(f"{patient} ('{splits[patient]}')" for patient in faulty[:_SHOWN])
-        more = f" and {len(faulty) - _SHOWN} more" if len(faulty) > _SHOWN else ""
         raise CohortError(
             f"{table} has a column split, but not one of {', '.join(SPLITS)} for {len(faulty)} of "
-            f"{len(splits)} patients: {shown}{more}. Next: write their split, or remove their rows to leave "
-            f"them out, or remove the column to split all at random; then {_command(table.parent)}"
+            f"{len(splits)} patients, such as {faulty[0]} ('{splits[faulty[0]]}'). Next: write their split, "
+            "or remove their rows to leave them out, or remove the column to split all at random; then "
+            f"{_command(table.parent)}"
         )
     return splits
 
@@ -204,8 +204,9 @@ def _config_text(study: str, folder: Path, layout: Layout, splits: Mapping[str, 
     """Return the config: what differs from the paper's study, each line with its reason."""
     name, counts = _cohort_name(folder), Counter(splits.values())
     said = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-    half = max(1, counts["train"] // 2)
-    images = min(half * _PATCHES_EACH, counts["test"] * _PATCHES_EACH, _MOST_IMAGES)
+    paper = read_config(yaml.safe_load(_PAPER.read_text(encoding="utf-8")))
+    patients = min(max(1, counts["train"] // 2), counts["test"])
+    images = min(patients * paper.patches.per_patient, paper.quality.frechet_images)
     vessels, brain = layout.templates[VESSELS], layout.templates[BRAIN]
     lines = [
         f"# Read on top of config.yaml, which explains every key. Layout: {layout.kind}; {said}.",

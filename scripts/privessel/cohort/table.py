@@ -13,9 +13,9 @@ from pathlib import Path
 from privessel.errors import CohortError, raise_problems
 from privessel.files.source import find_absence
 from privessel.files.tsv import read_tsv
+from privessel.study.names import PATIENT
 
 SPLITS = ("train", "validation", "test")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def who(patient: str, cohort: str) -> str:
@@ -203,7 +203,7 @@ def _row_values(row: Mapping[str, str | None], fields: set[str]) -> tuple[dict[s
     values["patient"] = values["participant_id"].removeprefix("sub-")
     values["session"] = (values.get("session") or values.get("session_id") or "").removeprefix("ses-")
     faults = []
-    if not _is_name(values["patient"]):
+    if not is_name(values["patient"]):
         faults.append(
             f"participant_id '{values['participant_id']}' cannot be a file name: use only letters, digits "
             "and . _ -, without '..' and beginning with a letter or digit"
@@ -216,14 +216,14 @@ def _row_values(row: Mapping[str, str | None], fields: set[str]) -> tuple[dict[s
         f"patient {values['patient']} has {field} '{values[field]}', which cannot be part of a path: "
         "use letters, digits and . _ - only"
         for field in sorted(fields - {"patient", "participant_id", "split"})
-        if not _is_name(values[field])
+        if not is_name(values[field])
     ]
     return values, faults
 
 
-def _is_name(value: str) -> bool:
+def is_name(value: str) -> bool:
     """Return whether a value is safe as part of a file name."""
-    return _NAME.fullmatch(value) is not None and ".." not in value
+    return re.fullmatch(PATIENT, value) is not None and ".." not in value
 
 
 def _repeated_ids(patients: Iterable[Patient]) -> list[str]:

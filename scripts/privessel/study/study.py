@@ -101,7 +101,7 @@ class Study:
         cohorts, baselines = one_of(self.cohorts.names), one_of(["threshold", "frangi"])
         return {
             "cohort": cohorts,
-            "patient": "[A-Za-z0-9][A-Za-z0-9._-]*",
+            "patient": names.PATIENT,
             "arch": one_of({config.arch, *config.compared_architectures}),
             "level": names.LEVEL,
             "run": r"\d+",

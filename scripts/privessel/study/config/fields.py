@@ -75,9 +75,7 @@ Location = Annotated[str, StringConstraints(min_length=1), _HOME]
 OptionalLocation = Annotated[str, _HOME]
 Template = Annotated[_texts(r".*\{patient\}.*", "a path with {patient} in it"), _HOME]
 OptionalTemplate = Annotated[_texts(r"|.*\{patient\}.*", 'a path with {patient} in it, or ""'), _HOME]
-StudyName = _texts(
-    "[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, - and _, beginning with a letter or a digit"
-)
+StudyName = _texts(names.STUDY, "letters, digits, - and _, beginning with a letter or a digit")
 
 
 def _is_delta(delta: float | str) -> float | str:
