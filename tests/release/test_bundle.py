@@ -16,8 +16,10 @@ from tiny_release import (
     FORBIDDEN,
     REAL,
     TERMS,
+    content_of,
     make_release,
     outline_of,
+    public_numbers,
     publish,
     scaled,
     textures,
@@ -28,6 +30,7 @@ from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.privacy.signing import Signer
 from privessel.release.archive import pack
+from privessel.release.bundle import publish as publish_content
 from privessel.release.checks.words import odds
 from privessel.release.scanner import scan
 
@@ -125,6 +128,22 @@ def test_what_the_scan_finds_gets_no_name_and_leaves_nothing_behind(tmp_path):
     terms = replace(TERMS, description="With thanks to P0042.")
     with pytest.raises(PrivacyError, match="patient id"):
         publish(tmp_path / "vessels.tar.gz", terms=terms)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"patches": 81}, "81 patches are not 40 of each of 2 patients"),
+        ({"epsilon": 0.1}, "epsilon is 0.1, but"),
+        ({"region_patches": 41}, "a place lies in 41 patches of a patient, who gave 40"),
+    ],
+)
+def test_numbers_that_the_recipient_s_own_check_would_refuse_are_not_released(tmp_path, change, told):
+    """The break: the site published them, and every recipient was told not to rely on them."""
+    content = content_of(terms=replace(TERMS, weights=False), numbers=public_numbers() | change)
+    with pytest.raises(PrivacyError, match=rf"not to rely on it: {told}.*Remedy"):
+        publish_content(content, archive=tmp_path / "vessels.tar.gz", forbidden=FORBIDDEN)
     assert not list(tmp_path.iterdir())
 
 

@@ -33,6 +33,7 @@ from privessel.release.checks.card import LICENCES, name_dataset
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
 from privessel.release.checks.exports import describe_nnunet, list_pairs
 from privessel.release.checks.files import MANIFEST, PROGRAMS, PUBLIC_KEY, SIGNATURE, TEXTS
+from privessel.release.checks.numbers import check_numbers
 from privessel.release.formats import find_odd_arrays, find_odd_png
 from privessel.release.schema import find_odd_numbers
 from privessel.release.statement import describe_data
@@ -116,7 +117,10 @@ def write_manifest(digests: Mapping[str, str]) -> str:
 
 
 def require_outline(outline: Outline) -> None:
-    """Raise PrivacyError where a release would hold words or numbers that it has no place for."""
+    """Raise PrivacyError where a release would hold words or numbers that it has no place for.
+
+    Also where the recipient's own check of these numbers would refuse them.
+    """
     odd = find_odd_numbers(outline.numbers, terms=outline.terms)
     if not re.fullmatch(ARCHITECTURE, outline.arch):
         odd.append("the architecture is not a name of one")
@@ -127,6 +131,13 @@ def require_outline(outline: Outline) -> None:
             f"{outline.terms.name} was not released: privacy.json would hold what it may not: "
             f"{'; '.join(odd)}. Remedy: this is a defect of privessel; keys that may leave are named in "
             "release/schema.py"
+        )
+    _, faults = check_numbers(json.loads(_json(outline.privacy)))
+    if faults:
+        raise PrivacyError(
+            f"{outline.terms.name} was not released: a recipient who checks it would be told not to rely on "
+            f"it: {'; '.join(faults)}. Remedy: give every training patient the same number of patches if they "
+            "differ; anything else is a defect of privessel, or two versions of the packages it computes with"
         )
 
 
