@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -401,6 +402,14 @@ def test_eps_above_the_limit_is_refused_by_what_is_composed_and_not_by_the_run_a
     assert [one.subject for one in refusals] == ["epsilon"]
     with pytest.raises(PrivacyError, match=r"Composed over all runs.*Remedy: release a run with more noise"):
         require_allowed(refusals, name="vessels", override=None)
+
+
+@pytest.mark.parametrize("unit", ["patch", "patient"])
+def test_a_refusal_for_its_eps_says_of_what_the_eps_is(site, unit):
+    record, terms = charge(site, unit=unit), replace(TERMS, epsilon=0.1)
+    refusals = find_refusals(guarantee_of(record, site, terms=terms), terms=terms, choice=ALONE)
+    told = {one.subject: one.told for one in refusals}["epsilon"]
+    assert re.search(rf"the eps of one {unit} is [\d.]+ at delta", told)
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,8 @@ def require_outline(outline: Outline) -> None:
     if faults:
         raise PrivacyError(
             f"{outline.terms.name} was not released: a recipient who checks it would be told not to rely on "
-            f"it: {'; '.join(faults)}. Remedy: give every training patient the same number of patches if they "
-            "differ; anything else is a defect of privessel, or two versions of the packages it computes with"
+            f"it: {'; '.join(faults)}. Remedy: cut as many patches of every training patient, where their "
+            "numbers differ; anything else is a defect of privessel"
         )
 
 

@@ -80,6 +80,7 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
     found = []
     spent = {
         "epsilon": guarantee.limited_epsilon,
+        "unit": guarantee.unit,
         "delta": guarantee.delta,
         "limit": terms.epsilon,
         "adaptive": guarantee.limited_epsilon > guarantee.epsilon_composed,
