@@ -29,7 +29,7 @@ with logged(snakemake.log[0]):
     guarantee = state_guarantee(record, **given, results=results)
     choice = find_choice(
         params.pairs, results=results, history=Path(files.history), cohort=record["cohort"],
-        train_patients=voxels, epochs=record["epochs"], books=guarantee.books,
+        train_patients=voxels, epochs=record["epochs"], trainings=guarantee.trainings,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)
     require_allowed(refusals, name=terms.name, override=terms.override, region_reason=terms.region_reason)

@@ -102,8 +102,8 @@ def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS, res
 
 def alone(guarantee):
     """How a set was chosen that was the only one of its study."""
-    books = guarantee.books
-    return Choice(1, *tell_choices(1, *((books.runs, books.models) if books else ())), ())
+    known = guarantee.trainings
+    return Choice(1, *tell_choices(1, *((known.runs, known.models) if known else ())), ())
 
 
 def public_numbers(terms=TERMS):

@@ -38,7 +38,7 @@ from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release import bundle, verify
 from privessel.release.checks.card import write_card
 from privessel.release.checks.statement import write_statement
-from privessel.release.guarantee import Books, count_cohort
+from privessel.release.guarantee import Trainings, count_cohort
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
 from privessel.release.selection import Choice, find_choice
 from privessel.release.statement import describe_data, summarise_numbers
@@ -59,13 +59,27 @@ def site(tmp_path):
 def test_runs_and_models_without_noise_on_the_patients_are_counted_from_the_books(site):
     record = charge(site)
     one, two = (RUN_NAME, "1" * 64), (RUN_NAME.replace("run-1", "run-2"), "2" * 64)
-    assert guarantee_of(record, site).books == Books(charged=frozenset({one}), models=0)
+    assert guarantee_of(record, site).trainings == Trainings(1, charged=frozenset({one}), models=0)
     patients = site.digests(VOXELS)
     for name in ("wgan/inf/run-1", "wgan/inf/run-1", "dcgan/inf/run-1"):  # the first was trained twice
         site.note_model(name=name, cohort="clinic", patients=patients)
     site.note_model(name="wgan/inf/run-1", cohort="other", patients=site.digests({"x1": "strangers"}))
     charge(site, number=2)
-    assert guarantee_of(record, site).books == Books(charged=frozenset({one, two}), models=2)
+    assert guarantee_of(record, site).trainings == Trainings(2, charged=frozenset({one, two}), models=2)
+
+
+def test_an_audit_on_the_patients_counts_as_a_run_as_it_does_in_eps(site, tmp_path):
+    """The break: eps counted it, and the number of runs that was told beside it did not."""
+    record = charge(site)
+    charge(site, number=2, counts=COUNTS | {"series": "audit"})
+    charge(site, number=3, patients={"somebody else": "d4" * 32})
+    found = guarantee_of(record, site)
+    assert len(found.promises_composed["patch"]["composed"]) == 2
+    assert found.trainings == Trainings(2, charged=frozenset({(RUN_NAME, "1" * 64)}), models=0)
+    numbers = summarise_numbers(found, choice=alone(found), terms=TERMS, outweighed=[])
+    told = (make_release(tmp_path / "vessels", numbers=numbers) / "PRIVACY.md").read_text()
+    assert "It was the only private set of its study. The site's ledgers have 2 private runs on its" in told
+    assert "patients, audits included" in told
 
 
 # --- What it is worth ---------------------------------------------------------------------------------------
@@ -587,7 +601,7 @@ def study(tmp_path, scores):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"setting": "lr", "validation_dsc": score}))
     given = {"results": tmp_path, "history": history, "cohort": "clinic", "train_patients": VOXELS}
-    return given | {"epochs": (GanName.parse(PAIRS).epoch,), "books": None}
+    return given | {"epochs": (GanName.parse(PAIRS).epoch,), "trainings": None}
 
 
 OTHER = PAIRS.replace("run-1", "run-2")
@@ -616,12 +630,12 @@ def test_that_nothing_was_chosen_is_counted_from_the_ledgers_and_not_from_the_fi
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"ledger": {"identity": "1" * 64}}))
     own = (RUN_NAME, "1" * 64)
-    alone = find_choice(PAIRS, **given | {"books": Books(frozenset({own}), models=0)})
+    alone = find_choice(PAIRS, **given | {"trainings": Trainings(1, frozenset({own}), models=0)})
     assert "nothing was chosen" in alone.told
     assert not alone.faults
     # The files of another run, or of another epoch, were deleted: the ledgers and privacy.json still know.
     for other in ((RUN_NAME.replace("run-1", "run-2"), "2" * 64), (RUN_NAME, "2" * 64)):
-        earlier = find_choice(PAIRS, **given | {"books": Books(frozenset({own, other}), models=3)})
+        earlier = find_choice(PAIRS, **given | {"trainings": Trainings(2, frozenset({own, other}), models=3)})
         assert "nothing was chosen" not in earlier.told
         assert "3 models without noise" in earlier.told
         assert f"of which this study has no files ({other[0]})" in earlier.faults[0]
@@ -638,7 +652,7 @@ def test_files_of_other_names_do_not_stand_in_for_runs_that_are_missing(tmp_path
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"ledger": {"identity": "1" * 64}}))
     charged = {(RUN_NAME, "1" * 64), *((RUN_NAME.replace("run-1", f"run-{n}"), f"{n}" * 64) for n in (2, 3))}
-    found = find_choice(PAIRS, **given | {"books": Books(frozenset(charged), models=0)})
+    found = find_choice(PAIRS, **given | {"trainings": Trainings(3, frozenset(charged), models=0)})
     assert "no files (wgan/noise-1/run-2, wgan/noise-1/run-3)" in found.faults[0]
 
 

@@ -51,17 +51,12 @@ class Cohort:
 
 
 @dataclass(frozen=True)
-class Books:
-    """What a site's ledgers say about the training patients of a run."""
+class Trainings:
+    """What was trained on the training patients of a run, as the site's ledgers say."""
 
-    # (name, identity) of each private run on any of them in all studies, this one included; audits are not.
-    charged: frozenset[tuple[str, str]]
-    models: int  # models without noise that were trained on any of them
-
-    @property
-    def runs(self) -> int:
-        """The number of private runs."""
-        return len(self.charged)
+    runs: int  # private runs on any of them in all studies, this one and audits included: all that eps counts
+    charged: frozenset[tuple[str, str]]  # (name, identity) of these runs, without audits
+    models: int  # models without noise
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ class Guarantee:
     study_epsilon: float
     adaptive: Mapping[str, object] | None  # see `composition.compose_adaptively`
     versions: Mapping[str, str]
-    books: Books | None = None  # None for a public cohort
+    trainings: Trainings | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
 
     @property
@@ -190,11 +185,10 @@ def paid_guarantee(
     check_counts(own.run, cohort.sizes)
     parts = parts_of(of_each, own=own, sizes=cohort.sizes)
     found = _guarantee(record, run=own.charge, taken=parts, cohort=cohort, terms=terms)
-    taken = {account.run.identity: account for accounts in of_each for account in accounts}
-    runs = [account.run for account in taken.values() if account.run.series == "run"]
-    charged = frozenset((run.name, run.identity) for run in runs)
-    books = Books(charged=charged, models=site.count_models(patients))
-    return replace(found, register=own.register, books=books)
+    runs = {account.run for taken in of_each for account in taken}
+    charged = frozenset((run.name, run.identity) for run in runs if run.series == "run")
+    trainings = Trainings(runs=len(runs), charged=charged, models=site.count_models(patients))
+    return replace(found, register=own.register, trainings=trainings)
 
 
 def _accounts_by_patient(

@@ -61,6 +61,9 @@ def _check_constants(stated):
         )
     if stated["public_cohort"] != (choice["runs"] is None):
         found.append("runs in ledgers are stated for a public cohort, or not stated for patients")
+    behind = max(len(stated[level]["composed"]) for level in LEVELS)
+    if choice["runs"] is not None and choice["runs"] < behind:
+        found.append(f"{choice['runs']} runs in ledgers are stated, but {behind} are behind an eps")
     return found
 
 

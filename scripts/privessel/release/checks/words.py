@@ -33,7 +33,8 @@ def name_of_eps(numbers: dict) -> str:
 def tell_choices(sets: int, runs: int | None = None, models: int | None = None) -> list[str]:
     """Return the sentences of which one says how the release was chosen among so many private sets.
 
-    runs: private runs on its patients in the site's ledgers; models: those without noise; None: no ledgers.
+    runs: private runs and audits on its patients in the site's ledgers; models: those without noise; None: no
+    ledgers.
     """
     told = [
         f"The validation patients chose it among the study's {sets} private sets.",
@@ -47,7 +48,8 @@ def tell_choices(sets: int, runs: int | None = None, models: int | None = None) 
     ledgers = ""
     if runs is not None:
         ledgers = (
-            f" The site's ledgers have {_count(runs, 'private run')} on its patients; eps counts them all."
+            f" The site's ledgers have {_count(runs, 'private run')} on its patients, audits included; eps "
+            "counts them all."
         )
     if models:
         ledgers += (
