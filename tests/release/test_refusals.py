@@ -449,8 +449,9 @@ def test_a_delta_that_lets_a_unit_be_published_whole_is_never_allowed(site):
         find_refusals(guarantee_of(charge(site), site, terms=terms), terms=terms, choice=ALONE)
 
 
-def test_an_eps_that_cannot_be_computed_is_never_allowed(site):
-    guarantee = replace(guarantee_of(charge(site), site), epsilon_composed=math.inf)
+@pytest.mark.parametrize("which", ["epsilon", "epsilon_composed", "study_epsilon"])
+def test_an_eps_that_cannot_be_computed_is_never_allowed(site, which):
+    guarantee = replace(guarantee_of(charge(site), site), **{which: math.inf})
     with pytest.raises(PrivacyError, match=r"no finite eps.*Remedy: set release\.delta higher"):
         find_refusals(guarantee, terms=replace(TERMS, override="We trust it all the same."), choice=ALONE)
 

@@ -230,5 +230,9 @@ def _guarantee(
 
 
 def is_finite(guarantee: Guarantee) -> bool:
-    """Whether the accountant could compute eps: a delta below its rounding errors gives none."""
-    return math.isfinite(guarantee.epsilon) and math.isfinite(guarantee.epsilon_composed)
+    """Whether the accountant could compute each eps of one unit, also the one at the delta of the plan.
+
+    A delta below the accountant's rounding errors gives none.
+    """
+    spent = (guarantee.epsilon, guarantee.epsilon_composed, guarantee.study_epsilon)
+    return all(map(math.isfinite, spent))
