@@ -142,7 +142,7 @@ def test_what_the_scan_finds_gets_no_name_and_leaves_nothing_behind(tmp_path):
 def test_numbers_that_the_recipient_s_own_check_would_refuse_are_not_released(tmp_path, change, told):
     """The break: the site published them, and every recipient was told not to rely on them."""
     content = content_of(terms=replace(TERMS, weights=False), numbers=public_numbers() | change)
-    with pytest.raises(PrivacyError, match=rf"not to rely on it: {told}.*Remedy"):
+    with pytest.raises(PrivacyError, match=rf"not to rely on it: .*{told}.*Remedy"):
         publish_content(content, archive=tmp_path / "vessels.tar.gz", forbidden=FORBIDDEN)
     assert not list(tmp_path.iterdir())
 

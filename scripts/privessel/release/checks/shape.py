@@ -65,7 +65,10 @@ SHAPE = {
 
 
 def find_misshapen(stated: object) -> list[str]:
-    """Return what of privacy.json is missing, unknown, of another type, or no possible number."""
+    """Return what of privacy.json is missing, unknown, of another type, or no possible number.
+
+    No text that stands there is repeated: a site must not show it either, where it should not be there.
+    """
     return _compare(stated, SHAPE, "privacy.json") or _find_impossible(stated)
 
 
@@ -89,7 +92,7 @@ def _compare(stated, shape, place):
         return [fault for one in stated for fault in _compare(one, shape[0], place)]
     kinds = shape if isinstance(shape, tuple) else (shape,)
     if not isinstance(stated, kinds) or (isinstance(stated, bool) and bool not in kinds):
-        return [f"{place} is {stated!r}, of another type than it should be"]
+        return [f"{place} is of another type than it should be"]
     if isinstance(stated, float) and not math.isfinite(stated):
         return [f"{place} is {stated}, and no finite number"]
     return []
@@ -104,9 +107,9 @@ def _find_impossible(stated):
         if not 1 <= stated["data"][key] <= most
     ]
     if stated["data"]["licence"] not in LICENCES:
-        found.append(f"privacy.json: licence is {stated['data']['licence']!r}, which no release has")
+        found.append("privacy.json: licence is one that no release has")
     if stated["unit"] not in ("patch", "patient"):
-        found.append(f"privacy.json: unit is {stated['unit']!r}, and neither patch nor patient")
+        found.append("privacy.json: unit is neither patch nor patient")
     if stated["choice"]["private_sets"] < 1:
         found.append("privacy.json: there is no private set")
     together = [one for level in ("patient", "region", "patch") for one in stated[level]["composed"]]
