@@ -20,7 +20,7 @@ from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.seen import read_seen
 from privessel.privacy.site import Site
-from privessel.privacy.spending import Digests, spent_by_patient
+from privessel.privacy.spending import Digests, runs_by_patient
 from privessel.release.composition import Part, compose, compose_adaptively, parts_of
 from privessel.release.own_run import check_counts, check_kept, own_account
 from privessel.release.terms import Terms
@@ -168,7 +168,7 @@ def paid_guarantee(
     patients.
     """
     own = own_account(record, accounts, site=site)
-    of_each = _accounts_by_patient(accounts, patients=patients, delta=terms.unit_delta(own.run.unit))
+    of_each = list(runs_by_patient(accounts, patients=patients).values())
     if not all(own in taken for taken in of_each):
         raise PrivacyError(
             f"{own.run.name}: its ledger does not name the study's training patients. Remedy: release from "
@@ -189,19 +189,6 @@ def paid_guarantee(
     charged = frozenset((run.name, run.identity) for run in runs if run.series == "run")
     trainings = Trainings(runs=len(runs), charged=charged, models=site.count_models(patients))
     return replace(found, register=own.register, trainings=trainings)
-
-
-def _accounts_by_patient(
-    accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
-) -> list[list[Account]]:
-    """Return for each patient the accounts of all runs on that patient."""
-    # Runs of two studies can have the same name, so each account gets a number of its own for the search.
-    numbered = [
-        replace(account, run=replace(account.run, run=number)) for number, account in enumerate(accounts)
-    ]
-    by_name = {one.run.name: account for one, account in zip(numbered, accounts, strict=True)}
-    spent = spent_by_patient(numbered, patients=patients, delta=delta)
-    return [[by_name[name] for name in one.runs] for one in spent]
 
 
 def _guarantee(
