@@ -120,7 +120,12 @@ def test_an_earlier_release_is_replaced_and_anything_else_is_kept_and_refused(tm
     assert archive.read_bytes() == before
     (folder / "notes.txt").unlink()
     (folder / "README.md").write_text("changed")
-    with pytest.raises(PrivacyError, match=r"README\.md.*Remedy"):
+    with pytest.raises(PrivacyError, match=r"README\.md was changed.*Remedy"):
+        publish(archive)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "MANIFEST.sha256").write_text("")
+    with pytest.raises(PrivacyError, match=r"MANIFEST\.sha256 lists nothing.*Remedy"):
         publish(archive)
 
 
