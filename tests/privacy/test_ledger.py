@@ -49,9 +49,9 @@ def _impatient(monkeypatch):
     monkeypatch.setattr("privessel.files.lock.PATIENCE_SECONDS", 0.2)
 
 
-def opened(folder, run=None, *, machine="here", point=START, master=MASTER):
+def opened(folder, run=None, *, machine="here", point=START, master=MASTER, **more):
     return open_ledger(
-        folder, master=master, run=run or run_of(), point=point, machine=machine, silent_minutes=0.01
+        folder, master=master, run=run or run_of(), point=point, machine=machine, silent_minutes=0.01, **more
     )
 
 

@@ -164,6 +164,18 @@ def test_a_run_that_was_removed_with_its_lines_of_the_register_is_missed_by_late
         path.unlink()
 
 
+def test_a_kept_copy_is_read_although_its_output_has_been_replaced(tmp_path):
+    """The break: an output that said nothing of ledgers hid the copy that did."""
+    state, results = tmp_path / "state", tmp_path / "results"
+    before = charge(state, 1) and (state / "runs.register").read_bytes()
+    discarded = charge(state, 2)
+    hidden = write_record(results, discarded, number=2, hidden=True)
+    write_record(results, None, number=2)
+    remove_run(state, 2, before)
+    with pytest.raises(PrivacyError, match=rf"lacks a line that {hidden} has seen"):
+        accounts(state, seen=read_seen(results))
+
+
 def test_a_privacy_json_of_an_older_version_still_holds_its_own_ledger(tmp_path):
     state, results = tmp_path / "state", tmp_path / "results"
     record = charge(state)

@@ -23,13 +23,12 @@ class Seen:
 def read_seen(results: Path) -> list[Seen]:
     """Return what the runs and releases of a study have seen of the ledgers, from every privacy.json there.
 
-    `results` is the study's folder of results. Of a finished run whose privacy.json is gone the kept copy is
+    `results` is the study's folder of results. Of a finished run both privacy.json and its kept copy are
     read. Raises DamagedError for a file that cannot be read.
     """
     folders = [folder for series in ("gan", "audit") for folder in results.glob(f"{series}/*/*/run-*")]
     places = [(folder / "privacy.json", folder / ".finished" / "privacy.json") for folder in sorted(folders)]
-    found = [next((path for path in pair if path.exists()), None) for pair in places]
-    seen = [_read_run(path) for path in found if path]
+    seen = [_read_run(path) for pair in places for path in pair if path.exists()]
     for path in sorted(results.glob("release/*/privacy.json")):
         seen.append(Seen(str(path), register=read_json(path, keys=()).get("register") or ""))
     return [one for one in seen if one]

@@ -14,7 +14,7 @@ from privessel.privacy.nonce import destroy_nonces
 from privessel.privacy.register import Books
 from privessel.privacy.seen import Seen, read_seen
 from privessel.privacy.signing import SIGNING_KEY, Signer, create_signer, load_signer
-from privessel.privacy.spending import Digests, check_budget, digest_patients
+from privessel.privacy.spending import Digests, Spent, check_budget, digest_patients
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Site:
         """Return the accounts of all private runs of the site: the steps that each was charged for.
 
         `seen` is what files elsewhere have seen of the ledgers, such as the study's results
-        (`register.read_seen`). Raises PrivacyError as `ledger.read_accounts`.
+        (`seen.read_seen`). Raises PrivacyError as `ledger.read_accounts`.
         """
         return read_accounts(self.state, master=self._master(), anchor=self.anchor, seen=seen)
 
@@ -164,16 +164,9 @@ class PaidRun:
         """
         site, master = self.site, load_master(self.site.state / SECRET)
         site.accounts(read_seen(self.results) if self.results else ())
-        with open_ledger(
-            site.state,
-            master=master,
-            run=self.run,
-            point=point,
-            machine=self.machine,
-            silent_minutes=silent_minutes,
-            anchor=site.anchor,
-        ) as ledger:
-            worst = check_budget(
+
+        def check(ledger: Ledger) -> Spent:
+            return check_budget(
                 site.accounts(),
                 run=self.run,
                 start=point.step,
@@ -183,11 +176,25 @@ class PaidRun:
                 epsilon=site.epsilon,
                 delta=site.delta,
             )
+
+        with open_ledger(
+            site.state,
+            master=master,
+            run=self.run,
+            point=point,
+            machine=self.machine,
+            silent_minutes=silent_minutes,
+            anchor=site.anchor,
+            check=check,
+        ) as ledger:
+            # Once more, now that other processes see the attempt: two runs that start together cannot both
+            # take what is left.
+            worst = check(ledger)
             log.info(
-                "%s, attempt %d: at its end a patient will have spent at most eps %.4g of %.4g at delta "
-                "%.3g (runs: %d; %.4g if they were all fixed before the first)",
-                self.run.name, ledger.attempt, worst.adaptive_epsilon, site.epsilon, site.delta,
-                len(worst.runs), worst.epsilon,
+                "%s, attempt %d: at its end a patient will have spent at most eps %.4g (which protects %s) "
+                "of %.4g at delta %.3g (runs: %d; %.4g if they were all fixed before the first)",
+                self.run.name, ledger.attempt, worst.adaptive_epsilon, worst.protected, site.epsilon,
+                site.delta, len(worst.runs), worst.epsilon,
             )  # fmt: skip
             yield Stream(ledger.key(master), threads=self.threads), ledger
 

@@ -28,6 +28,11 @@ class Spent:
     unit: str | None
     runs: tuple[str, ...]
 
+    @property
+    def protected(self) -> str:
+        """Whom eps protects, for messages: 'the whole patient' or 'a single patch'."""
+        return "a single patch" if self.unit == "patch" else "the whole patient"
+
 
 def digest_patients(master: MasterSecret, voxels: Mapping[str, str]) -> dict[str, Digests]:
     """Return, for each patient id, the keyed digests of the id and of the voxel content's digest in `voxels`.
@@ -121,12 +126,12 @@ def check_budget(
     if worst.adaptive_epsilon > epsilon and total > own.steps:
         alone = adaptive_epsilon([Charge(run.noise_multiplier, run.sampling_rate, total)], delta=delta)
         raise PrivacyError(
-            f"{run.name}: patient {worst.patient} would have spent eps {worst.adaptive_epsilon:.4g} of "
-            f"{epsilon:.4g} at delta {delta:.3g}: this run alone {alone:.4g}, {len(worst.runs)} with it "
-            f"({', '.join(worst.runs)}). A budget counts as if each run had been chosen after a look at the "
-            f"ones before; fixed beforehand, the same runs would have cost {worst.epsilon:.4g}. No step was "
-            "taken. Remedy: train with more noise or fewer steps, or raise privacy.budget.epsilon if what "
-            "the patients agreed to covers it"
+            f"{run.name}: patient {worst.patient} would have spent eps {worst.adaptive_epsilon:.4g} (which "
+            f"protects {worst.protected}) of {epsilon:.4g} at delta {delta:.3g}: this run alone {alone:.4g}, "
+            f"{len(worst.runs)} with it ({', '.join(worst.runs)}). A budget counts as if each run had been "
+            f"chosen after a look at the ones before; fixed beforehand, the same runs would have cost "
+            f"{worst.epsilon:.4g}. No step was taken. Remedy: train with more noise or fewer steps, or raise "
+            "privacy.budget.epsilon if what the patients agreed to covers it"
         )
     return worst
 
