@@ -20,6 +20,7 @@ from privessel.release.allowed import Outline
 from privessel.release.archive import pack
 from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import Cohort, state_guarantee
+from privessel.release.own_run import read_entries
 from privessel.release.scanner import scan
 from privessel.release.selection import Choice
 from privessel.release.statement import summarise_numbers
@@ -95,9 +96,9 @@ def record_of(**changes):
 
 
 def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS, results=None):
-    return state_guarantee(
-        record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms, results=results
-    )
+    entries = read_entries(record, site=site, results=results)
+    given = {"voxels": voxels, "steps": 20, "cohort": cohort, "terms": terms}
+    return state_guarantee(record, entries, site=site, results=results, **given)
 
 
 def alone(guarantee):

@@ -31,6 +31,7 @@ from privessel.cohort.patches import Patches, save
 from privessel.errors import PrivacyError
 from privessel.gan import paid_runs
 from privessel.limits import readable
+from privessel.privacy import chain, ledger, register
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.promises import state_promises
@@ -38,7 +39,9 @@ from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release import bundle, verify
 from privessel.release.checks.card import write_card
 from privessel.release.checks.statement import write_statement
-from privessel.release.guarantee import Trainings, count_cohort
+from privessel.release.forbidden import list_forbidden
+from privessel.release.guarantee import Trainings, count_cohort, state_guarantee
+from privessel.release.own_run import read_entries
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
 from privessel.release.selection import Choice, find_choice
 from privessel.release.statement import describe_data, summarise_numbers
@@ -229,8 +232,32 @@ def test_a_run_without_a_ledger_is_refused(site):
     with pytest.raises(PrivacyError, match="missing: charges were removed"):
         guarantee_of(record, site)
     (site.state / "runs.register").unlink()
-    with pytest.raises(PrivacyError, match=r"has no ledger of it.*Remedy: restore"):
+    witness = "the privacy.json of wgan/noise-1/run-1"
+    with pytest.raises(PrivacyError, match=rf"lacks a line that {witness} has seen.*Remedy: restore"):
         guarantee_of(record, site)
+    old = record | {"ledger": record["ledger"] | {"register": ""}}  # as older versions wrote it
+    with pytest.raises(PrivacyError, match=rf"is missing or lacks line 3, which {witness}.*Remedy: restore"):
+        guarantee_of(old, site)
+
+
+def test_a_release_reads_and_verifies_each_file_of_the_books_once(site, monkeypatch):
+    record, taken = charge(site), []
+    charge(site, number=2)
+    for module in (ledger, register):
+        monkeypatch.setattr(module, "read_chain", lambda path, **given: read(path, taken, **given))
+    entries = read_entries(record, site=site)
+    given = {"voxels": VOXELS, "steps": 20, "cohort": COHORT, "terms": TERMS}
+    assert state_guarantee(record, entries, site=site, **given).trainings.runs == 2
+    list_forbidden(
+        patients={"clinic": VOXELS}, voxels=VOXELS, paths=[], seed=1, pairs=PAIRS, site=site,
+        accounts=entries.accounts, terms=TERMS,
+    )  # fmt: skip
+    assert sorted(taken) == [f"{'1' * 64}.ledger", f"{'2' * 64}.ledger", "runs.register"]
+
+
+def read(path, taken, **given):
+    taken.append(path.name)
+    return chain.read_chain(path, **given)
 
 
 def test_a_run_whose_ledger_stops_before_its_end_is_refused(site):

@@ -15,11 +15,9 @@ import numpy as np
 from privessel.cohort.regions import largest_overlap
 from privessel.errors import PrivacyError
 from privessel.files.reading import reading
-from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.promises import Sizes, state_promises
-from privessel.privacy.seen import read_seen
-from privessel.privacy.site import Site
+from privessel.privacy.site import Entries, Site
 from privessel.privacy.spending import Digests, runs_by_patient
 from privessel.release.composition import Part, compose, compose_adaptively, parts_of
 from privessel.release.own_run import check_counts, check_kept, own_account
@@ -125,6 +123,7 @@ def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | No
 
 def state_guarantee(
     record: Mapping,
+    entries: Entries,
     *,
     site: Site | None,
     voxels: Mapping[str, str],
@@ -135,40 +134,27 @@ def state_guarantee(
 ) -> Guarantee:
     """Return the guarantee of a run, from its privacy.json and, on patients, from the site's ledgers.
 
-    voxels: the digest of each training patient's scan, by id. site: None for a public cohort: its eps is then
-    in name only, and is that of `steps`, the critic steps of the whole run. results: the folder of the
-    study's results, whose runs and earlier releases must all be in the ledgers; what the anchor file
-    remembers must be in them, too. Raises as `Site.accounts` and `paid_guarantee`.
+    entries: what the ledgers say (`own_run.read_entries`). voxels: the digest of each training patient's
+    scan, by id. site: None for a public cohort: its eps is then in name only, and is that of `steps`, the
+    critic steps of the whole run. results: the folder of the study's results. Raises PrivacyError where the
+    run's ledger is incomplete or not the one that `record` (its privacy.json) was written from, and where
+    runs of another privacy unit saw the same patients.
     """
     if site:
-        accounts = site.accounts(read_seen(results) if results else ())
-        site.write_anchor()
-        patients = site.digests(voxels)
         counts = {"patients": cohort.patients, "patches": cohort.patches, "region": cohort.region_patches}
         check_kept(record, results=results, **counts)
-        return paid_guarantee(record, accounts, site=site, patients=patients, cohort=cohort, terms=terms)
+        return _paid_guarantee(record, entries, patients=site.digests(voxels), cohort=cohort, terms=terms)
     run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
     parts = [[Part(run, cohort.patches_per_patient, cohort.region_patches)]]
     return _guarantee(record, run=run, taken=parts, cohort=cohort, terms=terms)
 
 
-def paid_guarantee(
-    record: Mapping,
-    accounts: Sequence[Account],
-    *,
-    site: Site,
-    patients: Mapping[str, Digests],
-    cohort: Cohort,
-    terms: Terms,
+def _paid_guarantee(
+    record: Mapping, entries: Entries, *, patients: Mapping[str, Digests], cohort: Cohort, terms: Terms
 ) -> Guarantee:
-    """Return the guarantee of a run on these `patients`, from the `accounts` of all runs of the site.
-
-    Raises PrivacyError where the run's ledger is incomplete or not the one that
-    `record` (its privacy.json) was written from, and where runs of another privacy unit saw the same
-    patients.
-    """
-    own = own_account(record, accounts, site=site)
-    of_each = list(runs_by_patient(accounts, patients=patients).values())
+    """Return the guarantee of a run on these `patients`, from the accounts of all runs of the site."""
+    own = own_account(record, entries.accounts)
+    of_each = list(runs_by_patient(entries.accounts, patients=patients).values())
     if not all(own in taken for taken in of_each):
         raise PrivacyError(
             f"{own.run.name}: its ledger does not name the study's training patients. Remedy: release from "
@@ -187,7 +173,7 @@ def paid_guarantee(
     found = _guarantee(record, run=own.charge, taken=parts, cohort=cohort, terms=terms)
     runs = {account.run for taken in of_each for account in taken}
     charged = frozenset((run.name, run.identity) for run in runs if run.series == "run")
-    trainings = Trainings(runs=len(runs), charged=charged, models=site.count_models(patients))
+    trainings = Trainings(runs=len(runs), charged=charged, models=entries.count_models(patients))
     return replace(found, register=own.register, trainings=trainings)
 
 
