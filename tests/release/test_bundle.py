@@ -29,8 +29,9 @@ from tiny_release import (
 from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.privacy.signing import Signer
+from privessel.release import bundle
 from privessel.release.archive import pack
-from privessel.release.bundle import publish as publish_content
+from privessel.release.bundle import write_files
 from privessel.release.checks.words import odds
 from privessel.release.scanner import scan
 
@@ -136,6 +137,17 @@ def test_what_the_scan_finds_gets_no_name_and_leaves_nothing_behind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_something_else_puts_there_before_the_archive_is_packed_is_refused(tmp_path, monkeypatch):
+    def write_more(folder, content, *, threads):
+        write_files(folder, content, threads=threads)
+        (folder / "notes.txt").write_text("mine")
+
+    monkeypatch.setattr(bundle, "write_files", write_more)
+    with pytest.raises(PrivacyError, match=r"notes\.txt: unknown file"):
+        publish(tmp_path / "vessels.tar.gz", terms=replace(TERMS, weights=False))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -148,7 +160,7 @@ def test_numbers_that_the_recipient_s_own_check_would_refuse_are_not_released(tm
     """The break: the site published them, and every recipient was told not to rely on them."""
     content = content_of(terms=replace(TERMS, weights=False), numbers=public_numbers() | change)
     with pytest.raises(PrivacyError, match=rf"not to rely on it: .*{told}.*Remedy"):
-        publish_content(content, archive=tmp_path / "vessels.tar.gz", forbidden=FORBIDDEN)
+        bundle.publish(content, archive=tmp_path / "vessels.tar.gz", forbidden=FORBIDDEN)
     assert not list(tmp_path.iterdir())
 
 

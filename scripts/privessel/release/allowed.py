@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from privessel.errors import PrivacyError
 from privessel.privacy.signing import Signer
-from privessel.release.archive import list_files
 from privessel.release.checks.card import LICENCES, name_dataset
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
 from privessel.release.checks.exports import describe_nnunet, list_pairs
@@ -203,20 +202,6 @@ class Inspection:
             array, number, value = self._pictures.get(name, ("", 0, 0))
             if (array, value) in known and known[array, value][number : number + 1] != [digest]:
                 yield name, "shows other pixels than its pair in pairs.npz"
-
-
-def require_parts(outline: Outline, folder: Path) -> None:
-    """Raise PrivacyError where a folder, about to be packed, holds anything that a release may not."""
-    inspection, odd = Inspection(outline), []
-    for name in list_files(folder):
-        odd += [(name, one) for one in inspection.look_at(name, (folder / name).read_bytes())]
-    if odd := odd + inspection.finish():
-        told = "; ".join(f"{name}: {one}" for name, one in odd[:20])
-        raise PrivacyError(
-            f"{outline.terms.name} was not released: it would hold more than a release may: {told}. Remedy: "
-            "this is a defect of privessel, or another program has changed the files; run the same command "
-            "again, and report it if it stays"
-        )
 
 
 def _compare(content: bytes, expected: bytes) -> list[str]:

@@ -21,7 +21,6 @@ from privessel.release.allowed import (
     GENERATOR,
     Outline,
     require_outline,
-    require_parts,
     write_croissant,
     write_manifest,
     write_texts,
@@ -59,8 +58,8 @@ class Content:
 def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: int = 1) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
-    The files, and once more the finished archive, are compared with what a release may hold (`allowed`). The
-    archive is searched for everything in `forbidden`. Raises PrivacyError where anything is found, and where
+    The finished archive is compared with what a release may hold (`allowed`), and searched for everything in
+    `forbidden`. Raises PrivacyError where anything is found, and where
     the folder exists and is not an earlier release; an earlier release then stays as it was, and nothing new
     is written.
     """
@@ -71,7 +70,6 @@ def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: i
     require_outline(content.outline)
     with _room(archive.parent, terms.name) as partial:
         write_files(partial, content, threads=threads)
-        require_parts(content.outline, partial)
         with atomic_path(archive) as packed:
             pack(partial, packed)
             found = scan(packed, outline=content.outline, forbidden=forbidden)
