@@ -38,10 +38,6 @@ class Cohort:
     patches_per_patient: int  # of the patient with most
     region_patches: int  # that show one place on a vessel, at most (see cohort.regions)
 
-    def units(self, unit: str) -> int:
-        """Return the number of privacy units: of patients or of patches."""
-        return self.patients if unit == "patient" else self.patches
-
     @property
     def sizes(self) -> Sizes:
         """The numbers that the promises need."""
@@ -83,11 +79,6 @@ class Guarantee:
     versions: Mapping[str, str]
     trainings: Trainings | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
-
-    @property
-    def composed(self) -> tuple[Charge, ...]:
-        """All mechanisms of the patient whose eps of one unit is largest."""
-        return tuple(part.charge for part in self.promises_composed[self.unit]["composed"])
 
     @property
     def limited_epsilon(self) -> float:
