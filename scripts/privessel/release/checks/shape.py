@@ -2,11 +2,12 @@
 
 import math
 
+from privessel.limits import MOST_PAIRS, UNITS
 from privessel.release.checks.card import LICENCES
 
 NUMBER, NOTHING = (int, float), type(None)
 FORMAT = "privessel release 3"
-MOST = {"pairs": 100_000, "size": 10_000}  # names of files have five digits
+MOST = {"pairs": MOST_PAIRS, "size": 10_000}  # of the data, and of pixels along a side
 _CHARGE = {"noise_multiplier": NUMBER, "sampling_rate": NUMBER, "steps": int}
 _PART = _CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}
 _PROMISE = {
@@ -108,7 +109,7 @@ def _find_impossible(stated):
     ]
     if stated["data"]["licence"] not in LICENCES:
         found.append("privacy.json: licence is one that no release has")
-    if stated["unit"] not in ("patch", "patient"):
+    if stated["unit"] not in UNITS:
         found.append("privacy.json: unit is neither patch nor patient")
     if stated["choice"]["private_sets"] < 1:
         found.append("privacy.json: there is no private set")
