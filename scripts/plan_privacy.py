@@ -7,8 +7,10 @@ import pandas as pd
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.privacy.planner import (
+    BUDGET_COLUMNS,
     REGION_COLUMNS,
     PlannedMechanism,
+    plan_budget,
     plan_cohorts,
     plan_levels,
     plan_overlaps,
@@ -23,8 +25,13 @@ with logged(snakemake.log[0]):
         mechanism, times=params.times_patients, patient_delta=params.patient_delta,
         mean_noise=params.mean_noise, epsilons=params.patient_epsilons,
     )  # fmt: skip
-    tables = {"levels": levels, "regions": regions, "patients": patients}
-    for name, rows in tables.items():
+    budget = plan_budget(params.runs, mechanism, budget=params.budget)
+    tables = {
+        "levels": pd.DataFrame(levels),
+        "regions": pd.DataFrame(regions, columns=REGION_COLUMNS),
+        "patients": pd.DataFrame(patients),
+        "budget": pd.DataFrame(budget, columns=BUDGET_COLUMNS),
+    }
+    for name, table in tables.items():
         with atomic_path(Path(snakemake.output[name])) as partial:
-            columns = None if rows else REGION_COLUMNS  # where the patient is the unit, no region has a row
-            pd.DataFrame(rows, columns=columns).to_csv(partial, index=False)
+            table.to_csv(partial, index=False)
