@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from dp_accounting.pld import privacy_loss_distribution
+from one_patient import patient_epsilon
 from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
 from scipy.stats import norm
@@ -22,7 +23,7 @@ from privessel.privacy.accounting import (
     loss_above_epsilon,
 )
 from privessel.privacy.losses import self_composed, tight_epsilon
-from privessel.privacy.patient import group_epsilon, patient_epsilon
+from privessel.privacy.patient import group_epsilon
 from privessel.privacy.published import epsilon_published, epsilon_reused
 from privessel.privacy.renyi import FILTER_ORDERS, adaptive_epsilon, epsilon_rdp, renyi_of_pure
 

@@ -6,7 +6,7 @@ A region is a place on a vessel: the patches of one patient that all show it (`c
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privessel.limits import VACUOUS, readable
+from privessel.limits import UNITS, VACUOUS, readable
 from privessel.privacy.accounting import (
     Charge,
     check_delta,
@@ -17,7 +17,6 @@ from privessel.privacy.accounting import (
 )
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
 
-UNITS = ("patch", "patient")
 _MIXTURE = "mixture of Gaussians, or its bound by convexity"
 _COVERED = "covered by the whole patient"
 
@@ -45,14 +44,16 @@ def state_promises(
         raise ValueError(f"the privacy unit is 'patch' or 'patient', not {unit!r}")
     check_delta(delta=patient_delta, units=sizes.patients, release=False)
     if not all(charge.protected for charge in charges):
-        return {
+        promised = {
             name: _promise(
                 f"{name.capitalize()} level: no protection. The model was trained without noise and must not "
                 "leave.",
                 method="none",
             )
             for name in ("patient", "region", "patch")
-        } | {"region": _unprotected_region(sizes)}
+        }
+        promised["region"]["patches"] = sizes.region_patches
+        return promised
     pure = pure_sum(merged(charges)) if charges else None
     if pure is not None:
         return _pure(pure, sizes)
@@ -136,11 +137,6 @@ def _patch(charges: Sequence[Charge], *, delta: float) -> dict[str, object]:
 def _covered(name: str, patient: dict[str, object]) -> dict[str, object]:
     told = f"{name.capitalize()} level: {_COVERED}, so at most eps {readable(patient['epsilon'])}."
     return patient | {"method": _COVERED, "sentence": told}
-
-
-def _unprotected_region(sizes: Sizes) -> dict[str, object]:
-    told = "Region level: no protection. The model was trained without noise and must not leave."
-    return _promise(told, method="none") | {"patches": sizes.region_patches}
 
 
 def _promise(
