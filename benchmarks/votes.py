@@ -1,6 +1,6 @@
 """What a vote is worth at the size of the demo: exact expectations, beside real patches and public phantoms.
 
-    python benchmarks/vote.py [--candidates 16] [--steps 600] [--test 3] [--augment]
+    python benchmarks/votes.py [--candidates 16] [--steps 600] [--test 3] [--augment]
 
 Everything is simulated: the demo's ten training patients of phantom-a vote, candidates come from both
 families in turn, and test patients judge by whole volumes. All U-Nets have four levels from 8 filters and as
