@@ -112,10 +112,10 @@ def plan_budget(
     """Return what `privacy.budget` must allow: a row for one run of each private level, one for all runs.
 
     runs: how many runs a level has. votes: the pure eps of a patient of each vote, by its name; beside runs
-    that protect patches it counts twice, as in `spending.spent_by_patient`. budget: the `epsilon` and `delta` of the config; None, on public cohorts,
-    gives no rows. `needed_epsilon` is larger than the eps of the plan, because a budget counts as if every
-    run were chosen after a look at the ones before (`renyi.adaptive_epsilon`). Logs a warning where all runs
-    together need more than is allowed.
+    that protect patches it counts twice, as in `spending.spent_by_patient`. budget: the `epsilon` and `delta`
+    of the config; None, on public cohorts, gives no rows. `needed_epsilon` is larger than the eps of the
+    plan, because a budget counts as if every run were chosen after a look at the ones before
+    (`renyi.adaptive_epsilon`). Logs a warning where all runs together need more than is allowed.
     """
     if budget is None:
         return []
