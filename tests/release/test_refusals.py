@@ -28,7 +28,7 @@ from tiny_release import (
 )
 
 from privessel.cohort.patches import Patches, save
-from privessel.errors import PrivacyError
+from privessel.errors import CohortError, PrivacyError
 from privessel.gan import paid_runs
 from privessel.limits import readable
 from privessel.privacy import chain, ledger, register
@@ -594,6 +594,8 @@ def test_the_region_of_a_release_is_counted_from_the_patches_or_is_the_bound(tmp
     found = count_cohort(paths, public=True, max_overlap=None)
     assert (found.patients, found.patches, found.patches_per_patient, found.region_patches) == (2, 8, 4, 3)
     assert count_cohort(paths, public=True, max_overlap=5).region_patches == 5
+    with pytest.raises(CohortError, match=r"patient 001: 3 patches cover one vessel voxel.*max_overlap is 2"):
+        count_cohort(paths, public=True, max_overlap=2)
 
 
 def test_a_written_reason_outweighs_a_judgement_and_leaves_with_the_data(site, tmp_path, caplog):

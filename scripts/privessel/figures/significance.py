@@ -9,15 +9,10 @@ from matplotlib.figure import Figure
 
 from privessel.figures.style import PALETTE, SMALL, draw_rule, open_page, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
+from privessel.limits import LEAST_PATIENTS
 from privessel.scores.formatting import format_eps, format_p, format_score
 from privessel.scores.references import select_references
-from privessel.scores.significance import (
-    LEAST_PATIENTS,
-    adjust_holm,
-    bootstrap_mean,
-    signed_rank_p,
-    smallest_p,
-)
+from privessel.scores.significance import adjust_holm, bootstrap_mean, signed_rank_p, smallest_p
 from privessel.scores.tally import name_cohorts, order_levels, tally
 from privessel.study.names import REAL, GanName
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from privessel.cohort.regions import largest_overlap
+from privessel.cohort.regions import largest_overlap, state_overlap
 from privessel.errors import PrivacyError
 from privessel.files.reading import reading
 from privessel.privacy.accounting import Charge, composed_epsilon
@@ -96,19 +96,20 @@ class Guarantee:
 def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | None) -> Cohort:
     """Return the sizes of a cohort from the patch files of its training patients.
 
-    `max_overlap` is what the config bounds the overlap to; where it does, the bound is stated.
+    `max_overlap` is what the config bounds the overlap to; where it does, the bound is stated. Raises
+    CohortError where the patches do not keep it.
     """
-    counts, overlaps = [], []
-    for path in patches:
+    counts, overlaps = [], {}
+    for path in map(Path, patches):
         with reading(path), np.load(path, allow_pickle=False) as arrays:
             counts.append(len(arrays["centre"]))
-            overlaps.append(largest_overlap(arrays["centre"], arrays["label"]))
+            overlaps[path.stem] = largest_overlap(arrays["centre"], arrays["label"])
     return Cohort(
         public=public,
         patients=len(counts),
         patches=sum(counts),
         patches_per_patient=max(counts),
-        region_patches=max(*overlaps, max_overlap or 1),
+        region_patches=state_overlap(overlaps, max_overlap=max_overlap),
     )
 
 
