@@ -71,6 +71,15 @@ def test_runs_and_models_without_noise_on_the_patients_are_counted_from_the_book
     assert guarantee_of(record, site).trainings == Trainings(2, charged=frozenset({one, two}), models=2)
 
 
+def test_a_model_on_a_patient_under_another_id_counts_where_a_third_record_joins_both(site):
+    """The break: a model was missed whose patient only a ledger's record joins with the one of the run."""
+    record = charge(site)
+    patient = next(iter(VOXELS))
+    charge(site, number=2, patients={patient: "another scan"})
+    site.note_model(name="wgan/inf/run-1", cohort="other", patients=site.digests({"alias": "another scan"}))
+    assert guarantee_of(record, site).trainings.models == 1
+
+
 def test_an_audit_on_the_patients_counts_as_a_run_as_it_does_in_eps(site, tmp_path):
     """The break: eps counted it, and the number of runs that was told beside it did not."""
     record = charge(site)

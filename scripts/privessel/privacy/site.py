@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from privessel.errors import PrivacyError
@@ -14,7 +15,7 @@ from privessel.privacy.nonce import destroy_nonces
 from privessel.privacy.register import Books
 from privessel.privacy.seen import Seen, read_seen
 from privessel.privacy.signing import SIGNING_KEY, Signer, create_signer, load_signer
-from privessel.privacy.spending import Digests, Spent, check_budget, digest_patients
+from privessel.privacy.spending import Digests, Spent, check_budget, digest_patients, join_people
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,15 @@ class Entries:
     models: tuple[Mapping, ...] = ()  # trained without noise on patients (`Register.note_model`)
 
     def count_models(self, patients: Mapping[str, Digests]) -> int:
-        """Return how many models without noise were trained on any of these patients."""
-        sought = {digest for pair in patients.values() for digest in pair}
-        return sum(any(sought & set(pair) for pair in model["patients"]) for model in self.models)
+        """Return how many models without noise were trained on any of these patients.
+
+        Patients are recognised as in `spending.runs_by_patient`, by all records of runs and models.
+        """
+        trained = [[tuple(pair) for pair in model["patients"]] for model in self.models]
+        charged = [pair for account in self.accounts for pair in account.run.patients]
+        people = join_people([*patients.values(), *charged, *chain.from_iterable(trained)])
+        sought = {people[one] for one, _ in patients.values()}
+        return sum(any(people[one] in sought for one, _ in pairs) for pairs in trained)
 
 
 @dataclass(frozen=True)

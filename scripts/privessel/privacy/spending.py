@@ -80,12 +80,27 @@ def runs_by_patient(
     same patient as a third record.
     """
     paid = [account for account in accounts if account.steps]
-    people = _same_people([*patients.values(), *(one for account in paid for one in account.run.patients)])
+    people = join_people([*patients.values(), *(one for account in paid for one in account.run.patients)])
     present = [{people[digest] for pair in account.run.patients for digest in pair} for account in paid]
     return {
         patient: [account for account, there in zip(paid, present, strict=True) if people[pair[0]] in there]
         for patient, pair in patients.items()
     }
+
+
+def join_people(pairs: Sequence[Digests]) -> dict[str, str]:
+    """Map each digest to one digest of its patient: pairs that share a digest belong to one patient."""
+    stands: dict[str, str] = {}
+
+    def root(digest: str) -> str:
+        stands.setdefault(digest, digest)
+        while stands[digest] != digest:
+            stands[digest] = digest = stands[stands[digest]]
+        return digest
+
+    for one, other in pairs:
+        stands[root(one)] = root(other)
+    return {digest: root(digest) for digest in list(stands)}
 
 
 def check_budget(
@@ -149,18 +164,3 @@ def _of_one_patch(charge: Charge) -> Charge:
 def _settled(run: Run, steps: int) -> Account:
     """Return the account of a run that was charged so many steps, whatever its attempts were."""
     return Account(run, ((0, 0, steps),), (), Head(0, ""))
-
-
-def _same_people(pairs: Sequence[Digests]) -> dict[str, str]:
-    """Map each digest to one digest of its patient; pairs that share a digest belong to one patient."""
-    stands: dict[str, str] = {}
-
-    def root(digest: str) -> str:
-        stands.setdefault(digest, digest)
-        while stands[digest] != digest:
-            stands[digest] = digest = stands[stands[digest]]
-        return digest
-
-    for one, other in pairs:
-        stands[root(one)] = root(other)
-    return {digest: root(digest) for digest in list(stands)}
