@@ -1,4 +1,10 @@
-"""What statements share wherever they are made: how an eps is written, and which numbers say nothing."""
+"""What all statements about eps and delta share: how an eps is written, and which numbers promise nothing.
+
+Also the few limits that both the library and a release's own check keep to.
+"""
+
+UNITS = ("patch", "patient")  # what the noise can hide one of: `privacy.unit`
+MOST_PAIRS = 100_000  # in an export or release, because the names of their files have five digits
 
 # The eps from which on a statement says 'vacuous': whoever gives even odds to what was in the training set
 # may be more than 99.99 % sure afterwards (e^10 = 22,000 to 1).

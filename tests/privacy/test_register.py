@@ -11,7 +11,8 @@ from privessel.errors import PrivacyError
 from privessel.privacy.account import Point
 from privessel.privacy.anchor import append_anchor, read_anchor
 from privessel.privacy.chain import Head, append, read_chain
-from privessel.privacy.ledger import anchor_accounts, open_ledger, read_accounts
+from privessel.privacy.ledger import open_ledger, read_accounts
+from privessel.privacy.register import Books
 from privessel.privacy.seen import read_seen
 
 KEY = MASTER.derive("ledger")
@@ -310,7 +311,8 @@ def test_a_site_may_begin_to_use_an_anchor_at_any_time(tmp_path):
     state, anchor = tmp_path / "state", tmp_path / "anchor.txt"
     charge(state)
     assert accounts(state, anchor=anchor)
-    anchor_accounts(state, master=MASTER, anchor=anchor)  # as a release does
+    with Books(state, KEY, anchor).read() as register:
+        register.write_anchor()  # as a release does
     assert read_anchor(anchor) == [read_chain(state / "runs.register", key=KEY).head]
     cut(ledger_of(state, 1), 3)
     cut(state / "runs.register", 4)

@@ -27,7 +27,7 @@ from privessel.privacy.account import Account, Attempt, Point, Run
 from privessel.privacy.chain import EMPTY, RESTORE, Chain, Head, append, read_chain
 from privessel.privacy.keys import MasterSecret, run_key
 from privessel.privacy.nonce import commit, create_nonce, destroy_nonces, read_nonce
-from privessel.privacy.register import Books
+from privessel.privacy.register import Books, Register
 from privessel.privacy.seen import Seen
 
 log = logging.getLogger(__name__)
@@ -194,29 +194,26 @@ def read_accounts(
     `seen` is what files elsewhere have seen of the ledgers (`seen.read_seen`). Raises PrivacyError naming
     a ledger that is missing or damaged, one that has lost lines, and a file that has seen more than there is.
     """
-    books = Books(Path(folder), master.derive("ledger"), anchor)
-    with books.read() as register:
-        chains = register.read_ledgers()
-        for one in seen:
-            register.require(one.register, place=one.place)
-            if one.head and not chains.get(one.identity, EMPTY).contains(one.head):
-                raise PrivacyError(
-                    f"{books.ledger(one.identity)} is missing or lacks line {one.head.lines}, which "
-                    f"{one.place} refers to: charges were removed. {RESTORE}, or set privacy.state to "
-                    "the folder that the run was charged in"
-                )
-        mac = register.head.mac
+    with Books(Path(folder), master.derive("ledger"), anchor).read() as register:
+        return list_accounts(register, seen=seen)
+
+
+def list_accounts(register: Register, *, seen: Iterable[Seen]) -> list[Account]:
+    """Return `read_accounts` of the ledgers of a register that this process holds."""
+    chains, path_of = register.read_ledgers(), register.books.ledger
+    for one in seen:
+        register.require(one.register, place=one.place)
+        if one.head and not chains.get(one.identity, EMPTY).contains(one.head):
+            raise PrivacyError(
+                f"{path_of(one.identity)} is missing or lacks line {one.head.lines}, which "
+                f"{one.place} refers to: charges were removed. {RESTORE}, or set privacy.state to the folder "
+                "that the run was charged in"
+            )
     return [
-        replace(_account(books.ledger(identity), chain), register=mac)
+        replace(_account(path_of(identity), chain), register=register.head.mac)
         for identity, chain in chains.items()
         if chain.records
     ]
-
-
-def anchor_accounts(folder: Path, *, master: MasterSecret, anchor: Path | None) -> None:
-    """Append the head of the register to the anchor file, as a release does; nothing without an anchor."""
-    with Books(Path(folder), master.derive("ledger"), anchor).write() as register:
-        register.write_anchor()
 
 
 def running(folder: Path, *, silent_minutes: float) -> set[str]:

@@ -6,11 +6,10 @@ A region is a place on a vessel: the patches of one patient that all show it (`c
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privessel.limits import VACUOUS, readable
+from privessel.limits import UNITS, VACUOUS, readable
 from privessel.privacy.accounting import Charge, check_delta, composed_epsilon, loss_above_epsilon
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
 
-UNITS = ("patch", "patient")
 _MIXTURE = "mixture of Gaussians, or its bound by convexity"
 _COVERED = "covered by the whole patient"
 

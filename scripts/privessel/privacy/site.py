@@ -9,7 +9,7 @@ from pathlib import Path
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.keys import MasterSecret, Stream, create_master, load_master
-from privessel.privacy.ledger import Ledger, anchor_accounts, open_ledger, read_accounts, running
+from privessel.privacy.ledger import Ledger, list_accounts, open_ledger, read_accounts, running
 from privessel.privacy.nonce import destroy_nonces
 from privessel.privacy.register import Books
 from privessel.privacy.seen import Seen, read_seen
@@ -19,6 +19,19 @@ from privessel.privacy.spending import Digests, Spent, check_budget, digest_pati
 log = logging.getLogger(__name__)
 
 SECRET = "master.key"
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What the books of a site say at one moment; none for a public cohort, of which no books are kept."""
+
+    accounts: tuple[Account, ...] = ()  # of all private runs
+    models: tuple[Mapping, ...] = ()  # trained without noise on patients (`Register.note_model`)
+
+    def count_models(self, patients: Mapping[str, Digests]) -> int:
+        """Return how many models without noise were trained on any of these patients."""
+        sought = {digest for pair in patients.values() for digest in pair}
+        return sum(any(sought & set(pair) for pair in model["patients"]) for model in self.models)
 
 
 @dataclass(frozen=True)
@@ -77,9 +90,15 @@ class Site:
         """
         return read_accounts(self.state, master=self._master(), anchor=self.anchor, seen=seen)
 
-    def write_anchor(self) -> None:
-        """Append to the anchor file, if there is one, how far the ledgers have come."""
-        anchor_accounts(self.state, master=self._master(), anchor=self.anchor)
+    def entries(self, seen: Iterable[Seen] = ()) -> Entries:
+        """Return all that the site's books say, for a release; every file of them is read and verified once.
+
+        How far they have come is then in the anchor file, if there is one. `seen` and errors as `accounts`.
+        """
+        with self._books().read() as register:
+            accounts = list_accounts(register, seen=seen)
+            register.write_anchor()
+            return Entries(tuple(accounts), tuple(register.models()))
 
     @property
     def has_secret(self) -> bool:
@@ -94,13 +113,6 @@ class Site:
         """
         with self._books().write() as register:
             register.note_model(name=name, cohort=cohort, patients=list(patients.values()))
-
-    def count_models(self, patients: Mapping[str, Digests]) -> int:
-        """Return how many models without noise were trained on any of these patients."""
-        sought = {digest for pair in patients.values() for digest in pair}
-        with self._books().read() as register:
-            models = register.models()
-        return sum(any(sought & set(pair) for pair in model["patients"]) for model in models)
 
     def digests(self, voxels: Mapping[str, str]) -> dict[str, Digests]:
         """Return the keyed digests of patients, by id; `voxels` holds the digest of each scan, by id."""

@@ -51,17 +51,9 @@ def digest_patients(master: MasterSecret, voxels: Mapping[str, str]) -> dict[str
 def spent_by_patient(
     accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
 ) -> list[Spent]:
-    """Return what each of `patients` has spent over all charged runs that it took part in, most first.
-
-    Two records are of the same patient where their ids or their voxels are equal, or where both are of the
-    same patient as a third record.
-    """
-    paid = [account for account in accounts if account.steps]
-    people = _same_people([*patients.values(), *(one for account in paid for one in account.run.patients)])
-    present = [{people[digest] for pair in account.run.patients for digest in pair} for account in paid]
+    """Return what each of `patients` has spent over all charged runs that it took part in, most first."""
     found = []
-    for patient, pair in patients.items():
-        own = [account for account, there in zip(paid, present, strict=True) if people[pair[0]] in there]
+    for patient, own in runs_by_patient(accounts, patients=patients).items():
         units = {account.run.unit for account in own}
         unit = ("patch" if "patch" in units else "patient") if units else None
         charges = [
@@ -77,6 +69,23 @@ def spent_by_patient(
             )
         )
     return sorted(found, key=lambda one: (-one.epsilon, one.patient))
+
+
+def runs_by_patient(
+    accounts: Sequence[Account], *, patients: Mapping[str, Digests]
+) -> dict[str, list[Account]]:
+    """Return for each of `patients` the accounts of all charged runs that it took part in, in their order.
+
+    Two records are of the same patient where their ids or their voxels are equal, or where both are of the
+    same patient as a third record.
+    """
+    paid = [account for account in accounts if account.steps]
+    people = _same_people([*patients.values(), *(one for account in paid for one in account.run.patients)])
+    present = [{people[digest] for pair in account.run.patients for digest in pair} for account in paid]
+    return {
+        patient: [account for account, there in zip(paid, present, strict=True) if people[pair[0]] in there]
+        for patient, pair in patients.items()
+    }
 
 
 def check_budget(
