@@ -91,6 +91,25 @@ rule vote:
         "../scripts/hold_vote.py"
 
 
+# A vote's own U-Net is one of those that validation patients choose from.
+rule voted_unet:
+    input:
+        f"{RESULTS}/{{source}}/unet.pt",
+    output:
+        f"{RESULTS}/unet/{{source}}/voted/weights.pt",
+    log:
+        f"{LOGS}/unet/{{source}}/voted.log",
+    wildcard_constraints:
+        source=VOTE_NAME,
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(500),
+        runtime=5,
+    shell:
+        "cp {input:q} {output:q} > {log:q} 2>&1"
+
+
 # How good each candidate's own U-Net is on the test patients, and with them what a vote is worth before it is drawn.
 rule candidate_test:
     input:

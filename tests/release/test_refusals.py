@@ -252,6 +252,9 @@ def test_a_run_without_a_ledger_is_refused(site):
     old = record | {"ledger": record["ledger"] | {"register": ""}}  # as older versions wrote it
     with pytest.raises(PrivacyError, match=rf"is missing or lacks line 3, which {witness}.*Remedy: restore"):
         guarantee_of(old, site)
+    edited = record | {"ledger": old["ledger"] | {"lines": 0, "mac": ""}}
+    with pytest.raises(PrivacyError, match=r"has no ledger of it.*Remedy: restore"):
+        guarantee_of(edited, site)
 
 
 def test_a_release_reads_and_verifies_each_file_of_the_books_once(site, monkeypatch):

@@ -51,7 +51,12 @@ def own_account(record: Mapping, accounts: Sequence[Account]) -> Account:
     Raises PrivacyError unless it is complete and agrees with `record`, the run's privacy.json.
     """
     name, identity = _name(record), record["ledger"]["identity"]
-    own = next(account for account in accounts if account.run.identity == identity)
+    own = next((account for account in accounts if account.run.identity == identity), None)
+    if own is None:
+        raise PrivacyError(
+            f"{name}: privacy.state has no ledger of it. Remedy: restore the ledgers from a backup, or set "
+            "privacy.state to the folder that the run was charged in"
+        )
     if own.charged_before(own.run.steps) < own.run.steps or own.reached < own.run.steps:
         raise PrivacyError(
             f"{name}: its ledger is incomplete, {own.reached:,} of {own.run.steps:,} steps are charged. "

@@ -13,6 +13,7 @@ from privessel.study.names import GanName, setting_name
 
 BASELINES = ("threshold", "frangi")
 SCRATCH = "scratch"
+VOTED = "voted"  # in place of a setting: a vote's own U-Net, by which the patients have voted
 SELECTED = "selected"  # in place of a setting: the one that validation patients have chosen
 
 
@@ -36,6 +37,15 @@ class SourcePlan:
             dict(zip(("learning_rate", "dropout", "augment"), values, strict=True)) for values in combined
         ]
         return {setting_name(**setting): setting for setting in keyed}
+
+    def settings_of(self, source: str) -> list[str]:
+        """The settings that validation patients choose from; of a vote also its own U-Net."""
+        return [*self.settings, *([VOTED] if source in self.config.votes else [])]
+
+    def weights_of(self, source: str) -> list[str]:
+        """The weights of a source's U-Nets in each of these settings."""
+        folder = f"{self.results}/unet/{source}"
+        return [f"{folder}/{setting}/weights.pt" for setting in self.settings_of(source)]
 
     @cached_property
     def study_setting(self) -> str:

@@ -20,7 +20,7 @@ from privessel.study.releases import ReleasePlan
 from privessel.study.resources import Resources
 from privessel.study.site import SitePlan
 from privessel.study.sizes import find_small
-from privessel.study.sources import SourcePlan
+from privessel.study.sources import VOTED, SourcePlan
 
 log = logging.getLogger("privessel")
 _PLACES = ("state", "anchor")  # keys of privacy that the report must not show
@@ -125,7 +125,7 @@ class Study:
             "level": names.LEVEL,
             "run": r"\d+",
             "epoch": r"\d+",
-            "setting": "lr-[^/]+",
+            "setting": f"lr-[^/]+|{VOTED}",
             "source": f"real|{cohorts}|{names.PAIRS_NAME}(?:-shuffled)?|{names.VOTE_NAME}",
             "candidate": one_of(range(1, config.vote.candidates + 1)),
             "baseline": baselines,
