@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from hospital import done, hospital_at
 
@@ -100,3 +101,22 @@ def test_the_release_of_a_vote_is_checked_by_its_recipient(voters, tmp_path):
     found = subprocess.run(command, cwd="/", text=True, capture_output=True, check=False, timeout=120)
     assert found.returncode == 0, found.stdout
     assert "eps of one patient, all private runs: stated 1, computed 1" in found.stdout
+
+
+def test_the_whole_study_has_the_vote_in_its_table_figures_and_summary(voters):
+    done(voters.study("--cores", 2, timeout=1800))
+    results = voters.folder / "results/hospital"
+    scores = pd.read_csv(results / "tables/scores.csv").drop_duplicates("source").set_index("source")
+    row = scores.loc["vote/eps-1/run-1"]
+    assert (row["kind"], row["unit"], row["eps_patient"], row["eps_region"]) == ("vote", "patient", 1, 2)
+    chosen = json.loads((results / "selection/vote/eps-1/run-1.json").read_text())
+    assert "voted" in chosen["settings"]
+    quality = pd.read_csv(results / "tables/quality.csv")
+    assert "vote/eps-1/run-1" in set(quality["source"])
+    expected = pd.read_csv(results / "vote/expectation-inside-only.csv").iloc[0]
+    assert 0 <= expected["least_dsc"] <= expected["expected_dsc"] <= expected["best_dsc"] <= 1
+    told = (results / "summary.txt").read_text()
+    assert "vote/eps-1/run-1 protects every training patient: eps 1 of a whole patient." in told
+    assert "Inside only, as no eps covers it" in told
+    for figure in ("table1", "fig2", "fig3", "fig4", "fig6", "fig8", "fig9"):
+        assert (results / f"figures/{figure}.png").stat().st_size > 5000
