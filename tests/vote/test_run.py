@@ -131,7 +131,7 @@ def test_fewer_than_five_patients_a_missing_ballot_and_ballots_on_other_candidat
     with pytest.raises(PrivacyError, match="6 ballots of 6|5 ballots|the same"):
         poll.hold(ballots=[*poll.ballots[:5], ballot("p6", [1, 2, 3, 4], candidates=list("abcd"))])
     strangers = [ballot(one.patient, [1, 2, 3, 4], candidates=list("abcd")) for one in poll.ballots]
-    with pytest.raises(ValueError, match="not those of the ballots"):
+    with pytest.raises(PrivacyError, match="not those that the ballots are about"):
         poll.hold(ballots=strangers, public=True)
     assert not poll.charged()
 

@@ -170,10 +170,10 @@ def hold_vote(
 
     On patients of a site the draw is charged before it is made, and the files of a finished vote are kept
     and restored at no charge (`paid_runs`). Raises PrivacyError where there are fewer than FEWEST_VOTERS
-    patients, where patients are missing, and where a finished vote was another one; ValueError where the
-    ballots are not about the candidates in `candidates`.
+    patients, where patients are missing, where ballots are about other candidates, and where a finished vote
+    was another one.
     """
-    _check(vote, ballots, patients=settings["patients"])
+    _check(vote, ballots, candidates, patients=settings["patients"])
     identity = vote.identity(ballots, settings=settings, code=code)
     source = vote.source(ballots, identity=identity, **source_of)
     folder.mkdir(parents=True, exist_ok=True)
@@ -191,14 +191,15 @@ def hold_vote(
             utilities = add_ranks([rank(ballot.counts) for ballot in ballots])
             chosen = draw(utilities, epsilon=vote.epsilon, bits=Bits(stream, "vote"))
             files = candidates[chosen]
-            if digest_net(TrainedUNet.load(files["unet.pt"])) != ballots[0].candidates[chosen]:
-                raise ValueError("the candidates are not those of the ballots")
             record = vote.record(ballots, ledger.account if ledger else None, settings=settings)
             _publish(files, record, folder=folder, identity=identity if paid else None, paid=paid)
     log.info("%s: %d patients have chosen among %d candidates", vote.name, len(ballots), len(candidates))
 
 
-def _check(vote: Vote, ballots: Sequence[Ballot], *, patients: int) -> None:
+def _check(
+    vote: Vote, ballots: Sequence[Ballot], candidates: Sequence[Mapping[str, Path]], *, patients: int
+) -> None:
+    """Raise PrivacyError where there is no such vote to hold; before anything is drawn or charged."""
     if patients < FEWEST_VOTERS:
         raise PrivacyError(
             f"{vote.name}: {patients} patients are too few for a vote, which needs {FEWEST_VOTERS}. Remedy: "
@@ -213,6 +214,12 @@ def _check(vote: Vote, ballots: Sequence[Ballot], *, patients: int) -> None:
         raise PrivacyError(
             f"{vote.name}: the ballots are not all about the same candidates. Remedy: remove the older ones "
             "and run the same command again; they are made anew"
+        )
+    there = tuple(digest_net(TrainedUNet.load(files["unet.pt"])) for files in candidates)
+    if there != ballots[0].candidates:
+        raise PrivacyError(
+            f"{vote.name}: the candidates are not those that the ballots are about. Remedy: remove the "
+            "ballots and run the same command again; they are made anew"
         )
 
 
