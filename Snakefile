@@ -78,4 +78,4 @@ rule all:
         f"{RESULTS}/report.html",
         [f"{RESULTS}/synthetic/{pairs}.png" for pairs in study.gans.pairs],
         study.checked_splits(),
-        f"{RESULTS}/cohort/spacing.txt",
+        f"{RESULTS}/cohort/remarks.txt",

@@ -1,13 +1,13 @@
 """How long exports and a release take, stage by stage; against another checkout, with the files' digests.
 
-    python benchmarks/export.py                               # 2,000 pairs of 96 x 96, 4 x 250 real patches
-    git worktree add ../before 9efa9a0 && python benchmarks/export.py --against ../before
+    python benchmarks/export.py                               # 2,000 pairs of 96 x 96
+    git worktree add ../before HEAD~1 && python benchmarks/export.py --against ../before
 
-Each stage does what its step of the workflow does; in 9efa9a0 an export also reads itself back. The other
-checkout has today's layout or that of 9efa9a0. Every run is a process of its own, and the checkouts take
-turns. Times are of the processor, all threads together, and by the wall clock. Both are medians over the
-rounds, and so are their ratios. Set TMPDIR to a folder in memory where other programs keep the disk busy. The
-words of a release come from the checkout's tests, its pixels are smooth random images.
+Each stage does what its step of the workflow does. The other checkout has the same functions. Every run is a
+process of its own, and the checkouts take turns. Times are of the processor, all threads together, and by the
+wall clock. Both are medians over the rounds, and so are their ratios. Set TMPDIR to a folder in memory where
+other programs keep the disk busy. The words of a release come from the checkout's tests, its pixels are
+smooth random images.
 """
 
 import argparse
@@ -54,74 +54,29 @@ def forbid() -> object:
 def measure(checkout: Path, asked: argparse.Namespace, folder: Path) -> dict:
     """Run all stages with the code of a checkout; return each one's seconds, and the digests of its files."""
     sys.path[:0] = [str(checkout / "scripts"), str(checkout / "tests")]
-    import numpy as np
     import tiny_release
     import torch
 
-    from privessel.release import bundle
+    from privessel.release.archive import pack
+    from privessel.release.bundle import Content, write_files
+    from privessel.release.export import NnunetTarget, write_exports
     from privessel.release.scanner import scan
 
     torch.set_num_threads(1)
-    pairs = draw_pairs(asked.pairs, seed=0)
-    origin = np.zeros((asked.patches, 3), np.int64)
-    real = [
-        type(tiny_release.REAL)(image.astype(np.float32), label, origin, origin[:, 0], ("a",), (0,))
-        for image, label in (draw_pairs(asked.patches, seed) for seed in range(1, asked.patients + 1))
-    ]
-    numbers, terms = tiny_release.public_numbers(), tiny_release.TERMS
+    pairs, terms, threads = draw_pairs(asked.pairs, seed=0), tiny_release.TERMS, asked.threads
+    content = Content(*pairs, tiny_release.public_numbers(), terms, "wgan", None)
     release, packed = folder / terms.name, folder / "packed.tar.gz"
     release.mkdir()
-    if (checkout / "scripts/privessel/release/archive.py").exists():
-        from privessel.release.archive import pack
-        from privessel.release.export import NnunetTarget, write_exports
-
-        def export_nnunet() -> None:
-            write_exports(*pairs, nnunet=NnunetTarget(folder / "nnunet", 7, "a"), threads=asked.threads)
-
-        def export_png() -> None:
-            write_exports(*pairs, png=folder / "png", threads=asked.threads)
-
-        def write_release() -> None:
-            content = bundle.Content(*pairs, numbers, terms, "wgan", None)
-            bundle.write_files(release, content, threads=asked.threads)
-    else:  # before threads: each picture by itself, and read back
-        from privessel import export
-        from privessel.release.bundle import pack
-
-        def export_nnunet() -> None:
-            dataset = export.write_nnunet(*pairs, folder / "nnunet", dataset_id=7, name="a")
-            export.require_same(pairs, export.read_nnunet(dataset), folder=dataset)
-
-        def export_png() -> None:
-            export.write_png_pairs(*pairs, folder / "png")
-            export.require_same(pairs, export.read_png_pairs(folder / "png"), folder=folder)
-
-        def write_release() -> None:
-            bundle.write_files(release, *pairs, numbers=numbers, terms=terms, arch="wgan", generator=None)
-
-    if (checkout / "scripts/privessel/release/allowed.py").exists():
-        outline = bundle.Content(*pairs, numbers, terms, "wgan", None).outline
-        shape = {"outline": outline}
-        if not (checkout / "scripts/privessel/release/checks").exists():  # where copies were a finding
-            shape["real"] = real
-
-        def check_parts() -> None:
-            bundle.require_parts(outline, release)
-    else:  # before a release was compared with what it may hold
-        shape = {"size": SIDE, "real": real}
-
-        def check_parts() -> None:
-            pass
+    nnunet = NnunetTarget(folder / "nnunet", 7, "a")
 
     def search() -> None:
-        found = scan(packed, forbidden=forbid(), **shape)
+        found = scan(packed, outline=content.outline, forbidden=forbid())
         assert not found, found[:3]
 
     stages = {
-        "export for nnU-Net": export_nnunet,
-        "export as PNG": export_png,
-        "release: files": write_release,
-        "release: allowed parts": check_parts,
+        "export for nnU-Net": lambda: write_exports(*pairs, nnunet=nnunet, threads=threads),
+        "export as PNG": lambda: write_exports(*pairs, png=folder / "png", threads=threads),
+        "release: files": lambda: write_files(release, content, threads=threads),
         "release: archive": lambda: pack(release, packed),
         "release: search": search,
     }
@@ -143,7 +98,7 @@ def clock(stage: Callable[[], None]) -> tuple[float, float]:
 
 def run_apart(checkout: Path, asked: argparse.Namespace) -> dict:
     """Return `measure` of a process of its own."""
-    sizes = ("pairs", "patients", "patches", "threads")
+    sizes = ("pairs", "threads")
     command = [sys.executable, __file__, "--measure", str(checkout)]
     command += [text for name in sizes for text in (f"--{name}", str(getattr(asked, name)))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -189,8 +144,6 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=2000)
-    parser.add_argument("--patients", type=int, default=4)
-    parser.add_argument("--patches", type=int, default=250, help="real ones of each patient")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--against", type=Path, help="another checkout of privessel")

@@ -21,7 +21,7 @@ rule audited_steps:
         gpu=1,
     params:
         code=code.digest("audit_steps.py"),
-        training=lambda w: settings.gan_keys(w.level, w.arch) | {"kept_epochs": [study.audit.epoch(w.level)]},
+        training=lambda w: study.audit.training(w.arch, w.level),
         privacy=study.site.promise(),
         patch_size=settings.patches.size,
         cohort=settings.train_cohort,
@@ -58,7 +58,7 @@ rule audited_gan:
     params:
         step=code.step_files(audited=True),
         code=lambda w: study.training_digest("audit_gan.py", w.level),
-        training=lambda w: settings.gan_keys(w.level, w.arch) | {"kept_epochs": [study.audit.epoch(w.level)]},
+        training=lambda w: study.audit.training(w.arch, w.level),
         privacy=rules.gan.params.privacy,
         patch_size=settings.patches.size,
         seed=settings.seed,

@@ -76,7 +76,7 @@ rule check_patient:
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
         contents=lambda w: study.cohorts.contents(w.cohort, w.patient),
         patch_size=settings.patches.size,
-        limits=settings.checks.model_dump(),
+        limits=settings.checks.refused(),
     script:
         "../scripts/check_patient.py"
 
@@ -107,13 +107,14 @@ rule checked:
         "../scripts/list_patients.py"
 
 
-rule spacings:
+# What is only unusual is told from the numbers of the checks, so that another limit of a warning trains nothing anew.
+rule remarks:
     input:
-        study.checked_splits(),
+        sources.all_outcomes(),
     output:
-        f"{RESULTS}/cohort/spacing.txt",
+        f"{RESULTS}/cohort/remarks.txt",
     log:
-        f"{LOGS}/intake/spacings.log",
+        f"{LOGS}/intake/remarks.log",
     priority: FIRST
     conda:
         CPU_ENV
@@ -121,12 +122,12 @@ rule spacings:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=code.digest("compare_spacings.py"),
-        tables={name: sources.scan_lists(name) for name in study.cohorts.names},
+        code=code.digest("list_remarks.py"),
+        usual=settings.checks.warned(),
         trained=settings.train_cohort,
         size=settings.patches.size,
     script:
-        "../scripts/compare_spacings.py"
+        "../scripts/list_remarks.py"
 
 
 # Shows patients' scans: inside only.
@@ -150,6 +151,7 @@ rule intake_page:
         study=settings.study,
         public=study.cohorts.intake_is_public,
         notices=study.notices,
+        usual=settings.checks.warned(),
         trained=settings.train_cohort,
         size=settings.patches.size,
     script:
@@ -168,6 +170,8 @@ rule intake:
     resources:
         mem_mb=memory(500),
         runtime=5,
+    params:
+        usual=settings.checks.warned(),
     script:
         "../scripts/tell_intake.py"
 

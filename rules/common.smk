@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
 
 sys.path.append(str(Path(workflow.basedir, "scripts")))
 
@@ -18,9 +17,10 @@ from privessel.study.resources import memory
 from privessel.study.study import Study, one_of
 
 try:
-    profiles, given = read_arguments(sys.argv[1:], workflow=Path(workflow.basedir))
-    check_files([*workflow.configfiles, *profiles])
-    check_texts(given)
+    if workflow.is_main_process:  # every job reads this file, too
+        profiles, given = read_arguments(sys.argv[1:], workflow=Path(workflow.basedir))
+        check_files([*workflow.configfiles, *profiles])
+        check_texts(given)
     study = Study(
         config,
         figures=FIGURES,
@@ -29,13 +29,12 @@ try:
         dry_run=workflow.output_settings.dryrun,
     )
     cohorts = study.cohorts.names  # read now, so that a wrong table shows before any job
-    if workflow.is_main_process and workflow.dag_settings:
-        study.warn_of_triggers(trigger.name for trigger in workflow.rerun_triggers)
+    if workflow.is_main_process:
+        study.tell_notices()
+        if workflow.dag_settings:
+            study.warn_of_triggers(trigger.name for trigger in workflow.rerun_triggers)
 except (CohortError, ConfigError) as error:
     raise WorkflowError(str(error)) from None
-
-for notice in study.notices if workflow.is_main_process else []:  # every job reads this file, too
-    logger.warning(f"Note: {notice}")
 
 HOME = Path(os.path.relpath(workflow.basedir))  # of the workflow's own files, whichever folder it is run from
 RESULTS, DATA, LOGS = study.results, study.data, study.logs

@@ -7,6 +7,7 @@ rule plan_data:
         levels=f"{RESULTS}/privacy/plan.csv",
         regions=f"{RESULTS}/privacy/plan-regions.csv",
         patients=f"{RESULTS}/privacy/plan-patients.csv",
+        budget=f"{RESULTS}/privacy/plan-budget.csv",
     log:
         f"{LOGS}/privacy/plan.log",
     conda:
@@ -17,6 +18,8 @@ rule plan_data:
     params:
         code=code.digest("plan_privacy.py"),
         levels=list(settings.levels),
+        runs={level: len(study.gans.runs(level)) for level in settings.levels},
+        budget=study.site.charged_budget(),
         mechanism=study.planned_mechanism(),
         patient_delta=study.site.patient_delta,
         overlaps=[1, 2, 5, 10, 20],
@@ -32,6 +35,7 @@ rule plan:
         levels=f"{RESULTS}/privacy/plan.csv",
         regions=f"{RESULTS}/privacy/plan-regions.csv",
         patients=f"{RESULTS}/privacy/plan-patients.csv",
+        budget=f"{RESULTS}/privacy/plan-budget.csv",
     output:
         pdf=f"{RESULTS}/privacy/plan.pdf",
         png=report(

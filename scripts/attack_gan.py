@@ -13,10 +13,8 @@ from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.gan.synthesis import synthesise
 from privessel.privacy.site import Site
-from privessel.scores.formatting import format_eps
+from privessel.scores.formatting import say_eps
 from privessel.seeds import derive
-
-SHOWN = 8
 
 with logged(snakemake.log[0]):
     params, given, made, named = snakemake.params, snakemake.input, snakemake.output, snakemake.wildcards
@@ -40,6 +38,7 @@ with logged(snakemake.log[0]):
     for table, path in ((bound, made.bound), (membership, made.membership), (roc, made.roc)):
         with atomic_path(Path(path)) as partial:
             table.to_csv(partial, index=False)
-    nearest = attack.find_neighbours(pairs, members, others, shown=SHOWN)
-    title = f"{about['arch']}, {about['level']}, audit {about['run']}: ε {format_eps(about['eps'])} a unit"
+    nearest = attack.find_neighbours(pairs, members, others, shown=8)
+    spent = say_eps(about["eps"], unit=record.get("unit", ""))  # a run without noise protects nobody
+    title = f"{named.arch}, {named.level}, audit {named.run}: {spent}"
     save(neighbours(nearest, title=title), Path(made.neighbours))

@@ -10,6 +10,7 @@ from privessel.privacy.site import Site, find_signer
 from privessel.release.bundle import Content, publish
 from privessel.release.forbidden import list_forbidden
 from privessel.release.guarantee import RECORDED, count_cohort, state_guarantee
+from privessel.release.own_run import read_entries
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
 from privessel.release.selection import find_choice
 from privessel.release.statement import summarise_numbers
@@ -26,16 +27,17 @@ with logged(snakemake.log[0]):
     require_protected(record, public=params.public)
     signer = find_signer(site, snakemake.config["privacy"])
     given = {"site": site, "voxels": voxels, "steps": params.steps, "cohort": cohort, "terms": terms}
-    guarantee = state_guarantee(record, **given, results=results)
+    entries = read_entries(record, site=site, results=results)
+    guarantee = state_guarantee(record, entries, **given, results=results)
     choice = find_choice(
         params.pairs, results=results, history=Path(files.history), cohort=record["cohort"],
-        train_patients=voxels, epochs=record["epochs"], books=guarantee.books,
+        train_patients=voxels, epochs=record["epochs"], trainings=guarantee.trainings,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)
     require_allowed(refusals, name=terms.name, override=terms.override, region_reason=terms.region_reason)
     forbidden = list_forbidden(
         patients=params.patients, voxels=voxels, paths=map(Path, params.folders), seed=params.seed,
-        pairs=params.pairs, site=site, terms=terms,
+        pairs=params.pairs, site=site, accounts=entries.accounts, terms=terms,
     )  # fmt: skip
     numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals)
     generator = Path(files.generator) if terms.weights else None

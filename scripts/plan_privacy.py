@@ -7,11 +7,13 @@ import pandas as pd
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.privacy.planner import (
+    BUDGET_COLUMNS,
     REGION_COLUMNS,
     PlannedMechanism,
+    plan_budget,
+    plan_cohorts,
     plan_levels,
     plan_overlaps,
-    plan_patients,
 )
 
 with logged(snakemake.log[0]):
@@ -19,15 +21,17 @@ with logged(snakemake.log[0]):
     mechanism = PlannedMechanism(**params.mechanism)
     levels = plan_levels(params.levels, mechanism, patient_delta=params.patient_delta)
     regions = plan_overlaps(params.levels, mechanism, overlaps=params.overlaps)
-    trained_on, steps = params.mechanism["patients"], params.mechanism["steps"]
-    patients = []
-    for times in params.times_patients:
-        patients += plan_patients(
-            patients=trained_on * times, participation=1.0, steps=steps, mean_noise=params.mean_noise,
-            delta=min(params.patient_delta, 0.1 / (trained_on * times)), epsilons=params.patient_epsilons,
-        )  # fmt: skip
-    tables = {"levels": levels, "regions": regions, "patients": patients}
-    for name, rows in tables.items():
+    patients = plan_cohorts(
+        mechanism, times=params.times_patients, patient_delta=params.patient_delta,
+        mean_noise=params.mean_noise, epsilons=params.patient_epsilons,
+    )  # fmt: skip
+    budget = plan_budget(params.runs, mechanism, budget=params.budget)
+    tables = {
+        "levels": pd.DataFrame(levels),
+        "regions": pd.DataFrame(regions, columns=REGION_COLUMNS),
+        "patients": pd.DataFrame(patients),
+        "budget": pd.DataFrame(budget, columns=BUDGET_COLUMNS),
+    }
+    for name, table in tables.items():
         with atomic_path(Path(snakemake.output[name])) as partial:
-            columns = None if rows else REGION_COLUMNS  # where the patient is the unit, no region has a row
-            pd.DataFrame(rows, columns=columns).to_csv(partial, index=False)
+            table.to_csv(partial, index=False)

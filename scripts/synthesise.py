@@ -12,7 +12,7 @@ from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.gan.synthesis import pairs_seed, synthesise
-from privessel.scores.formatting import format_eps
+from privessel.scores.formatting import say_eps
 from privessel.study.names import GanName
 
 SHOWN = 48
@@ -31,7 +31,7 @@ with logged(snakemake.log[0]):
     )
     record = read_json(snakemake.input.privacy, keys=["epochs"])
     eps = record["epochs"][str(name.epoch)]["epsilon"]
-    promise = "no privacy" if eps is None else f"valid ε {format_eps(eps)} of one {record['unit']}"
+    promise = "no privacy" if eps is None else f"valid {say_eps(eps, unit=record['unit'])}"
     title = f"{name.arch}, {name.level}, run {name.run}, epoch {name.epoch}: {promise}"
     save(contact_sheet(images[:SHOWN], labels[:SHOWN], title=title), Path(snakemake.output.sheet))
     with atomic_path(Path(snakemake.output.pairs)) as partial:

@@ -4,13 +4,16 @@ from pathlib import Path
 
 from privessel.cohort.likeness import mark_repeated
 from privessel.cohort.outcome import read_outcomes
+from privessel.cohort.spacing import find_differences
+from privessel.cohort.unusual import Usual, add_unusual
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
-from privessel.report.intake import find_differences, render_intake
+from privessel.report.intake import render_intake
 
 with logged(snakemake.log[0]):
     params = snakemake.params
     outcomes = mark_repeated(read_outcomes(snakemake.input.outcomes))
+    outcomes = add_unusual(outcomes, Usual(**params.usual))
     differences = find_differences(outcomes, trained=params.trained, size=params.size)
     page = render_intake(
         study=params.study,

@@ -20,6 +20,7 @@ from privessel.release.allowed import Outline
 from privessel.release.archive import pack
 from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import Cohort, state_guarantee
+from privessel.release.own_run import read_entries
 from privessel.release.scanner import scan
 from privessel.release.selection import Choice
 from privessel.release.statement import summarise_numbers
@@ -95,15 +96,15 @@ def record_of(**changes):
 
 
 def guarantee_of(record, site, *, terms=TERMS, cohort=COHORT, voxels=VOXELS, results=None):
-    return state_guarantee(
-        record, site=site, voxels=voxels, steps=20, cohort=cohort, terms=terms, results=results
-    )
+    entries = read_entries(record, site=site, results=results)
+    given = {"voxels": voxels, "steps": 20, "cohort": cohort, "terms": terms}
+    return state_guarantee(record, entries, site=site, results=results, **given)
 
 
 def alone(guarantee):
     """How a set was chosen that was the only one of its study."""
-    books = guarantee.books
-    return Choice(1, *tell_choices(1, *((books.runs, books.models) if books else ())), ())
+    known = guarantee.trainings
+    return Choice(1, *tell_choices(1, *((known.runs, known.models) if known else ())), ())
 
 
 def public_numbers(terms=TERMS):

@@ -1,17 +1,23 @@
 """Small synthetic volumes: bright tubes in a noisy ellipsoid, as arrays, as scans and as NIfTI files."""
 
+import json
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import yaml
 
+from privessel.cohort.outcome import check
+from privessel.cohort.picture import draw_patient
 from privessel.cohort.plausibility import Limits
-from privessel.cohort.scan import Scan
+from privessel.cohort.scan import Scan, read_files
 from privessel.cohort.table import Patient
+from privessel.cohort.unusual import Usual
+from privessel.study.config.data import Checks
 
 CONFIG = Path(__file__).parents[1] / "config.yaml"
-LIMITS = Limits(**yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["checks"])
+CHECKS = Checks.model_validate_json(json.dumps(yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["checks"]))
+LIMITS, USUAL = Limits(**CHECKS.refused()), Usual(**CHECKS.warned())
 
 
 def tubes(shape=(40, 44, 16), spacing=(0.5, 0.5, 0.7), *, seed=0, gain=1.0):
@@ -42,6 +48,16 @@ def save_nifti(path: Path, data: np.ndarray, affine: np.ndarray) -> Path:
     data = data.astype(np.uint8) if data.dtype == bool else data
     nib.save(nib.Nifti1Image(data, affine), path)
     return path
+
+
+def check_patient(patient: Patient, *, limits: Limits = LIMITS) -> dict:
+    """The outcome of a patient's check, for patches of 32 pixels."""
+    return check(patient, read_files(patient), patch_size=32, limits=limits)
+
+
+def draw(patient: Patient):
+    """The picture of a patient."""
+    return draw_patient(read_files(patient))
 
 
 def write_patient(root: Path, *, name="017", affine=None, shape=(40, 44, 16), seed=0, gain=1.0) -> Patient:

@@ -1,4 +1,10 @@
-"""What all statements about eps and delta share: how an eps is written, and which numbers promise nothing."""
+"""What all statements about eps and delta share: how an eps is written, and which numbers promise nothing.
+
+Also the few limits that both the library and a release's own check keep to.
+"""
+
+UNITS = ("patch", "patient")  # what the noise can hide one of: `privacy.unit`
+MOST_PAIRS = 100_000  # in an export or release, because the names of their files have five digits
 
 # The eps from which on a statement says 'vacuous': whoever gives even odds to what was in the training set
 # may be more than 99.99 % sure afterwards (e^10 = 22,000 to 1).
@@ -9,6 +15,8 @@ VACUOUS = 10.0
 MOST_PATIENT_DELTA = 1e-5
 # Far below any use; the accountant's rounding (losses.ROUNDING a step) comes near it at 500,000 steps.
 SMALLEST_DELTA = 1e-10
+# Of which a mean over patients has a bootstrap interval: fewer would give one of hardly any resamples.
+LEAST_PATIENTS = 3
 
 
 def readable(epsilon: float | None) -> str:

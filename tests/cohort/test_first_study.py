@@ -81,12 +81,35 @@ def test_a_table_that_is_there_keeps_its_split_or_gets_another_beside_the_config
     with pytest.raises(CohortError, match=r"line 2 has 1.*Next: "):
         start_study(scans, study="broken", where=tmp_path)
 
-    splits = ["train", "train", "train", "test", "test", "validation", "none"]
-    lines = [f"sub-{k:02d}\t{split}\n" for k, split in zip(NUMBERS, splits, strict=True)]
-    table.write_text("participant_id\tsplit\n" + "".join(lines))
+    splits = ["train", "train", "train", "test", "test", "validation"]  # the last patient has no row
+    lines = [f"sub-{k:02d}\t{split}\n" for k, split in zip(NUMBERS, splits, strict=False)]
+    table.write_text("participant_id\tsplit\n" + "".join(lines) + "sub-99\ttest\n")
     kept = start_study(scans, study="kept", where=tmp_path)
     assert kept.table == tmp_path / "kept-participants.tsv"  # the folder's own lists one patient too many
-    assert kept.patients == {f"{k:02d}": split for k, split in zip(NUMBERS, splits[:-1], strict=False)}
+    assert kept.patients == {f"{k:02d}": split for k, split in zip(NUMBERS, splits, strict=False)}
+    assert any("left out" in remark and "07" in remark for remark in kept.remarks)
+
+
+@pytest.mark.parametrize("word", ["", "n/a", "none", "Train"])
+def test_a_table_with_a_split_for_only_some_patients_is_refused_with_a_remedy(tmp_path, word):
+    scans = write_layout(tmp_path / "scans", LAYOUTS["BIDS"])
+    table = scans / "participants.tsv"
+    splits = ["train", "train", "validation", "test", "test", "validation", word]
+    lines = [f"sub-{k:02d}\t50\t{split}\n" for k, split in zip(NUMBERS, splits, strict=True)]
+    table.write_text("participant_id\tage\tsplit\n" + "".join(lines))
+    with pytest.raises(
+        CohortError, match=r"participants\.tsv has .* 1 of 7 patients, such as 07 .*Next: "
+    ) as told:
+        start_study(scans, where=tmp_path)
+    assert str(told.value).endswith(f"python scripts/start_study.py {scans}")
+    assert not (tmp_path / "mine.yaml").exists()
+
+
+def test_an_empty_column_of_splits_is_as_none(tmp_path):
+    scans = write_layout(tmp_path / "scans", LAYOUTS["BIDS"])
+    lines = [f"sub-{k:02d}\tn/a\n" for k in NUMBERS]
+    (scans / "participants.tsv").write_text("participant_id\tsplit\n" + "".join(lines))
+    assert set(start_study(scans, where=tmp_path).patients.values()) == {"train", "validation", "test"}
 
 
 def test_a_table_that_says_all_that_is_needed_is_used_as_it_is(tmp_path):
@@ -129,3 +152,14 @@ def test_a_split_has_its_shares_is_seeded_and_ignores_the_order(count):
         assert abs(found - share * count) <= 1.2
     if count > 6:
         assert split != split_patients(ids, shares=(60, 20, 20), seed=2)
+
+
+@pytest.mark.parametrize(("count", "images"), [(7, 1000), (100, 14000)])
+def test_no_more_images_are_compared_than_patients_give_and_than_the_paper_compares(tmp_path, count, images):
+    for number in range(count):
+        for end in ("img", "label"):
+            path = tmp_path / f"scans/{number:03d}_{end}.nii.gz"
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+    made = start_study(tmp_path / "scans", where=tmp_path)
+    assert yaml.safe_load(made.config.read_text())["quality"] == {"frechet_images": images}

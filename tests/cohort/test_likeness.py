@@ -6,10 +6,10 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from volumes import LIMITS, save_nifti, tubes, write_patient
+from volumes import check_patient, save_nifti, tubes, write_patient
 
 from privessel.cohort.likeness import are_alike, mark_repeated, take_print
-from privessel.cohort.outcome import check, require_usable
+from privessel.cohort.outcome import require_usable
 from privessel.errors import CohortError
 from privessel.phantom import simulate
 
@@ -17,7 +17,7 @@ AFFINE = np.diag([0.5, 0.5, 0.7, 1.0])
 
 
 def outcome_of(patient):
-    return json.loads(json.dumps(check(patient, patch_size=32, limits=LIMITS)))
+    return json.loads(json.dumps(check_patient(patient)))
 
 
 def repeated(outcomes, earlier=()):

@@ -12,12 +12,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
-from volumes import LIMITS, save_nifti, tubes, write_patient
+from volumes import check_patient, save_nifti, tubes, write_patient
 
 from privessel.cohort import nifti
 from privessel.cohort.filetype import unpack_nifti
+from privessel.cohort.geometry import spacing_of
 from privessel.cohort.nifti import load_mask, read_stored, read_volume, restore
-from privessel.cohort.outcome import check
 from privessel.cohort.scan import load_scan
 from privessel.errors import CohortError
 
@@ -68,7 +68,7 @@ def test_intake_and_predictions_work_with_a_wrong_extension_too(tmp_path):
     patient = write_patient(tmp_path)
     for path in patient.files:
         path.write_bytes(gzip.decompress(path.read_bytes()))
-    assert check(patient, patch_size=32, limits=LIMITS)["problems"] == []
+    assert check_patient(patient)["problems"] == []
     scan = load_scan(patient, patch_size=32)
     nib.save(restore(scan.vessels, patient.image), tmp_path / "prediction.nii.gz")
     np.testing.assert_array_equal(load_mask(tmp_path / "prediction.nii.gz"), scan.vessels)
@@ -218,7 +218,7 @@ def test_files_that_all_lack_an_orientation_match_voxel_by_voxel_and_that_is_sai
     (warning,) = scan.warnings
     assert "left and right are a guess" in warning
     assert (scan.image[scan.vessels].min()) > scan.image[scan.brain & ~scan.vessels].mean()
-    assert check(patient, patch_size=32, limits=LIMITS)["orientation"] == "unknown"
+    assert check_patient(patient)["orientation"] == "unknown"
 
 
 def turned(angle):
@@ -287,7 +287,7 @@ def test_lengths_of_any_unit_become_mm(tmp_path, unit, factor):
         nib.save(image, path)
     scan = load_scan(patient, patch_size=32)
     assert scan.spacing == pytest.approx((0.5, 0.5, 0.7))
-    report = check(patient, patch_size=32, limits=LIMITS)
+    report = check_patient(patient)
     assert report["problems"] == []
     assert report["unit"] == {"meter": "metre"}.get(unit, unit)
     back = restore(scan.vessels, patient.image)
@@ -403,5 +403,23 @@ def test_the_order_of_reading_a_stored_file_keeps_what_its_header_says(tmp_path)
     path = save_nifti(tmp_path / "x.nii.gz", tubes()[0][..., None], np.diag([-0.5, -0.5, 0.7, 1]))
     stored = read_stored(path)
     assert stored.data.shape == (40, 44, 16)
-    assert stored.geometry.spacing == pytest.approx((0.5, 0.5, 0.7))
+    assert spacing_of(stored.geometry.affine) == pytest.approx((0.5, 0.5, 0.7))
     assert stored.geometry.known
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_a_mask_is_brought_back_by_the_start_of_its_image_alone(tmp_path, layers, kind):
+    noise = np.random.default_rng(5).integers(0, 255, (60, 70, 40), np.uint8)  # does not compress
+    turned = np.array([[0, 0, 0.7, 0], [-0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 0, 1]])
+    raw = kind(noise, turned).to_bytes()
+    for _ in range(layers):
+        raw = gzip.compress(raw)
+    whole, start = tmp_path / "whole.nii.gz", tmp_path / "start.nii.gz"
+    whole.write_bytes(raw)
+    start.write_bytes(raw[:65536])
+    mask = read_volume(whole).data > 200
+    np.testing.assert_array_equal(np.asarray(restore(mask, start).dataobj), noise > 200)
+    start.write_bytes(raw[:30])
+    with pytest.raises(CohortError, match=f"image {start} is .*empty, truncated or not NIfTI"):
+        restore(mask, start)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import ndimage
-from volumes import LIMITS, save_nifti, scan_of_tubes, tubes, write_patient
+from volumes import LIMITS, USUAL, check_patient, save_nifti, scan_of_tubes, tubes, write_patient
 
-from privessel.cohort.outcome import check
 from privessel.cohort.plausibility import brighter, examine
+from privessel.cohort.unusual import add_unusual, find_unusual
 from privessel.phantom import simulate
 
 NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
@@ -21,7 +21,8 @@ def checked(root, *, image=None, vessels=None, brain=None, limits=LIMITS, affine
     for path, data in zip(patient.files, (image, vessels, brain), strict=True):
         if data is not None:
             save_nifti(path, data, affine)
-    return check(patient, patch_size=32, limits=limits)
+    (outcome,) = add_unusual([check_patient(patient, limits=limits)], USUAL)
+    return outcome
 
 
 def only(told):
@@ -46,10 +47,10 @@ def test_phantoms_stay_far_from_every_limit(parameters):
         brain=brain,
         spacing=(1.0, 1.0, 1.4),
     )
-    found = examine(
-        scan, replace(LIMITS, least_contrast=0.9, most_saturated=0.01, mirror_gain=0.0), NAMES, unit="mm"
-    )
-    assert found.problems == found.warnings == []
+    found = examine(scan, LIMITS, NAMES, unit="mm")
+    strict = replace(USUAL, least_contrast=0.9, most_saturated=0.01, mirror_gain=0.0)
+    outcome = {"patient": "1", "cohort": "a", "names": NAMES, "measured": found.measured}
+    assert found.problems == find_unusual(outcome, strict) == []
 
 
 def test_the_chance_to_be_brighter_is_that_of_all_pairs():
@@ -68,7 +69,11 @@ def impossible_masks():
     return {
         "copy of the brain": (brain, brain, "is the same as brain mask"),
         "inverted": (~vessels, brain, "inverted (0 in vessels, 1 elsewhere)"),
-        "inverted inside the brain": (brain & ~vessels, brain, "takes 95% of brain mask"),
+        "inverted inside the brain": (
+            brain & ~vessels,
+            brain,
+            f"takes {1 - vessels.sum() / brain.sum():.1%} of the brain, more than 10.0%",
+        ),
         "swapped": (brain, vessels, "are swapped"),
         "all ones": (everywhere, brain, "is 1 in every voxel"),
         "a brain of all ones": (vessels, everywhere, 'leave it out (`brain: ""` in the config)'),
@@ -101,7 +106,7 @@ def test_vessels_mostly_outside_the_brain_are_refused_with_their_share(tmp_path)
 def test_without_a_brain_mask_the_same_holds_of_the_image(tmp_path):
     patient = replace(write_patient(tmp_path), brain=None)
     save_nifti(patient.vessels, tubes()[2], AFFINE)
-    report = check(patient, patch_size=32, limits=LIMITS)
+    report = check_patient(patient)
     assert f"is the same as the non-zero part of image {patient.image}" in only(report["problems"])
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK
 from scipy import ndimage
-from volumes import LIMITS, scan_of_tubes, tubes, write_patient
+from volumes import check_patient, scan_of_tubes, tubes, write_patient
 
 from privessel.cohort.itk import one_thread, to_array, to_image
-from privessel.cohort.outcome import check
 from privessel.cohort.preparation import Grid, correct_bias, resample_image, resample_mask
 from privessel.cohort.scan import load_native_scan, load_scan, prepare, restore_grid
 from privessel.errors import CohortError
@@ -182,7 +181,7 @@ def test_a_patient_of_a_cohort_that_asks_for_nothing_is_read_as_stored(tmp_path)
     native = load_native_scan(patient, patch_size=32)
     assert prepare(patient, native) is native
     assert restore_grid(native.vessels, native, native) is native.vessels
-    assert "prepared" not in check(patient, patch_size=32, limits=LIMITS)
+    assert "prepared" not in check_patient(patient)
 
 
 @pytest.mark.parametrize("flips", [(1, 1, 1), (-1, -1, 1)])
@@ -215,7 +214,7 @@ def test_a_prediction_on_resampled_voxels_returns_to_the_stored_ones(tmp_path):
 
 def test_the_description_has_the_stored_spacing_and_the_prepared_one(tmp_path):
     patient = replace(write_patient(tmp_path), resample_mm=[0.4, 0.4, 0.4], bias_correction="n4")
-    record = json.loads(json.dumps(check(patient, patch_size=32, limits=LIMITS)))
+    record = json.loads(json.dumps(check_patient(patient)))
     assert record["spacing_mm"] == pytest.approx([0.5, 0.5, 0.7])
     assert record["shape"] == [40, 44, 16]
     assert record["prepared"] == {
@@ -224,7 +223,7 @@ def test_the_description_has_the_stored_spacing_and_the_prepared_one(tmp_path):
         "spacing_mm": [0.4, 0.4, 0.4],
     }
     plain = replace(patient, resample_mm=None, bias_correction="none")
-    assert record["voxels"] == check(plain, patch_size=32, limits=LIMITS)["voxels"]
+    assert record["voxels"] == check_patient(plain)["voxels"]
 
 
 def test_bias_correction_alone_keeps_voxels_and_masks(tmp_path):

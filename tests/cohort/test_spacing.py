@@ -2,8 +2,7 @@
 
 import pytest
 
-from privessel.cohort.spacing import compare_spacings, read_spacings
-from privessel.errors import DamagedError
+from privessel.cohort.spacing import compare_spacings, find_differences
 
 USUAL, FINE = (0.5, 0.5, 0.7), (0.3, 0.3, 0.6)
 
@@ -38,11 +37,15 @@ def test_patients_of_one_cohort_with_other_voxels_are_counted():
     assert "resample_mm" in told
 
 
-def test_the_size_after_resampling_counts_where_a_cohort_is_resampled(tmp_path):
-    native, resampled = tmp_path / "a.csv", tmp_path / "b.csv"
-    native.write_text('patient,spacing_mm,warnings\nNA,"[0.3, 0.3, 0.6]",[]\n')
-    resampled.write_text('patient,spacing_mm,prepared.spacing_mm\n1,"[0.3, 0.3, 0.6]","[0.5, 0.5, 0.7]"\n')
-    assert read_spacings([native, resampled]) == [FINE, USUAL]
-    native.write_text("patient,spacing_mm\n1,much\n")
-    with pytest.raises(DamagedError, match=r"a\.csv"):
-        read_spacings([native])
+def test_patients_of_other_voxels_are_told_from_the_usual_ones_by_the_size_that_is_used():
+    usual = [
+        {"cohort": "a", "shape": [9, 9, 9], "spacing_mm": list(USUAL)},
+        {"cohort": "a", "problems": ["x"]},
+    ]
+    other = {"cohort": "b", "shape": [9, 9, 9], "spacing_mm": list(FINE)}
+    assert find_differences(usual, trained="a", size=96) == []
+    (told,) = find_differences([*usual, other], trained="a", size=96)
+    assert "cohort b has voxels of 0.3 x 0.3 x 0.6 mm" in told
+    resampled = other | {"prepared": {"spacing_mm": list(USUAL)}}
+    assert find_differences([*usual, resampled], trained="a", size=96) == []
+    assert find_differences(usual, trained="nobody", size=96) == []

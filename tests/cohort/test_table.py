@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from privessel.cohort.table import (
     read_participants,
     require_splits,
 )
-from privessel.errors import CohortError
+from privessel.errors import CohortError, DamagedError
 
 FLAT = {
     "image": "{patient}_img.nii.gz",
@@ -153,6 +154,20 @@ def test_a_broken_link_says_how_to_fetch_its_content(tmp_path):
     assert "datalad get" in message
 
 
+def test_a_table_and_scans_that_must_not_be_read_are_named_with_a_remedy(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    patient = write_patient(tmp_path, name="1")
+    monkeypatch.setattr(Path, "stat", refuse)
+    table = complaint(read_participants, cohort="c", root=tmp_path, participants="participants.tsv", **FLAT)
+    files = complaint(check_files, [patient])
+    monkeypatch.undo()
+    assert f"cohort c: {tmp_path / 'participants.tsv'} cannot be read (Permission denied). Remedy: " in table
+    for path in patient.files:
+        assert f"{path} cannot be read (Permission denied). Remedy: " in files
+
+
 @pytest.mark.parametrize(
     "name", ["../001", "a/b", "a\\b", "..", "a..b", ".hidden", "-rf", "a b", "ü1", "sub-", "", "a{b}", "a\nb"]
 )
@@ -257,6 +272,14 @@ def test_a_simulated_patient_whom_the_written_table_lists_otherwise_is_refused(t
         message = complaint(check_listed, patient, table)
         for part in (f"patient {patient.id} ", str(table), patient.split, "Remedy"):
             assert part in message
+
+
+def test_a_damaged_table_of_simulated_patients_is_named_with_the_remedy(tmp_path):
+    table = tmp_path / "participants.tsv"
+    for content in ("participant_id\nsub-1\n", "participant_id\tsplit\nsub-1\n", ""):
+        table.write_text(content)
+        with pytest.raises(DamagedError, match=f"{table} .* Remedy: remove it and run"):
+            check_listed(person("1"), table)
 
 
 def test_the_list_of_checked_patients_gives_their_digests_by_id(tmp_path):

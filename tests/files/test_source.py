@@ -1,13 +1,16 @@
 """Files of the user: what is absent says how to fetch it, and another content has another fingerprint."""
 
+import errno
 import gzip
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from privessel.files.source import find_absence, fingerprint
+from privessel.errors import CohortError
+from privessel.files.source import find_absence, fingerprint, read_content
 
 LARGE = np.random.default_rng(0).integers(0, 256, 100_000, dtype=np.uint8).tobytes()
 
@@ -85,3 +88,34 @@ def test_an_absent_content_says_how_to_fetch_it(tmp_path):
     assert "git lfs pull" in find_absence(path)
     path.write_text("an image")
     assert find_absence(path) is None
+
+
+@pytest.mark.parametrize("call", ["stat", "lstat", "read_bytes"])
+def test_a_file_below_a_folder_that_must_not_be_opened_is_told_with_a_remedy(tmp_path, monkeypatch, call):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    path = tmp_path / "a"
+    path.write_text("an image")
+    monkeypatch.setattr(Path, call, refuse)
+    try:
+        told = find_absence(path)
+    finally:
+        monkeypatch.undo()
+    assert told.startswith("cannot be read (Permission denied). Remedy: ")
+    assert "folders above it" in told
+
+
+def test_a_content_is_read_or_its_absence_told(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    with pytest.raises(CohortError, match="does not exist. Remedy: "):
+        read_content(path)
+    path.write_bytes(LARGE)
+    assert read_content(path) == LARGE
+
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(CohortError, match="cannot be read .Input/output error.. Remedy: "):
+        read_content(path)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import re
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -374,12 +375,17 @@ def test_a_second_process_on_the_same_run_stands_back(tmp_path, monkeypatch):
         run(tmp_path)
 
 
-def test_a_run_whose_kept_generator_was_taken_away_starts_anew_at_no_cost(tmp_path, finished, monkeypatch):
+def test_a_run_whose_kept_generator_was_taken_away_starts_anew_when_asked_to_and_at_no_cost(
+    tmp_path, finished, monkeypatch
+):
     folder, state = tmp_path / "run", tmp_path / "state"
     blocks = stop_at_charge(monkeypatch, 2)
     with pytest.raises(KeyboardInterrupt):
         run(folder, PRIVATE, source=paid(state))
     (folder / ".resume" / "generator-epoch-1.pt").unlink()
+    with pytest.raises(PrivacyError, match="kept epoch is missing.*remove it to start from the beginning"):
+        run(folder, PRIVATE, source=paid(state))
+    shutil.rmtree(folder / ".resume")
     run(folder, PRIVATE, source=paid(state))
     assert blocks[2] == (0, 8)
     assert charged(state).steps == 24
@@ -395,9 +401,49 @@ def test_where_no_bits_repeat_a_missing_kept_generator_is_never_charged_for_agai
         run(folder, PRIVATE, source=paid(state, machine=None))
     before = charged(state).steps
     (folder / ".resume" / "generator-epoch-1.pt").unlink()
-    with pytest.raises(PrivacyError, match="kept epoch is missing.*charges all steps again"):
+    with pytest.raises(PrivacyError, match="kept epoch is missing.*all of them are charged again"):
         run(folder, PRIVATE, source=paid(state, machine=None))
     assert charged(state).steps == before
+
+
+@pytest.mark.parametrize("was", ["paid", "public"])
+def test_a_run_does_not_go_on_when_its_cohort_was_marked_public_or_no_longer_is(tmp_path, monkeypatch, was):
+    """The break: a paid run's checkpoint continued without charges, and with published noise."""
+    folder, state = tmp_path / "run", tmp_path / "state"
+    site_at(state)
+    sources = {"paid": paid(state), "public": Stream(KEY)}
+
+    def stopping(gan, data):
+        if gan.step == 5:
+            raise KeyboardInterrupt
+        advance(gan, data)
+
+    advance = Gan.advance
+    with monkeypatch.context() as patched:
+        patched.setattr(Gan, "advance", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, PRIVATE, source=sources.pop(was), checkpoint_seconds=0)
+    before = [account.steps for account in site_at(state).accounts()]
+    (other,) = sources.values()
+    with pytest.raises(PrivacyError, match="`public` was changed"):
+        run(folder, PRIVATE, source=other)
+    assert [account.steps for account in site_at(state).accounts()] == before
+
+
+def test_a_finished_paid_run_is_not_replaced_by_one_that_nobody_is_charged_for(bought):
+    folder, state, _ = bought
+    with pytest.raises(PrivacyError, match="`public` was changed"):
+        run(folder, PRIVATE, source=Stream(KEY))
+    run(folder, PRIVATE, source=paid(state))
+
+
+def test_what_cannot_be_said_about_a_run_stops_it_before_its_first_charge(tmp_path):
+    def record(account):
+        raise PrivacyError("cannot be said")
+
+    with pytest.raises(PrivacyError, match="cannot be said"):
+        run(tmp_path / "run", PRIVATE, source=paid(tmp_path / "state"), record=record)
+    assert site_at(tmp_path / "state").accounts() == []
 
 
 # --- A run that is finished and paid for ----------------------------------------------------------------

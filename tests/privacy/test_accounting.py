@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from dp_accounting.pld import privacy_loss_distribution
+from one_patient import patient_epsilon
 from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
 from scipy.stats import norm
@@ -21,7 +22,6 @@ from privessel.privacy.accounting import (
     epsilon,
 )
 from privessel.privacy.losses import self_composed, tight_epsilon
-from privessel.privacy.patient import patient_epsilon
 from privessel.privacy.published import epsilon_published, epsilon_reused
 from privessel.privacy.renyi import epsilon_rdp
 

@@ -6,14 +6,14 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from tiny_step import Linear, drawn, mechanism
 
 from privessel.gan.nets import Critic, GanShape
 from privessel.privacy import norms
 from privessel.privacy.clipping import BookKeeping, Bound
 from privessel.privacy.grid import sensitivity, spacing
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import CLIPPING, FAKE_CLIPPINGS, Mechanism, mean_gradient, private_gradient
+from privessel.privacy.mechanism import CLIPPING, FAKE_CLIPPINGS, mean_gradient, private_gradient
 
 torch.set_num_threads(1)
 
@@ -26,29 +26,6 @@ class Silent:
 
     def whole_normal(self, purpose, step, n, *, scale):
         return np.zeros(n)
-
-
-class Linear(nn.Module):
-    """A critic whose gradient at a pair is the pair itself."""
-
-    def __init__(self, size):
-        super().__init__()
-        self.layer = nn.Linear(size, 1, bias=False)
-
-    def forward(self, pairs):
-        return self.layer(pairs).flatten()
-
-
-def mechanism(**changes):
-    given = {
-        "noise_multiplier": 1.0, "clipping_norm": 1.0, "batch": 4, "patches_per_unit": 1,
-        "generator_batch": 4, "fake_clipping": "per-sample", "micro_batch": 99, "grid_bits": 20,
-    }  # fmt: skip
-    return Mechanism(**{**given, **changes})
-
-
-def drawn(*size, seed=0):
-    return torch.randn(size, generator=torch.Generator().manual_seed(seed))
 
 
 def flat(tensors):

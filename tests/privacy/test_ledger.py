@@ -20,7 +20,7 @@ from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import MasterSecret, Stream
 from privessel.privacy.ledger import open_ledger, read_accounts, running
 from privessel.privacy.renyi import adaptive_epsilon
-from privessel.privacy.spending import check_budget, digest_patients, spent_by_patient
+from privessel.privacy.spending import check_budget, digest_patients, runs_by_patient, spent_by_patient
 from privessel.privacy.spending_tables import format_spending, tabulate_patients, tabulate_runs
 
 MASTER = MasterSecret(bytes(range(32)))
@@ -49,9 +49,9 @@ def _impatient(monkeypatch):
     monkeypatch.setattr("privessel.files.lock.PATIENCE_SECONDS", 0.2)
 
 
-def opened(folder, run=None, *, machine="here", point=START, master=MASTER):
+def opened(folder, run=None, *, machine="here", point=START, master=MASTER, **more):
     return open_ledger(
-        folder, master=master, run=run or run_of(), point=point, machine=machine, silent_minutes=0.01
+        folder, master=master, run=run or run_of(), point=point, machine=machine, silent_minutes=0.01, **more
     )
 
 
@@ -429,6 +429,12 @@ def test_a_patients_runs_compose_and_other_patients_runs_do_not():
     assert first.runs == ("wgan/noise-1/run-1", "wgan/noise-1/run-2")
     assert second.epsilon == composed_epsilon(both[:1], delta=1e-5)
     assert (third.epsilon, third.runs, third.unit) == (0, (), None)
+
+
+def test_runs_of_two_studies_that_have_one_name_are_two_runs_of_a_patient():
+    one, other = (account(name, 100, voxels={"001": "aa"}) for name in ("a", "b"))
+    patients = digest_patients(MASTER, {"002": "bb", "001": "aa"})
+    assert runs_by_patient([one, other], patients=patients) == {"002": [], "001": [one, other]}
 
 
 @pytest.mark.parametrize(

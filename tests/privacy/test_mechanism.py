@@ -10,14 +10,13 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from tiny_step import Linear, drawn, mechanism
 
 from privessel.gan.nets import Critic, GanShape
 from privessel.privacy.clipping import BookKeeping
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import (
     CLIPPING,
-    Mechanism,
     poisson_patients,
     poisson_sample,
     private_gradient,
@@ -40,31 +39,6 @@ class Watched(Stream):
         return super().whole_normal(purpose, step, n, scale=scale)
 
 
-class Linear(nn.Module):
-    """A critic whose gradient at a pair is the pair itself."""
-
-    def __init__(self, size):
-        super().__init__()
-        self.layer = nn.Linear(size, 1, bias=False)
-
-    def forward(self, pairs):
-        return self.layer(pairs).flatten()
-
-
-def mechanism(**changes):
-    given = {
-        "noise_multiplier": 1e-9,
-        "clipping_norm": 1.0,
-        "batch": 4,
-        "patches_per_unit": 1,
-        "generator_batch": 4,
-        "fake_clipping": "per-sample",
-        "micro_batch": 99,
-        "grid_bits": 20,
-    }
-    return Mechanism(**{**given, **changes})
-
-
 @cache
 def linear_engine(inputs):
     return BookKeeping(Linear(inputs))
@@ -74,13 +48,9 @@ def released(real, fake, *, step=0, stream=STREAM, **changes):
     """The flat gradient that a linear critic's step releases."""
     real, fake = torch.as_tensor(real, dtype=torch.float32), torch.as_tensor(fake, dtype=torch.float32)
     engine = linear_engine(fake.shape[1])
-    given = mechanism(**{"generator_batch": changes.get("batch", 4), **changes})
+    given = mechanism(**{"noise_multiplier": 1e-9, "generator_batch": changes.get("batch", 4), **changes})
     step = private_gradient(engine, real, fake, stream=stream, step=step, mechanism=given)
     return step[0].flatten().numpy()
-
-
-def drawn(*size, seed=0):
-    return torch.randn(size, generator=torch.Generator().manual_seed(seed))
 
 
 # --- Rule 1: a fresh Poisson sample every step ---------------------------------------------------------

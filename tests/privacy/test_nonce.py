@@ -137,8 +137,38 @@ def test_an_attempt_of_an_older_version_which_had_no_nonce_is_not_repeated(tmp_p
 
 def test_a_new_attempt_destroys_the_nonces_of_those_before(tmp_path):
     for attempt in range(3):
-        assert opened_key(tmp_path, machine=None)[0] == attempt
+        assert opened_key(tmp_path, machine=f"machine {attempt}")[0] == attempt
         assert nonce_files(tmp_path) == [f"{attempt}.nonce"]
+
+
+def test_a_nonce_that_nothing_would_read_again_is_never_written(tmp_path):
+    """Where no bits repeat, an interrupted run draws anew; a file would only give its noise away."""
+    with opened(tmp_path):
+        pass
+    keys = [opened_key(tmp_path, machine=None) for _ in range(2)]
+    assert [attempt for attempt, _ in keys] == [1, 2]
+    assert keys[0][1] != keys[1][1]
+    assert nonce_files(tmp_path) == []
+
+
+def test_an_opening_that_is_refused_leaves_the_last_attempt_as_it_was(tmp_path):
+    """The break: a budget that refused a new attempt had destroyed the nonce of the last one by then."""
+
+    def refuse(ledger):
+        asked.append(ledger.replays)
+        raise PrivacyError("over the budget")
+
+    asked = []
+    with opened(tmp_path) as ledger:
+        ledger.charge(0, 40)
+        key = ledger.key(MASTER)
+    with pytest.raises(PrivacyError, match="over the budget"), opened(tmp_path, machine="b", check=refuse):
+        pass
+    assert asked == [False]
+    assert opened_key(tmp_path) == (0, key)
+    with pytest.raises(PrivacyError, match="over the budget"), opened(tmp_path, check=refuse):
+        pass
+    assert asked == [False, True]
 
 
 def test_a_nonce_is_overwritten_before_its_file_is_removed(tmp_path, monkeypatch):
@@ -215,7 +245,7 @@ def test_killed_at_any_write_the_next_start_repeats_the_noise_or_is_charged_and_
         # Every noise was drawn under an attempt of its own that the ledger has.
         assert len(released) <= len(account.attempts)
         assert nonce_files(folder) == []
-    assert moment > 10  # all moments were tried, also those after the last write
+    assert moment > (10 if machine else 8)  # all moments were tried, also those after the last write
     assert not killed
 
 

@@ -5,19 +5,23 @@ import time
 
 import pandas as pd
 import pytest
+from one_patient import patient_epsilon
 
 from privessel.errors import PrivacyError
 from privessel.figures.plan import draw_plan, format_plan
 from privessel.privacy import patient
-from privessel.privacy.accounting import epsilon
+from privessel.privacy.accounting import Charge, epsilon
 from privessel.privacy.planner import (
     REGION_COLUMNS,
     PlannedMechanism,
     noise_of,
+    plan_budget,
+    plan_cohorts,
     plan_overlaps,
     plan_patients,
 )
 from privessel.privacy.planner import plan_levels as plan_mechanism
+from privessel.privacy.renyi import adaptive_epsilon
 from privessel.study.names import Level
 
 pytestmark = pytest.mark.slow  # left out of make test-fast
@@ -154,6 +158,15 @@ def test_a_smaller_eps_costs_more_noise_and_affords_fewer_steps():
         assert epsilon(**run) <= row["epsilon"]
 
 
+def test_more_patients_are_planned_for_at_a_delta_that_falls_with_their_number():
+    short = PlannedMechanism(**STUDY | {"steps": 20})
+    rows = plan_cohorts(short, times=(1, 100), patient_delta=1e-4, mean_noise=1 / 32, epsilons=[3, 8])
+    found = [(row["patients"], row["epsilon"], row["delta"]) for row in rows]
+    tenth = pytest.approx(0.1 / 4_100)
+    assert found == [(41, 3, 1e-4), (41, 8, 1e-4), (4_100, 3, tenth), (4_100, 8, tenth)]
+    assert {(row["steps"], row["participation"], row["mean_noise"]) for row in rows} == {(20, 1.0, 1 / 32)}
+
+
 @pytest.mark.parametrize("wrong", [{"patients": 0}, {"mean_noise": 0.0}, {"mean_noise": math.inf}], ids=str)
 def test_impossible_plans_are_refused(wrong):
     plan = {"patients": 41, "participation": 1, "steps": 1, "mean_noise": 0.1, "delta": 1e-3, "epsilons": [8]}
@@ -176,14 +189,14 @@ def test_the_bound_used_where_the_mixture_is_lost_is_above_the_mixture(monkeypat
         "patches_per_patient": 6,
         "delta": 1e-4,
     }
-    exact = patient.patient_epsilon(**given)
+    exact = patient_epsilon(**given)
 
     def lost(*_, **__):
         raise ValueError("a must be greater than b")
 
     patient._mixed.cache_clear()
     monkeypatch.setattr(patient, "tight_epsilon", lost)
-    bound = patient.patient_epsilon(**given)
+    bound = patient_epsilon(**given)
     patient._mixed.cache_clear()
     assert exact < bound < 100 * exact
 
@@ -195,6 +208,31 @@ def test_a_level_by_its_eps_costs_more_at_the_smaller_delta_of_a_release_and_the
     run = {key: row[key] for key in ("noise_multiplier", "sampling_rate", "steps")}
     assert row["release_epsilon"] == epsilon(**run, delta=1e-6)
     assert row["loss_above_epsilon"] > row["delta"]
+
+
+@pytest.mark.parametrize(("allowed", "enough"), [(6.0, True), (5.5, False)])
+def test_the_plan_says_what_a_budget_must_allow_and_warns_where_it_does_not(caplog, allowed, enough):
+    """The break: a budget a little above the level's eps was refused only when the run began."""
+    mechanism = PlannedMechanism(**STUDY | {"sampling_rate": 0.02, "steps": 200, "delta": 1e-4})
+    budget = {"epsilon": allowed, "delta": 1e-4}
+    rows = plan_budget({"inf": 1, "eps-3": 2, "noise-2": 1}, mechanism, budget=budget)
+    assert [(row["level"], row["runs"]) for row in rows] == [("eps-3", 1), ("noise-2", 1), ("all", 3)]
+    # What the check before a run's first step will compare.
+    noise = noise_of(Level.parse("eps-3"), sampling_rate=0.02, steps=200, delta=1e-4)
+    runs = [Charge(noise, 0.02, 200), Charge(noise, 0.02, 200), Charge(2.0, 0.02, 200)]
+    needed = [adaptive_epsilon(some, delta=1e-4) for some in (runs[:1], runs[2:], runs)]
+    assert [row["needed_epsilon"] for row in rows] == pytest.approx(needed)
+    assert needed[0] > 3
+    assert 5.5 < needed[-1] < 6
+    told = figure_text(rows)
+    assert ("TOO LITTLE" not in told) == ("privacy.budget.epsilon is" not in caplog.text) == enough
+    assert plan_budget({"noise-2": 1}, mechanism, budget=None) == []
+
+
+def figure_text(budget):
+    levels = pd.DataFrame(plan_levels(["noise-2"], **STUDY | {"steps": 20, "sampling_rate": 0.02}))
+    empty = pd.DataFrame({"patients": []})
+    return format_plan(levels, empty.head(0), empty, budget=pd.DataFrame(budget))
 
 
 def test_a_bound_on_the_overlap_gives_the_region_of_every_level_an_eps_that_grows_with_it():
@@ -231,7 +269,7 @@ def test_the_plan_is_told_and_drawn_as_patient_region_patch_with_all_its_levels_
             patients=number, participation=1.0, steps=200, mean_noise=1 / 32, delta=delta, epsilons=(3, 8)
         )
     )
-    told = format_plan(levels, regions, patients)
+    told = format_plan(levels, regions, patients, budget=pd.DataFrame())
     assert next(line for line in told.splitlines() if line.startswith("noise-0.65")).split() == [
         "noise-0.65", ">10^5", "not", "bounded", "6.25", "7.06", "6.83", "10.2", "102"
     ]  # fmt: skip

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from one_patient import patient_epsilon
 from scipy.stats import binom, norm
 
 from privessel.errors import PrivacyError
 from privessel.limits import readable
 from privessel.privacy.accounting import Charge, composed_epsilon, epsilon, loss_above_epsilon
-from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon, patient_epsilon
+from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
 from privessel.privacy.promises import Sizes, state_promises
 
 pytestmark = pytest.mark.slow  # left out of make test-fast

@@ -11,7 +11,8 @@ from privessel.errors import PrivacyError
 from privessel.privacy.account import Point
 from privessel.privacy.anchor import append_anchor, read_anchor
 from privessel.privacy.chain import Head, append, read_chain
-from privessel.privacy.ledger import anchor_accounts, open_ledger, read_accounts
+from privessel.privacy.ledger import open_ledger, read_accounts
+from privessel.privacy.register import Books
 from privessel.privacy.seen import read_seen
 
 KEY = MASTER.derive("ledger")
@@ -164,6 +165,18 @@ def test_a_run_that_was_removed_with_its_lines_of_the_register_is_missed_by_late
         path.unlink()
 
 
+def test_a_kept_copy_is_read_although_its_output_has_been_replaced(tmp_path):
+    """The break: an output that said nothing of ledgers hid the copy that did."""
+    state, results = tmp_path / "state", tmp_path / "results"
+    before = charge(state, 1) and (state / "runs.register").read_bytes()
+    discarded = charge(state, 2)
+    hidden = write_record(results, discarded, number=2, hidden=True)
+    write_record(results, None, number=2)
+    remove_run(state, 2, before)
+    with pytest.raises(PrivacyError, match=rf"lacks a line that {hidden} has seen"):
+        accounts(state, seen=read_seen(results))
+
+
 def test_a_privacy_json_of_an_older_version_still_holds_its_own_ledger(tmp_path):
     state, results = tmp_path / "state", tmp_path / "results"
     record = charge(state)
@@ -298,7 +311,8 @@ def test_a_site_may_begin_to_use_an_anchor_at_any_time(tmp_path):
     state, anchor = tmp_path / "state", tmp_path / "anchor.txt"
     charge(state)
     assert accounts(state, anchor=anchor)
-    anchor_accounts(state, master=MASTER, anchor=anchor)  # as a release does
+    with Books(state, KEY, anchor).read() as register:
+        register.write_anchor()  # as a release does
     assert read_anchor(anchor) == [read_chain(state / "runs.register", key=KEY).head]
     cut(ledger_of(state, 1), 3)
     cut(state / "runs.register", 4)

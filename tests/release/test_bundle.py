@@ -16,8 +16,10 @@ from tiny_release import (
     FORBIDDEN,
     REAL,
     TERMS,
+    content_of,
     make_release,
     outline_of,
+    public_numbers,
     publish,
     scaled,
     textures,
@@ -27,7 +29,9 @@ from tiny_release import (
 from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.privacy.signing import Signer
+from privessel.release import bundle
 from privessel.release.archive import pack
+from privessel.release.bundle import write_files
 from privessel.release.checks.words import odds
 from privessel.release.scanner import scan
 
@@ -117,7 +121,12 @@ def test_an_earlier_release_is_replaced_and_anything_else_is_kept_and_refused(tm
     assert archive.read_bytes() == before
     (folder / "notes.txt").unlink()
     (folder / "README.md").write_text("changed")
-    with pytest.raises(PrivacyError, match=r"README\.md.*Remedy"):
+    with pytest.raises(PrivacyError, match=r"README\.md was changed.*Remedy"):
+        publish(archive)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "MANIFEST.sha256").write_text("")
+    with pytest.raises(PrivacyError, match=r"MANIFEST\.sha256 lists nothing.*Remedy"):
         publish(archive)
 
 
@@ -125,6 +134,33 @@ def test_what_the_scan_finds_gets_no_name_and_leaves_nothing_behind(tmp_path):
     terms = replace(TERMS, description="With thanks to P0042.")
     with pytest.raises(PrivacyError, match="patient id"):
         publish(tmp_path / "vessels.tar.gz", terms=terms)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_something_else_puts_there_before_the_archive_is_packed_is_refused(tmp_path, monkeypatch):
+    def write_more(folder, content, *, threads):
+        write_files(folder, content, threads=threads)
+        (folder / "notes.txt").write_text("mine")
+
+    monkeypatch.setattr(bundle, "write_files", write_more)
+    with pytest.raises(PrivacyError, match=r"notes\.txt: unknown file"):
+        publish(tmp_path / "vessels.tar.gz", terms=replace(TERMS, weights=False))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"patches": 81}, "81 patches are not 40 of each of 2 patients"),
+        ({"epsilon": 0.1}, "epsilon is 0.1, but"),
+        ({"region_patches": 41}, "a place lies in 41 patches of a patient, who gave 40"),
+    ],
+)
+def test_numbers_that_the_recipient_s_own_check_would_refuse_are_not_released(tmp_path, change, told):
+    """The break: the site published them, and every recipient was told not to rely on them."""
+    content = content_of(terms=replace(TERMS, weights=False), numbers=public_numbers() | change)
+    with pytest.raises(PrivacyError, match=rf"not to rely on it: .*{told}.*Remedy"):
+        bundle.publish(content, archive=tmp_path / "vessels.tar.gz", forbidden=FORBIDDEN)
     assert not list(tmp_path.iterdir())
 
 

@@ -21,26 +21,29 @@ import pytest
 import torch
 from PIL import Image
 from tiny_release import (
-    COHORT,
     FORBIDDEN,
     KEY,
+    SIZE,
     TERMS,
+    VOXELS,
+    charge,
     guarantee_of,
     make_release,
+    make_site,
     outline_of,
-    record_of,
     searched,
 )
 
 from privessel.errors import PrivacyError
 from privessel.files import checkpoint
-from privessel.release.allowed import require_outline, require_parts
-from privessel.release.archive import pack
+from privessel.release.allowed import Inspection, Outline, require_outline
+from privessel.release.archive import list_files, pack
+from privessel.release.checks.statement import METHOD
 from privessel.release.checks.words import tell_choices
+from privessel.release.guarantee import LIBRARIES
 from privessel.release.png import SIGNATURE, make_chunk
 from privessel.release.refusals import find_refusals
 from privessel.release.scanner import require_clean, scan
-from privessel.release.schema import find_odd_numbers
 from privessel.release.selection import Choice
 from privessel.release.statement import summarise_numbers
 from privessel.release.traces import Forbidden, Traces
@@ -318,8 +321,15 @@ def test_a_planted_leak_is_refused_by_both_nets(clean, tmp_path, planted):
         require_clean([one for one in there if one.kind == kind], name="vessels")
     assert next(one.file for one in there if one.kind == kind) in str(refused.value)
     assert KEY.hex() not in str(refused.value)
-    with pytest.raises(PrivacyError, match="hold more than a release may"):
-        require_parts(outline_of(), folder)
+    assert inspected(folder)
+
+
+def inspected(folder, *, terms=TERMS):
+    """What the first net finds by itself."""
+    inspection, odd = Inspection(outline_of(terms)), []
+    for name in list_files(folder):
+        odd += inspection.look_at(name, (folder / name).read_bytes())
+    return odd + inspection.finish()
 
 
 def test_there_are_enough_of_them():
@@ -452,31 +462,43 @@ ALONE = {"private_sets": 1, "runs": None, "models_without_noise": None}
         {"choice": ALONE | {"told": "Müller chose it."}},
         {"choice": ALONE | {"told": "It was P0042."}},
         {"override": {"reason": "another one", "refused": []}},
+        {"register": "the line of P0042"},
         {"accountant": {"method": "privacy loss distributions", "versions": {"numpy": "ward7"}}},
+        {"accountant": {"method": METHOD, "versions": dict.fromkeys(LIBRARIES, "ward7")}},
+        {"accountant": {"method": METHOD, "versions": dict.fromkeys([*LIBRARIES, "P0042"], "1.0")}},
+        {"accountant": {"method": "P0042", "versions": dict.fromkeys(LIBRARIES, "1.0")}},
         {"not_covered": ["Patient P0042."]},
     ],
 )
 def test_privacy_json_holds_no_other_keys_types_and_words(change):
     outline = outline_of()
-    assert find_odd_numbers(outline.numbers, terms=TERMS) == []
+    require_outline(outline)
     with pytest.raises(PrivacyError, match=r"privacy\.json would hold what it may not.*Remedy") as refused:
         require_outline(replace(outline, numbers=outline.numbers | change))
     assert "P0042" not in str(refused.value)
 
 
 @pytest.mark.parametrize("unit", ["patch", "patient"])
-def test_the_numbers_of_a_release_against_the_rules_and_of_one_with_earlier_runs_may_leave(unit):
+def test_the_numbers_of_a_release_against_the_rules_and_of_one_with_earlier_runs_may_leave(tmp_path, unit):
     reason = "The patients agreed to all of it, in writing."
     terms = replace(
         TERMS, epsilon=0.1, delta=2e-3, max_region_epsilon=0.1, region_reason=reason, override=reason
     )
-    guarantee = guarantee_of(record_of(public_key=True, unit=unit), None, cohort=COHORT, terms=terms)
+    site, given = make_site(tmp_path), {"unit": unit, "rate": 0.2 if unit == "patch" else 0.5}
+    record = charge(site, **given)
+    charge(site, number=2, **given)
+    site.note_model(name="wgan/inf/run-1", cohort="clinic", patients=site.digests(VOXELS))
+    guarantee = guarantee_of(record, site, terms=terms)
     choice = Choice(3, tell_choices(3, 2, 1)[1], ("a score on patient P0042",))
     outweighed = find_refusals(guarantee, terms=terms, choice=choice)
     expected = {"epsilon", "delta", "region", "selection"} if unit == "patch" else {"epsilon", "selection"}
     assert {one.subject for one in outweighed} >= expected
     numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=outweighed)
-    assert find_odd_numbers(numbers, terms=terms) == []
+    outline = Outline(numbers, terms, "wgan", 5, SIZE, generator=False)
+    require_outline(outline)
+    for key in ["override", *(["region_reason"] if unit == "patch" else [])]:
+        with pytest.raises(PrivacyError, match="not as the site has set it"):
+            require_outline(replace(outline, terms=replace(terms, **{key: "Another one."})))
 
 
 # --- The site's own words, which only the second net can judge, and what is no leak ------------------------
@@ -520,7 +542,7 @@ def test_what_is_no_leak_passes(generator, tmp_path, control):
     terms, forbidden = CONTROLS[control]
     terms = replace(TERMS, **terms)
     folder = make_release(tmp_path / terms.name, generator, terms=terms)
-    require_parts(outline_of(terms), folder)
+    assert inspected(folder, terms=terms) == []
     assert searched(folder, tmp_path, forbidden=replace(FORBIDDEN, **forbidden), terms=terms) == []
 
 

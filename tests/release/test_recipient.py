@@ -32,6 +32,7 @@ from privessel.release.checks import words
 from privessel.release.checks.card import LICENCES
 from privessel.release.checks.epsilon import compose_epsilon
 from privessel.release.checks.files import PROGRAMS
+from privessel.release.checks.numbers import check_numbers
 from privessel.release.refusals import find_refusals
 from privessel.release.statement import summarise_numbers
 from privessel.study.config import privacy
@@ -264,6 +265,13 @@ def test_an_edited_number_contradicts_something_although_all_digests_fit(signed,
     assert code == 1
     assert "DO NOT RELY ON IT" in told
     assert "was changed" not in told  # the digests were made to fit
+
+
+def test_fewer_runs_in_the_ledgers_than_are_behind_an_eps_are_a_contradiction(patients_release):
+    numbers = json.loads((patients_release / "privacy.json").read_text())
+    assert check_numbers(numbers)[1] == []
+    numbers["choice"] |= {"runs": 1, "told": words.tell_choices(1, 1, 0)[0]}
+    assert check_numbers(numbers)[1] == ["1 runs in ledgers are stated, but 2 are behind an eps"]
 
 
 def test_a_release_that_protects_nobody_cannot_be_made_one_that_does(unsigned, capsys):

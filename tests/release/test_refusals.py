@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -27,9 +28,10 @@ from tiny_release import (
 )
 
 from privessel.cohort.patches import Patches, save
-from privessel.errors import PrivacyError
+from privessel.errors import CohortError, PrivacyError
 from privessel.gan import paid_runs
 from privessel.limits import readable
+from privessel.privacy import chain, ledger, register
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.promises import state_promises
@@ -37,7 +39,9 @@ from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release import bundle, verify
 from privessel.release.checks.card import write_card
 from privessel.release.checks.statement import write_statement
-from privessel.release.guarantee import Books, count_cohort
+from privessel.release.forbidden import list_forbidden
+from privessel.release.guarantee import Trainings, count_cohort, state_guarantee
+from privessel.release.own_run import read_entries
 from privessel.release.refusals import find_refusals, require_allowed, require_protected
 from privessel.release.selection import Choice, find_choice
 from privessel.release.statement import describe_data, summarise_numbers
@@ -58,13 +62,41 @@ def site(tmp_path):
 def test_runs_and_models_without_noise_on_the_patients_are_counted_from_the_books(site):
     record = charge(site)
     one, two = (RUN_NAME, "1" * 64), (RUN_NAME.replace("run-1", "run-2"), "2" * 64)
-    assert guarantee_of(record, site).books == Books(charged=frozenset({one}), models=0)
+    assert guarantee_of(record, site).trainings == Trainings(1, charged=frozenset({one}), models=0)
     patients = site.digests(VOXELS)
     for name in ("wgan/inf/run-1", "wgan/inf/run-1", "dcgan/inf/run-1"):  # the first was trained twice
         site.note_model(name=name, cohort="clinic", patients=patients)
     site.note_model(name="wgan/inf/run-1", cohort="other", patients=site.digests({"x1": "strangers"}))
     charge(site, number=2)
-    assert guarantee_of(record, site).books == Books(charged=frozenset({one, two}), models=2)
+    assert guarantee_of(record, site).trainings == Trainings(2, charged=frozenset({one, two}), models=2)
+
+
+def test_a_model_on_a_patient_under_another_id_counts_where_a_third_record_joins_both(site):
+    """The break: a model was missed whose patient only a ledger's record joins with the one of the run."""
+    record = charge(site)
+    patient = next(iter(VOXELS))
+    charge(site, number=2, patients={patient: "another scan"})
+    site.note_model(name="wgan/inf/run-1", cohort="other", patients=site.digests({"alias": "another scan"}))
+    assert guarantee_of(record, site).trainings.models == 1
+
+
+def test_an_audit_on_the_patients_counts_as_a_run_as_it_does_in_eps(site, tmp_path):
+    """The break: eps counted it, and the number of runs that was told beside it did not."""
+    record = charge(site)
+    charge(site, number=2, counts=COUNTS | {"series": "audit"})
+    charge(site, number=3, patients={"somebody else": "d4" * 32})
+    found = guarantee_of(record, site)
+    assert len(found.promises_composed["patch"]["composed"]) == 2
+    assert found.trainings == Trainings(2, charged=frozenset({(RUN_NAME, "1" * 64)}), models=0)
+    numbers = summarise_numbers(found, choice=alone(found), terms=TERMS, outweighed=[])
+    told = (make_release(tmp_path / "vessels", numbers=numbers) / "PRIVACY.md").read_text()
+    assert "It was the only private set of its study. The site's ledgers have 2 private runs on its" in told
+    assert "patients, audits included" in told
+
+
+def charges_of(guarantee):
+    """The mechanisms of the patient whose eps of a patch is largest."""
+    return [part.charge for part in guarantee.promises_composed["patch"]["composed"]]
 
 
 # --- What it is worth ---------------------------------------------------------------------------------------
@@ -73,12 +105,12 @@ def test_runs_and_models_without_noise_on_the_patients_are_counted_from_the_book
 def test_every_run_on_a_patient_counts_also_of_other_studies_and_under_another_id(site):
     record = charge(site)
     alone = guarantee_of(record, site)
-    assert alone.composed == (Charge(1.0, 0.2, 20),)
-    assert alone.epsilon == alone.epsilon_composed == composed_epsilon(alone.composed, delta=1e-4)
+    assert charges_of(alone) == [Charge(1.0, 0.2, 20)]
+    assert alone.epsilon == alone.epsilon_composed == composed_epsilon([Charge(1.0, 0.2, 20)], delta=1e-4)
     charge(site, number=1, identity="e" * 64, patients={"known otherwise": VOXELS["P0042"]}, steps=7)
     charge(site, number=3, patients={"somebody else": "d4" * 32})
     found = guarantee_of(record, site)
-    assert found.composed == (Charge(1.0, 0.2, 7), Charge(1.0, 0.2, 20))
+    assert charges_of(found) == [Charge(1.0, 0.2, 7), Charge(1.0, 0.2, 20)]
     assert found.epsilon == alone.epsilon
     assert found.epsilon_composed == composed_epsilon([Charge(1.0, 0.2, 27)], delta=1e-4) > alone.epsilon
 
@@ -214,8 +246,35 @@ def test_a_run_without_a_ledger_is_refused(site):
     with pytest.raises(PrivacyError, match="missing: charges were removed"):
         guarantee_of(record, site)
     (site.state / "runs.register").unlink()
-    with pytest.raises(PrivacyError, match=r"has no ledger of it.*Remedy: restore"):
+    witness = "the privacy.json of wgan/noise-1/run-1"
+    with pytest.raises(PrivacyError, match=rf"lacks a line that {witness} has seen.*Remedy: restore"):
         guarantee_of(record, site)
+    old = record | {"ledger": record["ledger"] | {"register": ""}}  # as older versions wrote it
+    with pytest.raises(PrivacyError, match=rf"is missing or lacks line 3, which {witness}.*Remedy: restore"):
+        guarantee_of(old, site)
+    edited = record | {"ledger": old["ledger"] | {"lines": 0, "mac": ""}}
+    with pytest.raises(PrivacyError, match=r"has no ledger of it.*Remedy: restore"):
+        guarantee_of(edited, site)
+
+
+def test_a_release_reads_and_verifies_each_file_of_the_books_once(site, monkeypatch):
+    record, taken = charge(site), []
+    charge(site, number=2)
+    for module in (ledger, register):
+        monkeypatch.setattr(module, "read_chain", lambda path, **given: read(path, taken, **given))
+    entries = read_entries(record, site=site)
+    given = {"voxels": VOXELS, "steps": 20, "cohort": COHORT, "terms": TERMS}
+    assert state_guarantee(record, entries, site=site, **given).trainings.runs == 2
+    list_forbidden(
+        patients={"clinic": VOXELS}, voxels=VOXELS, paths=[], seed=1, pairs=PAIRS, site=site,
+        accounts=entries.accounts, terms=TERMS,
+    )  # fmt: skip
+    assert sorted(taken) == [f"{'1' * 64}.ledger", f"{'2' * 64}.ledger", "runs.register"]
+
+
+def read(path, taken, **given):
+    taken.append(path.name)
+    return chain.read_chain(path, **given)
 
 
 def test_a_run_whose_ledger_stops_before_its_end_is_refused(site):
@@ -403,6 +462,14 @@ def test_eps_above_the_limit_is_refused_by_what_is_composed_and_not_by_the_run_a
         require_allowed(refusals, name="vessels", override=None)
 
 
+@pytest.mark.parametrize("unit", ["patch", "patient"])
+def test_a_refusal_for_its_eps_says_of_what_the_eps_is(site, unit):
+    record, terms = charge(site, unit=unit), replace(TERMS, epsilon=0.1)
+    refusals = find_refusals(guarantee_of(record, site, terms=terms), terms=terms, choice=ALONE)
+    told = {one.subject: one.told for one in refusals}["epsilon"]
+    assert re.search(rf"the eps of one {unit} is [\d.]+ at delta", told)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -426,8 +493,9 @@ def test_a_delta_that_lets_a_unit_be_published_whole_is_never_allowed(site):
         find_refusals(guarantee_of(charge(site), site, terms=terms), terms=terms, choice=ALONE)
 
 
-def test_an_eps_that_cannot_be_computed_is_never_allowed(site):
-    guarantee = replace(guarantee_of(charge(site), site), epsilon_composed=math.inf)
+@pytest.mark.parametrize("which", ["epsilon", "epsilon_composed", "study_epsilon"])
+def test_an_eps_that_cannot_be_computed_is_never_allowed(site, which):
+    guarantee = replace(guarantee_of(charge(site), site), **{which: math.inf})
     with pytest.raises(PrivacyError, match=r"no finite eps.*Remedy: set release\.delta higher"):
         find_refusals(guarantee, terms=replace(TERMS, override="We trust it all the same."), choice=ALONE)
 
@@ -438,7 +506,7 @@ def test_the_limit_is_about_what_runs_cost_if_they_were_chosen_one_after_the_oth
     assert guarantee_of(record, site).adaptive is None
     charge(site, number=2)
     found = guarantee_of(record, site)
-    spent = adaptive_epsilon(found.composed, delta=TERMS.delta)
+    spent = adaptive_epsilon(charges_of(found), delta=TERMS.delta)
     assert found.adaptive["epsilon"] == spent > found.epsilon_composed
     terms = replace(TERMS, epsilon=spent * 1.001)
     assert not find_refusals(found, terms=terms, choice=ALONE)
@@ -535,6 +603,8 @@ def test_the_region_of_a_release_is_counted_from_the_patches_or_is_the_bound(tmp
     found = count_cohort(paths, public=True, max_overlap=None)
     assert (found.patients, found.patches, found.patches_per_patient, found.region_patches) == (2, 8, 4, 3)
     assert count_cohort(paths, public=True, max_overlap=5).region_patches == 5
+    with pytest.raises(CohortError, match=r"patient 001: 3 patches cover one vessel voxel.*max_overlap is 2"):
+        count_cohort(paths, public=True, max_overlap=2)
 
 
 def test_a_written_reason_outweighs_a_judgement_and_leaves_with_the_data(site, tmp_path, caplog):
@@ -578,7 +648,7 @@ def study(tmp_path, scores):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"setting": "lr", "validation_dsc": score}))
     given = {"results": tmp_path, "history": history, "cohort": "clinic", "train_patients": VOXELS}
-    return given | {"epochs": (GanName.parse(PAIRS).epoch,), "books": None}
+    return given | {"epochs": (GanName.parse(PAIRS).epoch,), "trainings": None}
 
 
 OTHER = PAIRS.replace("run-1", "run-2")
@@ -607,12 +677,12 @@ def test_that_nothing_was_chosen_is_counted_from_the_ledgers_and_not_from_the_fi
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"ledger": {"identity": "1" * 64}}))
     own = (RUN_NAME, "1" * 64)
-    alone = find_choice(PAIRS, **given | {"books": Books(frozenset({own}), models=0)})
+    alone = find_choice(PAIRS, **given | {"trainings": Trainings(1, frozenset({own}), models=0)})
     assert "nothing was chosen" in alone.told
     assert not alone.faults
     # The files of another run, or of another epoch, were deleted: the ledgers and privacy.json still know.
     for other in ((RUN_NAME.replace("run-1", "run-2"), "2" * 64), (RUN_NAME, "2" * 64)):
-        earlier = find_choice(PAIRS, **given | {"books": Books(frozenset({own, other}), models=3)})
+        earlier = find_choice(PAIRS, **given | {"trainings": Trainings(2, frozenset({own, other}), models=3)})
         assert "nothing was chosen" not in earlier.told
         assert "3 models without noise" in earlier.told
         assert f"of which this study has no files ({other[0]})" in earlier.faults[0]
@@ -629,7 +699,7 @@ def test_files_of_other_names_do_not_stand_in_for_runs_that_are_missing(tmp_path
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"ledger": {"identity": "1" * 64}}))
     charged = {(RUN_NAME, "1" * 64), *((RUN_NAME.replace("run-1", f"run-{n}"), f"{n}" * 64) for n in (2, 3))}
-    found = find_choice(PAIRS, **given | {"books": Books(frozenset(charged), models=0)})
+    found = find_choice(PAIRS, **given | {"trainings": Trainings(3, frozenset(charged), models=0)})
     assert "no files (wgan/noise-1/run-2, wgan/noise-1/run-3)" in found.faults[0]
 
 

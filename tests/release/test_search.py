@@ -231,6 +231,7 @@ def test_a_site_s_ids_people_folders_digests_seeds_and_keys_are_all_looked_for(s
     found = list_forbidden(
         patients={"clinic-north": VOXELS, "elsewhere": ["x77"]}, voxels=VOXELS,
         paths=[site.state / "scans"], seed=2022, pairs=PAIRS, site=site,
+        accounts=site.accounts(),
         terms=replace(TERMS, creators=("Institute elsewhere",)),
     )  # fmt: skip
     assert found.patients == {"001", "P0042", "x77"}

@@ -3,11 +3,10 @@
 import re
 
 import pytest
-from volumes import LIMITS, write_patient
+from volumes import check_patient, draw, write_patient
 
-from privessel.cohort.outcome import check
-from privessel.cohort.picture import draw_patient, save_picture
-from privessel.report.intake import find_differences, render_intake, summarise_intake
+from privessel.cohort.picture import save_picture
+from privessel.report.intake import render_intake, summarise_intake
 
 
 @pytest.fixture
@@ -18,13 +17,13 @@ def checked(tmp_path):
         patient = write_patient(tmp_path / name, name=name)
         if name == "bad":
             patient.vessels.write_bytes(b"")
-        outcome = check(patient, patch_size=32, limits=LIMITS)
+        outcome = check_patient(patient)
         outcome["warnings"] = (
             [f"patient odd (cohort pegasus): <b>look</b> at {name}"] if name == "odd" else []
         )
         outcomes.append(outcome)
         pictures.append(tmp_path / f"{name}.png")
-        save_picture(pictures[-1], draw_patient(patient))
+        save_picture(pictures[-1], draw(patient))
     return outcomes, pictures
 
 
@@ -65,14 +64,3 @@ def test_the_page_is_whole_in_itself_and_says_that_it_must_not_leave(checked):
 
 def test_the_closing_words_count_patients(checked):
     assert summarise_intake(checked[0]) == "3 patients checked: 2 can be used, 1 with warnings"
-
-
-def test_patients_of_other_voxels_are_told_from_the_usual_ones(checked):
-    outcomes, _ = checked
-    assert find_differences(outcomes, trained="pegasus", size=96) == []
-    other = outcomes[0] | {"cohort": "elsewhere", "spacing_mm": [0.9, 0.9, 0.9]}
-    (said,) = find_differences([*outcomes, other], trained="pegasus", size=96)
-    assert "cohort elsewhere has voxels of 0.9 x 0.9 x 0.9 mm" in said
-    resampled = other | {"prepared": {"spacing_mm": [0.5, 0.5, 0.7]}}
-    assert find_differences([*outcomes, resampled], trained="pegasus", size=96) == []
-    assert find_differences(outcomes, trained="nobody", size=96) == []

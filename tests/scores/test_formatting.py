@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from privessel.scores.formatting import format_eps, format_interval, format_p, format_score
+from privessel.scores.formatting import (
+    eps_columns,
+    format_eps,
+    format_interval,
+    format_p,
+    format_score,
+    say_eps,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +28,23 @@ def test_score_is_printed_with_the_digits_it_deserves(mean, sd, text):
 )
 def test_eps_is_printed_with_three_digits(eps, text):
     assert format_eps(eps) == text
+
+
+@pytest.mark.parametrize(
+    ("eps", "unit", "text"),
+    [(7.669, "patch", "ε = 7.67 a patch"), (5785.2, "patient", "ε = 5,785 a patient"), (np.inf, "", "ε = ∞"),
+     (123456.0, "patch", "ε > 10^5 a patch"), (0.0, "", "ε = 0")],
+)  # fmt: skip
+def test_an_eps_is_said_with_whom_it_is_for_and_no_digits_that_mean_nothing(eps, unit, text):
+    assert say_eps(eps, unit=unit) == text
+
+
+def test_the_patient_comes_first_and_covers_regions_and_patches_where_it_is_the_unit():
+    assert list(eps_columns("patch")) == ["patient", "region", "patch", "published"]
+    assert list(eps_columns("patient").items()) == [
+        ("patient", "eps_patient"),
+        ("published", "eps_published"),
+    ]
 
 
 def test_an_interval_has_the_digits_of_its_ends_and_p_no_false_precision():

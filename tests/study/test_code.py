@@ -53,6 +53,10 @@ def copy(tmp_path):
         ("scores/metrics", "train_unet.py", False),
         ("files/lock", "train_unet.py", False),
         ("scores/metrics", "evaluate_unet.py", True),
+        ("cohort/plausibility", "check_patient.py", True),
+        ("cohort/unusual", "check_patient.py", False),
+        ("cohort/unusual", "list_patients.py", False),
+        ("cohort/unusual", "list_remarks.py", True),
     ],
 )
 def test_an_edit_changes_the_digest_of_what_it_decides_and_a_touch_of_nothing(copy, edited, script, changes):

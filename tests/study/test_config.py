@@ -115,6 +115,8 @@ def test_every_key_is_described_in_a_sentence():
         ({"epoch_study": {"epochs": [7]}}, ["epoch_study.epochs has 7"]),
         ({"privacy": {"delta": "1/(10 unit)"}}, ["privacy.delta", "1/(10 units)"]),
         ({"privacy": {"delta": 1.0}}, ["privacy.delta", "below 1"]),
+        ({"privacy": {"delta": "1.2.3e-5"}}, ["privacy.delta", "1.2.3e-5", "1/(10 units)"]),
+        ({"privacy": {"delta": "-1e-5"}}, ["privacy.delta", "1/(10 units)"]),
         ({"runs": 0}, ["runs", "at least 1", "correct this key"]),
         ({"release": {"override": "because"}}, ["release.override", "20 characters"]),
         ({"layout": {"image": "scan.nii.gz"}}, ["layout.image", "{patient}"]),
@@ -250,6 +252,19 @@ def test_architectures_win_over_common_keys_and_private_keys_over_both():
     assert config.gan_keys("noise-1")["critic_steps"] == 3
     assert config.gan_keys("inf")["critic_steps"] == 5
     json.dumps(config.gan_keys("noise-1"))  # plain data, for params
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1e-5", 1e-5), ("1.e-5", 1e-5), ("+1E-05", 1e-5), (".001", 1e-3)]
+)
+def test_a_delta_that_comes_as_text_is_the_number_that_it_would_be_elsewhere(text, number):
+    assert read_config(values(*PAPER, privacy={"delta": text})).privacy.delta == number
+    assert (
+        read_config(
+            values(*PAPER, privacy={"budget": {"epsilon": text, "delta": 1e-6}})
+        ).privacy.budget.epsilon
+        == number
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """What a study is too small for is said once, with a remedy; the paper's study is not."""
 
+import numpy as np
 import pytest
 from study.studies import PAPER, TINY, make
 
-from privessel.scores.significance import LEAST_PATIENTS, smallest_p
+from privessel.scores.significance import bootstrap_mean, smallest_p
 from privessel.study import sizes
 
 
@@ -12,7 +13,9 @@ def test_the_papers_study_is_large_enough():
 
 
 def test_the_limits_are_those_of_the_statistics():
-    assert sizes.FEWEST_FOR_INTERVAL == LEAST_PATIENTS
+    fewest = sizes.LEAST_PATIENTS
+    ends = [bootstrap_mean([0.5, 0.6, 0.8][:count], seed=1) for count in (fewest - 1, fewest)]
+    assert np.isfinite(ends).all(axis=1).tolist() == [False, True]
     assert smallest_p(sizes.FEWEST_FOR_P) < 0.05 <= smallest_p(sizes.FEWEST_FOR_P - 1)
 
 
@@ -30,6 +33,14 @@ def test_three_patients_are_told_which_figures_will_be_empty():
     assert "figure 6" in notices[0]
     assert "intervals" in notices[2]
     assert all("Remedy: " in notice for notice in notices)
+
+
+def test_notices_are_told_where_all_warnings_of_a_study_are(caplog):
+    study = study_of(1, 1, 1)
+    study.tell_notices()
+    told = [record.getMessage() for record in caplog.records if record.name == "privessel"]
+    assert told == [f"Note: {notice}" for notice in study.notices]
+    assert len(told) >= 3
 
 
 @pytest.mark.parametrize(("test", "said"), [(2, "no intervals"), (5, "no paired test"), (6, None)])

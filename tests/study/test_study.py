@@ -154,6 +154,15 @@ def test_an_audit_that_could_show_nothing_is_refused_and_the_study_is_not():
         make(*PAPER, audit={"levels": ["noise-3"]}).audit.runs()
 
 
+@pytest.mark.parametrize("level", ["inf", "noise-1"])
+def test_an_audited_run_is_trained_as_the_study_s_and_keeps_its_last_epoch_alone(level):
+    study = make(*PAPER)
+    audited, own = study.audit.training("wgan", level), study.gans.training("wgan", level, "1")
+    assert audited.pop("kept_epochs") == [study.config.gan_keys(level)["epochs"]]
+    own.pop("kept_epochs")
+    assert audited == own
+
+
 def test_steps_are_audited_at_private_levels_only():
     study = make(*PAPER)
     assert study.audit.step_files() == [
@@ -224,9 +233,12 @@ def test_a_dry_run_without_a_secret_warns_once_and_still_refuses_an_unsafe_place
         hospital(tmp_path, dry_run=True, privacy={"state": "results/state"}).site.require_secret()
 
 
-def test_the_report_shows_no_place_of_the_secret(tmp_path):
-    study = hospital(tmp_path, privacy={"state": "/somewhere/secret"})
-    assert "/somewhere" not in str(study.shown_config())
+@pytest.mark.parametrize("key", ["state", "anchor"])
+def test_the_report_shows_neither_the_place_of_the_secret_nor_that_of_the_ledgers_heads(tmp_path, key):
+    study = hospital(tmp_path, privacy={key: "/somewhere/private"})
+    shown = study.shown_config()
+    assert "/somewhere" not in str(shown)
+    assert shown["privacy"]["unit"] == study.config.privacy.unit
 
 
 def test_more_memory_is_asked_for_with_each_attempt_and_more_for_larger_sizes(paper, tiny):

@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from scipy.special import log_ndtr, ndtr, ndtri
+from dp_accounting.gaussian_mechanism import get_epsilon_gaussian
+from scipy.special import ndtr, ndtri
 from scipy.stats import beta
 
 BISECTIONS = 50
@@ -44,14 +45,7 @@ def epsilon_of_mu(mu: float, *, delta: float) -> float:
     """
     if not 0 <= delta < 1:
         raise ValueError(f"delta is at least 0 and below 1, not {delta}")
-    if mu <= 0 or delta == 0:
-        return math.inf if mu > 0 else 0.0
-
-    def excess(eps: float) -> float:
-        above, below = mu / 2 - eps / mu, -mu / 2 - eps / mu
-        return ndtr(above) - math.exp(eps + log_ndtr(below)) - delta
-
-    return _largest(lambda eps: excess(eps) > 0)
+    return float(get_epsilon_gaussian(1 / mu, delta)) if mu > 0 else 0.0
 
 
 @lru_cache(maxsize=1 << 12)
@@ -68,7 +62,7 @@ def one_run_mu(*, canaries: int, guesses: int, right: int, level: float) -> floa
             canaries=canaries, guesses=guesses, right=right, level=level,
         )  # fmt: skip
 
-    return _largest(refuted, most=LARGEST_MU)
+    return largest_refuted(refuted, most=LARGEST_MU)
 
 
 def is_refuted(
@@ -96,17 +90,17 @@ def is_refuted(
     return rightly + wrongly > guesses / canaries * (1 + 1e-12)
 
 
-def _largest(holds: Callable[[float], bool], *, most: float = math.inf) -> float:
-    """Return the largest number, at most `most`, for which `holds` is true, 0 if it is for none.
+def largest_refuted(refuted: Callable[[float], bool], *, most: float = math.inf) -> float:
+    """Return the largest claim, at most `most`, that is refuted, found from below; 0 where none is.
 
-    `holds` is true up to some number and false above it.
+    `refuted` is true up to some number and false above it.
     """
-    if not holds(0.0):
+    if not refuted(0.0):
         return 0.0
     low, high = 0.0, 1.0
-    while high < most and holds(high):
+    while high < most and refuted(high):
         low, high = high, 2 * high
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
+        low, high = (middle, high) if refuted(middle) else (low, middle)
     return low

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from privessel.gan.pairs import Pairs
-from privessel.scores.significance import LEAST_PATIENTS
+from privessel.limits import LEAST_PATIENTS
 
 SCORED = 256  # pairs scored, and points compared, at a time
 RESAMPLES = 2000

@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import binom
 
-from privessel.audit.gaussian import epsilon_of_mu, one_run_mu
+from privessel.audit.gaussian import epsilon_of_mu, largest_refuted, one_run_mu
 from privessel.errors import PrivacyError
 from privessel.privacy.keys import Stream
 
-BISECTIONS = 50
 LARGEST_LOG = 700.0  # float64 ends at 709
 LARGEST_EXPONENT = 80.0  # float32 ends at 88
 
@@ -213,15 +212,7 @@ def lower_bound(*, canaries: int, guesses: int, right: int, delta: float, level:
         chance = p_value(canaries=canaries, guesses=guesses, right=right, epsilon=epsilon, delta=delta)
         return chance < level
 
-    if not refuted(0.0):
-        return 0.0
-    low, high = 0.0, 1.0
-    while refuted(high):
-        low, high = high, 2 * high
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if refuted(middle) else (low, middle)
-    return low
+    return largest_refuted(refuted)
 
 
 def log_likelihood(

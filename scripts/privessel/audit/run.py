@@ -160,7 +160,7 @@ class AuditRun(GanRun):
         *,
         identity: Mapping[str, object],
     ) -> dict[str, object]:
-        """Return what privacy.json says about the finished run, canaries included.
+        """Return what privacy.json says about the finished run; `patches` are those without canaries.
 
         Its `audit` holds the plan, and the digest that the coins follow from.
         """

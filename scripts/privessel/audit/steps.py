@@ -136,7 +136,7 @@ def audit_steps(
         **claimed,
     )  # fmt: skip
     shown, claim = format_eps(finding.epsilon_low), format_eps(finding.claimed_epsilon)
-    log.info("eps of a run of such steps is at least %s; %s is claimed", shown, claim)
+    log.info("eps of a %s in a run of such steps is at least %s; %s is claimed", training.unit, shown, claim)
     if finding.refuted:
         log.warning("REFUTED: %s not as claimed. Do not release what this code trains", finding.failed)
     return finding

@@ -23,7 +23,7 @@ def describe(patient: Patient, native: Scan, image: Stored) -> dict:
         "spacing_mm": [round(side, 6) for side in native.spacing],
         "orientation": "".join(nib.aff2axcodes(geometry.affine)) if geometry.known else "unknown",
         "unit": geometry.unit,
-        "vessel_fraction": float((native.vessels & native.brain).sum() / native.brain.sum()),
+        "vessel_fraction": native.vessel_share,
         "brain_fraction": float(native.brain.mean()),
         "sha256": {role: file_digest(path) for role, path in paths_by_role(patient).items()},
         "voxels": digest_voxels(voxels),

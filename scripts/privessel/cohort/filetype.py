@@ -4,6 +4,7 @@ import gzip
 import zlib
 
 from privessel.errors import CohortError
+from privessel.files.source import POINTERS
 
 _GZIP = b"\x1f\x8b"
 # A NIfTI file compressed twice happens; more layers are no accident of an export.
@@ -11,7 +12,6 @@ _MOST_LAYERS = 3
 _NIFTI1_PAIR, _NIFTI2_PAIR = b"ni1\0", b"ni2\0"
 _CONVERT = "convert it to NIfTI, for instance with 3D Slicer, ITK-SNAP or SimpleITK"
 _CONVERT_DICOM = "convert the whole series to NIfTI with dcm2niix"
-_FETCH = "fetch the file's content (`datalad get`, `git annex get` or `git lfs pull`)"
 # Where a mark begins, the mark, what such a file is, and what to do with it.
 _MARKS = (
     (128, b"DICM", "a DICOM file", _CONVERT_DICOM),
@@ -32,24 +32,27 @@ _MARKS = (
     (0, b"\xff\xd8\xff", "a JPEG picture", "export the volume as NIfTI"),
     (0, b"II*\0", "a TIFF picture", "export the volume as NIfTI, with the voxel size in its header"),
     (0, b"MM\0*", "a TIFF picture", "export the volume as NIfTI, with the voxel size in its header"),
-    (0, b"version https://git-lfs", "a pointer of Git LFS and not the file itself", _FETCH),
-    (0, b"/annex/objects/", "a pointer of git-annex and not the file itself", _FETCH),
+    *(
+        (0, start, f"a pointer of {maker}", f"fetch the file's content with `{command}`")
+        for start, (maker, command) in POINTERS.items()
+    ),
     (0, b"<", "a web page or XML text", "download the file again; the server may have asked for a login"),
 )
 _MGH_HEAD = b"\0\0\0\x01"
 _ANALYZE_SIZES = (b"\x5c\x01\0\0", b"\0\0\x01\x5c")
 
 
-def unpack_nifti(raw: bytes) -> bytes:
+def unpack_nifti(raw: bytes, *, most: int | None = None) -> bytes:
     """Return a single-file NIfTI's bytes, whether `raw` is plain, gzipped, or gzipped again.
 
-    Checksums of gzip are verified. Raises CohortError that says what the content is instead, with the
-    remedy; the caller names the file.
+    Checksums of gzip are verified. With `most`, `raw` may be the start of a file: no more than the first
+    `most` bytes are unpacked, and no checksum is verified. Raises CohortError that says what the content is
+    instead, with the remedy; the caller names the file.
     """
     content, layers = raw, 0
     while content[:2] == _GZIP and layers < _MOST_LAYERS:
         try:
-            content = gzip.decompress(content)
+            content = gzip.decompress(content) if most is None else _unpack_start(content, most)
         except (OSError, EOFError, zlib.error) as problem:
             raise CohortError(
                 f"is empty, truncated or not NIfTI (gzip: {problem}). Remedy: export or copy the file again"
@@ -59,6 +62,10 @@ def unpack_nifti(raw: bytes) -> bytes:
         return content
     what, remedy = _identify(content)
     raise CohortError(f"is {what}. Remedy: {remedy}")
+
+
+def _unpack_start(content: bytes, most: int) -> bytes:
+    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS).decompress(content, most)
 
 
 def _identify(content: bytes) -> tuple[str, str]:

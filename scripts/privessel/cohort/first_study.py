@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from privessel.cohort.layouts import Layout, list_scans, recognise
 from privessel.cohort.naming import BRAIN, FIELDS, IMAGE, VESSELS
 from privessel.cohort.table import SPLITS
@@ -17,10 +19,11 @@ from privessel.files.tsv import read_tsv
 from privessel.seeds import derive
 from privessel.study import names
 from privessel.study.config import RESERVED
+from privessel.study.config.reading import read_config
 
 FEWEST = 3  # one patient for each split
-_PATCHES_EACH = 1000  # patches.per_patient in config.yaml
-_MOST_IMAGES = 14000  # quality.frechet_images there
+_PAPER = Path(__file__).parents[3] / "config.yaml"  # what a first study is read on top of
+_NOTHING = ("", "n/a")  # what an empty cell of a table holds
 _NO_MASKS = "vessels/{patient}.nii.gz"  # where masks are asked for, where there are none
 _SAID_OF = {
     "IXI": "IXI's own download has no vessel masks; COSTA and others give some to its scans",
@@ -51,11 +54,12 @@ def start_study(
     The table is written into `folder`, or beside the config where the folder has one already or cannot be
     written. A column `split` of an existing table is kept; else patients are split at random, by `seed`, in
     the `shares` of train, validation and test. Nothing is overwritten. Raises CohortError, whose last words
-    say what to type next, where there is no folder, no image, too few patients, or a file in the way.
+    say what to do next, where there is no folder, no image, too few patients, a table with a split for only
+    some of them, or a file in the way.
     """
     folder, config = Path(folder).expanduser().absolute(), where / f"{study}.yaml"
     again = _command(folder)
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", study):
+    if not re.fullmatch(names.STUDY, study):
         raise CohortError(f"a study cannot be named {study!r}. Next: {again} --study mine")
     if not folder.is_dir():
         raise CohortError(f"{folder} is no folder. Next: python scripts/start_study.py FOLDER-OF-SCANS")
@@ -75,9 +79,9 @@ def start_study(
     ids, there = list(layout.patients), folder / "participants.tsv"
     splits = _known_splits(there, ids)
     if splits:
-        remarks.append(
-            f"{len(splits)} of {len(ids)} patients found are in your participants.tsv with a split"
-        )
+        remarks.append(f"{len(splits)} of {len(ids)} patients found are in your participants.tsv")
+        if left_out := [patient for patient in ids if patient not in splits]:
+            remarks.append(f"left out, because they have no row there: {', '.join(left_out)}")
     else:
         if len(ids) < FEWEST:
             raise CohortError(
@@ -118,9 +122,24 @@ def split_patients(ids: Sequence[str], *, shares: Sequence[float], seed: int) ->
 
 
 def _known_splits(table: Path, ids: Sequence[str]) -> dict[str, str]:
-    """Return the splits that an existing table has for patients that were found, {} where it has none."""
-    splits = {row.get("participant_id", "").removeprefix("sub-"): row.get("split") for row in _read(table)}
-    return {patient: splits[patient] for patient in ids if splits.get(patient) in SPLITS}
+    """Return the splits that an existing table has for patients that were found, {} where it has none.
+
+    A patient without a row is left out of the study. Raises CohortError where rows of patients that were
+    found have no split, or another word than one of the three, while any has something there.
+    """
+    rows = {row.get("participant_id", "").removeprefix("sub-"): row.get("split", "") for row in _read(table)}
+    splits = {patient: rows[patient] for patient in ids if patient in rows}
+    faulty = [patient for patient, split in splits.items() if split not in SPLITS]
+    if all(split in _NOTHING for split in splits.values()):
+        return {}
+    if faulty:
+        raise CohortError(
+            f"{table} has a column split, but not one of {', '.join(SPLITS)} for {len(faulty)} of "
+            f"{len(splits)} patients, such as {faulty[0]} ('{splits[faulty[0]]}'). Next: write their split, "
+            "or remove their rows to leave them out, or remove the column to split all at random; then "
+            f"{_command(table.parent)}"
+        )
+    return splits
 
 
 def _says_as_much(table: Path, wanted: str) -> bool:
@@ -185,8 +204,9 @@ def _config_text(study: str, folder: Path, layout: Layout, splits: Mapping[str, 
     """Return the config: what differs from the paper's study, each line with its reason."""
     name, counts = _cohort_name(folder), Counter(splits.values())
     said = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-    half = max(1, counts["train"] // 2)
-    images = min(half * _PATCHES_EACH, counts["test"] * _PATCHES_EACH, _MOST_IMAGES)
+    paper = read_config(yaml.safe_load(_PAPER.read_text(encoding="utf-8")))
+    patients = min(max(1, counts["train"] // 2), counts["test"])
+    images = min(patients * paper.patches.per_patient, paper.quality.frechet_images)
     vessels, brain = layout.templates[VESSELS], layout.templates[BRAIN]
     lines = [
         f"# Read on top of config.yaml, which explains every key. Layout: {layout.kind}; {said}.",

@@ -1,6 +1,6 @@
 """Where a volume's voxels lie: what a NIfTI header says of it, in mm, and whether it contradicts itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -31,16 +31,20 @@ class Geometry:
     unit: str
     warnings: tuple[str, ...]
 
-    @property
-    def spacing(self) -> tuple[float, float, float]:
-        """The voxel's edge lengths in mm; a rotation (oblique scan) does not change them."""
-        return spacing_of(self.affine)
-
 
 def spacing_of(affine: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the edge lengths of an affine's voxel."""
+    """Return the edge lengths in mm of an affine's voxel; a rotation (oblique scan) does not change them."""
     x, y, z = np.linalg.norm(affine[:3, :3], axis=0)
     return float(x), float(y), float(z)
+
+
+def say_sides(sides: Iterable[float], *, digits: int = 6, sign: str = "x") -> str:
+    """Return the sides of a voxel or of an array as a sentence has them.
+
+    >>> say_sides([0.5, 0.5, 0.7])
+    '0.5 x 0.5 x 0.7'
+    """
+    return f" {sign} ".join(f"{side:.{digits}g}" for side in sides)
 
 
 def read_geometry(header: nib.Nifti1Header, shape: tuple[int, int, int]) -> Geometry:
@@ -53,7 +57,7 @@ def read_geometry(header: nib.Nifti1Header, shape: tuple[int, int, int]) -> Geom
     sizes = np.array(header["pixdim"][1:4], dtype=float)
     if not (np.isfinite(sizes) & (sizes > 0)).all():
         raise CohortError(
-            f"has the voxel size {_sides(sizes)} in pixdim, where each must be above 0. Remedy: write the "
+            f"has the voxel size {say_sides(sizes)} in pixdim, where each must be above 0. Remedy: write the "
             "scan's voxel size into pixdim, or export the file again"
         )
     sform, qform = header.get_sform(coded=True)[0], _read_qform(header)
@@ -134,8 +138,8 @@ def _compare_sizes(sizes: NDArray[np.float64], sform: NDArray[np.float64]) -> No
     other = np.array(spacing_of(sform))
     if (np.abs(sizes - other) > _SAME_SIZE * np.minimum(sizes, other)).any():
         raise CohortError(
-            f"has the voxel size {_sides(sizes)} in pixdim but {_sides(other)} in sform. Remedy: find out "
-            "which is right, and write it into both (nibabel: image.set_sform and image.set_qform)"
+            f"has the voxel size {say_sides(sizes)} in pixdim but {say_sides(other)} in sform. Remedy: find "
+            "out which is right, and write it into both (nibabel: image.set_sform and image.set_qform)"
         )
 
 
@@ -157,7 +161,3 @@ def _compare_forms(
         f"lies elsewhere by its qform (code {int(header['qform_code'])}) than by its sform (code "
         f"{int(header['sform_code'])}): a corner differs by {shift:.2f} voxels; sform is used"
     ]
-
-
-def _sides(values: NDArray[np.float64]) -> str:
-    return " x ".join(f"{value:g}" for value in values)

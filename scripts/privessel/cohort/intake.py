@@ -24,12 +24,13 @@ def check_listed(patient: Patient, participants: Path) -> None:
 
     For simulated cohorts, whose patients follow from the config's counts before the table is written.
     """
-    splits = {row["participant_id"]: row["split"] for row in read_tsv(participants)[1]}
+    with reading(participants):
+        splits = {row["participant_id"]: row["split"] for row in read_tsv(participants)[1]}
     listed = splits.get(f"sub-{patient.id}")
     if listed != patient.split:
         place = f"in the split {listed}" if listed else "not at all"
         raise CohortError(
-            f"patient {patient.id} (cohort {patient.cohort}): {participants} lists this patient {place}, but "
+            f"{patient.who}{participants} lists this patient {place}, but "
             f"the config has it in {patient.split}. Remedy: delete the table and run again; it is written "
             "from the config."
         )

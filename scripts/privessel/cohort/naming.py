@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from privessel.cohort.table import is_name
+
 IMAGE, VESSELS, BRAIN, MASK, OTHER = "image", "vessels", "brain", "mask", "other"
 _WORDS = {
     VESSELS: "vessel vessels label labels labelstr labelsts seg segmentation segmentations dseg gt "
@@ -39,7 +41,6 @@ _BIDS = re.compile(
     r"sub-(?P<patient>[A-Za-z0-9]+)(?:_ses-(?P<session>[A-Za-z0-9]+))?(?P<rest>(?:_[a-z]+-[A-Za-z0-9+]+)*)"
     r"_(?P<suffix>[A-Za-z0-9]+)"
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SERIES = re.compile(r"anat\d+")
 FIELDS = ("session", "series", "folder")  # what else may differ between patients, columns of the table
 
@@ -87,7 +88,7 @@ def read_name(path: str) -> Found:
     behind = escape(after)
     behind = behind.replace(f"_ses-{session}", "_ses-{session}", 1) if session else behind
     template = "/".join([*parts, escape(before) + name + behind + file.name[len(stem) :]])
-    usable = _NAME.fullmatch(patient) and ".." not in patient and "{patient}" in template
+    usable = is_name(patient) and "{patient}" in template
     return Found(path, role if usable else OTHER, patient, template, fields)
 
 

@@ -1,6 +1,8 @@
 """NIfTI files: the one reader of an image file, and masks written back to the file's own frame."""
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from privessel.cohort.filetype import unpack_nifti
 from privessel.cohort.geometry import Geometry, canonical_affine, find_axes, read_geometry
 from privessel.errors import CohortError
+from privessel.files.source import read_content
 
 _UNREADABLE = (
     OSError,
@@ -27,6 +30,7 @@ _UNREADABLE = (
     HeaderDataError,
     WrapStructError,
 )
+_START_BYTES = 65536  # of a file: whatever is compressed how often, its header is in them
 # What a header says of the voxels' place. Nothing else of it goes into a file that is written: descrip,
 # aux_file, intent_name, db_name and extensions are where converters leave names and times.
 _PLACE = (
@@ -46,10 +50,14 @@ class Stored:
     geometry: Geometry
     header: nib.Nifti1Header
 
-    @property
-    def axes(self) -> NDArray:
-        """How the stored axes are reordered and flipped into right, anterior, superior."""
-        return find_axes(self.geometry.affine)
+
+@dataclass(frozen=True)
+class Frame:
+    """What a NIfTI file's header says: the array's shape, and the place of its voxels."""
+
+    shape: tuple[int, int, int]
+    geometry: Geometry
+    header: nib.Nifti1Header
 
 
 @dataclass(frozen=True)
@@ -65,20 +73,21 @@ def read_stored(path: Path) -> Stored:
 
     Raises CohortError with what is wrong and the remedy; the caller names the patient and the file.
     """
-    if not path.is_file():
-        raise CohortError("does not exist. Remedy: correct the path template in the config, or add the file")
-    try:
-        content = path.read_bytes()
-    except OSError as problem:
-        raise CohortError(
-            f"cannot be read ({problem.strerror}). Remedy: give yourself the right to read it, or have the "
-            "disk checked"
-        ) from problem
-    try:
+    content = read_content(path)
+    with _understanding():
         raw = unpack_nifti(content)
+        frame = _read_frame(raw)
+        data = np.asanyarray(_kind_of(raw).from_bytes(raw).dataobj)
+        return Stored(data=data.reshape(frame.shape), geometry=frame.geometry, header=frame.header)
+
+
+@contextmanager
+def _understanding() -> Iterator[None]:
+    """Raise CohortError with a remedy where bytes cannot be understood as a NIfTI file."""
+    try:
         # Damaged headers hold numbers that no arithmetic survives; what is wrong with them is said below.
         with np.errstate(all="ignore"):
-            return _read(raw, nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image)
+            yield
     except CohortError:
         raise
     except _UNREADABLE as problem:
@@ -87,9 +96,14 @@ def read_stored(path: Path) -> Stored:
         ) from problem
 
 
-def _read(raw: bytes, kind: type[nib.Nifti1Image]) -> Stored:
-    """Read a NIfTI file from bytes; its header unchecked, because nibabel repairs voxel sizes in silence."""
-    header = kind.header_class(raw[: kind.header_class.sizeof_hdr], check=False)
+def _kind_of(raw: bytes) -> type[nib.Nifti1Image]:
+    return nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image
+
+
+def _read_frame(raw: bytes) -> Frame:
+    """Read a file's header, unchecked, because nibabel repairs voxel sizes in silence."""
+    kind = _kind_of(raw).header_class
+    header = kind(raw[: kind.sizeof_hdr], check=False)
     _check_type(header.get_data_dtype())
     shape = header.get_data_shape()
     if len(shape) < 3 or any(side > 1 for side in shape[3:]):
@@ -101,9 +115,7 @@ def _read(raw: bytes, kind: type[nib.Nifti1Image]) -> Stored:
         raise CohortError(
             f"has the shape {shape}: one slice is no volume. Remedy: export all slices together"
         )
-    geometry = read_geometry(header, shape[:3])
-    data = np.asanyarray(kind.from_bytes(raw).dataobj)
-    return Stored(data=data.reshape(shape[:3]), geometry=geometry, header=header)
+    return Frame(shape=shape[:3], geometry=read_geometry(header, shape[:3]), header=header)
 
 
 def reorient(stored: Stored, frame: NDArray[np.float64] | None = None) -> Volume:
@@ -131,14 +143,19 @@ def load_mask(path: Path) -> NDArray[np.bool_]:
 def restore(mask: NDArray[np.bool_], reference: Path) -> nib.Nifti1Image:
     """Turn a canonical mask (x, y, z) back to the frame of the file `reference`, as uint8.
 
-    The header gets the reference's geometry and nothing else of it: no text and no extension.
+    The header gets the reference's geometry and nothing else of it: no text and no extension. Only the start
+    of the reference is read.
     """
-    original = read_stored(reference)
-    transform = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), original.axes)
+    try:
+        with reference.open("rb") as file, _understanding():
+            original = _read_frame(unpack_nifti(file.read(_START_BYTES), most=_START_BYTES))
+    except CohortError as problem:
+        raise CohortError(f"image {reference} {problem}.") from problem
+    axes = find_axes(original.geometry.affine)
+    transform = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), axes)
     data = orientations.apply_orientation(mask.astype(np.uint8), transform)
-    if data.shape != original.data.shape:
-        shape = original.data.shape
-        raise ValueError(f"mask {mask.shape} does not belong to {reference} with shape {shape}")
+    if data.shape != original.shape:
+        raise ValueError(f"mask {mask.shape} does not belong to {reference} with shape {original.shape}")
     header = type(original.header)()  # in the machine's own byte order
     header.set_data_shape(data.shape)
     header.set_data_dtype(np.uint8)

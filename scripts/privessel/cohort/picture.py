@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation
 
-from privessel.cohort.nifti import Volume, read_stored, read_volume, reorient
-from privessel.cohort.table import Patient
+from privessel.cohort.geometry import spacing_of
+from privessel.cohort.nifti import Stored, Volume, reorient
+from privessel.cohort.scan import Files
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 
@@ -22,6 +23,7 @@ _GREYS = 48  # of the picture; a page with hundreds of patients stays small
 _VESSELS, _BRAIN, _WORDS = _GREYS, _GREYS + 1, _GREYS + 2
 _COLOURS = [(255, 106, 61), (70, 160, 235), (255, 255, 255)]  # of the two outlines and of words
 _GAP = 6  # pixels between two views
+_MARK = "inside only"  # in every view, so that a view which is cut out and sent on still says it
 _COVERED = 96  # of 255: a pixel belongs to a mask that fills this much of it
 # Percentiles of the brain's voxels: what becomes white, and what black in slices and in the projection.
 _BRIGHTEST, _DARKEST, _TISSUE = 99.5, 0.5, 10
@@ -29,21 +31,20 @@ _BRIGHTEST, _DARKEST, _TISSUE = 99.5, 0.5, 10
 View = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], tuple[float, float]]
 
 
-def draw_patient(patient: Patient) -> Image.Image:
+def draw_patient(files: Files) -> Image.Image:
     """Return axial, coronal and sagittal slice and an axial maximum projection, side by side, all to scale.
 
-    Each slice is the one with the most vessel voxels. The patient's right is on the left (R) in all but the
-    sagittal view, whose left is anterior (A). Vessels are outlined in orange and the brain in blue. Where
-    the image cannot be read, the picture says so.
+    files: the patient's, of `scan.read_files`. Each slice is the one with the most vessel voxels. The
+    patient's right is on the left (R) in all but the sagittal view, whose left is anterior (A). Vessels are
+    outlined in orange and the brain in blue. Each view carries the words `inside only`. Where the image
+    cannot be read, the picture says so.
     """
-    try:
-        image = read_volume(patient.image)
-    except CohortError:
+    if isinstance(files["image"], CohortError):
         return _blank("no picture: the image cannot be read")
+    image = reorient(files["image"])
     shown = np.nan_to_num(image.data.astype(np.float32), posinf=0, neginf=0)
-    vessels, brain = (_read_mask(path, image) for path in (patient.vessels, patient.brain))
-    spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
-    views = _views(shown, vessels, brain, spacing)
+    vessels, brain = (_show_mask(files.get(role), image) for role in ("vessels", "brain"))
+    views = _views(shown, vessels, brain, spacing_of(image.affine))
     slices = _window(shown[brain] if brain.any() else shown[shown != 0], _DARKEST)
     projected, flat_brain = views[-1][0], views[-1][2]
     # Every voxel of a projection is the brightest of its line, so what is tissue there is shown darker.
@@ -52,7 +53,10 @@ def draw_patient(patient: Patient) -> Image.Image:
     windows = [slices, slices, slices, projection]
     tiles = [_draw_view(view, HEIGHT / highest, window) for view, window in zip(views, windows, strict=True)]
     for tile, letter in zip(tiles, "RRAR", strict=True):
-        ImageDraw.Draw(tile).text((3, 1), letter, fill=_WORDS)
+        drawing = ImageDraw.Draw(tile)
+        drawing.text((3, 1), letter, fill=_WORDS)
+        at = (3, tile.height - 3)
+        drawing.text(at, _MARK, fill=_WORDS, anchor="ls", stroke_width=1, stroke_fill=0)
     return _side_by_side(tiles)
 
 
@@ -62,15 +66,13 @@ def save_picture(path: Path, picture: Image.Image) -> None:
         picture.save(partial, optimize=True)
 
 
-def _read_mask(path: Path | None, image: Volume) -> NDArray[np.bool_]:
-    """Read a mask as far as it can be shown; of one that cannot, nothing is shown."""
-    try:
-        mask = None if path is None else reorient(read_stored(path), image.affine)
-    except CohortError:
-        mask = None
-    if mask is None or mask.data.shape != image.data.shape:
-        return np.zeros(image.data.shape, bool)
-    return np.nan_to_num(mask.data) > 0
+def _show_mask(file: Stored | CohortError | None, image: Volume) -> NDArray[np.bool_]:
+    """Return a mask as far as it can be shown; of one that cannot, nothing is shown."""
+    if isinstance(file, Stored):
+        mask = reorient(file, image.affine)
+        if mask.data.shape == image.data.shape:
+            return np.nan_to_num(mask.data) > 0
+    return np.zeros(image.data.shape, bool)
 
 
 def _window(values: NDArray[np.float32], darkest: float) -> tuple[float, float]:

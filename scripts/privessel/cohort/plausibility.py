@@ -1,7 +1,8 @@
-"""Whether a scan and its masks look like a TOF-MRA and vessels: what is refused, and what is warned of.
+"""Whether a scan and its masks look like a TOF-MRA and vessels: what is refused, and what is measured.
 
 Bright blood is what every figure and every model of a study rests on. The limits stand in the config
-(`checks`), each with its reason.
+(`checks`), each with its reason. What is only unusual is measured here and told by `unusual`, so that another
+limit of a warning checks no patient again and trains nothing anew.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from privessel.cohort.geometry import say_sides
 from privessel.cohort.scan import Scan
 
 # Vessels blur into their neighbours, so the surroundings begin a voxel away and end at this distance.
@@ -25,26 +27,24 @@ _AXES = ("left-right", "front-back", "top-bottom")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a scan may be, from the config's `checks`; shares are of the brain unless they say otherwise."""
+    """What a scan may be, from the config's `checks`; beyond it the scan is refused."""
 
     voxel_mm: tuple[float, float]  # least and largest side of a voxel
     extent_mm: tuple[float, float]  # least and largest length of a volume's longest side
-    vessel_share: tuple[float, float]  # below or above: warned
-    most_vessels: float  # above: refused
-    most_outside: float  # share of the vessels outside the brain; above: refused
-    most_negative: float  # share of the brain below 0; above: refused
-    most_empty: float  # share of the brain where the image is 0; above: warned
-    most_saturated: float  # share of the vessels that have the image's largest value; above: warned
-    least_contrast: float  # chance that a vessel voxel is brighter than one near it; below: warned
-    mirror_gain: float  # warned where mirrored vessels are brighter by more than this chance
+    most_vessels: float  # share of the brain
+    most_outside: float  # share of the vessels outside the brain
+    most_negative: float  # share of the brain below 0
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What is wrong with a scan (`problems`, each with its remedy) and what is unusual (`warnings`)."""
+    """What is wrong with a scan (`problems`, each with its remedy), and its numbers as plain data.
+
+    `measured` has the keys that `unusual.find_unusual` compares; numbers of what was refused are left out.
+    """
 
     problems: list[str]
-    warnings: list[str]
+    measured: dict[str, object]
 
 
 def examine(scan: Scan, limits: Limits, names: Mapping[str, str], *, unit: str) -> Findings:
@@ -56,10 +56,9 @@ def examine(scan: Scan, limits: Limits, names: Mapping[str, str], *, unit: str) 
     values, bright = scan.image[scan.brain], scan.image[scan.vessels & scan.brain]
     intensity = [f"{names['image']} {told}" for told in _unusable_intensities(values, bright, limits)]
     problems += intensity + [f"{names['vessels']} {told}" for told in _implausible_masks(scan, limits)]
-    warnings = [f"{names['vessels']} {told}" for told in _unusual_masks(scan, limits)]
-    if not intensity:
-        warnings += _unusual_intensities(scan, values, limits, names)
-    return Findings(problems, warnings)
+    refused = scan.vessel_share > limits.most_vessels
+    measured: dict[str, object] = {} if refused else {"vessel_share": scan.vessel_share}
+    return Findings(problems, measured if intensity else measured | _measure_intensities(scan, values))
 
 
 def brighter(one: NDArray, other: NDArray) -> float:
@@ -77,10 +76,9 @@ def _implausible_sizes(scan: Scan, limits: Limits, unit: str) -> Iterator[str]:
     extent = max(n * side for n, side in zip(scan.image.shape, scan.spacing, strict=True))
     (least, most), (short, long) = limits.voxel_mm, limits.extent_mm
     if min(scan.spacing) < least or max(scan.spacing) > most or not short <= extent <= long:
-        sides = " x ".join(f"{side:g}" for side in scan.spacing)
         yield (
-            f"voxels of {sides} mm make a volume {extent:g} mm long (the header's unit is {unit}); "
-            f"expected are voxels of {least:g} to {most:g} mm and {short:g} to {long:g} mm. Remedy: "
+            f"voxels of {say_sides(scan.spacing)} mm make a volume {extent:g} mm long (the header's unit is "
+            f"{unit}); expected are voxels of {least:g} to {most:g} mm and {short:g} to {long:g} mm. Remedy: "
             "correct the voxel size or xyzt_units in the header, in all files of the patient, or `checks` "
             "in the config"
         )
@@ -110,62 +108,33 @@ def _unusable_intensities(
         )
 
 
-def _unusual_intensities(
-    scan: Scan, values: NDArray[np.float32], limits: Limits, names: Mapping[str, str]
-) -> Iterator[str]:
-    empty = float((values == 0).mean())
-    if empty > limits.most_empty:
-        yield (
-            f"{names['image']} is 0 in {empty:.0%} of {names['brain']}: the mask may be shifted, mirrored, "
-            "or another patient's"
-        )
+def _measure_intensities(scan: Scan, values: NDArray[np.float32]) -> dict[str, object]:
+    """Return shares of empty and saturated voxels, contrast, and how well mirrored masks fit."""
     vessels = scan.vessels & scan.brain
     bright = scan.image[vessels]
-    saturated = float((bright == values.max()).mean())
-    if saturated > limits.most_saturated:
-        yield (
-            f"{names['image']}: {saturated:.0%} of the vessel voxels have the largest intensity "
-            f"({values.max():g}): the image was clipped, so that bright vessels all look alike; give the "
-            "unclipped image if there is one"
-        )
-    yield from _mirrored_brain(scan, limits, names)
-    contrast = brighter(bright, _surroundings(scan, vessels))
-    if contrast < limits.least_contrast:
-        yield (
-            f"{names['vessels']}: vessels are brighter in the image than what surrounds them with a chance "
-            f"of {contrast:.2f} only (0.5 is no difference, expected above {limits.least_contrast:g}): the "
-            "mask may be shifted, mirrored or another patient's, or the image inverted or no TOF-MRA"
-        )
-    as_stored, best, how = _mirrored_fit(scan, vessels, values)
-    if best > as_stored + limits.mirror_gain:
-        yield (
-            f"{names['vessels']} fits the image better when it is {how}: its voxels are brighter than the "
-            f"brain with a chance of {best:.2f}, as stored {as_stored:.2f}; check the orientation in both "
-            "headers"
-        )
+    return {
+        "empty": float((values == 0).mean()),
+        "largest": float(values.max()),
+        "saturated": float((bright == values.max()).mean()),
+        "contrast": brighter(bright, _surroundings(scan, vessels)),
+        "mirrored_brain": _mirrored_brain(scan),
+        "mirrored_vessels": _mirrored_fit(scan, vessels, values),
+    }
 
 
 def _implausible_masks(scan: Scan, limits: Limits) -> Iterator[str]:
     inside, total = int((scan.vessels & scan.brain).sum()), int(scan.vessels.sum())
-    share, outside = inside / int(scan.brain.sum()), 1 - inside / total
+    share, outside = scan.vessel_share, 1 - inside / total
     if share > limits.most_vessels:
         yield (
-            f"takes {share:.1%} of the brain, more than {limits.most_vessels:.1%}; usual "
-            "are 1 to 3 %. Remedy: check that it is a mask of vessels alone, neither inverted nor dilated"
+            f"takes {share:.1%} of the brain, more than {limits.most_vessels:.1%}; usual are 1 to 3 %. "
+            "Remedy: check that it is a mask of vessels alone, neither inverted (0 in vessels, 1 elsewhere) "
+            "nor dilated"
         )
     if outside > limits.most_outside:
         yield (
             f"lies outside the brain mask by {outside:.0%}, more than "
             f"{limits.most_outside:.0%}. Remedy: check that both masks belong to this image"
-        )
-
-
-def _unusual_masks(scan: Scan, limits: Limits) -> Iterator[str]:
-    share = int((scan.vessels & scan.brain).sum()) / int(scan.brain.sum())
-    least, most = limits.vessel_share
-    if share < least or most < share <= limits.most_vessels:
-        yield (
-            f"takes {share:.2%} of the brain; usual are {least:.2%} to {most:.2%}, in whole brains 1 to 3 %"
         )
 
 
@@ -181,29 +150,23 @@ def _surroundings(scan: Scan, vessels: NDArray[np.bool_]) -> NDArray[np.float32]
     return values if values.size else scan.image[scan.brain & ~scan.vessels]
 
 
-def _mirrored_brain(scan: Scan, limits: Limits, names: Mapping[str, str]) -> Iterator[str]:
-    """Warn of a brain mask that holds more of the vessels when it is mirrored."""
+def _mirrored_brain(scan: Scan) -> dict[str, object]:
+    """Return the share of the vessels in the brain mask `as_stored`, and at `best` mirrored, and `how`."""
     places, shape = np.argwhere(scan.vessels), np.array(scan.image.shape)
     inside = {}
     for flips in product((False, True), repeat=3):
         moved = np.where(flips, shape - 1 - places, places)
         inside[flips] = float(scan.brain[tuple(moved.T)].mean())
     best, as_stored = max(inside, key=inside.get), inside[False, False, False]
-    if inside[best] > as_stored + limits.mirror_gain:
-        yield (
-            f"{names['brain']} holds more of the vessels when it is mirrored {_name_flips(best)}: "
-            f"{inside[best]:.0%}, as stored {as_stored:.0%}; check the orientation in both headers"
-        )
+    return {"as_stored": as_stored, "best": inside[best], "how": f"mirrored {_name_flips(best)}".strip()}
 
 
 def _name_flips(flips: tuple[bool, ...]) -> str:
     return " and ".join(axis for axis, flipped in zip(_AXES, flips, strict=True) if flipped)
 
 
-def _mirrored_fit(
-    scan: Scan, vessels: NDArray[np.bool_], values: NDArray[np.float32]
-) -> tuple[float, float, str]:
-    """Return how bright the vessels are as stored, and at best mirrored or with two axes exchanged, and how.
+def _mirrored_fit(scan: Scan, vessels: NDArray[np.bool_], values: NDArray[np.float32]) -> dict[str, object]:
+    """Return how bright vessels are `as_stored`, at `best` mirrored or with two axes exchanged, and `how`.
 
     Brightness is the chance of a vessel voxel in the brain to be brighter than one of the brain.
     """
@@ -227,4 +190,4 @@ def _mirrored_fit(
         fits[" with ".join(words)] = brighter(scan.image[where], sample) * share if share else 0.0
     as_stored = fits.pop("")
     how = max(fits, key=fits.get)
-    return as_stored, fits[how], how
+    return {"as_stored": as_stored, "best": fits[how], "how": how}

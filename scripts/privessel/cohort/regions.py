@@ -5,7 +5,7 @@ is there: whoever wants to know whether that place was trained on looks at all o
 hide them together. See docs/privacy.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ def largest_overlap(centres: NDArray[np.integer], labels: NDArray[np.bool_]) -> 
     """
     size, most = labels.shape[1], 1
     marked = labels if labels.any() else np.ones_like(labels)
-    for members, cover in _slices(centres, size):
+    for z in np.unique(centres[:, 2]):
+        members = np.flatnonzero(centres[:, 2] == z)
         corners = centres[members, :2] - centres[members, :2].min(axis=0)
+        cover = _count_squares(corners, size)
         for (x, y), mask in zip(corners, marked[members], strict=True):
             covered = cover[x : x + size, y : y + size][mask]
             most = max(most, int(covered.max(initial=0)))
@@ -31,15 +33,20 @@ def largest_overlap(centres: NDArray[np.integer], labels: NDArray[np.bool_]) -> 
 
 
 def region_patches(patches: Patches, *, max_overlap: int | None) -> int:
-    """Return how many patches one place of a patient may be in: `max_overlap`, or the worst patient's number.
-
-    Where the config bounds the overlap, the bound is stated instead of what was found, because what was found
-    depends on the patients. Raises CohortError where the patches do not keep the bound.
-    """
+    """Return how many patches one place of a patient may be in; as `state_overlap` of the patients' own."""
     found = {}
     for index, patient in enumerate(patches.patients):
         own = patches.patient_index == index
         found[patient] = largest_overlap(patches.centre[own], patches.label[own])
+    return state_overlap(found, max_overlap=max_overlap)
+
+
+def state_overlap(found: Mapping[str, int], *, max_overlap: int | None) -> int:
+    """Return the overlap that is stated of a cohort: `max_overlap`, or the most that was `found`.
+
+    Where the config bounds the overlap, the bound is stated instead of what was found, because what was found
+    depends on the patients. Raises CohortError where the patches do not keep the bound.
+    """
     worst = max(found, key=found.get)
     if max_overlap is None:
         return found[worst]
@@ -82,34 +89,21 @@ class Cover:
         if not len(full):
             return
         # A patch covers c - before .. c + after - 1, so v lies in those of c = v - after + 1 .. v + before.
-        # Opened and closed corners, summed up, count how many full voxels each centre would cover.
         first = full + [rows.start, columns.start] + [1 - after, 1 - after]
         low = first.min(axis=0)
-        corners = np.zeros(first.max(axis=0) - low + 1 + self._size, dtype=np.int32)
-        for dx, dy, sign in (
-            (0, 0, 1),
-            (self._size, 0, -1),
-            (0, self._size, -1),
-            (self._size, self._size, 1),
-        ):
-            np.add.at(corners, tuple((first - low + [dx, dy]).T), sign)
-        blocked = corners.cumsum(axis=0).cumsum(axis=1) > 0
+        blocked = _count_squares(first - low, self._size) > 0
         blocked = blocked[max(0, -low[0]) :, max(0, -low[1]) :]
         target = self._closed[max(0, low[0]) :, max(0, low[1]) :, z]
         width, height = (min(*sides) for sides in zip(target.shape, blocked.shape, strict=True))
         target[:width, :height] |= blocked[:width, :height]
 
 
-def _slices(centres: NDArray[np.integer], size: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32]]]:
-    """Yield the patches of each slice, and how many of them cover each of its pixels.
+def _count_squares(corners: NDArray[np.integer], size: int) -> NDArray[np.int32]:
+    """Return how many squares of a side cover each pixel; corners (n, 2) are their lowest pixels, from 0 on.
 
-    The counts begin at the corner of the slice's lowest patches. They are sums over a difference array: each
-    patch opens and closes a square.
+    Sums over a difference array, in which each square is opened and closed.
     """
-    for z in np.unique(centres[:, 2]):
-        members = np.flatnonzero(centres[:, 2] == z)
-        corners = centres[members, :2] - centres[members, :2].min(axis=0)
-        changes = np.zeros(corners.max(axis=0) + size + 1, dtype=np.int32)
-        for dx, dy, sign in ((0, 0, 1), (size, 0, -1), (0, size, -1), (size, size, 1)):
-            np.add.at(changes, (corners[:, 0] + dx, corners[:, 1] + dy), sign)
-        yield members, changes.cumsum(axis=0).cumsum(axis=1)
+    changes = np.zeros(corners.max(axis=0) + size + 1, dtype=np.int32)
+    for dx, dy, sign in ((0, 0, 1), (size, 0, -1), (0, size, -1), (size, size, 1)):
+        np.add.at(changes, (corners[:, 0] + dx, corners[:, 1] + dy), sign)
+    return changes.cumsum(axis=0).cumsum(axis=1)

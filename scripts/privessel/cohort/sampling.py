@@ -89,7 +89,7 @@ def sample_patient(
     except CohortError as problem:
         more = "raise patches.max_overlap, " if bounded else ""
         raise CohortError(
-            f"patient {patient.id} (cohort {patient.cohort}): vessel mask {patient.vessels}: too few "
+            f"{patient.who}vessel mask {patient.vessels}: too few "
             f"distinct patch centres: {problem}. Remedy: {more}ask for fewer patches a patient in the "
             "config, or leave the patient out of participants.tsv."
         ) from problem

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.cohort.contents import find_image_fault, find_impossible, find_mask_fault
-from privessel.cohort.geometry import SAME_PLACE_VOXELS, find_unoriented, largest_shift, spacing_of
+from privessel.cohort.geometry import SAME_PLACE_VOXELS, find_unoriented, largest_shift, say_sides, spacing_of
 from privessel.cohort.nifti import Stored, Volume, read_stored, reorient
 from privessel.cohort.preparation import Grid, correct_bias, resample_image, resample_mask
 from privessel.cohort.table import Patient
@@ -17,6 +17,8 @@ _LARGE_BRAIN_SHARE = 0.6
 # Patches are cut from axial slices; head tilts and oblique slabs stay far below this, in degrees.
 _LARGE_TILT = 30.0
 _ROLE_NAMES = {"image": "image", "vessels": "vessel mask", "brain": "brain mask"}
+
+Files = dict[str, Stored | CohortError]  # of a patient, by role: image, vessels and perhaps brain
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Scan:
     brain: NDArray[np.bool_]
     spacing: tuple[float, float, float]
     warnings: list[str]
+
+    @property
+    def vessel_share(self) -> float:
+        """The share of the brain's voxels that are vessel."""
+        return int((self.vessels & self.brain).sum()) / int(self.brain.sum())
 
     @property
     def grid(self) -> Grid:
@@ -59,18 +66,30 @@ def load_scan(patient: Patient, *, patch_size: int) -> Scan:
 
 
 def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
-    """Read, check and reorient a patient's files, and multiply the image by the brain mask.
+    """Read a patient's files and build the scan. Raises CohortError as `build_native_scan` does."""
+    return build_native_scan(patient, read_files(patient), patch_size=patch_size)
+
+
+def read_files(patient: Patient) -> Files:
+    """Read every file of a patient once; in the place of one that cannot be read stands its CohortError."""
+    files: Files = {}
+    for role, path in paths_by_role(patient).items():
+        try:
+            files[role] = read_stored(path)
+        except CohortError as problem:
+            files[role] = problem
+    return files
+
+
+def build_native_scan(patient: Patient, given: Files, *, patch_size: int) -> Scan:
+    """Check and reorient a patient's files, as `read_files` has them; multiply the image by the brain mask.
 
     Without a brain mask the brain is where the image is not zero. Vessels outside the brain stay in the
     label, with a warning. Raises CohortError naming the patient, every faulty file and its remedy.
     """
     named = names_by_role(patient)
-    files, problems = {}, []
-    for role, path in paths_by_role(patient).items():
-        try:
-            files[role] = read_stored(path)
-        except CohortError as problem:
-            problems.append(f"{named[role]} {problem}")
+    files = {role: file for role, file in given.items() if isinstance(file, Stored)}
+    problems = [f"{named[role]} {problem}" for role, problem in given.items() if role not in files]
     if not problems:
         problems = find_unoriented({named[role]: file.geometry.known for role, file in files.items()})
         volumes = _in_one_frame(files)
@@ -80,19 +99,19 @@ def load_native_scan(patient: Patient, *, patch_size: int) -> Scan:
         fault = find_image_fault(file.data) if role == "image" else find_mask_fault(file.data)
         if fault:
             problems.append(f"{named[role]} {fault}")
-    raise_all(patient, problems)
+    _raise_all(patient, problems)
 
     image = volumes["image"].data.astype(np.float32)
     vessels = volumes["vessels"].data > 0.5
     brain = volumes["brain"].data > 0.5 if "brain" in volumes else image != 0
-    raise_all(patient, find_impossible(named, vessels, brain, masked="brain" in volumes))
+    _raise_all(patient, find_impossible(named, vessels, brain, masked="brain" in volumes))
     return Scan(
         image=image * brain,
         vessels=vessels,
         brain=brain,
         spacing=spacing_of(volumes["image"].affine),
         warnings=[
-            f"{who(patient)}{warning}"
+            f"{patient.who}{warning}"
             for warning in [
                 *_place_warnings(named, files, volumes["image"]),
                 *_brain_warnings(named, vessels, brain, masked="brain" in volumes),
@@ -110,7 +129,7 @@ def prepare(patient: Patient, native: Scan) -> Scan:
     if patient.bias_correction == "n4":
         scan = replace(scan, image=correct_bias(scan.image, scan.brain, spacing=scan.spacing))
     elif patient.bias_correction != "none":
-        raise_all(patient, [f"bias_correction is '{patient.bias_correction}'. Remedy: write n4 or none"])
+        _raise_all(patient, [f"bias_correction is '{patient.bias_correction}'. Remedy: write n4 or none"])
     if patient.resample_mm is not None:
         target = native.grid.with_spacing(patient.resample_mm)
         brain = resample_mask(scan.brain, source=native.grid, target=target)
@@ -118,11 +137,11 @@ def prepare(patient: Patient, native: Scan) -> Scan:
         image = resample_image(scan.image, source=native.grid, target=target) * brain
         scan = replace(scan, image=image, vessels=vessels, brain=brain, spacing=target.spacing)
         if not (vessels & brain).any():
-            sides = " x ".join(f"{side:g}" for side in target.spacing)
             problem = (
-                f"vessel mask {patient.vessels} loses all voxels in the brain when resampled to {sides} mm"
+                f"vessel mask {patient.vessels} loses all voxels in the brain when resampled to "
+                f"{say_sides(target.spacing)} mm"
             )
-            raise_all(patient, [f"{problem}. Remedy: choose a smaller resample_mm for this cohort"])
+            _raise_all(patient, [f"{problem}. Remedy: choose a smaller resample_mm for this cohort"])
     return scan
 
 
@@ -153,7 +172,7 @@ def _place_problems(named: dict[str, str], volumes: dict[str, Volume]) -> list[s
             continue
         shift = largest_shift(image.affine, mask.affine, image.data.shape)
         if shift > SAME_PLACE_VOXELS:
-            sides = [_sides(spacing_of(volume.affine)) for volume in (mask, image)]
+            sides = [say_sides(spacing_of(volume.affine)) for volume in (mask, image)]
             told = "" if sides[0] == sides[1] else f" (voxels of {sides[0]} mm and {sides[1]} mm)"
             problems.append(
                 f"{named[role]} and {named['image']} differ in their affines: a corner lies {shift:.2f} "
@@ -171,7 +190,7 @@ def _size_problems(patient: Patient, image: Volume, patch_size: int) -> list[str
     if min(grid.shape[:2]) >= patch_size:
         return []
     return [
-        f"{where} has {grid.shape[0]} x {grid.shape[1]} voxels in an axial slice, smaller than a patch "
+        f"{where} has {say_sides(grid.shape[:2])} voxels in an axial slice, smaller than a patch "
         f"of {patch_size} x {patch_size}. Remedy: choose a smaller patch size in the config"
     ]
 
@@ -211,16 +230,7 @@ def _brain_warnings(
     return warnings
 
 
-def _sides(spacing: tuple[float, float, float]) -> str:
-    return " x ".join(f"{side:g}" for side in spacing)
-
-
-def who(patient: Patient) -> str:
-    """Return how every message about a patient begins."""
-    return f"patient {patient.id} (cohort {patient.cohort}): "
-
-
-def raise_all(patient: Patient, problems: list[str]) -> None:
+def _raise_all(patient: Patient, problems: list[str]) -> None:
     """Raise one CohortError for all problems of one patient, if there are any."""
     if problems:
-        raise CohortError("\n".join(f"{who(patient)}{problem}." for problem in problems))
+        raise CohortError("\n".join(f"{patient.who}{problem}." for problem in problems))

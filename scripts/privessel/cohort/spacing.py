@@ -1,26 +1,27 @@
 """How the voxels of a study's cohorts differ in size, in sentences: patches are cut in pixels, not in mm."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import median
 
-from privessel.files.reading import read_text, reading
+from privessel.cohort.geometry import say_sides
 
 Spacing = tuple[float, float, float]  # mm along x, y, z
 # Scanners round; and within a tenth a network trained on one size does as well on the other.
 _ALIKE = 0.1
 
 
-def read_spacings(tables: Sequence[Path]) -> list[Spacing]:
-    """Return each patient's voxel size as it is used, resampled or not, from lists of checked patients."""
-    found = []
-    for table in tables:
-        with reading(table):
-            rows = csv.DictReader(read_text(table).splitlines())
-            found += [tuple(json.loads(row.get("prepared.spacing_mm") or row["spacing_mm"])) for row in rows]
-    return found
+def find_differences(outcomes: Sequence[Mapping], *, trained: str, size: int) -> list[str]:
+    """Return how voxels differ in size, as they are used (resampled or not), among checked patients.
+
+    outcomes: of `outcome.check`. Nothing where no patient of the cohort `trained` could be measured, or where
+    none is among the outcomes. Otherwise as `compare_spacings` has it.
+    """
+    spacings: dict[str, list[Spacing]] = {}
+    for outcome in outcomes:
+        if "shape" in outcome:
+            used = outcome.get("prepared", outcome)["spacing_mm"]
+            spacings.setdefault(outcome["cohort"], []).append(tuple(used))
+    return compare_spacings(spacings, trained=trained, size=size) if trained in spacings else []
 
 
 def compare_spacings(spacings: Mapping[str, Sequence[Spacing]], *, trained: str, size: int) -> list[str]:
@@ -33,21 +34,22 @@ def compare_spacings(spacings: Mapping[str, Sequence[Spacing]], *, trained: str,
     []
     """
     usual = {name: _usual(found) for name, found in spacings.items()}
+    shown = {name: say_sides(sides, digits=3) for name, sides in usual.items()}
     said = []
     for name, found in spacings.items():
         others = sum(_differ(one, usual[name]) for one in found)
         if others:
             said.append(
                 f"{others} of {len(found)} patients of cohort {name} have other voxels than its usual "
-                f"{_show(usual[name])} mm. Remedy, if the same vessel should have as many pixels in all of "
+                f"{shown[name]} mm. Remedy, if the same vessel should have as many pixels in all of "
                 f"them: resample_mm: {_list(usual[name])} for this cohort."
             )
     for name in spacings.keys() - {trained}:
         if _differ(usual[name], usual[trained]):
             there, here = (size * usual[cohort][0] for cohort in (name, trained))
             said.append(
-                f"cohort {name} has voxels of {_show(usual[name])} mm, and {trained}, which networks are "
-                f"trained on, of {_show(usual[trained])} mm: {size} pixels are {there:.0f} mm there and "
+                f"cohort {name} has voxels of {shown[name]} mm, and {trained}, which networks are "
+                f"trained on, of {shown[trained]} mm: {size} pixels are {there:.0f} mm there and "
                 f"{here:.0f} mm here, so scores tell of another scale, too. Remedy, if that is not the "
                 f"question: resample_mm: {_list(usual[trained])} for cohort {name}."
             )
@@ -61,10 +63,6 @@ def _usual(found: Sequence[Spacing]) -> Spacing:
 
 def _differ(one: Spacing, other: Spacing) -> bool:
     return any(abs(a - b) > _ALIKE * b for a, b in zip(one, other, strict=True))
-
-
-def _show(spacing: Spacing) -> str:
-    return " x ".join(f"{side:.3g}" for side in spacing)
 
 
 def _list(spacing: Spacing) -> str:

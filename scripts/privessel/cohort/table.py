@@ -13,9 +13,18 @@ from pathlib import Path
 from privessel.errors import CohortError, raise_problems
 from privessel.files.source import find_absence
 from privessel.files.tsv import read_tsv
+from privessel.study.names import PATIENT
 
 SPLITS = ("train", "validation", "test")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def who(patient: str, cohort: str) -> str:
+    """Return how every message about a patient, an id of a cohort, begins.
+
+    >>> who("017", "pegasus")
+    'patient 017 (cohort pegasus): '
+    """
+    return f"patient {patient} (cohort {cohort}): "
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,11 @@ class Patient:
     bias_correction: str = "none"  # n4 | none
 
     @property
+    def who(self) -> str:
+        """How every message about the patient begins."""
+        return who(self.id, self.cohort)
+
+    @property
     def files(self) -> list[Path]:
         """Image, vessel mask and, where there is one, brain mask."""
         return [path for path in (self.image, self.vessels, self.brain) if path is not None]
@@ -44,16 +58,10 @@ def read_participants(
 
     `image`, `vessels` and `brain` are paths relative to `root` with `{patient}` (participant_id without
     'sub-'), `{session}` (column session or session_id without 'ses-') or any other column in braces. Raises
-    CohortError listing every problem of the table with its remedy. The files themselves are not looked at.
+    CohortError listing every problem of the table with its remedy. The scans themselves are not looked at.
     """
     table = Path(root) / participants
     where = f"cohort {cohort}: {table}"
-    if not table.exists() and not table.is_symlink():
-        raise CohortError(
-            f"{where} does not exist. Remedy: correct root or participants of this cohort in the config."
-        )
-    if absence := find_absence(table):
-        raise CohortError(f"{where} {absence}.")
     try:
         columns, rows = read_tsv(table)
     except ValueError as problem:
@@ -195,7 +203,7 @@ def _row_values(row: Mapping[str, str | None], fields: set[str]) -> tuple[dict[s
     values["patient"] = values["participant_id"].removeprefix("sub-")
     values["session"] = (values.get("session") or values.get("session_id") or "").removeprefix("ses-")
     faults = []
-    if not _is_name(values["patient"]):
+    if not is_name(values["patient"]):
         faults.append(
             f"participant_id '{values['participant_id']}' cannot be a file name: use only letters, digits "
             "and . _ -, without '..' and beginning with a letter or digit"
@@ -208,14 +216,14 @@ def _row_values(row: Mapping[str, str | None], fields: set[str]) -> tuple[dict[s
         f"patient {values['patient']} has {field} '{values[field]}', which cannot be part of a path: "
         "use letters, digits and . _ - only"
         for field in sorted(fields - {"patient", "participant_id", "split"})
-        if not _is_name(values[field])
+        if not is_name(values[field])
     ]
     return values, faults
 
 
-def _is_name(value: str) -> bool:
+def is_name(value: str) -> bool:
     """Return whether a value is safe as part of a file name."""
-    return _NAME.fullmatch(value) is not None and ".." not in value
+    return re.fullmatch(PATIENT, value) is not None and ".." not in value
 
 
 def _repeated_ids(patients: Iterable[Patient]) -> list[str]:

@@ -15,8 +15,8 @@ from privessel.figures.scores import draw_panel, fig3_data
 from privessel.figures.significance import describe_intervals
 from privessel.figures.style import SMALL, open_page, place_axes, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
-from privessel.scores.formatting import format_eps, format_interval, format_score
-from privessel.scores.significance import LEAST_PATIENTS
+from privessel.limits import LEAST_PATIENTS
+from privessel.scores.formatting import format_interval, format_score, say_eps
 from privessel.scores.tally import IDENTITY, describe_gaps
 from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, GanName
 
@@ -167,11 +167,10 @@ def attacks(data: pd.DataFrame) -> Figure:
         areas = of_attack[of_attack["shows"] == "auc"].set_index("level")
         for k, level in enumerate(levels.itertuples()):
             y = below + k * _LINE
-            page.plot(
-                [left, left + 0.25], [y, y], color=looks[level.level][0], linestyle=looks[level.level][1]
-            )
+            colour, dashes = looks[level.level]
+            page.plot([left, left + 0.25], [y, y], color=colour, linestyle=dashes)
             area = _format_area(areas.loc[level.level]) if level.level in areas.index else "no result"
-            page.text(left + 0.3, y, f"ε = {format_eps(level.eps)}: {area}", va="center", fontsize=SMALL)
+            page.text(left + 0.3, y, f"{say_eps(level.eps)}: {area}", va="center", fontsize=SMALL)
     write_notes(figure, notes, left=0.12, bottom=0.06)
     return figure
 

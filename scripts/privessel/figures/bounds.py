@@ -11,8 +11,7 @@ from matplotlib.patches import Patch
 
 from privessel.figures.marks import write_inside
 from privessel.figures.style import PALETTE, SMALL
-from privessel.files.tables import as_text
-from privessel.scores.formatting import format_eps
+from privessel.scores.formatting import format_eps, say_eps
 from privessel.scores.tally import name_unit
 
 # Name, colour and marker. A score and an attack that look at the same thing look the same in both panels.
@@ -90,7 +89,7 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
         for row in steps[steps["claim"] == "refuted"].itertuples()
     ]
     notes += [
-        f"REFUTED: level {row.level} claims ε = {format_eps(uppers.loc[row.model, 'value'])}, yet ε is at "
+        f"REFUTED: level {row.level} claims {say_eps(uppers.loc[row.model, 'value'])}, yet ε is at "
         f"least {format_eps(row.value)} ({SCORES[row.name][0]}, p = {row.p_value:.2g}). Do not release it."
         for row in bounds[bounds["claim"] == "refuted"].itertuples()
     ]
@@ -127,7 +126,7 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
 
 def step_mark(step: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the figure shows of an audit of single steps."""
-    failed = as_text(pd.Series([step["failed"]])).iloc[0]  # a CSV makes a missing number of an empty text
+    failed = "" if pd.isna(step["failed"]) else step["failed"]  # what a CSV makes of an empty text
     mark = {"shows": "step", "name": "step", "value": step["epsilon_low"], "confidence": step["confidence"]}
     mark |= {"guesses": step["guesses_in"] + step["guesses_out"], "failed": failed}
     return mark | {"claim": "refuted" if failed else "not refuted"}

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from privessel.figures.looks import assign_marks
 from privessel.figures.style import place_axes, styled, upright, wrap_notes, write_notes
 from privessel.files.tables import as_text
-from privessel.scores.formatting import format_eps
+from privessel.scores.formatting import format_eps, say_eps
 
 _SIDE = 5.0  # inches of the embedding
 _GAP = 0.1
@@ -159,9 +159,9 @@ def _name_set(data: Mapping[str, np.ndarray], k: int) -> str:
     if np.isnan(eps):
         return f"{name} (ε = 0)"
     if np.isinf(eps):
-        return "ε = ∞ (no privacy)"
+        return f"{say_eps(eps)} (no privacy)"
     published = format_eps(float(data["eps_published"][k]))
-    return f"ε = {format_eps(eps)} a {data['unit'][k]} (as published {published})"
+    return f"{say_eps(eps, unit=str(data['unit'][k]))} (as published {published})"
 
 
 def _key_height(sets: int) -> float:

@@ -130,7 +130,14 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, column: str, looks: dict) -> 
 def _write_best(figure: Figure, data: pd.DataFrame, *, looks: dict, top: float) -> None:
     """Write a line a level, `top` inches from the upper edge: its mark, its best epoch, the eps by then."""
     page = open_page(figure)
-    heads = ("level", "noise multiplier", "best epoch", "valid ε by then", "published ε by then", "DSC then")
+    heads = (
+        "level",
+        "noise multiplier",
+        "best epoch",
+        f"ε of a {name_unit(data)} then",
+        "published ε then",
+        "DSC then",
+    )
     columns = (0.35, 1.8, 2.9, 3.9, 5.1, 6.3)
     lines = [heads]
     for k, (model, (colour, marker)) in enumerate(looks.items(), start=1):

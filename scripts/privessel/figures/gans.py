@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from privessel.figures.style import PALETTE, SMALL, place_axes, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
-from privessel.scores.formatting import format_eps, format_score
+from privessel.scores.formatting import format_eps, format_score, say_eps
 from privessel.scores.references import select_references
 from privessel.scores.tally import (
     IDENTITY,
@@ -112,8 +112,8 @@ def _name(row: Any) -> str:
     if row.kind in (REAL, *FREE_KINDS):
         return "real patches" if row.kind == REAL else f"{row.source} (ε = 0)"
     published = "" if row.kind != PRIVATE_GAN else f" (published {format_eps(row.eps_published)})"
-    whose = f" a {row.unit}" if row.kind == PRIVATE_GAN else ""
-    return f"{GanName.parse(row.source).arch.upper()}, ε = {format_eps(row.eps)}{whose}{published}"
+    spent = say_eps(row.eps, unit=row.unit if row.kind == PRIVATE_GAN else "")
+    return f"{GanName.parse(row.source).arch.upper()}, {spent}{published}"
 
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, *, metric: str) -> None:

@@ -11,10 +11,11 @@ from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from privessel.figures.looks import GAN_COLOURS, LineLook, assign_lines
 from privessel.figures.style import PALETTE, SMALL
-from privessel.scores.formatting import format_eps, format_noise, format_score
+from privessel.scores.formatting import eps_columns, format_eps, format_noise, format_score
 from privessel.scores.tally import name_unit
 
 _BOX_FROM = 3  # runs; the quartiles of two would say nothing
+_EPS_NAMES = {"published": "published ε"}
 _BAR = 0.2  # how far right of its point the bar of a confidence interval stands
 _LINE_HEIGHT = 0.125  # inches between the names of two reference lines
 
@@ -99,10 +100,11 @@ def label_levels(axes: Axes, levels: pd.DataFrame) -> None:
 
     Where the patient is the privacy unit, one eps covers all three. A row of epochs is added if they differ.
     """
-    rows = [(name, [format_eps(eps) for eps in levels[column]]) for name, column in _eps_rows(levels)]
-    rows += [
-        ("noise multiplier", [format_noise(noise) for noise in levels["noise_multiplier"]]),
+    rows = [
+        (_EPS_NAMES.get(whose, f"ε of a {whose}"), [format_eps(eps) for eps in levels[column]])
+        for whose, column in eps_columns(name_unit(levels)).items()
     ]
+    rows.append(("noise multiplier", [format_noise(noise) for noise in levels["noise_multiplier"]]))
     if levels["epoch"].nunique() > 1:
         rows.append(("epoch", [f"{epoch:g}" if np.isfinite(epoch) else "–" for epoch in levels["epoch"]]))
     for k, (name, texts) in enumerate(rows):
@@ -116,20 +118,8 @@ def label_levels(axes: Axes, levels: pd.DataFrame) -> None:
 
 def depth_of_labels(levels: pd.DataFrame) -> float:
     """Return how many inches `label_levels` takes below the axis."""
-    more = len(_eps_rows(levels)) - 2 + (levels["epoch"].nunique() > 1)
+    more = len(eps_columns(name_unit(levels))) - 2 + (levels["epoch"].nunique() > 1)
     return 0.62 + more * 10.5 / 72
-
-
-def _eps_rows(levels: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return name and column of every eps that stands under a level, the promise that counts most first."""
-    if name_unit(levels) == "patient":
-        return [("ε of a patient", "eps_patient"), ("published ε", "eps_published")]
-    return [
-        ("ε of a patient", "eps_patient"),
-        ("ε of a region", "eps_region"),
-        ("ε of a patch", "eps"),
-        ("published ε", "eps_published"),
-    ]
 
 
 def write_inside(axes: Axes, x: float, text: str, *, xdata: bool) -> None:

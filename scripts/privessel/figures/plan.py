@@ -85,11 +85,14 @@ def _draw_regions(axes: Axes, regions: pd.DataFrame, *, delta: float) -> None:
     axes.legend(**_BELOW, ncols=2)
 
 
-def format_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFrame) -> str:
+def format_plan(
+    levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFrame, *, budget: pd.DataFrame
+) -> str:
     """Return the plan as text for a terminal: patient, region and unit of every level, and what could be.
 
-    The three promises of the last private level follow in words. A level such as eps-5 keeps its 5 at the
-    study's delta; beside it stands its eps at the delta of a release.
+    `budget` is the table of `planner.plan_budget`. The three promises of the last private level follow in
+    words. A level such as eps-5 keeps its 5 at the study's delta; beside it stands its eps at the delta of a
+    release.
     """
     first = levels.iloc[0]
     unit = first["unit"]
@@ -119,7 +122,7 @@ def format_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFr
         lines += ["", f"{last['level']}:"]
         for column in ("patient_statement", "region_statement", "patch_statement"):
             lines += textwrap.wrap(last[column], _WIDTH, initial_indent="  ", subsequent_indent="    ")
-    lines += _format_regions(regions)
+    lines += _format_budget(budget, unit=unit) + _format_regions(regions)
     lines += ["", "With the patient as the unit, all of them in every step:"]
     heads = ("patients", "delta", "eps", "noise for all steps", "steps at noise 1/32 on the mean")
     lines.append("{:>8}{:>9}{:>6}{:>21}{:>33}".format(*heads))
@@ -129,6 +132,24 @@ def format_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFr
             f"{row.affordable_steps:>33,}"
         )
     return "\n".join(lines)
+
+
+def _format_budget(budget: pd.DataFrame, *, unit: str) -> list[str]:
+    if budget.empty:
+        return []
+    *ones, every = budget.itertuples()
+    lines = [
+        "",
+        f"What privacy.budget must allow, as eps of a {unit} at delta {every.delta:.3g}. It counts as if",
+        "each run were chosen after a look at the ones before, so that is more than the eps above:",
+    ]
+    lines += [f"{f'a run of {row.level}':<22}{_plain(row.needed_epsilon):>9}" for row in ones]
+    enough = every.needed_epsilon <= every.allowed_epsilon
+    lines += [
+        f"{f'all {every.runs} private runs':<22}{_plain(every.needed_epsilon):>9}",
+        f"{'privacy.budget.epsilon':<22}{_plain(every.allowed_epsilon):>9}",
+    ]
+    return lines if enough else [*lines, "THAT IS TOO LITTLE: what it does not cover will be refused."]
 
 
 def _format_regions(regions: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from privessel.figures.style import PALETTE, SMALL, draw_rule, open_page, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
-from privessel.scores.formatting import format_eps, format_score
+from privessel.scores.formatting import format_eps, format_score, say_eps
 from privessel.scores.references import list_free
 from privessel.scores.tally import choose_private, name_cohorts, tally
 from privessel.scores.transfer import FROM_SCRATCH
@@ -213,7 +213,8 @@ def _draw_row(page: Axes, row, *, y: float) -> None:
     small = {"fontsize": SMALL - 0.5, "color": PALETTE["grey"]}
     result = f"{_QUANTITIES[row.quantity]}, {_MODELS[row.model]}"
     if np.isfinite(row.eps_published):
-        result += f", ε {'<' if row.model == 'private-below' else '='} {format_eps(row.eps_published)}"
+        below = f"ε < {format_eps(row.eps_published)}"
+        result += f", {below if row.model == 'private-below' else say_eps(row.eps_published)}"
     page.text(0.1, y + 0.12, result)
     cohort = f"{_ROLES.get(row.role, '')} (here {row.cohort})" if row.cohort else _ROLES.get(row.role, "")
     page.text(0.1, y + 0.23, "; ".join(text for text in (cohort, row.where) if text), **small)
@@ -222,8 +223,8 @@ def _draw_row(page: Axes, row, *, y: float) -> None:
     if np.isnan(row.found):
         return
     page.text(_SOURCE, y + 0.12, row.source, fontsize=SMALL)
-    eps = "" if np.isnan(row.found_eps) else f"ε = {format_eps(row.found_eps)}"
-    eps += f" of one {row.found_unit}" if isinstance(row.found_unit, str) and row.found_unit else ""
+    unit = row.found_unit if isinstance(row.found_unit, str) else ""
+    eps = "" if np.isnan(row.found_eps) else say_eps(row.found_eps, unit=unit)
     if np.isfinite(row.found_eps_published):
         eps += f" (published {format_eps(row.found_eps_published)})"
     page.text(_SOURCE, y + 0.23, "; ".join(text for text in (eps, row.remark) if text), **small)

@@ -9,26 +9,21 @@ from matplotlib.figure import Figure
 
 from privessel.figures.style import PALETTE, SMALL, draw_rule, open_page, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
+from privessel.limits import LEAST_PATIENTS
 from privessel.scores.formatting import format_eps, format_p, format_score
 from privessel.scores.references import select_references
-from privessel.scores.significance import (
-    LEAST_PATIENTS,
-    adjust_holm,
-    bootstrap_mean,
-    signed_rank_p,
-    smallest_p,
-)
-from privessel.scores.tally import name_cohorts, order_levels, tally
+from privessel.scores.significance import adjust_holm, bootstrap_mean, signed_rank_p, smallest_p
+from privessel.scores.tally import name_cohorts, name_unit, order_levels, tally
 from privessel.study.names import REAL, GanName
 
-_COLUMNS = ["shows", "cohort", "metric", "model", "one", "other", "against", "eps_one", "eps_published_one"]
-_COLUMNS += ["eps_other", "patients", "runs", "mean", "sd"]
+_COLUMNS = ["shows", "cohort", "metric", "model", "one", "other", "against", "unit", "eps_one"]
+_COLUMNS += ["eps_published_one", "eps_other", "patients", "runs", "mean", "sd"]
 _COLUMNS += ["mean_difference", "difference_low", "difference_high", "p", "p_holm", "p_smallest"]
 _LEVEL = 0.05  # familywise
 _NEXT = "next"  # the level with the next weaker noise
 _NAMES = {REAL: "real patches", "frangi": "Frangi filter", _NEXT: "next level"}
 # Inches: columns from the left, the width of a comparison, the heights of a block's head and of a row.
-_EPS, _PUBLISHED, _RUNS, _FIRST, _WIDTH = 1.95, 2.5, 3.3, 3.8, 0.95
+_EPS, _PUBLISHED, _RUNS, _FIRST, _WIDTH = 1.95, 2.65, 3.45, 3.95, 0.95
 _HEAD, _ROW, _BETWEEN = 0.66, 0.43, 0.16
 
 
@@ -77,7 +72,7 @@ def statistics_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         part = rows[rows["cohort"] == cohort]
         of_cohort = levels[levels["cohort"] == cohort]
         dsc = _by_patient(scores, cohort=cohort).reindex(columns=rows["source"].unique())
-        about = {"cohort": cohort, "metric": "dsc"}
+        about = {"cohort": cohort, "metric": "dsc", "unit": name_unit(rows)}
         references = select_references(part)
         pairs = [
             {"shows": "pair", "model": one.model, "one": one.source, "other": other, "against": against}
@@ -158,7 +153,7 @@ def _compare(one: pd.Series, other: pd.Series, *, seed: int) -> dict[str, float]
 def _draw_block(page: Axes, part: pd.DataFrame, *, cohort: str, columns: list[str], top: float) -> None:
     """Draw one cohort, all positions in inches."""
     page.text(0.1, top + 0.15, f"{cohort}: {_count(part)}", fontweight="bold")
-    heads = [(_EPS, "valid ε"), (_PUBLISHED, "published ε"), (_RUNS, "DSC over runs")]
+    heads = [(_EPS, f"ε of a {name_unit(part)}"), (_PUBLISHED, "published ε"), (_RUNS, "DSC over runs")]
     heads += [(_middle(k), _NAMES.get(name, name)) for k, name in enumerate(columns)]
     page.text(0.1, top + 0.56, "level, its best run")
     for x, text in heads:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from privessel.files.atomic import atomic_path
-from privessel.scores.formatting import format_eps
+from privessel.scores.formatting import eps_columns, format_eps, say_eps
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,8 +31,10 @@ PALETTE = {
 }
 SMALL = 6.5
 # What stands above a picture, from the top: names, and the entries of the data that hold the numbers.
-HEAD_LINES = (("of a patient", "eps_patient"), ("of a region", "eps_region"), ("of a patch", "eps"))
-HEAD_LINES += (("published", "eps_published"),)
+HEAD_LINES = tuple(
+    (whose if whose == "published" else f"of a {whose}", column)
+    for whose, column in eps_columns("patch").items()
+)
 HEAD = 0.64  # inches that they take
 _LOWEST, _LINE = 4.5, 10  # points from a picture up to the lowest of their base lines, and between two lines
 
@@ -125,7 +127,7 @@ def head_column(axes: Axes, *, level: str, spent: Mapping[str, float]) -> None:
         texts = ["ε = 0", level.removeprefix("phantom-")]
     else:
         *valid, published = (format_eps(spent[name]) for _, name in HEAD_LINES)
-        texts = [f"ε = {valid[0]}".replace("= >", "> "), *valid[1:], f"({published})"]
+        texts = [say_eps(spent["eps_patient"]), *valid[1:], f"({published})"]
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
     for k, text in enumerate(reversed(texts)):
         axes.annotate(text, (0.5, 1), (0, _LOWEST + k * _LINE), fontsize=7.5, **look)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from privessel.figures.significance import add_intervals, describe_intervals
 from privessel.figures.style import PALETTE, SMALL, draw_rule, open_page, styled, wrap_notes, write_notes
 from privessel.files.tables import as_text
-from privessel.scores.formatting import format_eps, format_interval, format_score
+from privessel.scores.formatting import eps_columns, format_eps, format_interval, format_score
 from privessel.scores.references import list_free
 from privessel.scores.tally import (
     IDENTITY,
@@ -118,21 +118,16 @@ def table1(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _columns_of_eps(data: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return name and column of every eps, the promise that counts most first."""
-    valid = [("patient", "eps_patient"), ("region", "eps_region"), ("patch", "eps")]
-    return [*(valid if name_unit(data) == "patch" else valid[:1]), ("published", "eps_published")]
-
-
 def _first_score(data: pd.DataFrame) -> float:
-    return _EPS + (len(_columns_of_eps(data)) - 0.4) * _EPS_APART
+    return _EPS + (len(eps_columns(name_unit(data))) - 0.4) * _EPS_APART
 
 
 def _draw_head(page: Axes, data: pd.DataFrame, *, metrics: tuple[str, str], top: float) -> None:
+    spent = eps_columns(name_unit(data))
     draw_rule(page, top + 0.06, linewidth=1.0)
     page.text(0.1, top + 0.4, "U-Net trained on, or filter")
-    page.text(_EPS + 0.5 * (len(_columns_of_eps(data)) - 2) * _EPS_APART, top + 0.21, "ε of one", ha="center")
-    for k, (name, _) in enumerate(_columns_of_eps(data)):
+    page.text(_EPS + 0.5 * (len(spent) - 2) * _EPS_APART, top + 0.21, "ε of one", ha="center")
+    for k, name in enumerate(spent):
         page.text(_EPS + k * _EPS_APART, top + 0.4, name, ha="center")
     for k, cohort in enumerate(name_cohorts(data)):
         left = _first_score(data) + 2 * k * _SCORE
@@ -150,7 +145,7 @@ def _draw_row(page: Axes, data: pd.DataFrame, row, *, metrics: tuple[str, str], 
     page.text(0.1, y, row.row)
     if pd.notna(row.run):
         page.text(0.1, y + 0.12, row.source, **_BELOW)
-    for k, (name, column) in enumerate(_columns_of_eps(data)):
+    for k, (name, column) in enumerate(eps_columns(name_unit(data)).items()):
         free = row.kind in FREE_KINDS and name != "published"
         page.text(_EPS + k * _EPS_APART, y, "0" if free else format_eps(getattr(row, column)), ha="center")
     same = data[(data["row"] == row.row) & (data["source"] == row.source)]

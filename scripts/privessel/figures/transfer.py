@@ -20,7 +20,7 @@ from privessel.figures.style import (
     write_notes,
 )
 from privessel.files.tables import as_text
-from privessel.scores.formatting import format_eps, format_noise, format_score
+from privessel.scores.formatting import format_eps, format_noise, format_score, say_eps
 from privessel.scores.references import list_missing
 from privessel.scores.tally import name_unit
 from privessel.scores.transfer import FROM_SCRATCH
@@ -178,9 +178,9 @@ def _name_start(row: Any) -> str:
     if row.kind in FREE_KINDS:
         return f"{row.start} (ε = 0)"
     if np.isinf(row.eps):
-        return f"{GanName.parse(row.start).arch}, ε = ∞"
+        return f"{GanName.parse(row.start).arch}, {say_eps(row.eps)}"
     published, noise = format_eps(row.eps_published), format_noise(row.noise_multiplier)
-    return f"ε = {format_eps(row.eps)} a {row.unit} ({published}), noise {noise}"
+    return f"{say_eps(row.eps, unit=row.unit)} ({published}), noise {noise}"
 
 
 def _notes(data: pd.DataFrame) -> list[str]:

@@ -1,5 +1,6 @@
 """Writing files so that each is either whole or absent; errors name the file that cannot be written."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if partial:
             with suppress(OSError):  # the file system may have become read-only
                 partial.unlink(missing_ok=True)
+
+
+def write_synced(descriptor: int, content: bytes, *, path: Path) -> None:
+    """Write `content` to the open file `descriptor` and bring it to disk; an OSError names `path`.
+
+    Raises OSError where only a part could be written, too.
+    """
+    try:
+        written = os.write(descriptor, content)
+        if written != len(content):
+            raise OSError(errno.ENOSPC, f"disk full, only {written} of {len(content)} bytes could be written")
+        os.fsync(descriptor)
+    except OSError as error:
+        error.filename = str(path)  # an error of an open file has no name in it
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,15 +3,19 @@
 The Snakefile imports this module, so it needs only the standard library.
 """
 
+import errno
 import hashlib
 import os
 import struct
 from pathlib import Path
 
+from privessel.errors import CohortError
+
 _GZIP = b"\x1f\x8b"
-_POINTERS = {  # small texts in the place of a file's content
-    b"/annex/objects/": "datalad get",
-    b"version https://git-lfs": "git lfs pull --include",
+# Small texts in the place of a file's content: how they begin, what makes them, and what fetches the content.
+POINTERS = {
+    b"/annex/objects/": ("git-annex", "datalad get"),
+    b"version https://git-lfs": ("Git LFS", "git lfs pull --include"),
 }
 _POINTER_BYTES = 1024  # pointers are shorter
 _SMALL_BYTES = 65536  # read as a whole
@@ -19,24 +23,21 @@ _SLACK = 1024  # bytes by which compression may make a file longer
 
 
 def find_absence(path: Path) -> str | None:
-    """Return why a file's content is not there, with the remedy, in words that follow its name; else None."""
-    if path.is_symlink() and not path.exists():
-        target = path.readlink()
-        if "annex" in target.parts:
-            return f"is a link of git-annex whose content is not here: fetch it with `datalad get '{path}'`"
-        return f"is a link to {target}, which does not exist: restore that file, or correct the link"
-    if path.is_dir():
-        return "is a folder, not a file: name the file in it, or correct the templates in the config"
-    if not path.is_file():
-        return "does not exist: put it there, or correct the templates in the config"
-    if not os.access(path, os.R_OK):
-        return "must not be read by you: give yourself the right to read it"
-    if path.stat().st_size <= _POINTER_BYTES:
-        content = path.read_bytes()
-        for start, command in _POINTERS.items():
-            if content.startswith(start):
-                return f"stands for a content that is not here: fetch it with `{command} '{path}'`"
-    return None
+    """Return why a file cannot be read, with the remedy, in words that follow its name; else None."""
+    try:
+        return _find_absence(path)
+    except OSError as problem:  # of the file, or of a folder above it that must not be looked into
+        return _unreadable(problem.strerror)
+
+
+def read_content(path: Path) -> bytes:
+    """Return a file's content. Raises CohortError as `find_absence` has it; the caller names the file."""
+    if absence := find_absence(path):
+        raise CohortError(absence)
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise CohortError(_unreadable(problem.strerror)) from problem
 
 
 def fingerprint(path: Path) -> str:
@@ -58,3 +59,30 @@ def fingerprint(path: Path) -> str:
             if length + _SLACK >= status.st_size:
                 return f"{size}, {length} of content, CRC {checksum:08x}"
     return f"{size} of {status.st_mtime_ns}"
+
+
+def _find_absence(path: Path) -> str | None:
+    if path.is_symlink() and not path.exists():
+        target = path.readlink()
+        if "annex" in target.parts:
+            return f"is a link of git-annex whose content is not here. Remedy: `datalad get '{path}'`"
+        return f"is a link to {target}, which does not exist. Remedy: restore that file, or correct the link"
+    if path.is_dir():
+        return "is a folder, not a file. Remedy: name the file in it, or correct its place in the config"
+    if not path.is_file():
+        return "does not exist. Remedy: put it there, or correct its place in the config"
+    if not os.access(path, os.R_OK):
+        return _unreadable(os.strerror(errno.EACCES))
+    if path.stat().st_size <= _POINTER_BYTES:
+        content = path.read_bytes()
+        for start, (maker, command) in POINTERS.items():
+            if content.startswith(start):
+                return f"is a pointer of {maker}, and the content is not here. Remedy: `{command} '{path}'`"
+    return None
+
+
+def _unreadable(reason: str) -> str:
+    return (
+        f"cannot be read ({reason}). Remedy: give yourself the right to read it and to open the folders "
+        "above it, or have the disk checked"
+    )

@@ -7,6 +7,8 @@ imports this module, so it needs only the standard library. Source: BIDS specifi
 import re
 from pathlib import Path
 
+from privessel.files.source import read_content
+
 _LINE_END = re.compile("\r\n|\n|\r")  # str.splitlines would also cut at characters inside of a text
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = {
@@ -23,10 +25,10 @@ def read_tsv(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
 
     Cells and names are stripped of spaces around them, and never converted: `NA`, `001`, `True` stay what
     they are. Lines without text are skipped. Raises ValueError, in words that follow the file's name, with a
-    remedy: for another encoding than UTF-8, for a name that is empty or occurs twice, and for lines of too
-    few or too many cells.
+    remedy: for a file that cannot be read, for another encoding than UTF-8, for a name that is empty or
+    occurs twice, and for lines of too few or too many cells.
     """
-    lines = _LINE_END.split(_decode(Path(path).read_bytes()))
+    lines = _LINE_END.split(_decode(read_content(Path(path))))
     if not lines[0].strip():
         raise ValueError("has no names of columns in its first line. Remedy: write them there")
     columns = [name.strip() for name in lines[0].split("\t")]

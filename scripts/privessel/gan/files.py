@@ -54,7 +54,8 @@ class RunFiles:
 def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: PaidRun | None) -> dict | None:
     """Return the last checkpoint, or None where the run has to start from its first step.
 
-    Raises PrivacyError where a paid run could only continue by being charged for the same steps again.
+    Raises PrivacyError where a paid run could only continue by being charged for the same steps again, and
+    where the checkpoint was charged to patients but this run is not, or the other way round.
     """
     path = resume / CHECKPOINT
     if not path.exists():
@@ -64,11 +65,7 @@ def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: P
     except DamagedError as problem:
         if not paid:
             raise
-        raise PrivacyError(
-            f"the run cannot continue from {path}: {problem}. Before you remove that file: an unfinished run "
-            "that starts from the beginning on the CPU where it first began repeats its steps at no cost; "
-            "anywhere else all of them are charged again"
-        ) from problem
+        raise _cannot_continue(resume, str(problem)) from problem
     if state.get("identity") != digest:
         if paid:
             raise PrivacyError(
@@ -81,16 +78,29 @@ def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: P
         )
         shutil.rmtree(resume)
         return None
+    if bool(state["ledger"]) != bool(paid):
+        before, now = ("charged", "is not any more") if state["ledger"] else ("not charged", "is now")
+        raise PrivacyError(
+            f"{path}: the steps of this run were {before} to the ledgers of patients, and the run {now}: the "
+            "cohort's key `public` was changed. Remedy: change it back, or remove the folder and train under "
+            "another `study`"
+        )
     kept = [epoch for epoch in training.kept_epochs if epoch <= len(state["history"])]
     if not all(_generator_file(resume, epoch).exists() for epoch in kept):
-        if paid and not paid.machine:
-            raise PrivacyError(
-                f"{resume}: the generator of a kept epoch is missing. Remedy: restore it from a backup; or "
-                f"remove {resume} to start from the beginning, which charges all steps again"
-            )
+        if paid:
+            raise _cannot_continue(resume, "the generator of a kept epoch is missing")
         log.warning("%s: the generator of a kept epoch is missing; starting from the beginning", resume)
         return None
     return state
+
+
+def _cannot_continue(resume: Path, problem: str) -> PrivacyError:
+    """Return the error of a paid run that could only start from the beginning."""
+    return PrivacyError(
+        f"{resume}: the run cannot continue: {problem}. Remedy: restore the folder from a backup; or remove "
+        "it to start from the beginning. On the CPU where an unfinished run first began, that repeats "
+        "its steps at no cost; anywhere else all of them are charged again"
+    )
 
 
 def ledger_point(saved: dict | None, training: GanTraining) -> Point:

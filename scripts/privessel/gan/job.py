@@ -76,9 +76,6 @@ def train_run(
         device=settings.device,
         threads=settings.threads,
     )
-    if training.private:
-        # What privacy.json will say must be computable before the first step is taken and charged.
-        run.record(training, trained_on, None, identity=identity)
     if site and not training.private:
         _note_model(site, run, patients=patches.patients, scans=scans)
     train(
@@ -96,7 +93,7 @@ def train_run(
         ),
         files=RunFiles(folder, identity, settings.checkpoint_seconds),
         device=settings.device,
-        record=partial(run.record, training, trained_on, identity=identity),
+        record=partial(run.record, training, patches, identity=identity),
         watch=run.watch(training, genuine=len(patches.image), device=settings.device),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from privessel.errors import PrivacyError
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.gan import paid_runs
 from privessel.gan.files import (
@@ -63,7 +64,8 @@ def train(
     influenced is written. A finished paid run is never trained again (`paid_runs`), and a checkpoint with
     another identity is refused with PrivacyError. Any other run then starts from the beginning.
 
-    `record` is called with the run's account after the last step and returns the content of privacy.json.
+    `record` is called with the run's account after the last step and returns the content of privacy.json. A
+    private run calls it with None before the first step, too, so that a failure comes before any charge.
     With a `watch`, critic.pt is written too: the last critic, and what was observed.
     """
     check_critic(shape, training)
@@ -77,7 +79,15 @@ def train(
             if finished:
                 paid.end(finished)  # a kill may have come before its nonce was destroyed
                 return
+        elif paid_runs.is_kept(files.folder):
+            raise PrivacyError(
+                f"{files.folder}: a finished run lies here that patients were charged for, but this one "
+                "would be charged to nobody: the cohort's key `public` was changed. Remedy: change it back, "
+                "or train under another `study`"
+            )
         saved = load_checkpoint(files.resume, training, digest=files.digest, paid=paid)
+        if training.private:
+            record(None)  # what privacy.json will say must be computable before a step is taken and charged
         point = ledger_point(saved, training)
         opened = paid.open(point, silent_minutes=SILENT_MINUTES) if paid else nullcontext((source, None))
         with opened as (stream, ledger):

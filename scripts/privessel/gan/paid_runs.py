@@ -61,9 +61,9 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> st
     PrivacyError where the run was trained on other patches or with other settings than are asked for now,
     because its results would pass for theirs, and where the kept files are damaged.
     """
-    kept = folder / FOLDER
-    if not kept.exists():
+    if not is_kept(folder):
         return None
+    kept = folder / FOLDER
     finished, files = _read(kept, name=name)
     before = _with_new_names(finished)
     changed = [part for part in identity if not _agrees(before.get(part), _plain(identity[part]))]
@@ -90,14 +90,19 @@ def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> st
     return identity_digest(finished)
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether the run in `folder` is finished and was paid for."""
+    return (folder / FOLDER).exists()
+
+
 def kept_record(folder: Path, *, name: str) -> dict | None:
     """Return the privacy.json that the finished run `name` in `folder` had; None where nothing is kept.
 
     Raises PrivacyError where the kept files are damaged or were edited.
     """
-    kept = folder / FOLDER
-    if not kept.exists():
+    if not is_kept(folder):
         return None
+    kept = folder / FOLDER
     _, files = _read(kept, name=name)
     return read_json(kept / RECORD, keys=()) if RECORD in files else None
 

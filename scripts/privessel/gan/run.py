@@ -164,7 +164,7 @@ class GanRun:
             patients=tuple(digests.values()),
             series=self.series,
             # The units are those of all patients, who gave the same number of patches each.
-            patches_per_patient=None if training.by_patient else -(-training.units // len(patients)),
+            patches_per_patient=None if training.by_patient else training.units // len(patients),
             region_patches=training.region_patches,
         )
         machine, threads = replaying_machine(str(identity["device"])), identity["threads"]

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from privessel.gan.losses import LOSSES
+from privessel.limits import UNITS
 from privessel.privacy.mechanism import CLIPPING, Mechanism
-
-UNITS = ("patch", "patient")
 
 
 @dataclass(frozen=True)

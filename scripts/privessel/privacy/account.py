@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from privessel.errors import PrivacyError
+from privessel.limits import UNITS
 from privessel.privacy.accounting import Charge
 from privessel.privacy.chain import Head
 
@@ -45,7 +46,7 @@ class Run:
         return replace(self, **counts) == other
 
     def __post_init__(self) -> None:
-        if self.unit not in ("patch", "patient"):
+        if self.unit not in UNITS:
             raise ValueError(f"the privacy unit is 'patch' or 'patient', not {self.unit!r}")
         if not Charge(self.noise_multiplier, self.sampling_rate, 0).protected:
             raise ValueError(f"{self.name}: a run without noise cannot be paid for, and has no ledger")

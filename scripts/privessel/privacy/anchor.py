@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from privessel.files.atomic import sync_folder
+from privessel.files.atomic import sync_folder, write_synced
 from privessel.privacy.chain import Head
 
 _HEAD = re.compile(r"(\d+) ([0-9a-f]{64})")
@@ -32,18 +32,15 @@ def read_anchor(path: Path) -> list[Head] | None:
 def append_anchor(path: Path, head: Head) -> None:
     """Append a head to the anchor file; it is on disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = path.read_bytes() if path.exists() else None
-    cut_short = content and not content.endswith(b"\n")
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
+        size = os.fstat(descriptor).st_size
+        cut_short = size and os.pread(descriptor, 1, size - 1) != b"\n"
         # The line ends with a newline, and so does one before it that a crash has cut short.
         line = f"{head.lines} {head.mac}\n"
-        os.write(descriptor, (f"\n{line}" if cut_short else line).encode())
-        os.fsync(descriptor)
-    except OSError as error:
-        error.filename = str(path)  # an error of an open file has no name in it
-        raise
+        write_synced(descriptor, (f"\n{line}" if cut_short else line).encode(), path=path)
     finally:
         os.close(descriptor)
-    if content is None:
+    if is_new:
         sync_folder(path.parent)

@@ -7,7 +7,6 @@ is still a valid, shorter chain. That is why the *head* of a chain, the number o
 is also written down elsewhere and compared (`privacy/register.py`).
 """
 
-import errno
 import hmac
 import json
 import os
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privessel.errors import PrivacyError
-from privessel.files.atomic import sync_folder
+from privessel.files.atomic import sync_folder, write_synced
 
 RESTORE = "Remedy: restore the newest copy of the whole folder from a backup"
 
@@ -105,14 +104,7 @@ def append(path: Path, record: dict, *, key: bytes, chain: Chain) -> Chain:
             )
         if chain.torn:
             os.ftruncate(descriptor, chain.end)
-        written = os.write(descriptor, line)
-        if written != len(line):
-            short = f"disk full, only {written} of {len(line)} bytes could be written"
-            raise OSError(errno.ENOSPC, short, str(path))
-        os.fsync(descriptor)
-    except OSError as error:
-        error.filename = str(path)  # writing to an open file names none
-        raise
+        write_synced(descriptor, line, path=path)
     finally:
         os.close(descriptor)
     if not chain.macs:

@@ -27,7 +27,7 @@ from privessel.privacy.account import Account, Attempt, Point, Run
 from privessel.privacy.chain import EMPTY, RESTORE, Chain, Head, append, read_chain
 from privessel.privacy.keys import MasterSecret, run_key
 from privessel.privacy.nonce import commit, create_nonce, destroy_nonces, read_nonce
-from privessel.privacy.register import Books
+from privessel.privacy.register import Books, Register
 from privessel.privacy.seen import Seen
 
 log = logging.getLogger(__name__)
@@ -98,8 +98,12 @@ class Ledger:
             return
         self._write({"kind": "charge", "attempt": self.attempt, "first": first, "last": last})
 
-    def begin(self, point: Point) -> None:
-        """Continue the last attempt from `point` where that repeats it, else begin a new attempt."""
+    def begin(self, point: Point, check: Callable[["Ledger"], object]) -> None:
+        """Continue the last attempt from `point` where that repeats it, else begin a new attempt.
+
+        `check` is called when `replays` is known. If it raises an error, the last attempt and its nonce are
+        left as they were.
+        """
         folder, identity = self._books.folder, self.account.run.identity
         if not self._chain.records:
             self._write({"kind": "run", "format": FORMAT} | asdict(self.account.run))
@@ -108,9 +112,12 @@ class Ledger:
             commitment = self.account.attempts[-1].commitment
             nonce = read_nonce(folder, identity=identity, attempt=self.attempt, commitment=commitment)
         self.replays = nonce is not None and self.account.replays(point, self._machine)
+        check(self)
         if not self.replays:
             number = self.attempt + 1
-            nonce = create_nonce(folder, identity=identity, attempt=number)
+            # Where no machine repeats the same bits, nothing ever reads the nonce again.
+            keep = self._machine is not None
+            nonce = create_nonce(folder, identity=identity, attempt=number, keep=keep)
             commitment = commit(nonce, identity=identity, attempt=number)
             began = Attempt(self._machine, point.step, point.attempt, commitment)
             self._write({"kind": "attempt", "attempt": number} | asdict(began))
@@ -144,13 +151,15 @@ def open_ledger(
     machine: str | None,
     silent_minutes: float,
     anchor: Path | None = None,
+    check: Callable[[Ledger], object] = lambda ledger: None,
 ) -> Iterator[Ledger]:
     """Open the ledger of `run` in `folder` for this process alone, and make it when it is new.
 
     `point` is where the run continues from. `machine` names what computes the same bits when a step is done
     again, None where nothing does. `anchor` is the site's anchor file, if it has one. The last attempt
-    continues where that repeats it; else a new one begins, and its steps are charged in addition. A line that
-    a crash cut short is removed with a warning: its charge had not returned.
+    continues where that repeats it; else a new one begins, and its steps are charged in addition. `check` is
+    called before that, and may refuse the opening (see `Ledger.begin`). A line that a crash cut short is
+    removed with a warning: its charge had not returned.
 
     Raises BusyError when another process holds the ledger. Raises PrivacyError where a ledger or the register
     was tampered with, where they are older than the checkpoint or the anchor, and where the ledger is of
@@ -173,7 +182,7 @@ def open_ledger(
             ):  # a kill came between the ledger's line and the register's
                 register.note(run.identity, chain.head, name=run.name, cohort=run.cohort)
             ledger._register = register.chain
-        ledger.begin(point)
+        ledger.begin(point, check)
         yield ledger
 
 
@@ -182,32 +191,29 @@ def read_accounts(
 ) -> list[Account]:
     """Read and verify every ledger in `folder`, changing none.
 
-    `seen` is what files elsewhere have seen of the ledgers (`register.read_seen`). Raises PrivacyError naming
+    `seen` is what files elsewhere have seen of the ledgers (`seen.read_seen`). Raises PrivacyError naming
     a ledger that is missing or damaged, one that has lost lines, and a file that has seen more than there is.
     """
-    books = Books(Path(folder), master.derive("ledger"), anchor)
-    with books.read() as register:
-        chains = register.read_ledgers()
-        for one in seen:
-            register.require(one.register, place=one.place)
-            if one.head and not chains.get(one.identity, EMPTY).contains(one.head):
-                raise PrivacyError(
-                    f"{books.ledger(one.identity)} is missing or lacks line {one.head.lines}, which "
-                    f"{one.place} refers to: charges were removed. {RESTORE}, or set privacy.state to "
-                    "the folder that the run was charged in"
-                )
-        mac = register.head.mac
+    with Books(Path(folder), master.derive("ledger"), anchor).read() as register:
+        return list_accounts(register, seen=seen)
+
+
+def list_accounts(register: Register, *, seen: Iterable[Seen]) -> list[Account]:
+    """Return `read_accounts` of the ledgers of a register that this process holds."""
+    chains, path_of = register.read_ledgers(), register.books.ledger
+    for one in seen:
+        register.require(one.register, place=one.place)
+        if one.head and not chains.get(one.identity, EMPTY).contains(one.head):
+            raise PrivacyError(
+                f"{path_of(one.identity)} is missing or lacks line {one.head.lines}, which "
+                f"{one.place} refers to: charges were removed. {RESTORE}, or set privacy.state to the folder "
+                "that the run was charged in"
+            )
     return [
-        replace(_account(books.ledger(identity), chain), register=mac)
+        replace(_account(path_of(identity), chain), register=register.head.mac)
         for identity, chain in chains.items()
         if chain.records
     ]
-
-
-def anchor_accounts(folder: Path, *, master: MasterSecret, anchor: Path | None) -> None:
-    """Append the head of the register to the anchor file, as a release does; nothing without an anchor."""
-    with Books(Path(folder), master.derive("ledger"), anchor).write() as register:
-        register.write_anchor()
 
 
 def running(folder: Path, *, silent_minutes: float) -> set[str]:

@@ -12,13 +12,12 @@ Overwriting destroys the bytes on a plain disk. It does not reach copies that a 
 system with snapshots or copy-on-write, or a backup has kept; docs/privacy.md says what to do about those.
 """
 
-import errno
 import hashlib
 import hmac
 import os
 from pathlib import Path
 
-from privessel.files.atomic import sync_folder
+from privessel.files.atomic import sync_folder, write_synced
 
 NONCE_BYTES = 32
 
@@ -34,8 +33,8 @@ def commit(nonce: bytes, *, identity: str, attempt: int) -> str:
     return hashlib.sha256(message).hexdigest()
 
 
-def create_nonce(folder: Path, *, identity: str, attempt: int) -> bytes:
-    """Draw the nonce of a new attempt, write it to its file (mode 0600), and return it.
+def create_nonce(folder: Path, *, identity: str, attempt: int, keep: bool) -> bytes:
+    """Draw the nonce of a new attempt, write it to its file (mode 0600) if it is to be kept, and return it.
 
     It is on disk when this returns. A nonce that a killed process left there is destroyed first: its attempt
     never reached the ledger, so nothing was drawn with it.
@@ -43,9 +42,11 @@ def create_nonce(folder: Path, *, identity: str, attempt: int) -> bytes:
     path = _path(folder, identity, attempt)
     _destroy(path)
     nonce = draw_nonce()
+    if not keep:
+        return nonce
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        _write_all(path, descriptor, nonce)
+        write_synced(descriptor, nonce, path=path)
     finally:
         os.close(descriptor)
     sync_folder(path.parent)
@@ -91,19 +92,9 @@ def _destroy(path: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        _write_all(path, descriptor, bytes(max(NONCE_BYTES, os.fstat(descriptor).st_size)))
+        zeros = bytes(max(NONCE_BYTES, os.fstat(descriptor).st_size))
+        write_synced(descriptor, zeros, path=path)
     finally:
         os.close(descriptor)
     path.unlink()
     sync_folder(path.parent)
-
-
-def _write_all(path: Path, descriptor: int, content: bytes) -> None:
-    try:
-        written = os.write(descriptor, content)
-        if written != len(content):
-            raise OSError(errno.ENOSPC, f"disk full, only {written} of {len(content)} bytes could be written")
-        os.fsync(descriptor)
-    except OSError as error:
-        error.filename = str(path)  # an error of an open file has no name in it
-        raise

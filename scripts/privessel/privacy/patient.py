@@ -25,23 +25,6 @@ MOST_WITH_CHANCE = 1e3
 LARGEST_GRID = 100.0  # dp-accounting overflows from about 700 on
 
 
-def patient_epsilon(
-    *,
-    noise_multiplier: float | None,
-    sampling_rate: float,
-    steps: int,
-    patches_per_patient: int,
-    delta: float,
-) -> float:
-    """Return the valid eps of one patient whose patches are sampled and clipped one by one.
-
-    See `group_epsilon`. `delta` is the patient's, not the patch's. One patch a patient gives
-    `accounting.epsilon`.
-    """
-    charge = Charge(noise_multiplier, sampling_rate, steps)
-    return group_epsilon([charge], patches=patches_per_patient, delta=delta)
-
-
 def group_epsilon(charges: Iterable[Charge], *, patches: int | Sequence[int], delta: float) -> float:
     """Return the valid eps of `patches` patches together, which take part in all `charges` one by one.
 

@@ -1,15 +1,18 @@
 """Tables of what privacy will cost, made before any training: by level, and by number of patients."""
 
+import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from privessel.privacy.accounting import Charge, affordable_steps, calibrate, epsilon
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.published import epsilon_published, epsilon_reused
-from privessel.privacy.renyi import epsilon_rdp
+from privessel.privacy.renyi import adaptive_epsilon, epsilon_rdp
 from privessel.study.names import Level
+
+log = logging.getLogger(__name__)
 
 
 def noise_of(level: Level, *, sampling_rate: float, steps: int, delta: float) -> float | None:
@@ -25,6 +28,7 @@ def noise_of(level: Level, *, sampling_rate: float, steps: int, delta: float) ->
     return calibrate(target_epsilon=level.value, sampling_rate=sampling_rate, steps=steps, delta=delta)
 
 
+BUDGET_COLUMNS = ["level", "runs", "delta", "needed_epsilon", "allowed_epsilon"]
 REGION_COLUMNS = ["level", "noise_multiplier", "max_overlap", "delta", "region_epsilon"]
 
 
@@ -98,6 +102,46 @@ def plan_levels(
     return rows
 
 
+def plan_budget(
+    runs: Mapping[str, int], mechanism: PlannedMechanism, *, budget: Mapping[str, float] | None
+) -> list[dict[str, object]]:
+    """Return what `privacy.budget` must allow: a row for one run of each private level, one for all runs.
+
+    runs: how many runs a level has. budget: the `epsilon` and `delta` of the config; None, on public cohorts,
+    gives no rows. `needed_epsilon` is larger than the eps of the plan, because a budget counts as if every
+    run were chosen after a look at the ones before (`renyi.adaptive_epsilon`). Logs a warning where all runs
+    together need more than is allowed.
+    """
+    if budget is None:
+        return []
+    planned = {"sampling_rate": mechanism.sampling_rate, "steps": mechanism.steps}
+    charges = {}
+    for name in runs:
+        noise = noise_of(Level.parse(name), **planned, delta=mechanism.delta)
+        if noise is not None:
+            charges[name] = Charge(noise, **planned)
+    every = [charge for name, charge in charges.items() for _ in range(runs[name])]
+    rows = [
+        {
+            "level": name,
+            "runs": len(taken),
+            "delta": budget["delta"],
+            "needed_epsilon": adaptive_epsilon(taken, delta=budget["delta"]),
+            "allowed_epsilon": budget["epsilon"],
+        }
+        for name, taken in [*((name, [charge]) for name, charge in charges.items()), ("all", every)]
+        if taken
+    ]
+    if rows and rows[-1]["needed_epsilon"] > budget["epsilon"]:
+        log.warning(
+            "privacy.budget.epsilon is %.4g, and the %d private runs of this study need %.4g at delta %.3g, "
+            "besides what patients have spent before: what it does not cover will be refused. Remedy: fewer "
+            "runs, or more noise; or raise it, if what the patients agreed to covers that",
+            budget["epsilon"], len(every), rows[-1]["needed_epsilon"], budget["delta"],
+        )  # fmt: skip
+    return rows
+
+
 def plan_overlaps(
     levels: Iterable[str], mechanism: PlannedMechanism, *, overlaps: Sequence[int]
 ) -> list[dict[str, object]]:
@@ -121,6 +165,29 @@ def plan_overlaps(
             for overlap in overlaps
             if noise is not None
         ]
+    return rows
+
+
+def plan_cohorts(
+    mechanism: PlannedMechanism,
+    *,
+    times: Iterable[int],
+    patient_delta: float,
+    mean_noise: float,
+    epsilons: Sequence[float],
+) -> list[dict[str, object]]:
+    """Return the rows of `plan_patients` for as many `times` the training patients, all taking every step.
+
+    The delta is `patient_delta`, or 1 / (10 patients) where that is less, because more patients ask for a
+    smaller one.
+    """
+    rows = []
+    for factor in times:
+        patients = mechanism.patients * factor
+        rows += plan_patients(
+            patients=patients, participation=1.0, steps=mechanism.steps, mean_noise=mean_noise,
+            delta=min(patient_delta, 1 / (10 * patients)), epsilons=epsilons,
+        )  # fmt: skip
     return rows
 
 

@@ -6,11 +6,10 @@ A region is a place on a vessel: the patches of one patient that all show it (`c
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privessel.limits import VACUOUS, readable
+from privessel.limits import UNITS, VACUOUS, readable
 from privessel.privacy.accounting import Charge, check_delta, composed_epsilon, loss_above_epsilon
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
 
-UNITS = ("patch", "patient")
 _MIXTURE = "mixture of Gaussians, or its bound by convexity"
 _COVERED = "covered by the whole patient"
 
@@ -38,14 +37,16 @@ def state_promises(
         raise ValueError(f"the privacy unit is 'patch' or 'patient', not {unit!r}")
     check_delta(delta=patient_delta, units=sizes.patients, release=False)
     if not all(charge.protected for charge in charges):
-        return {
+        promised = {
             name: _promise(
                 f"{name.capitalize()} level: no protection. The model was trained without noise and must not "
                 "leave.",
                 method="none",
             )
             for name in ("patient", "region", "patch")
-        } | {"region": _unprotected_region(sizes)}
+        }
+        promised["region"]["patches"] = sizes.region_patches
+        return promised
     if unit == "patient":
         patient = _whole_patient(charges, delta=patient_delta)
         return {
@@ -105,11 +106,6 @@ def _patch(charges: Sequence[Charge], *, delta: float) -> dict[str, object]:
 def _covered(name: str, patient: dict[str, object]) -> dict[str, object]:
     told = f"{name.capitalize()} level: {_COVERED}, so at most eps {readable(patient['epsilon'])}."
     return patient | {"method": _COVERED, "sentence": told}
-
-
-def _unprotected_region(sizes: Sizes) -> dict[str, object]:
-    told = "Region level: no protection. The model was trained without noise and must not leave."
-    return _promise(told, method="none") | {"patches": sizes.region_patches}
 
 
 def _promise(

@@ -79,7 +79,7 @@ class Register:
     """The register while it is held by this process, made by `Books.write` and `Books.read`."""
 
     def __init__(self, books: Books, *, after: Chain) -> None:
-        self._books = books
+        self.books = books
         self._path = books.folder / REGISTER
         self.chain = read_chain(self._path, key=books.key, after=after)
         self._runs: dict[str, dict] | None = None
@@ -117,7 +117,7 @@ class Register:
 
         Raises PrivacyError where the ledger has lost lines, and where the register has.
         """
-        path, known = self._books.ledger(identity), self.runs().get(identity)
+        path, known = self.books.ledger(identity), self.runs().get(identity)
         if known is None:
             lines = 0
         elif "lines" not in known:  # listed by an older version, which wrote no heads
@@ -142,14 +142,14 @@ class Register:
         Raises PrivacyError naming one that is missing or damaged, or has lost lines.
         """
         for identity, known in self.runs().items():
-            if not self._books.ledger(identity).exists():
+            if not self.books.ledger(identity).exists():
                 raise PrivacyError(
-                    f"{self._books.ledger(identity)}, the ledger of {known['name']} on {known['cohort']}, is "
+                    f"{self.books.ledger(identity)}, the ledger of {known['name']} on {known['cohort']}, is "
                     f"missing: charges were removed. {RESTORE}"
                 )
         chains = {}
-        for path in sorted(self._books.folder.glob("*.ledger")):
-            chains[path.stem] = read_chain(path, key=self._books.key)
+        for path in sorted(self.books.folder.glob("*.ledger")):
+            chains[path.stem] = read_chain(path, key=self.books.key)
             self.check(path.stem, chains[path.stem])
         return chains
 
@@ -189,14 +189,14 @@ class Register:
 
     def write_anchor(self) -> None:
         """Append the head of the register to the site's anchor file, where it has one."""
-        if self._books.anchor and self.head.lines:
-            append_anchor(self._books.anchor, self.head)
+        if self.books.anchor and self.head.lines:
+            append_anchor(self.books.anchor, self.head)
 
     def _add(self, record: dict) -> None:
         stamped = record | {"at": datetime.now(UTC).isoformat(timespec="seconds")}
-        if self._books.anchor and not self._anchored:
+        if self.books.anchor and not self._anchored:
             stamped["anchored"] = True  # from now on a missing anchor is noticed
-        self.chain, self._runs = append(self._path, stamped, key=self._books.key, chain=self.chain), None
+        self.chain, self._runs = append(self._path, stamped, key=self.books.key, chain=self.chain), None
         self.write_anchor()
 
     @property
@@ -208,7 +208,7 @@ class Register:
 
         Each line of the register is anchored at once, so a process that was killed leaves one out at most.
         """
-        path = self._books.anchor
+        path = self.books.anchor
         heads = read_anchor(path) if path else None
         began = next((k for k, record in enumerate(self.chain.records) if record.get("anchored")), None)
         if began is not None and self.head.lines - (heads[-1].lines if heads else began) > 1:

@@ -1,5 +1,6 @@
 """What files outside `privacy.state` have seen of the ledgers, so that lines lost since then are missed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,22 +24,22 @@ class Seen:
 def read_seen(results: Path) -> list[Seen]:
     """Return what the runs and releases of a study have seen of the ledgers, from every privacy.json there.
 
-    `results` is the study's folder of results. Of a finished run whose privacy.json is gone the kept copy is
+    `results` is the study's folder of results. Of a finished run both privacy.json and its kept copy are
     read. Raises DamagedError for a file that cannot be read.
     """
     folders = [folder for series in ("gan", "audit") for folder in results.glob(f"{series}/*/*/run-*")]
     places = [(folder / "privacy.json", folder / ".finished" / "privacy.json") for folder in sorted(folders)]
-    found = [next((path for path in pair if path.exists()), None) for pair in places]
-    seen = [_read_run(path) for path in found if path]
+    found = [path for pair in places for path in pair if path.exists()]
+    seen = [seen_of(read_json(path, keys=()), place=str(path)) for path in found]
     for path in sorted(results.glob("release/*/privacy.json")):
         seen.append(Seen(str(path), register=read_json(path, keys=()).get("register") or ""))
     return [one for one in seen if one]
 
 
-def _read_run(path: Path) -> Seen | None:
-    """Return what a run has seen; None for one that is charged to nobody."""
-    ledger = read_json(path, keys=()).get("ledger")
+def seen_of(record: Mapping, *, place: str) -> Seen | None:
+    """Return what a run has seen, by its privacy.json; None for one that is charged to nobody."""
+    ledger = record.get("ledger")
     if not ledger:
         return None
     head = Head(ledger["lines"], ledger["mac"])
-    return Seen(str(path), ledger.get("register", ""), ledger["identity"], head)
+    return Seen(place, ledger.get("register", ""), ledger["identity"], head)

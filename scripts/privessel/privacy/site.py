@@ -4,21 +4,41 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.keys import MasterSecret, Stream, create_master, load_master
-from privessel.privacy.ledger import Ledger, anchor_accounts, open_ledger, read_accounts, running
+from privessel.privacy.ledger import Ledger, list_accounts, open_ledger, read_accounts, running
 from privessel.privacy.nonce import destroy_nonces
 from privessel.privacy.register import Books
 from privessel.privacy.seen import Seen, read_seen
 from privessel.privacy.signing import SIGNING_KEY, Signer, create_signer, load_signer
-from privessel.privacy.spending import Digests, check_budget, digest_patients
+from privessel.privacy.spending import Digests, Spent, check_budget, digest_patients, join_people
 
 log = logging.getLogger(__name__)
 
 SECRET = "master.key"
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What the books of a site say at one moment; none for a public cohort, of which no books are kept."""
+
+    accounts: tuple[Account, ...] = ()  # of all private runs
+    models: tuple[Mapping, ...] = ()  # trained without noise on patients (`Register.note_model`)
+
+    def count_models(self, patients: Mapping[str, Digests]) -> int:
+        """Return how many models without noise were trained on any of these patients.
+
+        Patients are recognised as in `spending.runs_by_patient`, by all records of runs and models.
+        """
+        trained = [[tuple(pair) for pair in model["patients"]] for model in self.models]
+        charged = [pair for account in self.accounts for pair in account.run.patients]
+        people = join_people([*patients.values(), *charged, *chain.from_iterable(trained)])
+        sought = {people[one] for one, _ in patients.values()}
+        return sum(any(people[one] in sought for one, _ in pairs) for pairs in trained)
 
 
 @dataclass(frozen=True)
@@ -73,13 +93,19 @@ class Site:
         """Return the accounts of all private runs of the site: the steps that each was charged for.
 
         `seen` is what files elsewhere have seen of the ledgers, such as the study's results
-        (`register.read_seen`). Raises PrivacyError as `ledger.read_accounts`.
+        (`seen.read_seen`). Raises PrivacyError as `ledger.read_accounts`.
         """
         return read_accounts(self.state, master=self._master(), anchor=self.anchor, seen=seen)
 
-    def write_anchor(self) -> None:
-        """Append to the anchor file, if there is one, how far the ledgers have come."""
-        anchor_accounts(self.state, master=self._master(), anchor=self.anchor)
+    def entries(self, seen: Iterable[Seen] = ()) -> Entries:
+        """Return all that the site's books say, for a release; every file of them is read and verified once.
+
+        How far they have come is then in the anchor file, if there is one. `seen` and errors as `accounts`.
+        """
+        with self._books().read() as register:
+            accounts = list_accounts(register, seen=seen)
+            register.write_anchor()
+            return Entries(tuple(accounts), tuple(register.models()))
 
     @property
     def has_secret(self) -> bool:
@@ -94,13 +120,6 @@ class Site:
         """
         with self._books().write() as register:
             register.note_model(name=name, cohort=cohort, patients=list(patients.values()))
-
-    def count_models(self, patients: Mapping[str, Digests]) -> int:
-        """Return how many models without noise were trained on any of these patients."""
-        sought = {digest for pair in patients.values() for digest in pair}
-        with self._books().read() as register:
-            models = register.models()
-        return sum(any(sought & set(pair) for pair in model["patients"]) for model in models)
 
     def digests(self, voxels: Mapping[str, str]) -> dict[str, Digests]:
         """Return the keyed digests of patients, by id; `voxels` holds the digest of each scan, by id."""
@@ -164,16 +183,9 @@ class PaidRun:
         """
         site, master = self.site, load_master(self.site.state / SECRET)
         site.accounts(read_seen(self.results) if self.results else ())
-        with open_ledger(
-            site.state,
-            master=master,
-            run=self.run,
-            point=point,
-            machine=self.machine,
-            silent_minutes=silent_minutes,
-            anchor=site.anchor,
-        ) as ledger:
-            worst = check_budget(
+
+        def check(ledger: Ledger) -> Spent:
+            return check_budget(
                 site.accounts(),
                 run=self.run,
                 start=point.step,
@@ -183,11 +195,25 @@ class PaidRun:
                 epsilon=site.epsilon,
                 delta=site.delta,
             )
+
+        with open_ledger(
+            site.state,
+            master=master,
+            run=self.run,
+            point=point,
+            machine=self.machine,
+            silent_minutes=silent_minutes,
+            anchor=site.anchor,
+            check=check,
+        ) as ledger:
+            # Once more, now that other processes see the attempt: two runs that start together cannot both
+            # take what is left.
+            worst = check(ledger)
             log.info(
-                "%s, attempt %d: at its end a patient will have spent at most eps %.4g of %.4g at delta "
-                "%.3g (runs: %d; %.4g if they were all fixed before the first)",
-                self.run.name, ledger.attempt, worst.adaptive_epsilon, site.epsilon, site.delta,
-                len(worst.runs), worst.epsilon,
+                "%s, attempt %d: at its end a patient will have spent at most eps %.4g (which protects %s) "
+                "of %.4g at delta %.3g (runs: %d; %.4g if they were all fixed before the first)",
+                self.run.name, ledger.attempt, worst.adaptive_epsilon, worst.protected, site.epsilon,
+                site.delta, len(worst.runs), worst.epsilon,
             )  # fmt: skip
             yield Stream(ledger.key(master), threads=self.threads), ledger
 

@@ -28,6 +28,11 @@ class Spent:
     unit: str | None
     runs: tuple[str, ...]
 
+    @property
+    def protected(self) -> str:
+        """Whom eps protects, for messages: 'the whole patient' or 'a single patch'."""
+        return "a single patch" if self.unit == "patch" else "the whole patient"
+
 
 def digest_patients(master: MasterSecret, voxels: Mapping[str, str]) -> dict[str, Digests]:
     """Return, for each patient id, the keyed digests of the id and of the voxel content's digest in `voxels`.
@@ -46,17 +51,9 @@ def digest_patients(master: MasterSecret, voxels: Mapping[str, str]) -> dict[str
 def spent_by_patient(
     accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
 ) -> list[Spent]:
-    """Return what each of `patients` has spent over all charged runs that it took part in, most first.
-
-    Two records are of the same patient where their ids or their voxels are equal, or where both are of the
-    same patient as a third record.
-    """
-    paid = [account for account in accounts if account.steps]
-    people = _same_people([*patients.values(), *(one for account in paid for one in account.run.patients)])
-    present = [{people[digest] for pair in account.run.patients for digest in pair} for account in paid]
+    """Return what each of `patients` has spent over all charged runs that it took part in, most first."""
     found = []
-    for patient, pair in patients.items():
-        own = [account for account, there in zip(paid, present, strict=True) if people[pair[0]] in there]
+    for patient, own in runs_by_patient(accounts, patients=patients).items():
         units = {account.run.unit for account in own}
         unit = ("patch" if "patch" in units else "patient") if units else None
         charges = [
@@ -72,6 +69,38 @@ def spent_by_patient(
             )
         )
     return sorted(found, key=lambda one: (-one.epsilon, one.patient))
+
+
+def runs_by_patient(
+    accounts: Sequence[Account], *, patients: Mapping[str, Digests]
+) -> dict[str, list[Account]]:
+    """Return for each of `patients` the accounts of all charged runs that it took part in, in their order.
+
+    Two records are of the same patient where their ids or their voxels are equal, or where both are of the
+    same patient as a third record.
+    """
+    paid = [account for account in accounts if account.steps]
+    people = join_people([*patients.values(), *(one for account in paid for one in account.run.patients)])
+    present = [{people[digest] for pair in account.run.patients for digest in pair} for account in paid]
+    return {
+        patient: [account for account, there in zip(paid, present, strict=True) if people[pair[0]] in there]
+        for patient, pair in patients.items()
+    }
+
+
+def join_people(pairs: Sequence[Digests]) -> dict[str, str]:
+    """Map each digest to one digest of its patient: pairs that share a digest belong to one patient."""
+    stands: dict[str, str] = {}
+
+    def root(digest: str) -> str:
+        stands.setdefault(digest, digest)
+        while stands[digest] != digest:
+            stands[digest] = digest = stands[stands[digest]]
+        return digest
+
+    for one, other in pairs:
+        stands[root(one)] = root(other)
+    return {digest: root(digest) for digest in list(stands)}
 
 
 def check_budget(
@@ -112,12 +141,12 @@ def check_budget(
     if worst.adaptive_epsilon > epsilon and total > own.steps:
         alone = adaptive_epsilon([Charge(run.noise_multiplier, run.sampling_rate, total)], delta=delta)
         raise PrivacyError(
-            f"{run.name}: patient {worst.patient} would have spent eps {worst.adaptive_epsilon:.4g} of "
-            f"{epsilon:.4g} at delta {delta:.3g}: this run alone {alone:.4g}, {len(worst.runs)} with it "
-            f"({', '.join(worst.runs)}). A budget counts as if each run had been chosen after a look at the "
-            f"ones before; fixed beforehand, the same runs would have cost {worst.epsilon:.4g}. No step was "
-            "taken. Remedy: train with more noise or fewer steps, or raise privacy.budget.epsilon if what "
-            "the patients agreed to covers it"
+            f"{run.name}: patient {worst.patient} would have spent eps {worst.adaptive_epsilon:.4g} (which "
+            f"protects {worst.protected}) of {epsilon:.4g} at delta {delta:.3g}: this run alone {alone:.4g}, "
+            f"{len(worst.runs)} with it ({', '.join(worst.runs)}). A budget counts as if each run had been "
+            f"chosen after a look at the ones before; fixed beforehand, the same runs would have cost "
+            f"{worst.epsilon:.4g}. No step was taken. Remedy: train with more noise or fewer steps, or raise "
+            "privacy.budget.epsilon if what the patients agreed to covers it"
         )
     return worst
 
@@ -135,18 +164,3 @@ def _of_one_patch(charge: Charge) -> Charge:
 def _settled(run: Run, steps: int) -> Account:
     """Return the account of a run that was charged so many steps, whatever its attempts were."""
     return Account(run, ((0, 0, steps),), (), Head(0, ""))
-
-
-def _same_people(pairs: Sequence[Digests]) -> dict[str, str]:
-    """Map each digest to one digest of its patient; pairs that share a digest belong to one patient."""
-    stands: dict[str, str] = {}
-
-    def root(digest: str) -> str:
-        stands.setdefault(digest, digest)
-        while stands[digest] != digest:
-            stands[digest] = digest = stands[stands[digest]]
-        return digest
-
-    for one, other in pairs:
-        stands[root(one)] = root(other)
-    return {digest: root(digest) for digest in list(stands)}

@@ -6,7 +6,7 @@
 | pictures | PNG of 8-bit grey pixels, IHDR, IDAT, IEND: the pixels of that pair in pairs.npz |
 | pairs.npz | `image` uint8, `label` of 0 and 1; a zip file without times, comments, further fields or gaps |
 | generator.pt | to the byte what torch writes of a generator's shape and weights |
-| privacy.json | the keys and kinds of values in `schema` |
+| privacy.json | what the recipient's check and `schema` allow: keys, types, sentences; numbers that agree |
 | other texts | to the byte what templates make of privacy.json, the number of pairs, the site's words |
 | verify.py, checks/ | to the byte the recipient's check, as it is in this package |
 | MANIFEST.sha256 | the digests of these files |
@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 
 from privessel.errors import PrivacyError
 from privessel.privacy.signing import Signer
-from privessel.release.archive import list_files
 from privessel.release.checks.card import LICENCES, name_dataset
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
 from privessel.release.checks.exports import describe_nnunet, list_pairs
-from privessel.release.checks.files import MANIFEST, PROGRAMS, PUBLIC_KEY, SIGNATURE, TEXTS
+from privessel.release.checks.files import MANIFEST, PROGRAMS, PUBLIC_KEY, SIGNATURE, TEXTS, list_expected
+from privessel.release.checks.numbers import check_numbers
 from privessel.release.formats import find_odd_arrays, find_odd_png
-from privessel.release.schema import find_odd_numbers
+from privessel.release.schema import find_odd_words
 from privessel.release.statement import describe_data
 from privessel.release.terms import Terms
 from privessel.release.weights import check_generator
@@ -116,17 +116,23 @@ def write_manifest(digests: Mapping[str, str]) -> str:
 
 
 def require_outline(outline: Outline) -> None:
-    """Raise PrivacyError where a release would hold words or numbers that it has no place for."""
-    odd = find_odd_numbers(outline.numbers, terms=outline.terms)
+    """Raise PrivacyError where a release would hold words or numbers that it has no place for.
+
+    Also where its recipient's own check would refuse its numbers.
+    """
+    stated = json.loads(_json(outline.privacy))
+    _, odd = check_numbers(stated)
+    odd = odd or find_odd_words(stated, terms=outline.terms)
     if not re.fullmatch(ARCHITECTURE, outline.arch):
         odd.append("the architecture is not a name of one")
     if not re.fullmatch(NAME, outline.terms.name) or outline.terms.licence not in LICENCES:
         odd.append("name or licence is not one that a release may have")
     if odd:
         raise PrivacyError(
-            f"{outline.terms.name} was not released: privacy.json would hold what it may not: "
-            f"{'; '.join(odd)}. Remedy: this is a defect of privessel; keys that may leave are named in "
-            "release/schema.py"
+            f"{outline.terms.name} was not released: privacy.json would hold what it may not, and whoever "
+            f"checks the release would be told not to rely on it: {'; '.join(odd)}. Remedy: cut as many "
+            "patches of every training patient, where their numbers differ; anything else is a defect of "
+            "privessel"
         )
 
 
@@ -139,11 +145,7 @@ class Inspection:
         self._texts = {name: text.encode() for name, text in write_texts(outline).items()}
         self._given: dict[str, bytes] = {}  # texts that are compared when all digests are known
         self._odd_pictures: dict[str, list[str]] = {}  # by digest: pairs of files are the same bytes
-        self._names = {*self._pictures, *self._texts, MANIFEST, CROISSANT, ARRAYS}
-        if outline.generator:
-            self._names.add(GENERATOR)
-        if outline.signer:
-            self._names.add(SIGNATURE)
+        self._names = list_expected(outline.privacy)
         self.digests: dict[str, str] = {}
 
     def look_at(self, name: str, content: bytes) -> list[str]:
@@ -200,20 +202,6 @@ class Inspection:
             array, number, value = self._pictures.get(name, ("", 0, 0))
             if (array, value) in known and known[array, value][number : number + 1] != [digest]:
                 yield name, "shows other pixels than its pair in pairs.npz"
-
-
-def require_parts(outline: Outline, folder: Path) -> None:
-    """Raise PrivacyError where a folder, about to be packed, holds anything that a release may not."""
-    inspection, odd = Inspection(outline), []
-    for name in list_files(folder):
-        odd += [(name, one) for one in inspection.look_at(name, (folder / name).read_bytes())]
-    if odd := odd + inspection.finish():
-        told = "; ".join(f"{name}: {one}" for name, one in odd[:20])
-        raise PrivacyError(
-            f"{outline.terms.name} was not released: it would hold more than a release may: {told}. Remedy: "
-            "this is a defect of privessel, or another program has changed the files; run the same command "
-            "again, and report it if it stays"
-        )
 
 
 def _compare(content: bytes, expected: bytes) -> list[str]:

@@ -21,14 +21,13 @@ from privessel.release.allowed import (
     GENERATOR,
     Outline,
     require_outline,
-    require_parts,
     write_croissant,
     write_manifest,
     write_texts,
 )
 from privessel.release.archive import list_files, pack
 from privessel.release.checks.card import DATASET_NUMBER
-from privessel.release.checks.files import MANIFEST, SIGNATURE
+from privessel.release.checks.files import MANIFEST, SIGNATURE, find_changes
 from privessel.release.export import NnunetTarget, write_exports
 from privessel.release.formats import write_arrays
 from privessel.release.scanner import require_clean, scan
@@ -59,8 +58,8 @@ class Content:
 def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: int = 1) -> None:
     """Write a release as `archive` ({name}.tar.gz) and as the folder {name} beside it.
 
-    The files, and once more the finished archive, are compared with what a release may hold (`allowed`). The
-    archive is searched for everything in `forbidden`. Raises PrivacyError where anything is found, and where
+    The finished archive is compared with what a release may hold (`allowed`), and searched for everything in
+    `forbidden`. Raises PrivacyError where anything is found, and where
     the folder exists and is not an earlier release; an earlier release then stays as it was, and nothing new
     is written.
     """
@@ -71,7 +70,6 @@ def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: i
     require_outline(content.outline)
     with _room(archive.parent, terms.name) as partial:
         write_files(partial, content, threads=threads)
-        require_parts(content.outline, partial)
         with atomic_path(archive) as packed:
             pack(partial, packed)
             found = scan(packed, outline=content.outline, forbidden=forbidden)
@@ -113,17 +111,8 @@ def check_replaceable(folder: Path) -> None:
     """Raise PrivacyError unless `folder` is missing, empty, or an unchanged earlier release."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    manifest = folder / MANIFEST
-    listed = {}
-    if manifest.is_file():
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-        listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    there = set(list_files(folder)) - {MANIFEST, SIGNATURE}
-    odd = sorted(there - set(listed)) + sorted(
-        name for name in there & set(listed) if file_digest(folder / name) != listed[name]
-    )
-    if odd or not listed:
-        what = f"{odd[0]} and {len(odd) - 1} more" if len(odd) > 1 else odd[0] if odd else "no manifest"
+    if changes := find_changes(folder):
+        what = changes[0] + (f", and {len(changes) - 1} more" if len(changes) > 1 else "")
         raise PrivacyError(
             f"{folder} exists and is not an unchanged release of privessel ({what}). Remedy: move it away, "
             "or set another release.name for the new one"

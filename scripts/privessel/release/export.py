@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.files.atomic import sync_folder
+from privessel.limits import MOST_PAIRS
 from privessel.release.checks.exports import PNG_NAMES, describe_nnunet, list_pairs
 from privessel.release.png import encode
 from privessel.study.names import Level
 
 log = logging.getLogger(__name__)
 
-MOST = 100_000  # pairs, because the names of files have five digits
 BLOCK = 32  # pairs that a thread encodes at a time
 
 
@@ -152,8 +152,8 @@ def _check_pairs(images: NDArray, labels: NDArray) -> None:
     if images.dtype != np.uint8 or labels.dtype != bool or images.ndim != 3 or images.shape != labels.shape:
         given = f"{images.dtype} {images.shape} and {labels.dtype} {labels.shape}"
         raise ValueError(f"pairs are uint8 images and bool labels, both (n, s, s), not {given}")
-    if not images.size or len(images) > MOST:
-        raise ValueError(f"an export has 1 to {MOST} pairs with pixels, not {images.shape}")
+    if not images.size or len(images) > MOST_PAIRS:
+        raise ValueError(f"an export has 1 to {MOST_PAIRS} pairs with pixels, not {images.shape}")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from privessel.gan.synthesis import pairs_seed
+from privessel.privacy.account import Account
 from privessel.privacy.keys import load_master, public_key, run_key
 from privessel.privacy.nonce import list_nonces
 from privessel.privacy.site import SECRET, Site
@@ -28,19 +29,19 @@ def list_forbidden(
     seed: int,
     pairs: str,
     site: Site | None,
+    accounts: Iterable[Account],
     terms: Terms,
 ) -> Forbidden:
     """Return what the release of `pairs` ({arch}/{level}/run-{n}/epoch-{e}) must not contain.
 
     patients: ids by cohort. voxels: the digest of each training patient's scan, by id. paths: folders of
-    scans, results and the like. site: None for a public cohort. Names that the site itself has written into
-    the release's terms are allowed.
+    scans, results and the like. site: None for a public cohort. accounts: those of all runs of the site.
+    Names that the site itself has written into the release's terms are allowed.
     """
     name = GanName.parse(pairs)
     in_terms = " ".join([terms.name, terms.description, *terms.creators])
     names = {one for one in _people() | _machines() | set(patients) if one.lower() not in ordinary_words()}
     master = load_master(site.state / SECRET) if site else None
-    accounts = site.accounts() if site else []
     digests = {
         *voxels.values(),
         *(part for pair in (site.digests(voxels).values() if site else []) for part in pair),

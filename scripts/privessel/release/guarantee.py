@@ -12,15 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from privessel.cohort.regions import largest_overlap
+from privessel.cohort.regions import largest_overlap, state_overlap
 from privessel.errors import PrivacyError
 from privessel.files.reading import reading
-from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.promises import Sizes, state_promises
-from privessel.privacy.seen import read_seen
-from privessel.privacy.site import Site
-from privessel.privacy.spending import Digests, spent_by_patient
+from privessel.privacy.site import Entries, Site
+from privessel.privacy.spending import Digests, runs_by_patient
 from privessel.release.composition import Part, compose, compose_adaptively, parts_of
 from privessel.release.own_run import check_counts, check_kept, own_account
 from privessel.release.terms import Terms
@@ -40,10 +38,6 @@ class Cohort:
     patches_per_patient: int  # of the patient with most
     region_patches: int  # that show one place on a vessel, at most (see cohort.regions)
 
-    def units(self, unit: str) -> int:
-        """Return the number of privacy units: of patients or of patches."""
-        return self.patients if unit == "patient" else self.patches
-
     @property
     def sizes(self) -> Sizes:
         """The numbers that the promises need."""
@@ -51,17 +45,12 @@ class Cohort:
 
 
 @dataclass(frozen=True)
-class Books:
-    """What a site's ledgers say about the training patients of a run."""
+class Trainings:
+    """What was trained on the training patients of a run, as the site's ledgers say."""
 
-    # (name, identity) of each private run on any of them in all studies, this one included; audits are not.
-    charged: frozenset[tuple[str, str]]
-    models: int  # models without noise that were trained on any of them
-
-    @property
-    def runs(self) -> int:
-        """The number of private runs."""
-        return len(self.charged)
+    runs: int  # private runs on any of them in all studies, this one and audits included: all that eps counts
+    charged: frozenset[tuple[str, str]]  # (name, identity) of these runs, without audits
+    models: int  # models without noise
 
 
 @dataclass(frozen=True)
@@ -88,13 +77,8 @@ class Guarantee:
     study_epsilon: float
     adaptive: Mapping[str, object] | None  # see `composition.compose_adaptively`
     versions: Mapping[str, str]
-    books: Books | None = None  # None for a public cohort
+    trainings: Trainings | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
-
-    @property
-    def composed(self) -> tuple[Charge, ...]:
-        """All mechanisms of the patient whose eps of one unit is largest."""
-        return tuple(part.charge for part in self.promises_composed[self.unit]["composed"])
 
     @property
     def limited_epsilon(self) -> float:
@@ -112,24 +96,26 @@ class Guarantee:
 def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | None) -> Cohort:
     """Return the sizes of a cohort from the patch files of its training patients.
 
-    `max_overlap` is what the config bounds the overlap to; where it does, the bound is stated.
+    `max_overlap` is what the config bounds the overlap to; where it does, the bound is stated. Raises
+    CohortError where the patches do not keep it.
     """
-    counts, overlaps = [], []
-    for path in patches:
+    counts, overlaps = [], {}
+    for path in map(Path, patches):
         with reading(path), np.load(path, allow_pickle=False) as arrays:
             counts.append(len(arrays["centre"]))
-            overlaps.append(largest_overlap(arrays["centre"], arrays["label"]))
+            overlaps[path.stem] = largest_overlap(arrays["centre"], arrays["label"])
     return Cohort(
         public=public,
         patients=len(counts),
         patches=sum(counts),
         patches_per_patient=max(counts),
-        region_patches=max(*overlaps, max_overlap or 1),
+        region_patches=state_overlap(overlaps, max_overlap=max_overlap),
     )
 
 
 def state_guarantee(
     record: Mapping,
+    entries: Entries,
     *,
     site: Site | None,
     voxels: Mapping[str, str],
@@ -140,40 +126,27 @@ def state_guarantee(
 ) -> Guarantee:
     """Return the guarantee of a run, from its privacy.json and, on patients, from the site's ledgers.
 
-    voxels: the digest of each training patient's scan, by id. site: None for a public cohort: its eps is then
-    in name only, and is that of `steps`, the critic steps of the whole run. results: the folder of the
-    study's results, whose runs and earlier releases must all be in the ledgers; what the anchor file
-    remembers must be in them, too. Raises as `Site.accounts` and `paid_guarantee`.
+    entries: what the ledgers say (`own_run.read_entries`). voxels: the digest of each training patient's
+    scan, by id. site: None for a public cohort: its eps is then in name only, and is that of `steps`, the
+    critic steps of the whole run. results: the folder of the study's results. Raises PrivacyError where the
+    run's ledger is incomplete or not the one that `record` (its privacy.json) was written from, and where
+    runs of another privacy unit saw the same patients.
     """
     if site:
-        accounts = site.accounts(read_seen(results) if results else ())
-        site.write_anchor()
-        patients = site.digests(voxels)
         counts = {"patients": cohort.patients, "patches": cohort.patches, "region": cohort.region_patches}
         check_kept(record, results=results, **counts)
-        return paid_guarantee(record, accounts, site=site, patients=patients, cohort=cohort, terms=terms)
+        return _paid_guarantee(record, entries, patients=site.digests(voxels), cohort=cohort, terms=terms)
     run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
     parts = [[Part(run, cohort.patches_per_patient, cohort.region_patches)]]
     return _guarantee(record, run=run, taken=parts, cohort=cohort, terms=terms)
 
 
-def paid_guarantee(
-    record: Mapping,
-    accounts: Sequence[Account],
-    *,
-    site: Site,
-    patients: Mapping[str, Digests],
-    cohort: Cohort,
-    terms: Terms,
+def _paid_guarantee(
+    record: Mapping, entries: Entries, *, patients: Mapping[str, Digests], cohort: Cohort, terms: Terms
 ) -> Guarantee:
-    """Return the guarantee of a run on these `patients`, from the `accounts` of all runs of the site.
-
-    Raises PrivacyError where the run's ledger is incomplete or not the one that
-    `record` (its privacy.json) was written from, and where runs of another privacy unit saw the same
-    patients.
-    """
-    own = own_account(record, accounts, site=site)
-    of_each = _accounts_by_patient(accounts, patients=patients, delta=terms.unit_delta(own.run.unit))
+    """Return the guarantee of a run on these `patients`, from the accounts of all runs of the site."""
+    own = own_account(record, entries.accounts)
+    of_each = list(runs_by_patient(entries.accounts, patients=patients).values())
     if not all(own in taken for taken in of_each):
         raise PrivacyError(
             f"{own.run.name}: its ledger does not name the study's training patients. Remedy: release from "
@@ -190,24 +163,10 @@ def paid_guarantee(
     check_counts(own.run, cohort.sizes)
     parts = parts_of(of_each, own=own, sizes=cohort.sizes)
     found = _guarantee(record, run=own.charge, taken=parts, cohort=cohort, terms=terms)
-    taken = {account.run.identity: account for accounts in of_each for account in accounts}
-    runs = [account.run for account in taken.values() if account.run.series == "run"]
-    charged = frozenset((run.name, run.identity) for run in runs)
-    books = Books(charged=charged, models=site.count_models(patients))
-    return replace(found, register=own.register, books=books)
-
-
-def _accounts_by_patient(
-    accounts: Sequence[Account], *, patients: Mapping[str, Digests], delta: float
-) -> list[list[Account]]:
-    """Return for each patient the accounts of all runs on that patient."""
-    # Runs of two studies can have the same name, so each account gets a number of its own for the search.
-    numbered = [
-        replace(account, run=replace(account.run, run=number)) for number, account in enumerate(accounts)
-    ]
-    by_name = {one.run.name: account for one, account in zip(numbered, accounts, strict=True)}
-    spent = spent_by_patient(numbered, patients=patients, delta=delta)
-    return [[by_name[name] for name in one.runs] for one in spent]
+    runs = {account.run for taken in of_each for account in taken}
+    charged = frozenset((run.name, run.identity) for run in runs if run.series == "run")
+    trainings = Trainings(runs=len(runs), charged=charged, models=entries.count_models(patients))
+    return replace(found, register=own.register, trainings=trainings)
 
 
 def _guarantee(
@@ -236,5 +195,9 @@ def _guarantee(
 
 
 def is_finite(guarantee: Guarantee) -> bool:
-    """Whether the accountant could compute eps: a delta below its rounding errors gives none."""
-    return math.isfinite(guarantee.epsilon) and math.isfinite(guarantee.epsilon_composed)
+    """Whether the accountant could compute each eps of one unit, also the one at the delta of the plan.
+
+    A delta below the accountant's rounding errors gives none.
+    """
+    spent = (guarantee.epsilon, guarantee.epsilon_composed, guarantee.study_epsilon)
+    return all(map(math.isfinite, spent))

@@ -6,10 +6,9 @@ from pathlib import Path
 from privessel.errors import PrivacyError
 from privessel.gan.paid_runs import kept_record
 from privessel.privacy.account import Account, Run
-from privessel.privacy.chain import Head, read_chain
-from privessel.privacy.keys import load_master
 from privessel.privacy.promises import Sizes
-from privessel.privacy.site import SECRET, Site
+from privessel.privacy.seen import read_seen, seen_of
+from privessel.privacy.site import Entries, Site
 
 # What a privacy.json has in common with its ledger, by the names that both have.
 LEDGER = {
@@ -25,24 +24,37 @@ LEDGER = {
 KEPT = ("patients", "patches", "region_patches", "delta", "clipping_norm")
 
 
-def own_account(record: Mapping, accounts: Sequence[Account], *, site: Site) -> Account:
-    """Return the run's account; PrivacyError unless it is complete and agrees with the run's privacy.json."""
-    stood, name = record.get("ledger"), _name(record)
-    if not stood:
+def read_entries(record: Mapping, *, site: Site | None, results: Path | None = None) -> Entries:
+    """Return what the site's books say, each file read and verified once; nothing for a public cohort.
+
+    site: None for a public cohort. results: the folder of the study's results. All that the run's
+    privacy.json, `record`, and the other runs and releases there have seen of the ledgers must be in them,
+    and what the anchor file remembers. Raises PrivacyError as `Site.accounts`, and where `record` names no
+    ledger.
+    """
+    if site is None:
+        return Entries()
+    own = seen_of(record, place=f"the privacy.json of {_name(record)}")
+    if own is None:
         raise PrivacyError(
-            f"{name}: its privacy.json names no ledger, so nothing shows what the run has cost. Remedy: set "
-            "privacy.state and train the run again"
+            f"{_name(record)}: its privacy.json names no ledger, so nothing shows what the run has cost. "
+            "Remedy: set privacy.state and train the run again"
         )
-    found = [account for account in accounts if account.run.identity == stood["identity"]]
-    if not found:
+    return site.entries([own, *(read_seen(results) if results else ())])
+
+
+def own_account(record: Mapping, accounts: Sequence[Account]) -> Account:
+    """Return the account of a run among those of its site (`read_entries`).
+
+    Raises PrivacyError unless it is complete and agrees with `record`, the run's privacy.json.
+    """
+    name, identity = _name(record), record["ledger"]["identity"]
+    own = next((account for account in accounts if account.run.identity == identity), None)
+    if own is None:
         raise PrivacyError(
-            f"{name}: {site.state} has no ledger of it. Remedy: restore the ledgers from a backup, or set "
+            f"{name}: privacy.state has no ledger of it. Remedy: restore the ledgers from a backup, or set "
             "privacy.state to the folder that the run was charged in"
         )
-    own = found[0]
-    key = load_master(site.state / SECRET).derive("ledger")
-    head = Head(lines=stood["lines"], mac=stood["mac"])
-    read_chain(site.state / f"{own.run.identity}.ledger", key=key, head=head)
     if own.charged_before(own.run.steps) < own.run.steps or own.reached < own.run.steps:
         raise PrivacyError(
             f"{name}: its ledger is incomplete, {own.reached:,} of {own.run.steps:,} steps are charged. "

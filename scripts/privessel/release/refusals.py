@@ -74,12 +74,14 @@ def find_refusals(guarantee: Guarantee, *, terms: Terms, choice: Choice) -> list
         check_delta(delta=delta, units=units, release=False)
     if not is_finite(guarantee):
         raise PrivacyError(
-            f"no finite eps can be shown at delta {guarantee.delta:.3g}. Remedy: set release.delta higher, "
-            "still below 1 / (10 x the number of units), or train with more noise"
+            f"no finite eps can be shown at delta {guarantee.delta:.3g}, or at {guarantee.study_delta:.3g}, "
+            "which the run was planned with. Remedy: set release.delta higher, still below 1 / (10 x the "
+            "number of units), or train another run with more noise or a larger privacy.delta"
         )
     found = []
     spent = {
         "epsilon": guarantee.limited_epsilon,
+        "unit": guarantee.unit,
         "delta": guarantee.delta,
         "limit": terms.epsilon,
         "adaptive": guarantee.limited_epsilon > guarantee.epsilon_composed,

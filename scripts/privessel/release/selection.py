@@ -14,7 +14,7 @@ from pathlib import Path
 
 from privessel.files.reading import read_json, read_text, reading
 from privessel.release.checks.words import tell_choices
-from privessel.release.guarantee import Books
+from privessel.release.guarantee import Trainings
 from privessel.study.names import GanName
 
 # What a private run's history.csv may show: what follows from its noisy gradients, and from other patients.
@@ -40,29 +40,29 @@ def find_choice(
     cohort: str,
     train_patients: Collection[str],
     epochs: Collection[str],
-    books: Books | None,
+    trainings: Trainings | None,
 ) -> Choice:
     """Return how `pairs` ({arch}/{level}/run-{n}/epoch-{e}) was chosen among the private sets there were.
 
     `results` is the study's folder of results, `history` the run's history.csv, `train_patients` the ids of
-    `cohort` that it was trained on, and `epochs` the epochs of which the run has saved a generator. `books`
-    is what the site's ledgers say; None for a public cohort.
+    `cohort` that it was trained on, and `epochs` the epochs of which the run has saved a generator.
+    `trainings` are what the site's ledgers say; None for a public cohort.
     """
     run = GanName.parse(pairs).run_name
     candidates = sorted({pairs, *(f"{run}/epoch-{epoch}" for epoch in epochs), *_private_sets(results)})
     faults = _shown_of_training(history) + _scored_on_training(candidates, results, cohort, train_patients)
-    if books:
+    if trainings:
         here = {
             (name, _identity(name, results))
             for name in {str(GanName.parse(one).run_name) for one in candidates}
         }
-        missing = sorted(name for name, _ in books.charged - here)
+        missing = sorted(name for name, _ in trainings.charged - here)
         if missing:
             faults.append(
                 f"the site's ledgers have private runs on these patients of which this study has no files "
                 f"({', '.join(missing)}): no file shows what chose among them"
             )
-    told = tell_choices(len(candidates), *((books.runs, books.models) if books else ()))
+    told = tell_choices(len(candidates), *((trainings.runs, trainings.models) if trainings else ()))
     if len(candidates) == 1:
         return Choice(1, *told, tuple(faults))
     by_validation, by_nobody_knows = told

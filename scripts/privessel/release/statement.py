@@ -20,7 +20,7 @@ def summarise_numbers(
     It names nobody. Whatever is not in it follows from it: a recipient's check computes every eps again, and
     writes PRIVACY.md, the card and the metadata again (`checks/`).
     """
-    promises, together, books = guarantee.promises, guarantee.promises_composed, guarantee.books
+    promises, together, trainings = guarantee.promises, guarantee.promises_composed, guarantee.trainings
     of_region = any(one.answer == "region_reason" for one in outweighed)
     limits = {
         "epsilon_limit": terms.max_region_epsilon,
@@ -52,8 +52,8 @@ def summarise_numbers(
         "accountant": {"method": METHOD, "versions": dict(guarantee.versions)},
         "choice": {
             "private_sets": choice.candidates,
-            "runs": books.runs if books else None,
-            "models_without_noise": books.models if books else None,
+            "runs": trainings.runs if trainings else None,
+            "models_without_noise": trainings.models if trainings else None,
             "told": choice.told,
         },
         # The last line of the site's ledgers at this moment, so that the site cannot lose charges unseen.

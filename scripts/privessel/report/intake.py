@@ -5,12 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from privessel.cohort.spacing import Spacing, compare_spacings
-
-_TEMPLATE = Path(__file__).with_name("intake.html.j2")
-_SPLITS = ("train", "validation", "test")
+from privessel.cohort.geometry import say_sides
+from privessel.cohort.table import SPLITS, who
+from privessel.report.template import fill
 
 
 def render_intake(
@@ -22,16 +19,10 @@ def render_intake(
     patient; pictures: their PNGs, in the same order. notices: sentences about the study as a whole. Patients
     that cannot be used come first, then those with warnings.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = [_row(outcome, picture) for outcome, picture in zip(outcomes, pictures, strict=True)]
     counts = Counter(row["state"] for row in rows)
-    return environment.get_template(_TEMPLATE.name).render(
+    return fill(
+        "intake.html.j2",
         study=study,
         public=public,
         counts={state: counts[state] for state in ("failed", "warned", "fine")},
@@ -39,19 +30,6 @@ def render_intake(
         notices=notices,
         rows=sorted(rows, key=lambda row: ("failed", "warned", "fine").index(row["state"])),
     )
-
-
-def find_differences(outcomes: Sequence[Mapping], *, trained: str, size: int) -> list[str]:
-    """Return how voxels differ in size among the patients, as `cohort.spacing.compare_spacings` has it.
-
-    Nothing where no patient of the cohort `trained` could be measured, or where it is not shown.
-    """
-    spacings: dict[str, list[Spacing]] = {}
-    for outcome in outcomes:
-        if "shape" in outcome:
-            used = outcome.get("prepared", outcome)["spacing_mm"]
-            spacings.setdefault(outcome["cohort"], []).append(tuple(used))
-    return compare_spacings(spacings, trained=trained, size=size) if trained in spacings else []
 
 
 def summarise_intake(outcomes: Sequence[Mapping]) -> str:
@@ -62,8 +40,8 @@ def summarise_intake(outcomes: Sequence[Mapping]) -> str:
 
 
 def _row(outcome: Mapping, picture: Path) -> dict[str, object]:
-    who = f"patient {outcome['patient']} (cohort {outcome['cohort']}): "
-    row = {key: [line.removeprefix(who) for line in outcome[key]] for key in ("problems", "warnings")} | {
+    start = who(outcome["patient"], outcome["cohort"])
+    row = {key: [line.removeprefix(start) for line in outcome[key]] for key in ("problems", "warnings")} | {
         key: outcome[key] for key in ("patient", "cohort", "split")
     }
     row["state"] = "failed" if outcome["problems"] else "warned" if outcome["warnings"] else "fine"
@@ -74,7 +52,7 @@ def _row(outcome: Mapping, picture: Path) -> dict[str, object]:
 
 def _facts(outcome: Mapping) -> dict[str, str]:
     facts = {
-        "shape": " × ".join(str(side) for side in outcome["shape"]),
+        "shape": say_sides(outcome["shape"], sign="×"),
         "spacing": f"{_spacing(outcome['spacing_mm'])} mm",
         "stored as": outcome["orientation"],
         "vessels": f"{outcome['vessel_fraction']:.2%} of the brain",
@@ -82,7 +60,7 @@ def _facts(outcome: Mapping) -> dict[str, str]:
     }
     if "prepared" in outcome:
         prepared = outcome["prepared"]
-        shape = " × ".join(str(side) for side in prepared["shape"])
+        shape = say_sides(prepared["shape"], sign="×")
         facts["prepared"] = (
             f"{shape} of {_spacing(prepared['spacing_mm'])} mm, bias {prepared['bias_correction']}"
         )
@@ -96,11 +74,11 @@ def _cohort(name: str, outcomes: Sequence[Mapping]) -> dict[str, object]:
     splits = Counter(outcome["split"] for outcome in own)
     return {
         "name": name,
-        "splits": [splits[split] for split in _SPLITS],
+        "splits": [splits[split] for split in SPLITS],
         "spacings": Counter(f"{_spacing(outcome['spacing_mm'])} mm" for outcome in measured).most_common(),
         "orientations": Counter(outcome["orientation"] for outcome in measured).most_common(),
     }
 
 
 def _spacing(sides: Sequence[float]) -> str:
-    return " × ".join(f"{side:.3g}" for side in sides)
+    return say_sides(sides, digits=3, sign="×")

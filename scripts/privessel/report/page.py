@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from docutils.core import publish_parts
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from privessel.files.tables import read_table
+from privessel.report.template import fill
 
-_TEMPLATE = Path(__file__).with_name("page.html.j2")
 _CAPTIONS = {
     "raw_enabled": False,
     "file_insertion_enabled": False,
@@ -46,20 +45,14 @@ def render(
     `packages` (name -> version), `config` (YAML), `digests` (path -> SHA-256) and `durations`, a frame of
     `provenance.DURATIONS`.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     levels = read_table(plan)
     statements = levels.dropna(subset=["epsilon"])[["level", *_STATEMENTS]].to_dict("records")
     listed = [
         {"id": f"table-{k}", "title": title, "file": Path(path).name} | lay_out(read_table(path))
         for k, (title, path) in enumerate(tables, start=1)
     ]
-    return environment.get_template(_TEMPLATE.name).render(
+    return fill(
+        "page.html.j2",
         study=study,
         overview=overview,
         plan={"id": "plan-levels", "title": "Plan"} | lay_out(levels.drop(columns=_STATEMENTS)),

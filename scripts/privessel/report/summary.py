@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from privessel.limits import VACUOUS
-from privessel.scores.formatting import format_eps, format_score
+from privessel.scores.formatting import eps_columns, format_eps, format_score
 from privessel.scores.references import list_free, list_missing, select_references
 from privessel.scores.tally import (
     choose_private,
@@ -22,12 +22,6 @@ from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, 
 
 FULL_STUDY = "paper"
 _HEADINGS = 2  # lines of headings of the table
-_PUBLISHED = {"published": "eps_published"}
-# Headings of the columns of eps, the promise that counts most first, and the columns of the scores table.
-_COLUMNS = {
-    "patch": {"patient": "eps_patient", "region": "eps_region", "patch": "eps"} | _PUBLISHED,
-    "patient": {"patient": "eps_patient"} | _PUBLISHED,
-}
 _MEANING = {
     "patch": "eps: valid (PLD), of a whole patient, of a region (all patches of a place) and of a patch;\n"
     "'published' is what the paper's accounting would print for a patch.",
@@ -86,7 +80,7 @@ def _headline(rows: pd.DataFrame) -> list[str]:
 def _table(shown: pd.DataFrame, rows: pd.DataFrame, cohorts: list[str]) -> list[list[str]]:
     """Return cells, two lines of headings first; a level's scores are those of its best run."""
     runs = rows.groupby("model")["source"].nunique()
-    spent = _COLUMNS[name_unit(rows)]
+    spent = eps_columns(name_unit(rows))
     table = [
         ["", *["eps of"] * (len(spent) - 1), "", *(text for cohort in cohorts for text in (cohort, ""))],
         ["trained on, or filter", *spent, *(text for _ in cohorts for text in ("DSC", "bAHD"))],

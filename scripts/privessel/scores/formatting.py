@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from privessel.limits import readable
+
 
 def format_score(mean: float, sd: float = np.nan, *, sign: str = "±") -> str:
     """Return `mean ± sd`, the mean alone where there is no SD, `missing` without a mean.
@@ -35,7 +37,32 @@ def format_eps(eps: float, *, infinity: str = "∞", none: str = "–") -> str:
         return infinity
     if eps >= 1e5:
         return f">10^{math.floor(math.log10(eps))}"
-    return f"{eps:,.0f}" if eps >= 100 else f"{eps:.3g}"
+    return readable(eps)
+
+
+def say_eps(eps: float, *, unit: str = "") -> str:
+    """Return an eps as a sentence has it, with whom it is for: `ε = 6.24 a patch`.
+
+    >>> [say_eps(6.2412, unit="patch"), say_eps(2965727.0, unit="patient"), say_eps(np.inf)]
+    ['ε = 6.24 a patch', 'ε > 10^6 a patient', 'ε = ∞']
+    """
+    number = format_eps(eps)
+    said = f"ε > {number[1:]}" if number.startswith(">") else f"ε = {number}"
+    return f"{said} a {unit}" if unit else said
+
+
+def eps_columns(unit: str) -> dict[str, str]:
+    """Return whom every shown eps is for, with its column of the scores table: what counts most comes first.
+
+    unit: the privacy unit of the study. An eps of a patient covers every region and patch. `published` is
+    what the paper's accounting would print.
+
+    >>> eps_columns("patient")
+    {'patient': 'eps_patient', 'published': 'eps_published'}
+    """
+    valid = {"patient": "eps_patient", "region": "eps_region", "patch": "eps"}
+    shown = {"patient": valid["patient"]} if unit == "patient" else valid
+    return shown | {"published": "eps_published"}
 
 
 def format_noise(noise_multiplier: float) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import scipy  # loads scipy.stats only when it is used, which drawing a figure does not
 
-LEAST_PATIENTS = 3  # fewer have no interval
+from privessel.limits import LEAST_PATIENTS
+
 _CONFIDENCE = 0.95
 _RESAMPLES = 9999
 
@@ -13,7 +14,7 @@ _RESAMPLES = 9999
 def bootstrap_mean(values: Sequence[float], *, seed: int) -> tuple[float, float]:
     """Return the 95 % percentile bootstrap interval of the mean over patients; NaN leaves a patient out.
 
-    Two NaN with fewer than three patients. The interval never leaves the range of the values, so with few
+    Two NaN with fewer than `LEAST_PATIENTS`. The interval never leaves the range of the values, so with few
     patients it is too narrow: by the factor sqrt((n - 1) / n) in its spread alone. It depends on the values
     and the seed, not on their order or on other models. Source: Efron 1979, doi:10.1214/aos/1176344552.
     """

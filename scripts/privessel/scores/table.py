@@ -8,6 +8,7 @@ import pandas as pd
 
 from privessel.files.reading import reading
 from privessel.files.tables import read_table
+from privessel.scores.formatting import eps_columns
 from privessel.scores.tally import IDENTITY
 from privessel.study.names import metrics_origin
 
@@ -94,7 +95,7 @@ def find_eps(record: dict, privacy: dict[tuple[str, str, int], dict]) -> dict[st
         return {}
     run = privacy[record["arch"], record["level"], record["run"]]
     if run["noise_multiplier"] is None:
-        return dict.fromkeys(("eps_patient", "eps_region", "eps", "eps_published"), np.inf)
+        return dict.fromkeys(eps_columns("patch").values(), np.inf)
     spent = run["epochs"][str(record["epoch"])]
     return {
         "noise_multiplier": run["noise_multiplier"],

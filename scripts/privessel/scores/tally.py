@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from privessel.files.tables import TEXT_COLUMNS, as_text
+from privessel.scores.formatting import eps_columns
 from privessel.scores.references import list_missing
 from privessel.study.names import GAN_KINDS, PRIVATE_GAN, model_name
 
@@ -13,7 +14,7 @@ METRICS = ("dsc", "bahd_voxel", "cldice", "component_error")  # of which tables 
 # `eps` is that of one unit; `eps_patient` and `eps_region` are those of a whole patient and of a place on a
 # vessel.
 IDENTITY = ["source", "kind", "level", "noise_multiplier", "run", "epoch"]
-IDENTITY += ["eps_patient", "eps_region", "eps", "eps_published", "unit", "validation_dsc"]
+IDENTITY += [*eps_columns("patch").values(), "unit", "validation_dsc"]
 
 
 def tally(scores: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,10 @@ class AuditPlan:
         """The epoch whose generator is attacked: the last, because the claim is about all steps."""
         return self.config.gan_keys(level)["epochs"]
 
+    def training(self, arch: str, level: str) -> dict[str, object]:
+        """The hyper-parameters of an audited training; only the epoch that is attacked is kept."""
+        return self.config.gan_keys(level, arch) | {"kept_epochs": [self.epoch(level)]}
+
     def plan(self) -> dict[str, object]:
         """What is fixed before the first step of an audited training."""
         audit = self.config.audit

@@ -14,6 +14,9 @@ ARCHITECTURE = r"[a-z]+(?:-[a-z]+)*"
 RUN_NAME = rf"{ARCHITECTURE}/{LEVEL}/run-[1-9]\d*"
 PAIRS_NAME = rf"{RUN_NAME}/epoch-[1-9]\d*"
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
+# Of files and folders, so without separators; one letter or digit first, so that none is hidden or an option.
+STUDY = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+PATIENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 # Cohort names begin with a letter so that no path of theirs can be read as an option or as a number.
 COHORT = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 

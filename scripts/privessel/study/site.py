@@ -67,6 +67,10 @@ class SitePlan:
             "patient_delta": self.patient_delta,
         }
 
+    def charged_budget(self) -> dict[str, float] | None:
+        """Return the budget that private runs on patients are checked against; None on a public cohort."""
+        return None if self.public else self.budget()
+
     def budget(self) -> dict[str, float]:
         """What all private runs together may cost a patient: eps and its delta."""
         budget = self.config.privacy.budget

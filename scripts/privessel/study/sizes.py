@@ -3,12 +3,12 @@
 None of it is an error: the study runs, but a figure will be empty or a number will mean little.
 """
 
+from privessel.limits import LEAST_PATIENTS
 from privessel.study.cohorts import Cohorts
 from privessel.study.config import StudyConfig
 from privessel.study.gans import ANY_PRIVATE
 from privessel.study.site import SitePlan
 
-FEWEST_FOR_INTERVAL = 3  # test patients: fewer have no bootstrap interval (scores/significance.py)
 FEWEST_FOR_P = 6  # test patients: with fewer the signed-rank test cannot give p < 0.05, whatever they say
 FEWEST_TO_CHOOSE = 3  # validation patients
 FEWEST_AS_UNITS = 100  # train patients, where the noise hides whole patients (docs/mechanism.md)
@@ -40,7 +40,7 @@ def _few_patients(config: StudyConfig, cohorts: Cohorts) -> list[str]:
         test = cohorts.count(name, "test")
         if test < FEWEST_FOR_P:
             parts = "no paired test can give p < 0.05"
-            if test < FEWEST_FOR_INTERVAL:
+            if test < LEAST_PATIENTS:
                 parts = f"table 1, figures 3 and 5 and the paired tests have no intervals there, and {parts}"
             found.append(
                 f"cohort {name} has {_patients(test, 'test')}: {parts}. Remedy: give at least "

@@ -112,6 +112,12 @@ class SourcePlan:
             f"{self.results}/cohort/{cohort}/{patient}.json" for patient in self.cohorts.ids(cohort, split)
         ]
 
+    def all_outcomes(self) -> list[str]:
+        """The outcome of the check of every patient of the study."""
+        return [
+            path for name in self.cohorts.names for split in SPLITS for path in self.outcomes(name, split)
+        ]
+
     def earlier_outcomes(self, cohort: str, split: str) -> list[str]:
         """The outcomes of the splits that those of a split are compared with."""
         return [

@@ -23,6 +23,7 @@ from privessel.study.sizes import find_small
 from privessel.study.sources import SourcePlan
 
 log = logging.getLogger("privessel")
+_PLACES = ("state", "anchor")  # keys of privacy that the report must not show
 
 
 class Study:
@@ -90,8 +91,8 @@ class Study:
         return "" if paid else self.code.digest(script)
 
     def shown_config(self) -> dict[str, Any]:
-        """The config as used; where the site keeps its secret is nobody's business."""
-        privacy = {key: value for key, value in self._values["privacy"].items() if key != "state"}
+        """The config as used, without the places where the site keeps its secret and the ledgers' heads."""
+        privacy = {key: value for key, value in self._values["privacy"].items() if key not in _PLACES}
         return dict(self._values) | {"privacy": privacy}
 
     def wildcard_constraints(self) -> dict[str, str]:
@@ -100,7 +101,7 @@ class Study:
         cohorts, baselines = one_of(self.cohorts.names), one_of(["threshold", "frangi"])
         return {
             "cohort": cohorts,
-            "patient": "[A-Za-z0-9][A-Za-z0-9._-]*",
+            "patient": names.PATIENT,
             "arch": one_of({config.arch, *config.compared_architectures}),
             "level": names.LEVEL,
             "run": r"\d+",
@@ -113,6 +114,11 @@ class Study:
             "k": r"\d+",
             "draw": r"\d+",
         }
+
+    def tell_notices(self) -> None:
+        """Say what is too small for what the study asks, a line each."""
+        for notice in self.notices:
+            log.warning("Note: %s", notice)
 
     def warn_of_triggers(self, triggers: Iterable[str]) -> None:
         """Warn where Snakemake is told not to compare params, which hold what scans contain."""

@@ -37,6 +37,8 @@ def find_changes(folder: Path) -> list[str]:
             changes.append(f"{MANIFEST} has the odd line {line!r}")
         else:
             listed[name] = digest
+    if not listed:
+        changes.append(f"{MANIFEST} lists nothing")
     for name, digest in listed.items():
         path = folder / name
         if path.is_symlink() or not path.is_file():

@@ -2,11 +2,12 @@
 
 import math
 
+from privessel.limits import MOST_PAIRS, UNITS
 from privessel.release.checks.card import LICENCES
 
 NUMBER, NOTHING = (int, float), type(None)
 FORMAT = "privessel release 3"
-MOST = {"pairs": 100_000, "size": 10_000}  # names of files have five digits
+MOST = {"pairs": MOST_PAIRS, "size": 10_000}  # of the data, and of pixels along a side
 _CHARGE = {"noise_multiplier": NUMBER, "sampling_rate": NUMBER, "steps": int}
 _PART = _CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}
 _PROMISE = {
@@ -65,7 +66,10 @@ SHAPE = {
 
 
 def find_misshapen(stated: object) -> list[str]:
-    """Return what of privacy.json is missing, unknown, of another type, or no possible number."""
+    """Return what of privacy.json is missing, unknown, of another type, or no possible number.
+
+    No text that stands there is repeated: a site must not show it either, where it should not be there.
+    """
     return _compare(stated, SHAPE, "privacy.json") or _find_impossible(stated)
 
 
@@ -89,7 +93,7 @@ def _compare(stated, shape, place):
         return [fault for one in stated for fault in _compare(one, shape[0], place)]
     kinds = shape if isinstance(shape, tuple) else (shape,)
     if not isinstance(stated, kinds) or (isinstance(stated, bool) and bool not in kinds):
-        return [f"{place} is {stated!r}, of another type than it should be"]
+        return [f"{place} is of another type than it should be"]
     if isinstance(stated, float) and not math.isfinite(stated):
         return [f"{place} is {stated}, and no finite number"]
     return []
@@ -104,9 +108,9 @@ def _find_impossible(stated):
         if not 1 <= stated["data"][key] <= most
     ]
     if stated["data"]["licence"] not in LICENCES:
-        found.append(f"privacy.json: licence is {stated['data']['licence']!r}, which no release has")
-    if stated["unit"] not in ("patch", "patient"):
-        found.append(f"privacy.json: unit is {stated['unit']!r}, and neither patch nor patient")
+        found.append("privacy.json: licence is one that no release has")
+    if stated["unit"] not in UNITS:
+        found.append("privacy.json: unit is neither patch nor patient")
     if stated["choice"]["private_sets"] < 1:
         found.append("privacy.json: there is no private set")
     together = [one for level in ("patient", "region", "patch") for one in stated[level]["composed"]]

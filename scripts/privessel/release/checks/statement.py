@@ -152,7 +152,7 @@ def _meaning(numbers):
     planned = numbers["planned"]
     stated = (
         f"**At another delta** the same run has another eps. It was planned at delta {planned['delta']:.3g}, "
-        f"where its eps is {planned['epsilon']:.3g}."
+        f"where its eps of one {unit} is {planned['epsilon']:.3g}."
     )
     return [whole, change, chance, *([stated] if planned["delta"] != numbers["delta"] else [])]
 

@@ -33,7 +33,8 @@ def name_of_eps(numbers: dict) -> str:
 def tell_choices(sets: int, runs: int | None = None, models: int | None = None) -> list[str]:
     """Return the sentences of which one says how the release was chosen among so many private sets.
 
-    runs: private runs on its patients in the site's ledgers; models: those without noise; None: no ledgers.
+    runs: private runs and audits on its patients in the site's ledgers; models: those without noise; None: no
+    ledgers.
     """
     told = [
         f"The validation patients chose it among the study's {sets} private sets.",
@@ -47,7 +48,8 @@ def tell_choices(sets: int, runs: int | None = None, models: int | None = None) 
     ledgers = ""
     if runs is not None:
         ledgers = (
-            f" The site's ledgers have {_count(runs, 'private run')} on its patients; eps counts them all."
+            f" The site's ledgers have {_count(runs, 'private run')} on its patients, audits included; eps "
+            "counts them all."
         )
     if models:
         ledgers += (
@@ -84,13 +86,16 @@ def _promise(numbers, name):
     return told
 
 
-def tell_epsilon(*, epsilon: float, delta: float, limit: float, adaptive: bool) -> str:
-    """Say that the composed eps is above the site's limit; `adaptive`: that of runs chosen one by one."""
+def tell_epsilon(*, epsilon: float, unit: str, delta: float, limit: float, adaptive: bool) -> str:
+    """Say that the composed eps of one `unit`, patch or patient, is above the site's limit.
+
+    `adaptive`: it is that of runs chosen one by one.
+    """
     how = ", as if each had been chosen after a look at the ones before" if adaptive else ""
     spent = f"{epsilon:.4g}" if math.isfinite(epsilon) else "not finite"
     return (
-        f"Composed over all runs on a patient{how}, eps is {spent} at delta {delta:.3g}, above the "
-        f"{limit:.4g} that the site had set."
+        f"Composed over all runs on a patient{how}, the eps of one {unit} is {spent} at delta {delta:.3g}, "
+        f"above the {limit:.4g} that the site had set."
     )
 
 
@@ -127,8 +132,8 @@ def tell_refusals(numbers: dict) -> list[str]:
     other = (numbers["adaptive"] or {"epsilon": 0.0})["epsilon"]
     other = math.inf if other is None else other
     if max(spent, other) > limit:
-        given = {"epsilon": max(spent, other), "delta": numbers["delta"], "adaptive": other > spent}
-        found.append(f"epsilon: {tell_epsilon(**given, limit=limit)}")
+        given = {"epsilon": max(spent, other), "unit": numbers["unit"], "delta": numbers["delta"]}
+        found.append(f"epsilon: {tell_epsilon(**given, limit=limit, adaptive=other > spent)}")
     stated = [(numbers["patient"]["delta"], numbers["patients"], "patients")]
     if numbers["unit"] == "patch":
         stated.insert(0, (numbers["delta"], numbers["patches"], "patches"))

@@ -1,6 +1,6 @@
 """Cohorts, where their files lie, and the patches that are cut from them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -95,6 +95,9 @@ class Layout(Section):
 Chance = Annotated[float, Field(ge=0, le=1)]
 
 
+_ONLY_WARNED = {"vessel_share", "most_empty", "most_saturated", "least_contrast", "mirror_gain"}
+
+
 class Checks(Section):
     """What a scan and its masks may be; what is refused stops a study before anything is trained."""
 
@@ -129,6 +132,14 @@ class Checks(Section):
         "Warned of where vessels are brighter by more than this chance once their mask is mirrored.",
         source="60 phantoms: -0.08 at most, because mirrored vessels are darker",
     )
+
+    def refused(self) -> dict[str, Any]:
+        """The limits beyond which a scan is refused, as `cohort.plausibility.Limits` takes them."""
+        return self.model_dump(exclude=_ONLY_WARNED)
+
+    def warned(self) -> dict[str, Any]:
+        """The limits beyond which a scan is only warned of, as `cohort.unusual.Usual` takes them."""
+        return self.model_dump(include=_ONLY_WARNED)
 
     @model_validator(mode="after")
     def _ranges_rise(self) -> "Checks":

@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from privessel.limits import MOST_PATIENT_DELTA, SMALLEST_DELTA
 from privessel.study import names
 
+# `1e-5` is text in YAML 1.1, and `--config` hands on all values inside of braces as text.
+NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
 
 class Section(BaseModel):
     """A section of the config: every key is needed, unknown ones are refused, no text is a number."""
@@ -72,14 +75,12 @@ Location = Annotated[str, StringConstraints(min_length=1), _HOME]
 OptionalLocation = Annotated[str, _HOME]
 Template = Annotated[_texts(r".*\{patient\}.*", "a path with {patient} in it"), _HOME]
 OptionalTemplate = Annotated[_texts(r"|.*\{patient\}.*", 'a path with {patient} in it, or ""'), _HOME]
-StudyName = _texts(
-    "[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, - and _, beginning with a letter or a digit"
-)
+StudyName = _texts(names.STUDY, "letters, digits, - and _, beginning with a letter or a digit")
 
 
 def _is_delta(delta: float | str) -> float | str:
-    if isinstance(delta, str) and re.fullmatch(r"[0-9.]+[eE]-?[0-9]+|[0-9]*\.[0-9]+", delta):
-        delta = float(delta)  # 1e-5 is text in YAML 1.1
+    if isinstance(delta, str) and NUMBER.fullmatch(delta):
+        delta = float(delta)
     shares = isinstance(delta, str) and re.fullmatch(_SHARE_OF_UNITS, delta)
     if not shares and (isinstance(delta, str) or not SMALLEST_DELTA <= delta < 1):
         raise ValueError(f"a number from {SMALLEST_DELTA:g} to below 1, or 1/units, 1/(10 units)")

@@ -1,7 +1,6 @@
 """Read a config: a number that comes as text is read, and all faults are told at once, a line each."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from privessel.errors import ConfigError
 from privessel.study.config import StudyConfig
 from privessel.study.config.faults import describe
+from privessel.study.config.fields import NUMBER
 
 # Keys that had other names before; `*` stands for any one key.
 RENAMED = {
@@ -22,8 +22,6 @@ RENAMED = {
     ("audit", "synthetic"): "attacker_pairs",
 }
 SCALARS = ("int_type", "float_type", "bool_type", "literal_error")
-# `1e-5` is text in YAML 1.1, and `--config` hands on all values inside of braces as text.
-NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 def read_config(values: Mapping[str, Any]) -> StudyConfig:
