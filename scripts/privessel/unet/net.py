@@ -134,7 +134,7 @@ def saturation_penalty(logits: Tensor) -> Tensor:
     """0.01 times the mean of what |logit| has above 8: a small term that brings saturated pixels back.
 
     Soft Dice reaches a logit through the sigmoid's slope, p (1 - p), and nothing in it limits the logits.
-    Adam's first steps are large, so the logits of a narrow network swing from -3 to beyond +-100 within 20
+    Adam's first steps are large, so the logits of a narrow network swing from -3 to beyond +-100 within 25
     steps. If all of them end on one side, all slopes are 0, and the network marks nothing, or everything, for
     good. The slope of this term is the same however large a logit is. Below 8 the published loss alone
     decides. Measured by `benchmarks/dead_unets.py`.
