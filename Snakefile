@@ -53,6 +53,11 @@ include: "rules/gan.smk"
 include: "rules/segment.smk"
 
 
+if settings.votes:
+
+    include: "rules/vote.smk"
+
+
 if sources.transfers:
 
     include: "rules/transfer.smk"

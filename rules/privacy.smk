@@ -20,6 +20,7 @@ rule plan_data:
         levels=list(settings.levels),
         runs={level: len(study.gans.runs(level)) for level in settings.levels},
         budget=study.site.charged_budget(),
+        votes=dict(zip(settings.votes, settings.vote.levels)),
         mechanism=study.planned_mechanism(),
         patient_delta=study.site.patient_delta,
         overlaps=[1, 2, 5, 10, 20],

@@ -63,7 +63,7 @@ rule quality_table:
     input:
         quality=[f"{RESULTS}/quality/{source}.csv" for source in sources.image_sets],
         selections=[f"{RESULTS}/selection/{source}.json" for source in sources.image_sets],
-        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in study.gans.all_runs],
+        privacy=sources.privacy_records,
     output:
         f"{RESULTS}/tables/quality.csv",
     log:

@@ -10,7 +10,7 @@ rule scores:
             for cohort in settings.test_cohorts
         ],
         selections=[f"{RESULTS}/selection/{source}.json" for source in sources.tested],
-        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in study.gans.all_runs],
+        privacy=sources.privacy_records,
     output:
         f"{RESULTS}/tables/scores.csv",
     log:
@@ -78,7 +78,7 @@ rule fig2_data:
         scores=f"{RESULTS}/tables/scores.csv",
         real=sources.patches(settings.train_cohort)[0],
         baselines=[sources.patches(cohort)[0] for cohort in settings.public_baselines],
-        pairs=[f"{RESULTS}/synthetic/{pairs}.npz" for pairs in study.gans.pairs],
+        pairs=[path for source in sources.levels for path in sources.pairs_of(source)],
     output:
         f"{RESULTS}/figures/fig2.npz",
     log:
@@ -90,7 +90,7 @@ rule fig2_data:
         runtime=30,
     params:
         code=code.digest("collect_pairs.py"),
-        pairs=study.gans.pairs,
+        pairs=sources.levels,
         baselines=list(settings.public_baselines),
     script:
         "../scripts/collect_pairs.py"
@@ -109,7 +109,7 @@ for figure, cohort, lowest in (("fig4", settings.test_cohorts[0], None), ("figS2
                 # Beside its table an evaluation leaves the masks, one of which is shown.
                 evaluations=[
                     sources.metric_table(source, "selected", cohort)
-                    for source in ["real", *sources.free, *study.gans.pairs]
+                    for source in ["real", *sources.free, *sources.levels]
                 ],
             output:
                 f"{RESULTS}/figures/{figure}.npz",
@@ -126,7 +126,7 @@ for figure, cohort, lowest in (("fig4", settings.test_cohorts[0], None), ("figS2
                 lowest=lowest,
                 predictions=[
                     path
-                    for source in ["real", *sources.free, *study.gans.pairs]
+                    for source in ["real", *sources.free, *sources.levels]
                     for path in sources.predictions(source, cohort)
                 ],
                 patients={record["id"]: record for record in study.cohorts.records(cohort, "test")},
@@ -199,6 +199,7 @@ rule summary:
         scores=f"{RESULTS}/tables/scores.csv",
         figures=[f"{RESULTS}/figures/{figure}.png" for figure in study.products.figures],
         sheets=[f"{RESULTS}/synthetic/{pairs}.png" for pairs in study.gans.pairs],
+        votes=f"{RESULTS}/vote/expectation-inside-only.csv" if settings.votes else [],
     output:
         f"{RESULTS}/summary.txt",
     log:
@@ -222,7 +223,7 @@ rule report:
         tables=list(study.products.tables.values()),
         plan=f"{RESULTS}/privacy/plan.csv",
         summary=f"{RESULTS}/summary.txt",
-        privacy=[f"{RESULTS}/gan/{gan}/privacy.json" for gan in study.gans.all_runs],
+        privacy=sources.privacy_records,
         template=str(HOME / "scripts/privessel/report/page.html.j2"),
     output:
         f"{RESULTS}/report.html",

@@ -11,6 +11,8 @@ rule unet:
         f"{LOGS}/unet/{{source}}/{{setting}}.log",
     benchmark:
         f"{LOGS}/unet/{{source}}/{{setting}}.tsv"
+    wildcard_constraints:
+        setting="lr-[^/]+",
     conda:
         TORCH_ENV
     threads: settings.unet.threads
@@ -58,7 +60,9 @@ rule validate:
 
 rule select:
     input:
-        lambda w: [sources.metric_table(w.source, setting, settings.train_cohort) for setting in sources.settings],
+        lambda w: [
+            sources.metric_table(w.source, setting, settings.train_cohort) for setting in sources.settings_of(w.source)
+        ],
     output:
         f"{RESULTS}/selection/{{source}}.json",
     log:
@@ -69,7 +73,7 @@ rule select:
         mem_mb=memory(500),
         runtime=5,
     params:
-        settings=list(sources.settings),
+        settings=lambda w: sources.settings_of(w.source),
     script:
         "../scripts/select_setting.py"
 
@@ -106,7 +110,7 @@ for cohort in settings.test_cohorts:
             f"test_{cohort}"
         input:
             selection=f"{RESULTS}/selection/{{source}}.json",
-            weights=[f"{RESULTS}/unet/{{source}}/{setting}/weights.pt" for setting in sources.settings],
+            weights=lambda w: sources.weights_of(w.source),
             scans=sources.scans(cohort, "test"),
         output:
             table=sources.metric_table("{source}", "selected", cohort),

@@ -18,7 +18,7 @@ with logged(snakemake.log[0]):
         sources=sources,
         selections=dict(zip(sources, chosen, strict=True)),
         privacy=scores.by_run(
-            read_json(path, keys=["arch", "level", "run", "epochs"]) for path in snakemake.input.privacy
+            read_json(path, keys=["arch", "level", "run"]) for path in snakemake.input.privacy
         ),
     )
     quality = pd.concat([read_table(path, columns=["source"]) for path in snakemake.input.quality])

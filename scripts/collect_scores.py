@@ -14,7 +14,7 @@ with logged(snakemake.log[0]):
         sources=snakemake.params.sources,
         selections=dict(zip(snakemake.params.sources, chosen, strict=True)),
         privacy=scores.by_run(
-            read_json(path, keys=["arch", "level", "run", "epochs"]) for path in snakemake.input.privacy
+            read_json(path, keys=["arch", "level", "run"]) for path in snakemake.input.privacy
         ),
     )
     with atomic_path(Path(snakemake.output[0])) as partial:

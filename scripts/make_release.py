@@ -19,19 +19,18 @@ from privessel.release.terms import Terms
 with logged(snakemake.log[0]):
     params, files = snakemake.params, snakemake.input
     terms, record = Terms.from_config(params.terms), read_json(files.privacy, keys=RECORDED)
-    voxels, results = read_voxels(Path(files.patients)), Path(params.results)
-    counts = {"public": params.public, "max_overlap": params.max_overlap}
-    cohort = count_cohort([Path(path) for path in files.patches], **counts)
-    # No parameter: where a site keeps its secret must not be in Snakemake's records.
-    site = None if params.public else Site.from_config(snakemake.config["privacy"])
+    voxels, results = read_voxels(files.patients), Path(params.results)
+    counts = {"public": params.public, "max_overlap": params.max_overlap, "record": record}
     require_protected(record, public=params.public)
-    signer = find_signer(site, snakemake.config["privacy"])
-    given = {"site": site, "voxels": voxels, "steps": params.steps, "cohort": cohort, "terms": terms}
+    privacy = snakemake.config["privacy"]  # where the secret lies must not be in Snakemake's records
+    site = None if params.public else Site.from_config(privacy)
+    signer = find_signer(site, privacy)
     entries = read_entries(record, site=site, results=results)
-    guarantee = state_guarantee(record, entries, **given, results=results)
+    given = {"site": site, "voxels": voxels, "steps": params.steps, "terms": terms, "results": results}
+    guarantee = state_guarantee(record, entries, **given, cohort=count_cohort(files.patches, **counts))
     choice = find_choice(
-        params.pairs, results=results, history=Path(files.history), cohort=record["cohort"],
-        train_patients=voxels, epochs=record["epochs"], trainings=guarantee.trainings,
+        params.pairs, results=results, history=files.get("history"), cohort=record["cohort"],
+        train_patients=voxels, epochs=record.get("epochs", ()), trainings=guarantee.trainings,
     )  # fmt: skip
     refusals = find_refusals(guarantee, terms=terms, choice=choice)
     require_allowed(refusals, name=terms.name, override=terms.override, region_reason=terms.region_reason)
@@ -39,7 +38,8 @@ with logged(snakemake.log[0]):
         patients=params.patients, voxels=voxels, paths=map(Path, params.folders), seed=params.seed,
         pairs=params.pairs, site=site, accounts=entries.accounts, terms=terms,
     )  # fmt: skip
-    numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals)
-    generator = Path(files.generator) if terms.weights else None
-    content = Content(*load_pairs([Path(files.pairs)]), numbers, terms, record["arch"], generator, signer)
+    setting = read_json(files.setting, keys=("family", "setting")) if files.get("setting") else None
+    numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals, setting=setting)
+    pairs, model = load_pairs([Path(files.pairs)]), Path(files.model) if terms.weights else None
+    content = Content(*pairs, numbers, terms, record["arch"], model, signer)
     publish(content, archive=Path(snakemake.output[0]), forbidden=forbidden, threads=snakemake.threads)

@@ -25,7 +25,7 @@ with logged(snakemake.log[0]):
         mechanism, times=params.times_patients, patient_delta=params.patient_delta,
         mean_noise=params.mean_noise, epsilons=params.patient_epsilons,
     )  # fmt: skip
-    budget = plan_budget(params.runs, mechanism, budget=params.budget)
+    budget = plan_budget(params.runs, mechanism, budget=params.budget, votes=params.votes)
     tables = {
         "levels": pd.DataFrame(levels),
         "regions": pd.DataFrame(regions, columns=REGION_COLUMNS),

@@ -10,5 +10,12 @@ from privessel.report.summary import summary
 with logged(snakemake.log[0]):
     scores = read_table(snakemake.input.scores)
     pictures = [Path(path) for path in [*snakemake.input.figures, *snakemake.input.sheets]]
+    votes = snakemake.input.get("votes")
+    told = summary(
+        scores,
+        figures=pictures,
+        study=snakemake.params.study,
+        expectations=read_table(votes) if votes else None,
+    )
     with atomic_path(Path(snakemake.output[0])) as partial:
-        partial.write_text(summary(scores, figures=pictures, study=snakemake.params.study) + "\n")
+        partial.write_text(told + "\n")

@@ -22,6 +22,7 @@ LAYERS = [
     {"gan", "unet"},
     {"scores"},
     {"quality"},
+    {"vote"},
     {"audit"},
     {"figures"},
     {"report", "release"},

@@ -151,7 +151,7 @@ def content_of(*, generator=None, images=None, terms=TERMS, numbers=None, signer
 @cache
 def outline_of(terms=TERMS):
     """What a release as it should be says, with its generator."""
-    return Outline(public_numbers(terms), terms, "wgan", 5, SIZE, generator=True)
+    return Outline(public_numbers(terms), terms, "wgan", 5, SIZE, model=True)
 
 
 def make_release(folder, generator=None, **given):

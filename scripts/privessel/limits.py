@@ -15,6 +15,8 @@ VACUOUS = 10.0
 MOST_PATIENT_DELTA = 1e-5
 # Far below any use; the accountant's rounding (losses.ROUNDING a step) comes near it at 500,000 steps.
 SMALLEST_DELTA = 1e-10
+# Patients of a vote (docs/vote.md): below the first none is held, below the second a warning says so.
+FEWEST_VOTERS, FEW_VOTERS = 5, 8
 # Of which a mean over patients has a bootstrap interval: fewer would give one of hardly any resamples.
 LEAST_PATIENTS = 3
 

@@ -20,10 +20,12 @@ from privessel.privacy.accounting import (
     check_delta,
     composed_epsilon,
     epsilon,
+    loss_above_epsilon,
 )
 from privessel.privacy.losses import self_composed, tight_epsilon
+from privessel.privacy.patient import group_epsilon
 from privessel.privacy.published import epsilon_published, epsilon_reused
-from privessel.privacy.renyi import epsilon_rdp
+from privessel.privacy.renyi import FILTER_ORDERS, adaptive_epsilon, epsilon_rdp, renyi_of_pure
 
 RATE, DELTA, BATCHES = 32 / 41_000, 1 / 41_000, 1_281
 # noise, epochs: eps as published, reused sample by PLD and by RDP, fresh sample by RDP and by PLD
@@ -363,3 +365,66 @@ def test_next_to_no_noise_is_never_within_a_budget(noise):
 def test_a_budget_counts_no_run_as_nothing_and_one_without_noise_as_everything():
     assert renyi.adaptive_epsilon([Charge(1.0, 0.5, 0)], delta=1e-5) == 0
     assert renyi.adaptive_epsilon([Charge(1.0, 0.5, 1), Charge(None, 0.5, 1)], delta=1e-5) == math.inf
+
+
+# --- A pure eps, such as that of a vote
+
+
+def hockey_stick(epsilon, mu):
+    """Delta at `epsilon` of one Gaussian mechanism of sensitivity `mu` and noise 1 (Balle and Wang 2018)."""
+    high, low = norm.cdf(mu / 2 - epsilon / mu), norm.cdf(-mu / 2 - epsilon / mu)
+    return high - math.exp(epsilon) * low
+
+
+def delta_beside_pure(epsilon, mu, pure):
+    """The same together with randomised response of eps `pure`, whose loss is +pure or -pure."""
+    p = 1 / (1 + math.exp(-pure))
+    return p * hockey_stick(epsilon - pure, mu) + (1 - p) * hockey_stick(epsilon + pure, mu)
+
+
+@pytest.mark.parametrize("pure", [0.1, 1.0, 3.0])
+@pytest.mark.parametrize("noise", [0.7, 2.0, 10.0])
+def test_a_pure_eps_beside_a_gaussian_mechanism_costs_what_randomised_response_does(noise, pure):
+    both = [Charge(noise, 1.0, 1), Charge(None, 1.0, 1, pure)]
+    exact = brentq(lambda eps: delta_beside_pure(eps, 1 / noise, pure) - 1e-5, 0, 200)
+    found = composed_epsilon(both, delta=1e-5)
+    assert exact <= found * (1 + 1e-9)
+    assert found == pytest.approx(exact, rel=0.01)
+    alone = composed_epsilon(both[:1], delta=1e-5)
+    assert 0.997 * alone < found <= alone + pure + 0.05
+
+
+def test_pure_eps_add_up_at_any_delta_and_whatever_chose_them():
+    votes = [Charge(None, 1.0, 2, 0.5), Charge(None, 1.0, 1, 1.0)]
+    for delta in (1e-9, 1e-5, 0.1):
+        assert composed_epsilon(votes, delta=delta) == 2.0
+        assert adaptive_epsilon(votes, delta=delta) == 2.0
+    assert loss_above_epsilon(votes, delta=1e-5) == 0
+    assert group_epsilon(votes, patches=[7, 7], delta=1e-5) == 2.0
+
+
+def test_a_pure_eps_has_the_renyi_divergence_of_randomised_response_and_never_more_than_eps():
+    for eps in (0.01, 0.5, 1, 8):
+        p = math.exp(eps) / (1 + math.exp(eps))
+        for order in FILTER_ORDERS:
+            terms = (p**order * (1 - p) ** (1 - order), (1 - p) ** order * p ** (1 - order))
+            exact = math.log(sum(terms)) / (order - 1)
+            assert renyi_of_pure(eps, order) == pytest.approx(exact, rel=1e-9)
+            assert renyi_of_pure(eps, order) <= min(eps, order * eps**2 / 2) * (1 + 1e-9)
+
+
+def test_a_budget_counts_a_pure_eps_beside_gaussian_runs():
+    run = Charge(1.0, 0.01, 500)
+    alone = adaptive_epsilon([run], delta=1e-5)
+    both = adaptive_epsilon([run, Charge(None, 1.0, 1, 1.0)], delta=1e-5)
+    assert alone < both <= alone + 1.0 + 1e-9
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"pure_epsilon": 0.0}, {"pure_epsilon": math.inf}, {"noise_multiplier": 1.0}, {"sampling_rate": 0.5}],
+)
+def test_a_pure_mechanism_has_no_noise_multiplier_and_samples_nobody(wrong):
+    given = {"noise_multiplier": None, "sampling_rate": 1.0, "steps": 1, "pure_epsilon": 1.0}
+    with pytest.raises(ValueError, match="pure"):
+        Charge(**given | wrong)

@@ -215,7 +215,7 @@ def test_the_plan_says_what_a_budget_must_allow_and_warns_where_it_does_not(capl
     """The break: a budget a little above the level's eps was refused only when the run began."""
     mechanism = PlannedMechanism(**STUDY | {"sampling_rate": 0.02, "steps": 200, "delta": 1e-4})
     budget = {"epsilon": allowed, "delta": 1e-4}
-    rows = plan_budget({"inf": 1, "eps-3": 2, "noise-2": 1}, mechanism, budget=budget)
+    rows = plan_budget({"inf": 1, "eps-3": 2, "noise-2": 1}, mechanism, budget=budget, votes={})
     assert [(row["level"], row["runs"]) for row in rows] == [("eps-3", 1), ("noise-2", 1), ("all", 3)]
     # What the check before a run's first step will compare.
     noise = noise_of(Level.parse("eps-3"), sampling_rate=0.02, steps=200, delta=1e-4)
@@ -226,7 +226,7 @@ def test_the_plan_says_what_a_budget_must_allow_and_warns_where_it_does_not(capl
     assert 5.5 < needed[-1] < 6
     told = figure_text(rows)
     assert ("TOO LITTLE" not in told) == ("privacy.budget.epsilon is" not in caplog.text) == enough
-    assert plan_budget({"noise-2": 1}, mechanism, budget=None) == []
+    assert plan_budget({"noise-2": 1}, mechanism, budget=None, votes={"vote/eps-1/run-1": 1.0}) == []
 
 
 def figure_text(budget):
@@ -310,3 +310,17 @@ def test_patients_in_every_one_of_the_study_s_steps_are_planned_in_seconds():
 def test_a_patient_delta_that_is_too_large_is_refused_with_the_key_to_change():
     with pytest.raises(PrivacyError, match=r"one of 41 units.*privacy.patient_delta.*at most 1/41"):
         plan_levels(["noise-1"], **STUDY | {"patient_delta": 0.5})
+
+
+def test_votes_are_part_of_what_a_budget_must_allow_and_count_twice_beside_runs_that_protect_patches():
+    mechanism = PlannedMechanism(**STUDY | {"sampling_rate": 0.02, "steps": 200, "delta": 1e-4})
+    budget = {"epsilon": 9.0, "delta": 1e-5}
+    alone = plan_budget({}, mechanism, budget=budget, votes={"vote/eps-1/run-1": 1.0})
+    assert [(row["level"], row["needed_epsilon"]) for row in alone] == [
+        ("vote/eps-1/run-1", 1.0),
+        ("all", 1.0),
+    ]
+    both = plan_budget({"noise-2": 1}, mechanism, budget=budget, votes={"vote/eps-1/run-1": 1.0})
+    needed = {row["level"]: row["needed_epsilon"] for row in both}
+    assert needed["vote/eps-1/run-1"] == 2.0
+    assert needed["noise-2"] < needed["all"] <= needed["noise-2"] + 2.0

@@ -203,3 +203,16 @@ def test_a_wrong_unit_or_a_delta_that_publishes_a_patient_is_refused():
         group_epsilon([DEMO], patches=0, delta=1e-5)
     with pytest.raises(PrivacyError, match="delta"):
         promises(patient_delta=0.5)
+
+
+# --- A pure eps of whole patients
+
+
+def test_a_vote_promises_its_eps_to_a_patient_at_delta_0_and_twice_that_to_what_is_inside_of_one():
+    found = promises([Charge(None, 1.0, 1, 1.0)], unit="patient")
+    assert list(found) == ["patient", "region", "patch"]
+    assert [found[level]["epsilon"] for level in found] == [1.0, 2.0, 2.0]
+    assert {found[level]["delta"] for level in found} == {0.0}
+    assert {found[level]["loss_above_epsilon"] for level in found} == {0.0}
+    assert "eps 1, and delta 0" in found["patient"]["sentence"]
+    assert "at most eps 2, and delta 0" in found["region"]["sentence"]

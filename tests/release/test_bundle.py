@@ -168,7 +168,7 @@ def test_numbers_that_the_recipient_s_own_check_would_refuse_are_not_released(tm
 def test_a_signed_release_passes_the_search_and_only_with_its_own_signature(tmp_path, name):
     signer, other = Signer(bytes(range(32))), Signer(bytes(range(1, 33)))
     folder = make_release(tmp_path / TERMS.name, signer=signer)
-    outline = replace(outline_of(), generator=False, signer=signer)
+    outline = replace(outline_of(), model=False, signer=signer)
     archive = tmp_path / "packed.tar.gz"
     pack(folder, archive)
     assert scan(archive, outline=outline, forbidden=FORBIDDEN) == []

@@ -494,7 +494,7 @@ def test_the_numbers_of_a_release_against_the_rules_and_of_one_with_earlier_runs
     expected = {"epsilon", "delta", "region", "selection"} if unit == "patch" else {"epsilon", "selection"}
     assert {one.subject for one in outweighed} >= expected
     numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=outweighed)
-    outline = Outline(numbers, terms, "wgan", 5, SIZE, generator=False)
+    outline = Outline(numbers, terms, "wgan", 5, SIZE, model=False)
     require_outline(outline)
     for key in ["override", *(["region_reason"] if unit == "patch" else [])]:
         with pytest.raises(PrivacyError, match="not as the site has set it"):

@@ -187,3 +187,43 @@ def test_the_summary_says_whom_the_eps_protects(unit):
     assert {"patch": "and of a patch;", "patient": "which covers every region and patch;"}[unit] in said(
         scores
     )
+
+
+# --- What protects patients
+
+
+def vote(a=0.76, b=0.7):
+    return [
+        row | {"level": "eps-1", "eps_patient": 1.0, "eps_region": 2.0, "eps": 2.0, "unit": "patient"}
+        for row in rows("vote/eps-1/run-1", "vote", a, b, run=1)
+    ]
+
+
+EXPECTED = pd.DataFrame(
+    [("vote/eps-1/run-1", 16, 10, 0.7512, 0.7081, 0.3, 0.79)],
+    columns=["source", "candidates", "patients", "expected_dsc", "low_dsc", "least_dsc", "best_dsc"],
+)
+
+
+def test_it_says_first_what_protects_a_whole_patient_and_what_that_is_worth():
+    text = summary(demo(more=[vote()]), figures=[], study="demo", expectations=EXPECTED)
+    _, _, told = text.partition("What protects patients, and what is it worth?")
+    first, _, rest = told.partition("Does the private model beat")
+    assert "vote/eps-1/run-1 protects every training patient: eps 1 of a whole patient." in first
+    assert "phantom-a: DSC 0.76, 95% of real patches (0.80)." in first
+    assert "wgan/noise-0.7/run-1/epoch-5 protects no whole patient: eps 4,150 of a whole patient." in first
+    assert rest
+    line = next(line for line in text.splitlines() if line.startswith("vote/eps-1"))
+    assert line.split()[1:5] == ["1", "2", "2", "-"]
+
+
+def test_what_a_vote_is_worth_over_all_draws_is_marked_as_for_inside_only():
+    text = summary(demo(more=[vote()]), figures=[], study="demo", expectations=EXPECTED)
+    where = text.index("Inside only")
+    assert where < text.index("0.751 on average") < text.index("0.708 or less in 5 % of the draws")
+    assert "Inside only" not in summary(demo(more=[vote()]), figures=[], study="demo")
+
+
+def test_where_nothing_protects_it_says_so():
+    text = summary(demo().query("kind != 'private' and kind != 'control'"), figures=[], study="demo")
+    assert "Nothing here was made from patients with any protection." in text

@@ -85,3 +85,10 @@ def three_patients():
     parts.append(rows("real", "real", [0.7, 0.8, 0.9]))
     parts.append(rows("wgan/noise-2/run-1/epoch-50", "private", [0.3, 0.5, 0.1], noise=2.0, run=1))
     return pd.concat(parts, ignore_index=True)
+
+
+def vote_rows(dsc=(0.7, 0.8), **more):
+    """Return the rows of a vote of whole patients at eps 1."""
+    spent = {"eps_patient": 1.0, "eps_region": 2.0, "eps": 2.0, "eps_published": np.nan}
+    named = {"level": "eps-1", "epoch": np.nan, "unit": "patient"}
+    return rows("vote/eps-1/run-1", "vote", list(dsc), run=1, **named, **spent, **more)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from study.studies import ROOT
 
-from privessel.study.code import AUDITED_STEP, PLUMBING, PRIVATE_STEP, Library
+from privessel.study.code import AUDITED_STEP, PLUMBING, PRIVATE_STEP, VOTED_STEP, Library
 
 LIBRARY = Library(ROOT / "scripts")
 RULES = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
@@ -84,3 +84,15 @@ def test_what_decides_a_private_step_is_all_that_the_training_loop_is_made_of(sc
         "cohort", "audit",
     }  # fmt: skip
     assert LIBRARY.closure(["gan/loop", "gan/step"]) - there <= harmless
+
+
+def test_what_decides_the_draw_of_a_vote_is_named_and_is_all_that_the_draw_is_made_of():
+    there = set(VOTED_STEP)
+    assert there <= set(LIBRARY.behind("hold_vote.py"))
+    # The stream's key follows from the site's secret: how files are read and kept decides no draw.
+    assert LIBRARY.closure(["vote/mechanism", "vote/ranks"]) - there <= {
+        *PLUMBING,
+        "files",
+        "privacy",
+        "vote",
+    }

@@ -25,7 +25,9 @@ def test_the_papers_study_has_36_gans_those_of_2021_and_8_settings_a_source(pape
     assert len(paper.gans.compared) == 3
     assert len(paper.gans.all_runs) == 39
     assert len(paper.sources.settings) == 8
-    assert len(paper.sources.trained_on) == 36 + 3 + 1 + 2 + 2  # real patches, two phantoms, two controls
+    assert (
+        len(paper.sources.trained_on) == 36 + 3 + 1 + 2 + 2 + 1
+    )  # real patches, two phantoms, two controls, a vote
     assert len(paper.sources.transfers) == 3 * 5 * 3  # starts, numbers of patients, draws
     assert len(paper.gans.studied_pairs) == 10
     counts = {name: len(patients) for name, patients in paper.cohorts.patients.items()}

@@ -160,6 +160,8 @@ def _name_set(data: Mapping[str, np.ndarray], k: int) -> str:
         return f"{name} (ε = 0)"
     if np.isinf(eps):
         return f"{say_eps(eps)} (no privacy)"
+    if np.isnan(data["eps_published"][k]):
+        return f"vote, {say_eps(eps, unit='patient')}"
     published = format_eps(float(data["eps_published"][k]))
     return f"{say_eps(eps, unit=str(data['unit'][k]))} (as published {published})"
 

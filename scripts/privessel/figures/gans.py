@@ -27,6 +27,7 @@ from privessel.study.names import (
     PLAIN_GAN,
     PRIVATE_GAN,
     REAL,
+    VOTE,
     GanName,
 )
 
@@ -34,6 +35,7 @@ _METRICS = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
 _COLUMNS = ["panel", "name", *IDENTITY, "cohort", "metric", "shows", "patient", "value", "sd"]
 _COLUMNS += ["patients", "scored", "empty"]
 _COLOURS = {REAL: "black", PLAIN_GAN: "green", PRIVATE_GAN: "blue"}
+_COLOURS |= {VOTE: "vermillion"}
 _COLOURS |= {COMPARED_GAN: "sky", PHANTOM: "vermillion", BASELINE: "orange"}
 _LEFT, _PANEL, _NUMBERS, _ROW, _HEAD, _FOOT = 2.0, 1.9, 0.95, 0.24, 0.3, 0.4  # inches
 
@@ -99,6 +101,7 @@ def _choose(rows: pd.DataFrame) -> pd.DataFrame:
     architecture = [GanName.parse(source).arch for source in plain["source"]]
     groups = [
         sources[sources["kind"] == REAL],
+        sources[sources["kind"] == VOTE],
         plain.loc[score.groupby(architecture, sort=False).idxmax()],
         sources[sources["source"] == choose_private(rows)],
         select_references(sources, kinds=FREE_KINDS),
@@ -111,6 +114,8 @@ def _choose(rows: pd.DataFrame) -> pd.DataFrame:
 def _name(row: Any) -> str:
     if row.kind in (REAL, *FREE_KINDS):
         return "real patches" if row.kind == REAL else f"{row.source} (ε = 0)"
+    if row.kind == VOTE:
+        return f"vote, ε = {format_eps(row.eps_patient)} a patient"
     published = "" if row.kind != PRIVATE_GAN else f" (published {format_eps(row.eps_published)})"
     spent = say_eps(row.eps, unit=row.unit if row.kind == PRIVATE_GAN else "")
     return f"{GanName.parse(row.source).arch.upper()}, {spent}{published}"

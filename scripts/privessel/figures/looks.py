@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from privessel.figures.style import PALETTE
-from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, REAL
+from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, REAL, VOTE
 
-GAN_COLOURS = {PLAIN_GAN: PALETTE["green"], PRIVATE_GAN: PALETTE["blue"]}
+LEVEL_COLOURS = {PLAIN_GAN: PALETTE["green"], PRIVATE_GAN: PALETTE["blue"], VOTE: PALETTE["vermillion"]}
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-from privessel.figures.looks import GAN_COLOURS, LineLook, assign_lines
+from privessel.figures.looks import LEVEL_COLOURS, LineLook, assign_lines
 from privessel.figures.style import PALETTE, SMALL
 from privessel.scores.formatting import eps_columns, format_eps, format_noise, format_score
 from privessel.scores.tally import name_unit
+from privessel.study.names import VOTE
 
 _BOX_FROM = 3  # runs; the quartiles of two would say nothing
 _EPS_NAMES = {"published": "published ε"}
@@ -40,7 +41,7 @@ def set_scale(axes: Axes, part: pd.DataFrame, *, log: bool) -> None:
 
 def draw_runs(axes: Axes, position: int, points: pd.DataFrame) -> None:
     """Draw one level's runs as points, over a box of their quartiles from three runs on."""
-    colour = GAN_COLOURS[points["kind"].iloc[0]]
+    colour = LEVEL_COLOURS[points["kind"].iloc[0]]
     if len(points) >= _BOX_FROM:
         thin, thick = {"color": colour, "linewidth": 0.8}, {"color": colour, "linewidth": 1.6}
         look = {"boxprops": thin, "whiskerprops": thin, "capprops": thin, "medianprops": thick, "zorder": 2}
@@ -54,7 +55,7 @@ def draw_runs(axes: Axes, position: int, points: pd.DataFrame) -> None:
 
 def draw_best(axes: Axes, position: int, row: pd.Series) -> None:
     """Draw one level's best run: a point, an arm of one SD to either side, beside it a bar, its interval."""
-    colour, bottom = GAN_COLOURS[row["kind"]], axes.get_ylim()[0]
+    colour, bottom = LEVEL_COLOURS[row["kind"]], axes.get_ylim()[0]
     if np.isfinite(row["sd"]):
         low, high = row["value"] - row["sd"], row["value"] + row["sd"]
         axes.vlines(position, max(low, bottom), high, color=colour, linewidth=1.0, zorder=2)
@@ -104,7 +105,8 @@ def label_levels(axes: Axes, levels: pd.DataFrame) -> None:
         (_EPS_NAMES.get(whose, f"ε of a {whose}"), [format_eps(eps) for eps in levels[column]])
         for whose, column in eps_columns(name_unit(levels)).items()
     ]
-    rows.append(("noise multiplier", [format_noise(noise) for noise in levels["noise_multiplier"]]))
+    noises = zip(levels["kind"], levels["noise_multiplier"], strict=True)
+    rows.append(("noise multiplier", ["vote" if kind == VOTE else format_noise(one) for kind, one in noises]))
     if levels["epoch"].nunique() > 1:
         rows.append(("epoch", [f"{epoch:g}" if np.isfinite(epoch) else "–" for epoch in levels["epoch"]]))
     for k, (name, texts) in enumerate(rows):

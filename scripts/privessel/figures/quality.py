@@ -20,7 +20,7 @@ from privessel.figures.style import PALETTE, SMALL, place_axes, styled, wrap_not
 from privessel.files.tables import as_text
 from privessel.scores.references import list_missing, select_references
 from privessel.scores.tally import IDENTITY, order_levels
-from privessel.study.names import GAN_KINDS, PHANTOM, PRIVATE_GAN, REAL, model_name
+from privessel.study.names import GAN_KINDS, LEVEL_KINDS, PHANTOM, PRIVATE_GAN, REAL, model_name
 
 _SET_KINDS = (REAL, PHANTOM)  # sets of images that are no GAN's
 _COLUMNS = ["panel", "shows", "measure", "model", *IDENTITY, "extractor", "images", "value", "sd"]
@@ -133,7 +133,7 @@ def _describe(quality: pd.DataFrame) -> pd.DataFrame:
 
 def _lay_out(data: pd.DataFrame, *, titles: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
     """Return a figure with an empty panel a title, ticks and notes, and the levels by position."""
-    runs = data[(data["shows"] == "runs") & data["kind"].isin(GAN_KINDS)]
+    runs = data[(data["shows"] == "runs") & data["kind"].isin(LEVEL_KINDS)]
     levels = runs.drop_duplicates("model").reset_index(drop=True)
     width = _LEFT + max(2.3, 0.55 * len(levels)) + _RIGHT
     notes = wrap_notes(_notes(data), width=width - 0.24)

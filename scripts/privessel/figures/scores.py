@@ -19,7 +19,7 @@ from privessel.figures.significance import add_intervals, describe_intervals
 from privessel.figures.style import place_axes, styled, wrap_notes, write_notes
 from privessel.scores.references import select_references
 from privessel.scores.tally import IDENTITY, describe_gaps, name_cohorts, order_levels, tally
-from privessel.study.names import GAN_KINDS
+from privessel.study.names import LEVEL_KINDS
 
 _COLUMNS = [
     "panel",
@@ -98,7 +98,7 @@ def _panels(
 
 
 def _draw(data: pd.DataFrame, *, panels: Sequence[tuple[str, str, str]]) -> Figure:
-    levels = data[data["kind"].isin(GAN_KINDS)].drop_duplicates("model").reset_index(drop=True)
+    levels = data[data["kind"].isin(LEVEL_KINDS)].drop_duplicates("model").reset_index(drop=True)
     width = _LEFT + max(2.3, 0.55 * len(levels)) + _RIGHT
     notes = wrap_notes(_notes(data), width=width - 0.24)
     foot = depth_of_labels(levels) + 0.13 * len(notes)

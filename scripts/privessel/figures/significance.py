@@ -14,7 +14,7 @@ from privessel.scores.formatting import format_eps, format_p, format_score
 from privessel.scores.references import select_references
 from privessel.scores.significance import adjust_holm, bootstrap_mean, signed_rank_p, smallest_p
 from privessel.scores.tally import name_cohorts, name_unit, order_levels, tally
-from privessel.study.names import REAL, GanName
+from privessel.study.names import REAL, VOTE, GanName
 
 _COLUMNS = ["shows", "cohort", "metric", "model", "one", "other", "against", "unit", "eps_one"]
 _COLUMNS += ["eps_published_one", "eps_other", "patients", "runs", "mean", "sd"]
@@ -132,7 +132,7 @@ def _list_comparisons(one, levels: pd.DataFrame, *, references: pd.DataFrame) ->
         _noise=levels["noise_multiplier"].fillna(0), _apart=(levels["epoch"] - one.epoch).abs()
     )
     noise = 0 if np.isnan(one.noise_multiplier) else one.noise_multiplier
-    weaker = keyed[keyed["best"] & (keyed["_noise"] < noise)]
+    weaker = keyed[keyed["best"] & (keyed["_noise"] < noise) & (keyed["kind"] != VOTE)]
     weaker = weaker.sort_values(["_noise", "_apart"], ascending=[False, True], kind="stable")
     return held + [(row.source, _NEXT, row.eps) for row in weaker.head(1).itertuples()]
 
@@ -168,7 +168,7 @@ def _draw_block(page: Axes, part: pd.DataFrame, *, cohort: str, columns: list[st
     for model, rows in part.groupby("model", sort=False):
         runs, pairs = rows[rows["shows"] == "runs"].iloc[0], rows[rows["shows"] == "pair"]
         best = pairs["one"].iloc[0] if len(pairs) else model
-        page.text(0.1, y + 0.13, GanName.parse(best).level if len(pairs) else model)
+        page.text(0.1, y + 0.13, _name_level(best) if len(pairs) else model)
         page.text(0.1, y + 0.26, best, fontsize=SMALL - 0.5, color=PALETTE["grey"])
         page.text(_EPS, y + 0.13, format_eps(runs["eps_one"]), ha="center")
         page.text(_PUBLISHED, y + 0.13, format_eps(runs["eps_published_one"]), ha="center")
@@ -180,6 +180,11 @@ def _draw_block(page: Axes, part: pd.DataFrame, *, cohort: str, columns: list[st
             _draw_cell(page, pair.iloc[0] if len(pair) else None, x=_middle(k), y=y)
         y += _ROW
     draw_rule(page, y, linewidth=1.0)
+
+
+def _name_level(source: str) -> str:
+    name = GanName.parse(source)
+    return f"vote, {name.level}" if name.arch == VOTE else name.level
 
 
 def _draw_cell(page: Axes, pair: pd.Series | None, *, x: float, y: float) -> None:

@@ -127,7 +127,9 @@ def head_column(axes: Axes, *, level: str, spent: Mapping[str, float]) -> None:
         texts = ["ε = 0", level.removeprefix("phantom-")]
     else:
         *valid, published = (format_eps(spent[name]) for _, name in HEAD_LINES)
-        texts = [say_eps(spent["eps_patient"]), *valid[1:], f"({published})"]
+        # A vote alone has an eps that the paper's accounting knows nothing of.
+        how = "vote" if np.isnan(spent["eps_published"]) else published
+        texts = [say_eps(spent["eps_patient"]), *valid[1:], f"({how})"]
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
     for k, text in enumerate(reversed(texts)):
         axes.annotate(text, (0.5, 1), (0, _LOWEST + k * _LINE), fontsize=7.5, **look)

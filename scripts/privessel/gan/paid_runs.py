@@ -26,7 +26,7 @@ IDENTITY, DIGESTS, RECORD = "identity.json", "digests.json", "privacy.json"
 VERSIONS = {"code", "libraries", "device", "threads", "trained_on"}
 # Settings that had another name when older runs were finished, by part of the identity: old name -> new name.
 RENAMED = {"training": {"fakes": "fake_clipping"}, "audit": {"every": "score_every"}}
-ANOTHER_NUMBER = "another number (`runs: [6]`; for an audit, `audit.run: 2`)"
+ANOTHER_NUMBER = "another number (`runs: [6]`; for an audit, `audit.run: 2`; for a vote, `vote.run: 2`)"
 
 
 def keep(files: Iterable[Path], folder: Path, *, identity: Mapping[str, object]) -> None:

@@ -23,20 +23,25 @@ class Run:
     level: str
     run: int
     unit: str  # patch or patient
-    noise_multiplier: float
+    noise_multiplier: float | None  # None where there is a pure eps
     sampling_rate: float
-    steps: int  # critic steps of the whole run
+    steps: int  # critic steps of the whole run, or draws of a vote
     patients: tuple[tuple[str, str], ...]  # of each, the keyed digests of its id and its voxels
     series: str = "run"  # a `run` of the study, or an `audit`
     # How many patches a patient gave, and how many of them show one place, at most. None in the ledgers of
     # older versions; the first is None, too, where patients are the unit.
     patches_per_patient: int | None = None
     region_patches: int | None = None
+    pure_epsilon: float | None = None  # of one step of a vote, which adds no Gaussian noise
 
     @property
     def name(self) -> str:
         """The name that users know the run by, such as wgan/noise-1/run-2."""
         return f"{self.architecture}/{self.level}/{self.series}-{self.run}"
+
+    def charge(self, steps: int) -> Charge:
+        """Return what so many steps of the run cost."""
+        return Charge(self.noise_multiplier, self.sampling_rate, steps, self.pure_epsilon)
 
     def is_same(self, other: "Run") -> bool:
         """Whether a ledger's run is `other`; its counts may be missing, because older versions wrote none."""
@@ -48,7 +53,7 @@ class Run:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise ValueError(f"the privacy unit is 'patch' or 'patient', not {self.unit!r}")
-        if not Charge(self.noise_multiplier, self.sampling_rate, 0).protected:
+        if not self.charge(0).protected:
             raise ValueError(f"{self.name}: a run without noise cannot be paid for, and has no ledger")
         counts = (self.patches_per_patient, self.region_patches)
         if any(count is not None and count < 1 for count in counts):
@@ -158,4 +163,4 @@ class Account:
     @property
     def charge(self) -> Charge:
         """Everything that the run has spent."""
-        return Charge(self.run.noise_multiplier, self.run.sampling_rate, self.steps)
+        return self.run.charge(self.steps)

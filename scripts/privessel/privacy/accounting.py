@@ -5,6 +5,10 @@ adds Gaussian noise to the sum. Its standard deviation is `noise_multiplier` tim
 the sum (`grid.sensitivity`). Neighbours differ in one unit, which one of them replaces by an empty one whose
 gradient is zero ('zero-out'), in either direction. The number of units stays, so it and the sampling rate are
 public, as steps are. The numbers are those of a unit that is added or removed at the same sampling rate.
+
+A second kind of mechanism promises a *pure* eps (delta 0), such as a vote of patients. It is composed with
+the first kind by its worst case, randomised response: of all mechanisms with that eps none tells more
+(Kairouz et al. 2015, 'The composition theorem for differential privacy').
 """
 
 import math
@@ -24,18 +28,29 @@ from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
 RELATIVE_ERROR = 2e-3
 CHANCE_ERROR = 3e-3  # of P[loss > eps], which is printed with two digits
 
-Triples = tuple[tuple[float, float, int], ...]  # noise multiplier, sampling rate and steps of each mechanism
+# Noise multiplier, sampling rate, steps and pure eps of each mechanism; the pure eps is 0 where there is
+# noise, and the noise infinite where there is a pure eps.
+Kinds = tuple[tuple[float, float, int, float], ...]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Charge:
-    """Steps of one Poisson-sampled Gaussian mechanism; `noise_multiplier` None: no noise, no protection."""
+    """Steps of one Poisson-sampled Gaussian mechanism; `noise_multiplier` None: no noise, no protection.
+
+    With `pure_epsilon` each step is a mechanism of that pure eps instead, without noise and sampling.
+    """
 
     noise_multiplier: float | None
     sampling_rate: float
     steps: int
+    pure_epsilon: float | None = None
 
     def __post_init__(self) -> None:
+        if self.pure_epsilon is not None:
+            if not 0 < self.pure_epsilon < math.inf:
+                raise ValueError(f"a pure eps is positive and finite, not {self.pure_epsilon}")
+            if self.noise_multiplier is not None or self.sampling_rate != 1:
+                raise ValueError("a mechanism of pure eps has no noise multiplier, and samples nobody")
         if self.noise_multiplier is not None and not self.noise_multiplier > 0:
             raise ValueError(
                 f"a noise multiplier is positive, or null for no noise, not {self.noise_multiplier}"
@@ -48,7 +63,18 @@ class Charge:
     @property
     def protected(self) -> bool:
         """Whether there is noise: `inf`, the paper's name for none, protects as little as None does."""
-        return self.noise_multiplier is not None and math.isfinite(self.noise_multiplier)
+        noisy = self.noise_multiplier is not None and math.isfinite(self.noise_multiplier)
+        return noisy or self.pure_epsilon is not None
+
+    @property
+    def kind(self) -> tuple[float, float, int, float]:
+        """The mechanism as `Kinds` have it."""
+        noise = math.inf if self.noise_multiplier is None else float(self.noise_multiplier)
+        return noise, float(self.sampling_rate), int(self.steps), float(self.pure_epsilon or 0)
+
+    def __lt__(self, other: "Charge") -> bool:
+        """Order charges, so that sets of them can be compared."""
+        return self.kind < other.kind
 
 
 def epsilon(*, noise_multiplier: float | None, sampling_rate: float, steps: int, delta: float) -> float:
@@ -82,16 +108,40 @@ def loss_above_epsilon(charges: Iterable[Charge], *, delta: float) -> float:
     return 1.0 if taken is None else _above(taken, delta)
 
 
-def merged(charges: Iterable[Charge]) -> tuple[tuple[float, float, int], ...] | None:
-    """Return (noise multiplier, sampling rate, steps), each kind once; None where steps have no noise."""
+def merged(charges: Iterable[Charge]) -> Kinds | None:
+    """Return each kind of mechanism once with all its steps; None where steps have no noise."""
     taken = [charge for charge in charges if charge.steps]
     if any(not charge.protected for charge in taken):
         return None
-    found: dict[tuple[float, float], int] = {}
-    for charge in taken:
-        kind = (float(charge.noise_multiplier), float(charge.sampling_rate))
-        found[kind] = found.get(kind, 0) + int(charge.steps)
-    return tuple(sorted((*kind, steps) for kind, steps in found.items()))
+    found: dict[tuple[float, float, float], int] = {}
+    for noise, rate, steps, pure in (charge.kind for charge in taken):
+        found[noise, rate, pure] = found.get((noise, rate, pure), 0) + steps
+    return tuple(sorted((noise, rate, steps, pure) for (noise, rate, pure), steps in found.items()))
+
+
+def pure_sum(kinds: Kinds) -> float | None:
+    """Return the pure eps of all mechanisms together; None where one of them has none."""
+    return math.fsum(pure * steps for *_, steps, pure in kinds) if all(kind[-1] for kind in kinds) else None
+
+
+def pure_loss(kinds: Kinds, interval: float) -> tuple[PrivacyLossDistribution | None, float]:
+    """Return the privacy loss of the pure mechanisms among `kinds`, None where there is none, and its grid.
+
+    The grid is at most `interval` wide, and the smallest pure eps lies on it: a loss of +eps or -eps between
+    two points would be rounded up.
+    """
+    total, pures = None, [(steps, pure) for *_, steps, pure in kinds if pure]
+    if pures:
+        least = min(pure for _, pure in pures)
+        interval = least / math.ceil(least / interval)
+    for steps, pure in pures:
+        true, points = 1 / (1 + math.exp(-pure)), pure / interval
+        # Points that are whole numbers but for the rounding of a division are these numbers.
+        losses = {math.ceil(points * (1 - 1e-12)): true, -math.floor(points * (1 + 1e-12)): 1 - true}
+        one = PrivacyLossDistribution.create_from_rounded_probability(losses, 0.0, interval)
+        part = self_composed(one, steps)
+        total = part if total is None else total.compose(part, tail_mass_truncation=0)
+    return total, interval
 
 
 def calibrate(*, target_epsilon: float, sampling_rate: float, steps: int, delta: float) -> float:
@@ -165,16 +215,17 @@ def check_delta(*, delta: float, units: int, release: bool) -> None:
 
 
 @lru_cache(4096)
-def _composed(charges: Triples, delta: float) -> tuple[float, float]:
+def _composed(charges: Kinds, delta: float) -> tuple[float, float]:
     """Return eps, and the grid of the privacy loss that it was read from."""
-    if not charges:
-        return 0.0, 1.0
+    pure = pure_sum(charges)
+    if pure is not None:  # at any delta, and for choices made as one goes, too
+        return pure, 1.0
     return tight_epsilon(**_privacy_loss(charges), delta=delta, error=RELATIVE_ERROR)
 
 
 @lru_cache(4096)
-def _above(charges: Triples, delta: float) -> float:
-    if not charges:
+def _above(charges: Kinds, delta: float) -> float:
+    if pure_sum(charges) is not None:
         return 0.0
     spent, interval = _composed(charges, delta)
     loss = _privacy_loss(charges)
@@ -183,12 +234,13 @@ def _above(charges: Triples, delta: float) -> float:
     )
 
 
-def _privacy_loss(charges: Triples) -> dict[str, object]:
+def _privacy_loss(charges: Kinds) -> dict[str, object]:
     """Return the composed privacy loss as a function of the grid, with a first grid and the sampled steps."""
+    noisy = [kind[:-1] for kind in charges if not kind[-1]]
 
     def distribution(interval: float) -> PrivacyLossDistribution:
-        total = None
-        for noise, rate, steps in charges:
+        total, interval = pure_loss(charges, interval)
+        for noise, rate, steps in noisy:
             # Without sampling the sum of Gaussian steps is one Gaussian step, exactly.
             one = privacy_loss_distribution.from_gaussian_mechanism(
                 noise / math.sqrt(steps) if rate == 1 else noise,
@@ -199,8 +251,9 @@ def _privacy_loss(charges: Triples) -> dict[str, object]:
             total = part if total is None else total.compose(part, tail_mass_truncation=0)
         return total
 
-    spreads = [min(math.sqrt(math.expm1(min(1 / n**2, 700))) * q, 1 / n) for n, q, _ in charges]
-    sampled = sum(steps for _, rate, steps in charges if rate < 1)
+    spreads = [min(math.sqrt(math.expm1(min(1 / n**2, 700))) * q, 1 / n) for n, q, _ in noisy]
+    sampled = sum(steps for _, rate, steps in noisy if rate < 1)
+    spreads += [pure for *_, pure in charges if pure]
     return {"distribution": distribution, "start": min(spreads), "steps": sampled}
 
 

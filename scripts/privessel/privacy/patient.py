@@ -12,10 +12,11 @@ from scipy import stats
 from privessel.limits import VACUOUS
 from privessel.privacy.accounting import (
     Charge,
-    Triples,
+    Kinds,
     composed_epsilon,
     loss_above_epsilon,
     merged,
+    pure_loss,
 )
 from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
 
@@ -28,7 +29,8 @@ LARGEST_GRID = 100.0  # dp-accounting overflows from about 700 on
 def group_epsilon(charges: Iterable[Charge], *, patches: int | Sequence[int], delta: float) -> float:
     """Return the valid eps of `patches` patches together, which take part in all `charges` one by one.
 
-    `patches` is one number for all charges, or the number of each.
+    `patches` is one number for all charges, or the number of each. A pure eps is that of the whole group,
+    whatever its number.
 
     In a step the number of them that is sampled is Binomial, and in the worst case their clipped gradients
     are equal: a mixture of Gaussians with sensitivities 0 .. `patches` (Ganesh 2024, 'Tight group-level DP
@@ -59,9 +61,7 @@ def group_loss_above_epsilon(
     return _mixed(*found, delta)[1]
 
 
-def _checked(
-    charges: Iterable[Charge], patches: int | Sequence[int]
-) -> tuple[Triples, tuple[int, ...]] | None:
+def _checked(charges: Iterable[Charge], patches: int | Sequence[int]) -> tuple[Kinds, tuple[int, ...]] | None:
     """Return the charges, each kind once, and how many patches take part in each; None without noise."""
     charges = list(charges)
     counts = [patches] * len(charges) if isinstance(patches, int) else list(patches)
@@ -76,27 +76,28 @@ def _checked(
     return tuple(kind for kind, _ in kinds), tuple(count for _, count in kinds)
 
 
-def _is_as_one_patch(taken: Triples, counts: Sequence[int]) -> bool:
+def _is_as_one_patch(taken: Kinds, counts: Sequence[int]) -> bool:
     """Whether `_as_one_patch` is exact: for one patch, and where all of them are in every step."""
-    return all(count == 1 or rate == 1 for (_, rate, _), count in zip(taken, counts, strict=True))
+    return all(count == 1 or rate == 1 for (_, rate, *_), count in zip(taken, counts, strict=True))
 
 
-def _as_one_patch(taken: Triples, counts: Sequence[int]) -> list[Charge]:
+def _as_one_patch(taken: Kinds, counts: Sequence[int]) -> list[Charge]:
     """Return what a group costs as if it were one patch."""
     return [
-        Charge(noise / count, rate, steps) for (noise, rate, steps), count in zip(taken, counts, strict=True)
+        Charge(None, 1.0, steps, pure) if pure else Charge(noise / count, rate, steps)
+        for (noise, rate, steps, pure), count in zip(taken, counts, strict=True)
     ]
 
 
 @lru_cache(1024)
-def _mixed(taken: Triples, counts: tuple[int, ...], delta: float) -> tuple[float, float | None]:
+def _mixed(kinds: Kinds, counts: tuple[int, ...], delta: float) -> tuple[float, float | None]:
     """Return eps of a group, and P[loss > eps] or None."""
-    parts = [
-        _truncate(rate, steps, count, delta) for (_, rate, steps), count in zip(taken, counts, strict=True)
-    ]
+    noisy = [(kind[:-1], count) for kind, count in zip(kinds, counts, strict=True) if not kind[-1]]
+    taken = [kind for kind, _ in noisy]
+    parts = [_truncate(rate, steps, count, delta) for (_, rate, steps), count in noisy]
 
     def distribution(interval: float) -> PrivacyLossDistribution:
-        total = None
+        total, interval = pure_loss(kinds, interval)
         for (noise, _, steps), (probabilities, _) in zip(taken, parts, strict=True):
             one = privacy_loss_distribution.from_mixture_gaussian_mechanism(
                 noise,
@@ -141,6 +142,7 @@ def _mixed(taken: Triples, counts: tuple[int, ...], delta: float) -> tuple[float
             Charge(noise / (len(probabilities) - 1), 1.0, steps)
             for (noise, _, steps), (probabilities, _) in zip(taken, parts, strict=True)
         ]
+        most += [Charge(None, 1.0, steps, pure) for *_, steps, pure in kinds if pure]
         return composed_epsilon(most, delta=delta - rest) + shift, None
     # At the exact eps the chance is delta at least; at one that is over-stated it can come out smaller.
     return found + shift, min(1.0, max(above + rest, delta))

@@ -103,14 +103,19 @@ def plan_levels(
 
 
 def plan_budget(
-    runs: Mapping[str, int], mechanism: PlannedMechanism, *, budget: Mapping[str, float] | None
+    runs: Mapping[str, int],
+    mechanism: PlannedMechanism,
+    *,
+    budget: Mapping[str, float] | None,
+    votes: Mapping[str, float],
 ) -> list[dict[str, object]]:
     """Return what `privacy.budget` must allow: a row for one run of each private level, one for all runs.
 
-    runs: how many runs a level has. budget: the `epsilon` and `delta` of the config; None, on public cohorts,
-    gives no rows. `needed_epsilon` is larger than the eps of the plan, because a budget counts as if every
-    run were chosen after a look at the ones before (`renyi.adaptive_epsilon`). Logs a warning where all runs
-    together need more than is allowed.
+    runs: how many runs a level has. votes: the pure eps of a patient of each vote, by its name; beside runs
+    that protect patches it counts twice, as in `spending.spent_by_patient`. budget: the `epsilon` and `delta`
+    of the config; None, on public cohorts, gives no rows. `needed_epsilon` is larger than the eps of the
+    plan, because a budget counts as if every run were chosen after a look at the ones before
+    (`renyi.adaptive_epsilon`). Logs a warning where all runs together need more than is allowed.
     """
     if budget is None:
         return []
@@ -120,7 +125,9 @@ def plan_budget(
         noise = noise_of(Level.parse(name), **planned, delta=mechanism.delta)
         if noise is not None:
             charges[name] = Charge(noise, **planned)
-    every = [charge for name, charge in charges.items() for _ in range(runs[name])]
+    twice = 2 if charges and mechanism.unit == "patch" else 1
+    charges |= {name: Charge(None, 1.0, 1, twice * spent) for name, spent in votes.items()}
+    every = [charge for name, charge in charges.items() for _ in range(runs.get(name, 1))]
     rows = [
         {
             "level": name,

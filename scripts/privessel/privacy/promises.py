@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from privessel.limits import UNITS, VACUOUS, readable
-from privessel.privacy.accounting import Charge, check_delta, composed_epsilon, loss_above_epsilon
+from privessel.privacy.accounting import (
+    Charge,
+    check_delta,
+    composed_epsilon,
+    loss_above_epsilon,
+    merged,
+    pure_sum,
+)
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
 
 _MIXTURE = "mixture of Gaussians, or its bound by convexity"
@@ -47,6 +54,9 @@ def state_promises(
         }
         promised["region"]["patches"] = sizes.region_patches
         return promised
+    pure = pure_sum(merged(charges)) if charges else None
+    if pure is not None:
+        return _pure(pure, sizes)
     if unit == "patient":
         patient = _whole_patient(charges, delta=patient_delta)
         return {
@@ -66,6 +76,27 @@ def _whole_patient(charges: Sequence[Charge], *, delta: float) -> dict[str, obje
     told = f"Patient level: eps {readable(spent)} at delta {delta:.3g} (the patient is the privacy unit; "
     told += f"{_tail(above, delta)})."
     return _promise(told + _warning(spent, "a given patient"), spent, above, delta=delta, method="exact")
+
+
+def _pure(spent: float, sizes: Sizes) -> dict[str, dict[str, object]]:
+    """Return the promises of mechanisms of a pure eps, which have whole patients as their unit.
+
+    What is changed inside of a patient counts as that patient removed and another one added.
+    """
+    given = {"delta": 0.0, "above": 0.0}
+    told = f"Patient level: eps {readable(spent)}, and delta 0 (pure: the patient is the privacy unit)."
+    patient = _promise(told + _warning(spent, "a given patient"), spent, **given, method="exact")
+    within = {
+        name: _promise(
+            f"{name.capitalize()} level: covered by the whole patient, so at most eps {readable(2 * spent)}, "
+            f"and delta 0 (a {name} that changes counts as one patient removed and another one added).",
+            2 * spent,
+            **given,
+            method=_COVERED,
+        )
+        for name in ("region", "patch")
+    }
+    return {"patient": patient, **within} | {"region": within["region"] | {"patches": sizes.region_patches}}
 
 
 def _patient_of_patches(charges: Sequence[Charge], *, sizes: Sizes, delta: float) -> dict[str, object]:

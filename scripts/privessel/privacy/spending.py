@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Run
@@ -139,7 +139,7 @@ def check_budget(
     spent = spent_by_patient([*planned, _settled(run, total)], patients=patients, delta=delta)
     worst = max(spent, key=lambda one: one.adaptive_epsilon)
     if worst.adaptive_epsilon > epsilon and total > own.steps:
-        alone = adaptive_epsilon([Charge(run.noise_multiplier, run.sampling_rate, total)], delta=delta)
+        alone = adaptive_epsilon([run.charge(total)], delta=delta)
         raise PrivacyError(
             f"{run.name}: patient {worst.patient} would have spent eps {worst.adaptive_epsilon:.4g} (which "
             f"protects {worst.protected}) of {epsilon:.4g} at delta {delta:.3g}: this run alone {alone:.4g}, "
@@ -156,8 +156,11 @@ def _of_one_patch(charge: Charge) -> Charge:
 
     One patch less leaves its patient in, whose clipped gradient may turn from one direction to the opposite:
     twice the clipping norm, so half the noise multiplier. Sampling is not counted in favour: its
-    amplification is proved for a patient who comes or goes, not for one who changes.
+    amplification is proved for a patient who comes or goes, not for one who changes. Where the run has a pure
+    eps, that is one patient who goes and another who comes.
     """
+    if charge.pure_epsilon:
+        return replace(charge, pure_epsilon=2 * charge.pure_epsilon)
     return Charge(charge.noise_multiplier / 2, 1.0, charge.steps)
 
 

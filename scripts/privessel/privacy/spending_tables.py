@@ -60,7 +60,7 @@ def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) 
     heads = ("cohort", "run", "unit", "noise", "rate", "steps", "of", "attempts", "eps alone")
     lines.append("{:<14}{:<24}{:<9}{:>7}{:>10}{:>10}{:>10}{:>9}{:>11}".format(*heads))
     lines += [
-        f"{row.cohort:<14}{row.run:<24}{row.unit:<9}{row.noise_multiplier:>7.4g}{row.sampling_rate:>10.3g}"
+        f"{row.cohort:<14}{row.run:<24}{row.unit:<9}{_noise(row.noise_multiplier):>7}{row.sampling_rate:>10.3g}"
         f"{row.steps:>10,}{row.planned_steps:>10,}{row.attempts:>9}{row.epsilon:>11.4g}"
         for row in runs.itertuples()
     ] or ["none"]
@@ -80,6 +80,10 @@ def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) 
             "For a whole patient it is more: the privacy.json of each run says how much.",
         ]
     return "\n".join(lines)
+
+
+def _noise(noise_multiplier: float) -> str:
+    return "none" if pd.isna(noise_multiplier) else f"{noise_multiplier:.4g}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from privessel.files.tables import as_text
 from privessel.quality.distances import grey_value_distances
 from privessel.scores.choice import choose_best_private, choose_levels
-from privessel.study.names import PHANTOM, PLAIN_GAN, REAL
+from privessel.study.names import PHANTOM, PLAIN_GAN, REAL, VOTE
 
 _SHOWN = ["set", "source", "level", "eps", "eps_published", "unit"]
 
@@ -51,8 +51,8 @@ def choose_sets(scores: pd.DataFrame) -> pd.DataFrame:
     eps_published, unit.
 
     scores: the long table. Sets: `real`, the runs `inf` and `private` with the best validation DSC of their
-    kind, where the study has them, and the public phantoms by their own names. eps is inf without privacy,
-    NaN for sets that are not a GAN's.
+    kind, where the study has them, the vote of lowest eps, and the public phantoms by their own names. eps is
+    inf without privacy, that of a patient for a vote, NaN for sets that have none.
     """
     levels = choose_levels(scores)
     best = (
@@ -60,12 +60,14 @@ def choose_sets(scores: pd.DataFrame) -> pd.DataFrame:
         .sort_values("validation_dsc", ascending=False, kind="stable")
         .head(1)
     )
+    votes = levels[levels["kind"] == VOTE].tail(1)
     kinds = as_text(scores["kind"])
     phantoms = scores[kinds == PHANTOM].drop_duplicates("source")
     parts = [
         pd.DataFrame([{"set": REAL, "source": REAL, "level": REAL}]),
         best.assign(set="inf"),
         choose_best_private(scores).assign(set="private"),
+        votes.assign(set="vote", eps=votes["eps_patient"]),
         phantoms.assign(set=phantoms["source"], level=""),
     ]
     shown = pd.concat([part.reindex(columns=_SHOWN).astype(object) for part in parts], ignore_index=True)

@@ -5,7 +5,7 @@
 | names | exactly those that follow from the number of pairs; nothing else, in one order |
 | pictures | PNG of 8-bit grey pixels, IHDR, IDAT, IEND: the pixels of that pair in pairs.npz |
 | pairs.npz | `image` uint8, `label` of 0 and 1; a zip file without times, comments, further fields or gaps |
-| generator.pt | to the byte what torch writes of a generator's shape and weights |
+| generator.pt, unet.pt | to the byte what torch writes of a generator's or a U-Net's shape and weights |
 | privacy.json | what the recipient's check and `schema` allow: keys, types, sentences; numbers that agree |
 | other texts | to the byte what templates make of privacy.json, the number of pairs, the site's words |
 | verify.py, checks/ | to the byte the recipient's check, as it is in this package |
@@ -31,16 +31,24 @@ from privessel.privacy.signing import Signer
 from privessel.release.checks.card import LICENCES, name_dataset
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
 from privessel.release.checks.exports import describe_nnunet, list_pairs
-from privessel.release.checks.files import MANIFEST, PROGRAMS, PUBLIC_KEY, SIGNATURE, TEXTS, list_expected
+from privessel.release.checks.files import (
+    MANIFEST,
+    PROGRAMS,
+    PUBLIC_KEY,
+    SIGNATURE,
+    TEXTS,
+    list_expected,
+    name_model,
+)
 from privessel.release.checks.numbers import check_numbers
 from privessel.release.formats import find_odd_arrays, find_odd_png
 from privessel.release.schema import find_odd_words
 from privessel.release.statement import describe_data
 from privessel.release.terms import Terms
-from privessel.release.weights import check_generator
+from privessel.release.weights import check_generator, check_unet
 from privessel.study.names import ARCHITECTURE
 
-CROISSANT, ARRAYS, GENERATOR = "croissant.json", "data/pairs.npz", "model/generator.pt"
+CROISSANT, ARRAYS = "croissant.json", "data/pairs.npz"
 # Where the recipient's check imports from in the library; in a release all of it lies in `checks`.
 LIBRARY = re.compile(r"privessel(?:\.release\.checks|\.privacy)?(?=\.\w+ import )")
 UNKNOWN = "a release with these pairs has no such file"
@@ -56,7 +64,7 @@ class Outline:
     arch: str
     pairs: int
     size: int  # pixels along a side
-    generator: bool  # whether it leaves, too
+    model: bool  # whether the generator, or the U-Net of a voted set, leaves, too
     signer: Signer | None = None  # whose signature it has
 
     @property
@@ -67,7 +75,7 @@ class Outline:
             architecture=self.arch,
             pairs=self.pairs,
             size=self.size,
-            weights=self.generator,
+            weights=self.model,
             signed=self.signer is not None,
         )
         return {**self.numbers, "data": data}
@@ -164,8 +172,8 @@ class Inspection:
             return twice + find_odd_arrays(
                 content, {"image": (np.dtype(np.uint8), shape), "label": (np.dtype(bool), shape)}
             )
-        if name == GENERATOR:
-            return twice + check_generator(content)
+        if name == name_model(self._outline.numbers):
+            return twice + (check_unet if self._outline.numbers["vote"] else check_generator)(content)
         if name in self._texts:
             return twice + _compare(content, self._texts[name])
         self._given[name] = content

@@ -18,7 +18,6 @@ from privessel.privacy.signing import Signer
 from privessel.release.allowed import (
     ARRAYS,
     CROISSANT,
-    GENERATOR,
     Outline,
     require_outline,
     write_croissant,
@@ -27,32 +26,32 @@ from privessel.release.allowed import (
 )
 from privessel.release.archive import list_files, pack
 from privessel.release.checks.card import DATASET_NUMBER
-from privessel.release.checks.files import MANIFEST, SIGNATURE, find_changes
+from privessel.release.checks.files import MANIFEST, SIGNATURE, find_changes, name_model
 from privessel.release.export import NnunetTarget, write_exports
 from privessel.release.formats import write_arrays
 from privessel.release.scanner import require_clean, scan
 from privessel.release.terms import Terms
 from privessel.release.traces import Forbidden
-from privessel.release.weights import copy_generator
+from privessel.release.weights import copy_generator, copy_unet
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a release holds: pairs (n, s, s), the numbers of privacy.json, its terms, and its generator."""
+    """What a release holds: pairs (n, s, s), the numbers of privacy.json, its terms, and its model."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.bool_]
     numbers: Mapping
     terms: Terms
     arch: str
-    generator: Path | None  # the file that training saved; None where the generator is not released
+    model: Path | None  # generator or U-Net as training saved it; None where it is not released
     signer: Signer | None = None  # the site's key; None for a public cohort without one
 
     @property
     def outline(self) -> Outline:
         """What the texts and the names of the files follow from."""
         pairs, size, _ = self.images.shape
-        return Outline(self.numbers, self.terms, self.arch, pairs, size, bool(self.generator), self.signer)
+        return Outline(self.numbers, self.terms, self.arch, pairs, size, bool(self.model), self.signer)
 
 
 def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: int = 1) -> None:
@@ -89,9 +88,10 @@ def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
         arrays = beside.submit(write_arrays, folder / ARRAYS, {"image": images, "label": labels})
         digests = write_exports(images, labels, png=folder / "data" / "png", nnunet=nnunet, threads=threads)
         arrays.result()
-    if content.generator:
-        (folder / GENERATOR).parent.mkdir()
-        copy_generator(content.generator, folder / GENERATOR)
+    if content.model:
+        target = folder / name_model(content.numbers)
+        target.parent.mkdir()
+        (copy_unet if content.numbers["vote"] else copy_generator)(content.model, target)
     for name, text in write_texts(outline).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ worst off as a whole: so each level has the runs of a patient of its own.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge, composed_epsilon, loss_above_epsilon
@@ -69,23 +69,23 @@ def compose(
     `epsilon`, `loss_above_epsilon`, `patches` (of the run that used most) and `composed`: the parts that it
     follows from.
     """
-    sets = largest_sets(taken)
-    if unit == "patient":
-        whole = _worst(sets, "patch", delta=patient_delta)
-        return dict.fromkeys(LEVELS, whole)
+    sets, whole = largest_sets(taken), unit == "patient"
     return {
-        level: _worst(sets, level, delta=patient_delta if level == "patient" else delta) for level in LEVELS
+        level: _worst(sets, level, whole=whole, delta=patient_delta if whole or level == "patient" else delta)
+        for level in LEVELS
     }
 
 
-def compose_adaptively(taken: Iterable[Sequence[Part]], *, delta: float) -> dict[str, object] | None:
-    """Return `epsilon` of one unit if later runs were chosen after a look at earlier ones, and `composed`.
+def compose_adaptively(
+    taken: Iterable[Sequence[Part]], *, unit: str, delta: float
+) -> dict[str, object] | None:
+    """Return `epsilon` of one `unit` if later runs were chosen after a look at earlier ones, and `composed`.
 
     Of the patient for whom it is largest, see `renyi.adaptive_epsilon`; infinite where it cannot be computed.
     None where nobody took part in more than one run, because nothing was chosen after a look then.
     """
     sets = [parts for parts in largest_sets(taken) if len(parts) > 1]
-    spent = {parts: adaptive_epsilon([part.charge for part in parts], delta=delta) for parts in sets}
+    spent = {parts: adaptive_epsilon(_charges(parts, unit), delta=delta) for parts in sets}
     if not spent:
         return None
     parts = max(spent, key=spent.get)
@@ -104,23 +104,35 @@ def largest_sets(taken: Iterable[Sequence[Part]]) -> list[tuple[Part, ...]]:
     return [one for one in distinct if not any(counted[one] < counted[other] for other in distinct)]
 
 
-def _worst(sets: Sequence[tuple[Part, ...]], level: str, *, delta: float) -> dict[str, object]:
-    """Return the largest eps of all sets at one level; at the level of a patch, that of one unit."""
+def _charges(parts: Sequence[Part], level: str) -> list[Charge]:
+    """Return what parts charge at a level: a pure eps counts twice for what changes inside of a patient."""
+    within = level != "patient"
+    return [
+        replace(part.charge, pure_epsilon=2 * part.charge.pure_epsilon)
+        if within and part.charge.pure_epsilon
+        else part.charge
+        for part in parts
+    ]
+
+
+def _worst(sets: Sequence[tuple[Part, ...]], level: str, *, whole: bool, delta: float) -> dict[str, object]:
+    """Return the largest eps of all sets at one level; `whole`: the unit is the patient, not the patch."""
+    single = whole or level == "patch"
 
     def counts(parts: Sequence[Part]) -> list[int]:
-        if level == "patch":
+        if single:
             return [1] * len(parts)
         return [part.patches_per_patient if level == "patient" else part.region_patches for part in parts]
 
     def spent(parts: Sequence[Part]) -> float:
-        charges = [part.charge for part in parts]
-        if level == "patch":
+        charges = _charges(parts, level)
+        if single:
             return composed_epsilon(charges, delta=delta)
         return group_epsilon(charges, patches=counts(parts), delta=delta)
 
     parts = max(sets, key=spent)
-    charges = [part.charge for part in parts]
-    if level == "patch":
+    charges = _charges(parts, level)
+    if single:
         above = loss_above_epsilon(charges, delta=delta)
     else:
         above = group_loss_above_epsilon(charges, patches=counts(parts), delta=delta)

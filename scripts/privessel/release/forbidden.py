@@ -32,7 +32,7 @@ def list_forbidden(
     accounts: Iterable[Account],
     terms: Terms,
 ) -> Forbidden:
-    """Return what the release of `pairs` ({arch}/{level}/run-{n}/epoch-{e}) must not contain.
+    """Return what the release of `pairs` ({arch}/{level}/run-{n}/epoch-{e}, or a vote) must not contain.
 
     patients: ids by cohort. voxels: the digest of each training patient's scan, by id. paths: folders of
     scans, results and the like. site: None for a public cohort. accounts: those of all runs of the site.
@@ -71,7 +71,7 @@ def list_forbidden(
         # A folder of one part, such as `data`, is also an ordinary word, so it is not searched for.
         paths={str(place) for place in places if len(place.parts) > 1},
         digests={digest for digest in digests if digest},
-        seeds={seed, pairs_seed(seed, name)},
+        seeds={seed, *(() if name.epoch is None else [pairs_seed(seed, name)])},
         keys=keys,
         contacts=re.findall(ADDRESS, make_plain(" ".join(terms.creators))),
     )

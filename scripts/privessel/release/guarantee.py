@@ -67,7 +67,7 @@ class Guarantee:
     public_key: bool
     unit: str
     delta: float
-    clipping_norm: float
+    clipping_norm: float | None  # None for a vote, which clips nothing
     run: Charge
     epsilon: float
     epsilon_composed: float
@@ -79,6 +79,7 @@ class Guarantee:
     versions: Mapping[str, str]
     trainings: Trainings | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
+    vote: Mapping[str, object] | None = None  # `candidates` and `patches` of a vote; None for a GAN
 
     @property
     def limited_epsilon(self) -> float:
@@ -93,12 +94,19 @@ class Guarantee:
         )
 
 
-def count_cohort(patches: Sequence[Path], *, public: bool, max_overlap: int | None) -> Cohort:
-    """Return the sizes of a cohort from the patch files of its training patients.
+def count_cohort(
+    patches: Sequence[Path], *, public: bool, max_overlap: int | None, record: Mapping | None = None
+) -> Cohort:
+    """Return the sizes of a cohort, from the patch files of its training patients.
+
+    Those of a vote are in its `record` (privacy.json): no patches were cut for it but those of the ballots.
 
     `max_overlap` is what the config bounds the overlap to; where it does, the bound is stated. Raises
     CohortError where the patches do not keep it.
     """
+    if record and record.get("pure_epsilon"):
+        patients, each = record["patients"], record["ballot_patches"]
+        return Cohort(public, patients, patients * each, each, each)
     counts, overlaps = [], {}
     for path in map(Path, patches):
         with reading(path), np.load(path, allow_pickle=False) as arrays:
@@ -136,7 +144,8 @@ def state_guarantee(
         counts = {"patients": cohort.patients, "patches": cohort.patches, "region": cohort.region_patches}
         check_kept(record, results=results, **counts)
         return _paid_guarantee(record, entries, patients=site.digests(voxels), cohort=cohort, terms=terms)
-    run = Charge(record["noise_multiplier"], record["sampling_rate"], steps)
+    pure = record.get("pure_epsilon")
+    run = Charge(record["noise_multiplier"], record["sampling_rate"], 1 if pure else steps, pure)
     parts = [[Part(run, cohort.patches_per_patient, cohort.region_patches)]]
     return _guarantee(record, run=run, taken=parts, cohort=cohort, terms=terms)
 
@@ -152,7 +161,13 @@ def _paid_guarantee(
             f"{own.run.name}: its ledger does not name the study's training patients. Remedy: release from "
             "the study whose patients trained it"
         )
-    units = {account.run.unit for taken in of_each for account in taken}
+    # Beside a run that protects patches a vote counts for what changes inside of a patient, too (`compose`).
+    units = {
+        account.run.unit
+        for taken in of_each
+        for account in taken
+        if account is own or not account.run.pure_epsilon
+    }
     if len(units) > 1:
         names = sorted({account.run.name for taken in of_each for account in taken})
         raise PrivacyError(
@@ -181,17 +196,24 @@ def _guarantee(
         public_key=record["public_key"],
         unit=unit,
         delta=delta,
-        clipping_norm=record["clipping_norm"],
+        clipping_norm=record.get("clipping_norm"),
         run=run,
         epsilon=composed_epsilon([run], delta=delta),
         epsilon_composed=together[unit]["epsilon"],
         promises=state_promises([run], **stated),
         promises_composed=together,
-        adaptive=compose_adaptively(taken, delta=delta),
-        study_delta=record["delta"],
-        study_epsilon=composed_epsilon([run], delta=record["delta"]),
+        adaptive=compose_adaptively(taken, unit=unit, delta=delta),
+        study_delta=record["delta"] or delta,  # a pure eps holds at any
+        study_epsilon=composed_epsilon([run], delta=record["delta"] or delta),
         versions={name: version(name) for name in LIBRARIES},
+        vote=_vote(record),
     )
+
+
+def _vote(record: Mapping) -> dict[str, object] | None:
+    if not record.get("pure_epsilon"):
+        return None
+    return {"candidates": record["candidates"], "patches": record["ballot_patches"]}
 
 
 def is_finite(guarantee: Guarantee) -> bool:

@@ -9,6 +9,7 @@ from privessel.privacy.account import Account, Run
 from privessel.privacy.promises import Sizes
 from privessel.privacy.seen import read_seen, seen_of
 from privessel.privacy.site import Entries, Site
+from privessel.study.names import VOTE
 
 # What a privacy.json has in common with its ledger, by the names that both have.
 LEDGER = {
@@ -19,6 +20,7 @@ LEDGER = {
     "unit": "unit",
     "noise_multiplier": "noise_multiplier",
     "sampling_rate": "sampling_rate",
+    "pure_epsilon": "pure_epsilon",
 }
 # What the ledger does not say, or not in all versions.
 KEPT = ("patients", "patches", "region_patches", "delta", "clipping_norm")
@@ -77,7 +79,7 @@ def check_kept(record: Mapping, *, results: Path | None, patients: int, patches:
     versions have finished.
     """
     name = _name(record)
-    kept = kept_record(results / "gan" / name, name=name) if results else None
+    kept = kept_record(find_run(results, name), name=name) if results else None
     if kept is None:
         return
     given = {"patients": patients, "patches": patches, "region_patches": region}
@@ -89,6 +91,11 @@ def check_kept(record: Mapping, *, results: Path | None, patients: int, patches:
             f"{', '.join(differing)} from what was kept of the run. Remedy: release from the study whose "
             "patches trained it, with the same table of patients and the same patches.max_overlap"
         )
+
+
+def find_run(results: Path, name: str) -> Path:
+    """Return the folder of a GAN or a vote, by its name, in a study's results."""
+    return results / name if name.startswith(f"{VOTE}/") else results / "gan" / name
 
 
 def check_counts(run: Run, sizes: Sizes) -> None:

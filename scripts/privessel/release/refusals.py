@@ -49,7 +49,7 @@ def require_protected(record: Mapping, *, public: bool) -> None:
     `record` is the run's privacy.json. `public`: its cohort's scans are simulated or public.
     """
     name = f"{record['arch']}/{record['level']}/run-{record['run']}"
-    if record["noise_multiplier"] is None:
+    if record["noise_multiplier"] is None and not record.get("pure_epsilon"):
         raise PrivacyError(
             f"{name} was trained without noise, so nothing protects its patients, and release.override does "
             "not change that. Remedy: set release.pairs to a set of a private level, such as noise-1 or eps-5"
@@ -163,7 +163,7 @@ def _dilution(guarantee: Guarantee, *, terms: Terms) -> list[Refusal]:
 def _deltas(guarantee: Guarantee) -> list[tuple[float, int, str, str]]:
     """Return each delta: its value, the number of units, its key under `release`, and the units' name."""
     cohort = guarantee.cohort
-    stated = [(guarantee.promises["patient"]["delta"], cohort.patients, "patient_delta", "patients")]
+    stated = [(guarantee.promises_composed["patient"]["delta"], cohort.patients, "patient_delta", "patients")]
     if guarantee.unit == "patch":
         stated.insert(0, (guarantee.delta, cohort.patches, "delta", "patches"))
     return stated

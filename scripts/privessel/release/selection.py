@@ -15,6 +15,7 @@ from pathlib import Path
 from privessel.files.reading import read_json, read_text, reading
 from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import Trainings
+from privessel.release.own_run import find_run
 from privessel.study.names import GanName
 
 # What a private run's history.csv may show: what follows from its noisy gradients, and from other patients.
@@ -36,7 +37,7 @@ def find_choice(
     pairs: str,
     *,
     results: Path,
-    history: Path,
+    history: Path | None,
     cohort: str,
     train_patients: Collection[str],
     epochs: Collection[str],
@@ -44,13 +45,16 @@ def find_choice(
 ) -> Choice:
     """Return how `pairs` ({arch}/{level}/run-{n}/epoch-{e}) was chosen among the private sets there were.
 
-    `results` is the study's folder of results, `history` the run's history.csv, `train_patients` the ids of
-    `cohort` that it was trained on, and `epochs` the epochs of which the run has saved a generator.
-    `trainings` are what the site's ledgers say; None for a public cohort.
+    `results` is the study's folder of results, `history` the run's history.csv (None for a vote, which is
+    named vote/{level}/run-{n}), `train_patients` the ids of `cohort` that it was trained on, and `epochs` the
+    epochs of which the run has saved a generator. `trainings` are what the site's ledgers say; None for a
+    public cohort.
     """
     run = GanName.parse(pairs).run_name
     candidates = sorted({pairs, *(f"{run}/epoch-{epoch}" for epoch in epochs), *_private_sets(results)})
-    faults = _shown_of_training(history) + _scored_on_training(candidates, results, cohort, train_patients)
+    faults = (_shown_of_training(history) if history else []) + _scored_on_training(
+        candidates, results, cohort, train_patients
+    )
     if trainings:
         here = {
             (name, _identity(name, results))
@@ -85,12 +89,13 @@ def _private_sets(results: Path) -> list[str]:
         path.relative_to(results / "synthetic") for path in results.glob("synthetic/*/*/run-*/epoch-*.npz")
     )
     names = [path.as_posix().removesuffix(".npz") for path in found]
-    return [name for name in names if GanName.parse(name).private]
+    votes = (path.parent.relative_to(results).as_posix() for path in results.glob("vote/*/run-*/pairs.npz"))
+    return [*(name for name in names if GanName.parse(name).private), *votes]
 
 
 def _identity(name: str, results: Path) -> str | None:
     """Return the identity of the ledger that a run's privacy.json names; None where there is none."""
-    path = results / "gan" / name / "privacy.json"
+    path = find_run(results, name) / "privacy.json"
     ledger = read_json(path, keys=()).get("ledger") if path.exists() else None
     return ledger["identity"] if ledger else None
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from privessel.release.checks.shape import FORMAT
-from privessel.release.checks.statement import METHOD, NOT_COVERED, SAMPLER
+from privessel.release.checks.statement import METHOD, list_not_covered
+from privessel.release.checks.words import name_neighbours, name_sampler
 from privessel.release.guarantee import Guarantee
 from privessel.release.refusals import Refusal
 from privessel.release.selection import Choice
@@ -13,14 +14,21 @@ from privessel.release.terms import Terms
 
 
 def summarise_numbers(
-    guarantee: Guarantee, *, choice: Choice, terms: Terms, outweighed: Sequence[Refusal]
+    guarantee: Guarantee,
+    *,
+    choice: Choice,
+    terms: Terms,
+    outweighed: Sequence[Refusal],
+    setting: Mapping | None = None,
 ) -> dict:
     """Return privacy.json without its part `data`: what a program needs to compute every eps again.
 
     It names nobody. Whatever is not in it follows from it: a recipient's check computes every eps again, and
-    writes PRIVACY.md, the card and the metadata again (`checks/`).
+    writes PRIVACY.md, the card and the metadata again (`checks/`). setting: of the candidate that a vote
+    has chosen (`vote.candidates.Design.describe`); needed for a vote.
     """
     promises, together, trainings = guarantee.promises, guarantee.promises_composed, guarantee.trainings
+    vote = None if guarantee.vote is None else {**guarantee.vote, **_setting(setting or {})}
     of_region = any(one.answer == "region_reason" for one in outweighed)
     limits = {
         "epsilon_limit": terms.max_region_epsilon,
@@ -32,12 +40,13 @@ def summarise_numbers(
         "public_key": guarantee.public_key,
         "public_cohort": guarantee.cohort.public,
         "unit": guarantee.unit,
-        "neighbours": f"one {guarantee.unit} replaced by an empty one",
+        "neighbours": name_neighbours(guarantee.unit, vote=vote),
+        "vote": vote,
         "patients": guarantee.cohort.patients,
         "patches": guarantee.cohort.patches,
         "patches_per_patient": guarantee.cohort.patches_per_patient,
         "region_patches": guarantee.cohort.region_patches,
-        "sampler": SAMPLER,
+        "sampler": name_sampler(vote),
         "clipping_norm": guarantee.clipping_norm,
         "run": asdict(guarantee.run),
         "patient": _promise(promises["patient"], together["patient"]),
@@ -59,7 +68,7 @@ def summarise_numbers(
         # The last line of the site's ledgers at this moment, so that the site cannot lose charges unseen.
         "register": guarantee.register,
         "override": _override(terms, outweighed),
-        "not_covered": list(NOT_COVERED),
+        "not_covered": list_not_covered(vote),
     }
 
 
@@ -86,7 +95,7 @@ def _promise(alone: Mapping, together: Mapping) -> dict[str, object]:
     `composed` are all runs on the patient whose eps at this level is largest.
     """
     return {
-        "delta": alone["delta"],
+        "delta": together["delta"],  # a pure eps has none of its own
         "epsilon": _finite(alone["epsilon"]),
         "epsilon_composed": _finite(together["epsilon"]),
         "loss_above_epsilon": alone["loss_above_epsilon"],
@@ -102,6 +111,13 @@ def _adaptive(found: Mapping | None) -> dict[str, object] | None:
         "epsilon": _finite(found["epsilon"]),
         "composed": [part.numbers for part in found["composed"]],
     }
+
+
+def _setting(chosen: Mapping) -> dict[str, object]:
+    """Return family and setting of a vote's candidate, each knob by the name of its part and its own."""
+    parts = chosen["setting"].items()
+    knobs = {f"{part}.{name}": value for part, inner in parts for name, value in inner.items()}
+    return {"family": chosen["family"], "phantoms": chosen["phantoms"], "setting": knobs}
 
 
 def _finite(epsilon: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The generator as it is released: shape and weights only, and a check that a file holds nothing else."""
+"""Generator and U-Net as they are released: shape and weights only, and a check for anything else."""
 
 import io
 import pickletools
@@ -11,8 +11,10 @@ import torch
 from privessel.errors import DamagedError
 from privessel.gan.nets import GanShape, Generator
 from privessel.gan.synthesis import load_generator
+from privessel.unet.net import TrainedUNet, UNet, UNetShape
 
 PARTS = {"shape", "weights"}
+UNET_PARTS = PARTS | {"patch_size", "mean", "sd"}
 
 
 def copy_generator(source: Path, target: Path) -> None:
@@ -49,6 +51,45 @@ def check_generator(content: bytes) -> list[str]:
     except Exception as problem:  # arbitrary bytes break readers in arbitrary ways
         return [f"no saved generator ({str(problem).partition(chr(10))[0]})"]
     return [] if written == content else ["parts beside the shape and weights of a generator"]
+
+
+def copy_unet(source: Path, target: Path) -> None:
+    """Copy what a U-Net needs to predict, and nothing that says how it was trained."""
+    trained = TrainedUNet.load(source)
+    target.write_bytes(_save_unet(trained))
+
+
+def _save_unet(trained: TrainedUNet) -> bytes:
+    content = io.BytesIO()
+    state = {name: getattr(trained, name) for name in ("weights", "patch_size", "mean", "sd")}
+    torch.save(state | {"shape": asdict(trained.shape)}, content)
+    return content.getvalue()
+
+
+def check_unet(content: bytes) -> list[str]:
+    """Return what a file holds beside a U-Net; no code in the file is run.
+
+    The file must be, to the byte, what torch writes of a U-Net of this shape with these weights.
+    """
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if state.keys() != UNET_PARTS:
+            return [f"parts {', '.join(map(str, sorted(state.keys() ^ UNET_PARTS)))}"]
+        numbers = [state["mean"], state["sd"], state["patch_size"]]
+        if [type(one) for one in numbers] != [float, float, int]:
+            return ["statistics of its inputs that are no numbers"]
+        shape = UNetShape(**state["shape"])
+        expected, given = UNet(shape, generator=torch.Generator()).state_dict(), state["weights"]
+        odd = sorted(
+            set(given) ^ set(expected)
+            | {name for name in set(given) & set(expected) if not _is_alike(given[name], expected[name])}
+        )
+        if odd:
+            return [f"tensors that a U-Net has not: {', '.join(odd)}"]
+        written = _save_unet(TrainedUNet(**state | {"shape": shape, "identity": {}}))
+    except Exception as problem:  # arbitrary bytes break readers in arbitrary ways
+        return [f"no saved U-Net ({str(problem).partition(chr(10))[0]})"]
+    return [] if written == content else ["parts beside the shape and weights of a U-Net"]
 
 
 def _is_alike(one: torch.Tensor, other: torch.Tensor) -> bool:

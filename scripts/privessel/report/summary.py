@@ -18,7 +18,7 @@ from privessel.scores.tally import (
     order_levels,
     tally,
 )
-from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, GanName
+from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, VOTE, GanName
 
 FULL_STUDY = "paper"
 _HEADINGS = 2  # lines of headings of the table
@@ -28,12 +28,19 @@ _MEANING = {
     "patient": "eps: valid (PLD) of a whole patient, which covers every region and patch;\n"
     "'published' is what the paper's accounting would print.",
 }
+_VOTES = (
+    "A vote: pure eps (delta 0) of a whole patient who is added or removed, and twice that of what changes\n"
+    "inside of a patient. No run of the paper is like it, so nothing is published."
+)
 
 
-def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str:
+def summary(
+    scores: pd.DataFrame, *, figures: Sequence[Path], study: str, expectations: pd.DataFrame | None = None
+) -> str:
     """Return a table of models with eps and scores, a verdict on the private ones, where the pictures are.
 
-    scores: the long table of `tally`. One line a level: its best run by validation DSC. Plain ASCII.
+    scores: the long table of `tally`. One line a level: its best run by validation DSC. expectations: what
+    each vote is worth over all its draws, where the study has votes (`vote.expectation`). Plain ASCII.
     """
     rows = tally(scores)
     cohorts = name_cohorts(rows)
@@ -50,7 +57,9 @@ def summary(scores: pd.DataFrame, *, figures: Sequence[Path], study: str) -> str
     what = "segmentation of whole test volumes: mean +- SD over patients, bAHD in voxels"
     lines = [f"privessel, study '{study}': {what}", ""]
     lines += [*_headline(rows), *_lay_out(_table(shown, rows, cohorts)), "", _MEANING[name_unit(rows)]]
+    lines += [_VOTES] if rows["kind"].eq(VOTE).any() else []
     lines += [f"Note: {note}" for note in describe_gaps(shown)]
+    lines += ["", "What protects patients, and what is it worth?", *_protection(rows, cohorts, expectations)]
     lines += ["", "Does the private model beat the eps = 0 rows?", *_verdict(rows, cohorts)]
     lines += ["", *_pictures(figures)]
     if study != FULL_STUDY:
@@ -112,6 +121,41 @@ def _lay_out(table: list[list[str]]) -> list[str]:
     ]
     lines.insert(_HEADINGS, "-" * len(lines[0]))
     return [line.rstrip() for line in lines]
+
+
+def _protection(rows: pd.DataFrame, cohorts: list[str], expectations: pd.DataFrame | None) -> list[str]:
+    """Say of each vote, and of the chosen private GAN, whether it protects a whole patient, and its worth."""
+    lines = []
+    for source in dict.fromkeys(rows["source"][rows["kind"] == VOTE]):
+        lines += _worth(rows, source, cohorts)
+        expected = expectations[expectations["source"] == source] if expectations is not None else ()
+        lines += [_expected(row) for row in (expected.itertuples() if len(expected) else ())]
+    private = choose_private(rows)
+    if private is not None:
+        lines += _worth(rows, private, cohorts)
+    return lines or ["  Nothing here was made from patients with any protection."]
+
+
+def _worth(rows: pd.DataFrame, source: str, cohorts: list[str]) -> list[str]:
+    of_source = rows[rows["source"] == source].set_index("cohort")
+    spent = of_source["eps_patient"].iloc[0]
+    protects = "protects no whole patient" if spent > VACUOUS else "protects every training patient"
+    lines = [f"  {source} {protects}: eps {_format_eps(spent)} of a whole patient."]
+    real = rows[rows["kind"] == REAL].set_index("cohort")["dsc_mean"]
+    for cohort in cohorts:
+        dsc, best = of_source.loc[cohort, "dsc_mean"], real.get(cohort, np.nan)
+        share = f", {dsc / best:.0%} of real patches ({best:.2f})" if best > 0 and np.isfinite(dsc) else ""
+        lines.append(f"    {cohort}: DSC {format_score(dsc)}{share}.")
+    return lines
+
+
+def _expected(row) -> str:
+    return (
+        f"    Inside only, as no eps covers it: one draw is luck. Over all draws from its {row.candidates} "
+        f"candidates,\n    each with its own small U-Net: DSC {row.expected_dsc:.3f} on average, and "
+        f"{row.low_dsc:.3f} or less in 5 % of the draws\n    (worst candidate {row.least_dsc:.3f}, best "
+        f"{row.best_dsc:.3f})."
+    )
 
 
 def _verdict(rows: pd.DataFrame, cohorts: list[str]) -> list[str]:

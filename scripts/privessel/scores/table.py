@@ -88,12 +88,18 @@ def find_eps(record: dict, privacy: dict[tuple[str, str, int], dict]) -> dict[st
     """Return the eps of a patient, a region and a unit at a source's epoch, and the published one.
 
     `record` has the source's arch, level, run and epoch. Beside the eps stand noise multiplier and unit.
+    Of a vote, whose unit is the patient, the eps of a patch stands in the place of a unit's: the largest.
     Without noise every eps is infinite, and there is neither noise multiplier nor unit; for a source without
     a GAN the result is empty. Records of earlier versions say nothing about regions: their eps is missing.
     """
     if not record.get("level"):
         return {}
     run = privacy[record["arch"], record["level"], record["run"]]
+    if run.get("pure_epsilon"):
+        spent = {
+            f"eps_{level}": run["promises"][level]["epsilon"] for level in ("patient", "region", "patch")
+        }
+        return {"unit": run["unit"], "eps": spent.pop("eps_patch"), **spent}
     if run["noise_multiplier"] is None:
         return dict.fromkeys(eps_columns("patch").values(), np.inf)
     spent = run["epochs"][str(record["epoch"])]

@@ -6,7 +6,7 @@ import pandas as pd
 from privessel.files.tables import TEXT_COLUMNS, as_text
 from privessel.scores.formatting import eps_columns
 from privessel.scores.references import list_missing
-from privessel.study.names import GAN_KINDS, PRIVATE_GAN, model_name
+from privessel.study.names import GAN_KINDS, LEVEL_KINDS, PRIVATE_GAN, VOTE, model_name
 
 METRICS = ("dsc", "bahd_voxel", "cldice", "component_error")  # of which tables show mean and SD over patients
 
@@ -49,8 +49,13 @@ def tally(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def name_unit(rows: pd.DataFrame) -> str:
-    """Return whom the study's eps protects: one training `patch`, or one training `patient`."""
-    return next((unit for unit in as_text(rows["unit"]) if unit), "patch")
+    """Return whom the noise of the study's GANs protects: one training `patch`, or one training `patient`.
+
+    Where votes alone have an eps, that is the patient.
+    """
+    units = as_text(rows["unit"])
+    gans = units[rows["kind"] != VOTE] if "kind" in rows else units
+    return next((unit for unit in [*gans, *units] if unit), "patch")
 
 
 def name_cohorts(rows: pd.DataFrame) -> list[str]:
@@ -59,8 +64,8 @@ def name_cohorts(rows: pd.DataFrame) -> list[str]:
 
 
 def order_levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the GAN rows of a tally by rising valid eps, without privacy last, then by model and run."""
-    levels = rows[rows["kind"].isin(GAN_KINDS)]
+    """Return the rows of GANs and votes by rising valid eps, without privacy last, then by model and run."""
+    levels = rows[rows["kind"].isin(LEVEL_KINDS)]
     keyed = levels.assign(_eps=levels["eps"].fillna(np.inf))
     return keyed.sort_values(["_eps", "model", "run"], kind="stable").drop(columns="_eps")
 

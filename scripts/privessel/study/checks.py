@@ -1,7 +1,9 @@
 """What no model of the config alone can say: keys that must fit the number of patients, before any job."""
 
+import math
+
 from privessel.errors import ConfigError
-from privessel.limits import MOST_PATIENT_DELTA
+from privessel.limits import FEWEST_VOTERS, MOST_PATIENT_DELTA
 from privessel.study.cohorts import Cohorts
 from privessel.study.config import StudyConfig
 from privessel.study.config.fields import resolve_delta
@@ -15,6 +17,7 @@ def check_study(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan, site
     faults = [
         *_check_units(config, site),
         *_check_release(config, site),
+        *_check_vote(config, site),
         *_check_quality(config, cohorts),
         *_check_transfer(config, cohorts, sources),
     ]
@@ -27,6 +30,15 @@ def _check_units(config: StudyConfig, site: SitePlan) -> list[str]:
     if not config.private_levels or batch <= site.units:
         return []
     return [f"gan.batch {batch} is more than the {site.units} that a private step samples from ({unit})"]
+
+
+def _check_vote(config: StudyConfig, site: SitePlan) -> list[str]:
+    if not config.vote.levels or site.training_patients >= FEWEST_VOTERS:
+        return []
+    return [
+        f"vote.levels asks {site.training_patients} training patients to vote, and {FEWEST_VOTERS} are the "
+        "fewest whose ranks say more than the draw's chance: set it to [] for no vote"
+    ]
 
 
 def _check_release(config: StudyConfig, site: SitePlan) -> list[str]:
@@ -47,7 +59,7 @@ def _check_quality(config: StudyConfig, cohorts: Cohorts) -> list[str]:
     patients = cohorts.count(config.train_cohort, "train")
     train, test = each * patients, each * cohorts.count(config.test_cohorts[0], "test")
     half = each * (patients // 2) if patients > 1 else train
-    pairs = config.synthesis.pairs
+    pairs = min(config.synthesis.pairs, config.vote.pairs if config.vote.levels else math.inf)
     free = [each * cohorts.count(name, "train") for name in config.public_baselines]
     limits = {
         "frechet_images": min(half, test, pairs, *free),

@@ -30,6 +30,8 @@ PRIVATE_STEP = (
     "privacy/mechanism",
     "privacy/norms",
 )
+# What decides a vote beside its ballots.
+VOTED_STEP = ("privacy/identity", "privacy/keys", "vote/mechanism", "vote/ranks", "vote/run")
 AUDITED_STEP = (*PRIVATE_STEP, "audit/canaries", "audit/plan", "audit/run", "seeds")
 
 _IMPORT = re.compile(r"^[ \t]*from privessel((?:\.\w+)*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
@@ -103,6 +105,10 @@ class Library:
         return self._paths(
             name for name in (AUDITED_STEP if audited else PRIVATE_STEP) if name in self.modules
         )
+
+    def vote_files(self) -> list[str]:
+        """Return the files that decide the draw of a vote, relative to the working folder."""
+        return self._paths(VOTED_STEP)
 
     def _paths(self, names: Iterable[str]) -> list[str]:
         return [os.path.relpath(self.modules[name]) for name in names]

@@ -13,6 +13,9 @@ LEVEL = rf"(?:inf|{_PRIVATE_LEVEL})"
 ARCHITECTURE = r"[a-z]+(?:-[a-z]+)*"
 RUN_NAME = rf"{ARCHITECTURE}/{LEVEL}/run-[1-9]\d*"
 PAIRS_NAME = rf"{RUN_NAME}/epoch-[1-9]\d*"
+# A vote of patients among public sets: its level is the eps of a whole patient.
+VOTE_LEVEL = rf"eps-(?!0(?![.\d])){_NUMBER}"
+VOTE_NAME = rf"vote/{VOTE_LEVEL}/run-[1-9]\d*"
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
 # Of files and folders, so without separators; one letter or digit first, so that none is hidden or an option.
 STUDY = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -23,7 +26,9 @@ COHORT = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 # What a source of labelled pairs, or a way to segment, is. Rows of every table carry one of these.
 REAL, PHANTOM, BASELINE = "real", "phantom", "baseline"
 PLAIN_GAN, PRIVATE_GAN, COMPARED_GAN, CONTROL = "inf", "private", "compared", "control"
+VOTE = "vote"
 GAN_KINDS = (PLAIN_GAN, PRIVATE_GAN)  # the levels of a study
+LEVEL_KINDS = (*GAN_KINDS, VOTE)  # all that has an eps of its own
 FREE_KINDS = (PHANTOM, BASELINE)  # what costs no patient any privacy: eps = 0
 
 
@@ -128,11 +133,20 @@ class GanName:
         return f"{name}-shuffled" if self.shuffled else name
 
 
+def vote_name(epsilon: float, run: int) -> str:
+    """Return the name of a vote, which is that of its source.
+
+    >>> vote_name(1.0, 1), vote_name(0.25, 2)
+    ('vote/eps-1/run-1', 'vote/eps-0.25/run-2')
+    """
+    return f"{VOTE}/{Level('eps', epsilon)}/run-{run}"
+
+
 def model_name(source: str) -> str:
     """Return a source's name without the number of its run: its own name where it is no GAN.
 
-    >>> model_name("wgan/inf/run-3/epoch-5"), model_name("phantom-one")
-    ('wgan/inf/epoch-5', 'phantom-one')
+    >>> model_name("wgan/inf/run-3/epoch-5"), model_name("phantom-one"), model_name("vote/eps-1/run-2")
+    ('wgan/inf/epoch-5', 'phantom-one', 'vote/eps-1')
     """
     return GanName.parse(source).model if GanName.is_one(source) else source
 

@@ -6,7 +6,7 @@ from privessel.errors import ConfigError
 from privessel.study.config import StudyConfig
 from privessel.study.config.fields import resolve_delta
 from privessel.study.gans import ANY_PRIVATE, GanPlan
-from privessel.study.names import GanName
+from privessel.study.names import GanName, vote_name
 from privessel.study.site import SitePlan
 
 
@@ -46,9 +46,9 @@ class ReleasePlan:
             example = (self.gans.private_pairs or ["wgan/noise-1/run-1/epoch-50"])[-1]
             raise ConfigError(
                 "config: release.pairs is not set, so there is nothing to release. Remedy: name one set of "
-                f"a private level, such as {example}."
+                f"a private level, such as {example}, or a vote, such as {vote_name(1.0, 1)}."
             )
-        if release.pairs not in [*self.gans.pairs, *self.gans.studied_pairs]:
+        if release.pairs not in [*self.gans.pairs, *self.gans.studied_pairs, *self.config.votes]:
             raise ConfigError(
                 f"config: release.pairs {release.pairs} is not in this study. Remedy: name one of its sets."
             )
@@ -64,12 +64,18 @@ class ReleasePlan:
                 "config: a release needs release.description, which is all that it says about the cohort, "
                 "and release.creators. Remedy: write down what may be said, and who stands for it."
             )
+        # A run's charges on its patients count all together, so each of them makes the bundle anew.
+        ledgers = {} if self.site.public else {"ledgers": self.site.ledgers()}
+        if release.pairs in self.config.votes:
+            vote = f"{self.results}/{release.pairs}"
+            names = {"pairs": "pairs.npz", "privacy": "privacy.json", "setting": "setting.json"}
+            names |= {"model": "unet.pt"} if release.weights else {}
+            return {name: f"{vote}/{file}" for name, file in names.items()} | ledgers
         run = f"{self.results}/gan/{pairs.run_name}"
         files: dict[str, object] = {
             "pairs": f"{self.results}/synthetic/{pairs}.npz",
             "privacy": f"{run}/privacy.json",
             "history": f"{run}/history.csv",
         }
-        # A run's charges on its patients count all together, so each of them makes the bundle anew.
-        files |= {} if self.site.public else {"ledgers": self.site.ledgers()}
-        return files | ({"generator": f"{run}/generator-epoch-{pairs.epoch}.pt"} if release.weights else {})
+        model = f"{run}/generator-epoch-{pairs.epoch}.pt"
+        return files | ledgers | ({"model": model} if release.weights else {})

@@ -174,6 +174,36 @@ class Resources:
         count = int(wildcards.k) * self.config.patches.per_patient
         return self._unet_minutes(count, epochs=self.config.transfer.epochs)
 
+    # --- Votes ---
+
+    def candidate_memory(self) -> Callable[..., int]:
+        """Two phantoms, their pairs, and a small U-Net in training."""
+        vote = self.config.vote
+        phantom_mb = 45 * math.prod(vote.shape) / 1e6
+        batch_mb = 4 * 30 * self._pixels * vote.unet.filters[0] * vote.unet.batch / 1e6
+        return memory(1000 + phantom_mb + 12 * vote.pairs * self._pixels / 1e6 + batch_mb)
+
+    def candidate_minutes(self) -> int:
+        """All steps on CPU threads: small nets gain little from a GPU."""
+        unet = self.config.vote.unet
+        steps = unet.epochs * unet.factor_train_samples * self.config.vote.pairs / unet.batch
+        forward = 83 * len(unet.filters) * unet.filters[0] ** 2 * self._pixels / 1e12
+        seconds = 3 * unet.batch * forward / (THREAD_TERA * self.config.unet.threads) + 0.05
+        return int(30 + steps * seconds / 60)
+
+    def ballot_memory(self) -> Callable[..., int]:
+        """One scan, and its patches in the forward pass of one candidate."""
+        vote = self.config.vote
+        patches_mb = self._pixels * (20 * vote.patches + 40 * vote.unet.filters[0] * vote.unet.batch) / 1e6
+        return memory(700 + 50 * self.voxels(self.config.train_cohort) / 1e6 + patches_mb)
+
+    def ballot_minutes(self) -> int:
+        """The patches of a patient through every candidate on CPU threads."""
+        vote = self.config.vote
+        forward = 83 * len(vote.unet.filters) * vote.unet.filters[0] ** 2 * self._pixels / 1e12
+        seconds = vote.candidates * vote.patches * forward / (THREAD_TERA * self.config.unet.threads)
+        return int(15 + seconds / 60)
+
     # --- Image quality, release and attacks ---
 
     def quality_memory(self) -> Callable[..., int]:

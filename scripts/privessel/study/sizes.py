@@ -3,7 +3,7 @@
 None of it is an error: the study runs, but a figure will be empty or a number will mean little.
 """
 
-from privessel.limits import LEAST_PATIENTS
+from privessel.limits import FEW_VOTERS, LEAST_PATIENTS
 from privessel.study.cohorts import Cohorts
 from privessel.study.config import StudyConfig
 from privessel.study.gans import ANY_PRIVATE
@@ -18,7 +18,17 @@ MOST_PASSES = 10  # of an epoch over the patches; the paper's is 5 (five critic 
 
 def find_small(config: StudyConfig, cohorts: Cohorts, site: SitePlan) -> list[str]:
     """Return a sentence for everything that is too small for what the study asks of it, with a remedy."""
-    return [*_few_patients(config, cohorts), *_small_levels(config, site)]
+    return [*_few_patients(config, cohorts), *_few_voters(config, site), *_small_levels(config, site)]
+
+
+def _few_voters(config: StudyConfig, site: SitePlan) -> list[str]:
+    voters = site.training_patients
+    if not config.vote.levels or voters >= FEW_VOTERS:
+        return []
+    return [
+        f"{_patients(voters, 'train')} vote: chance decides much of what so few choose. Remedy: at least "
+        f"{FEW_VOTERS} patients, a larger eps in vote.levels, or fewer vote.candidates."
+    ]
 
 
 def _few_patients(config: StudyConfig, cohorts: Cohorts) -> list[str]:

@@ -13,6 +13,7 @@ from privessel.study.names import GanName, setting_name
 
 BASELINES = ("threshold", "frangi")
 SCRATCH = "scratch"
+VOTED = "voted"  # in place of a setting: a vote's own U-Net, by which the patients have voted
 SELECTED = "selected"  # in place of a setting: the one that validation patients have chosen
 
 
@@ -37,6 +38,15 @@ class SourcePlan:
         ]
         return {setting_name(**setting): setting for setting in keyed}
 
+    def settings_of(self, source: str) -> list[str]:
+        """The settings that validation patients choose from; of a vote also its own U-Net."""
+        return [*self.settings, *([VOTED] if source in self.config.votes else [])]
+
+    def weights_of(self, source: str) -> list[str]:
+        """The weights of a source's U-Nets in each of these settings."""
+        folder = f"{self.results}/unet/{source}"
+        return [f"{folder}/{setting}/weights.pt" for setting in self.settings_of(source)]
+
     @cached_property
     def study_setting(self) -> str:
         """The setting of the epoch study."""
@@ -52,10 +62,21 @@ class SourcePlan:
         return [
             "real",
             *self.config.public_baselines,
-            *self.gans.pairs,
+            *self.levels,
             *self.gans.compared,
             *self.gans.controls,
         ]
+
+    @cached_property
+    def levels(self) -> list[str]:
+        """Everything that has an eps of its own: the pairs of GANs, and the sets that patients voted for."""
+        return [*self.gans.pairs, *self.config.votes]
+
+    @cached_property
+    def privacy_records(self) -> list[str]:
+        """The privacy.json of every GAN and vote."""
+        gans = [f"{self.results}/gan/{gan}/privacy.json" for gan in self.gans.all_runs]
+        return gans + [f"{self.results}/{vote}/privacy.json" for vote in self.config.votes]
 
     @cached_property
     def tested(self) -> list[str]:
@@ -65,12 +86,12 @@ class SourcePlan:
     @cached_property
     def image_sets(self) -> list[str]:
         """Sets whose images are compared; a control's are those of the pairs it shuffles."""
-        return ["real", *self.config.public_baselines, *self.gans.pairs, *self.gans.compared]
+        return ["real", *self.config.public_baselines, *self.levels, *self.gans.compared]
 
     @cached_property
     def embedded(self) -> list[str]:
         """Sets that may be shown in the t-SNE."""
-        return ["real", *self.config.public_baselines, *self.gans.pairs]
+        return ["real", *self.config.public_baselines, *self.levels]
 
     @cached_property
     def free(self) -> list[str]:
@@ -83,6 +104,7 @@ class SourcePlan:
         kinds = {"real": names.REAL}
         kinds |= dict.fromkeys(self.config.public_baselines, names.PHANTOM)
         kinds |= {pairs: self._level_kind(pairs) for pairs in self.gans.pairs}
+        kinds |= dict.fromkeys(self.config.votes, names.VOTE)
         kinds |= dict.fromkeys(self.gans.compared, names.COMPARED_GAN)
         kinds |= dict.fromkeys(self.gans.controls, names.CONTROL)
         kinds |= dict.fromkeys(BASELINES, names.BASELINE)
@@ -142,6 +164,8 @@ class SourcePlan:
             return self.patches(self.config.train_cohort)
         if source in self.config.public_baselines:
             return self.patches(source)
+        if source in self.config.votes:
+            return [f"{self.results}/{source}/pairs.npz"]
         return [f"{self.results}/synthetic/{source.removesuffix('-shuffled')}.npz"]
 
     def metric_files(self, source: str, setting: str, cohort: str, split: str) -> list[str]:
@@ -163,7 +187,28 @@ class SourcePlan:
         cohort = self.config.train_cohort if source == "real" else source
         if cohort in self.cohorts.names:
             return self.config.patches.per_patient * self.cohorts.count(cohort, "train"), 5
+        if source in self.config.votes:
+            return self.config.vote.pairs, 2
         return self.config.synthesis.pairs, 2
+
+    # --- Votes ---
+
+    def candidate_files(self, name: str) -> list[str]:
+        """The file `name` of every candidate of the votes."""
+        numbers = range(1, self.config.vote.candidates + 1)
+        return [f"{self.results}/vote/candidates/{number}/{name}" for number in numbers]
+
+    def candidate_tables(self) -> list[str]:
+        """The test metrics of every candidate's own U-Net."""
+        numbers = range(1, self.config.vote.candidates + 1)
+        cohort = self.config.train_cohort
+        return [self.metric_table(f"vote/candidate-{number}", "own", cohort) for number in numbers]
+
+    def ballots(self) -> list[str]:
+        """The ballot of every training patient. They look at patients, and stay inside."""
+        cohort = self.config.train_cohort
+        folder = f"{self.results}/vote/ballots-inside-only/{cohort}"
+        return [f"{folder}/{patient}.json" for patient in self.cohorts.ids(cohort, "train")]
 
     # --- Transfer learning ---
 

@@ -20,7 +20,7 @@ from privessel.study.releases import ReleasePlan
 from privessel.study.resources import Resources
 from privessel.study.site import SitePlan
 from privessel.study.sizes import find_small
-from privessel.study.sources import SourcePlan
+from privessel.study.sources import VOTED, SourcePlan
 
 log = logging.getLogger("privessel")
 _PLACES = ("state", "anchor")  # keys of privacy that the report must not show
@@ -90,6 +90,25 @@ class Study:
         paid = Level.parse(level).private and not self.site.public
         return "" if paid else self.code.digest(script)
 
+    def voting_digest(self, script: str) -> str:
+        """Return a digest of the code behind candidates and ballots: an edit makes them anew.
+
+        On patients no edit does, because a vote that is paid for would then be refused (rule 11).
+        """
+        return self.code.digest(script) if self.site.public else ""
+
+    def vote_design(self) -> dict[str, object]:
+        """What the candidates of the votes have in common, as `vote.candidates.Design` takes it."""
+        asked = self.config.vote.model_dump(
+            mode="json", include={"families", "phantoms", "shape", "spacing", "pairs"}
+        )
+        return asked | {"size": self.config.patches.size}
+
+    def candidate_training(self) -> dict[str, object]:
+        """The settings of the candidates' U-Nets: those of the study's, and their own in their place."""
+        common = self.config.unet.model_dump(mode="json", exclude={"grid"})
+        return common | self.config.vote.unet.model_dump(mode="json")
+
     def shown_config(self) -> dict[str, Any]:
         """The config as used, without the places where the site keeps its secret and the ledgers' heads."""
         privacy = {key: value for key, value in self._values["privacy"].items() if key not in _PLACES}
@@ -106,8 +125,9 @@ class Study:
             "level": names.LEVEL,
             "run": r"\d+",
             "epoch": r"\d+",
-            "setting": "lr-[^/]+",
-            "source": f"real|{cohorts}|{names.PAIRS_NAME}(?:-shuffled)?",
+            "setting": f"lr-[^/]+|{VOTED}",
+            "source": f"real|{cohorts}|{names.PAIRS_NAME}(?:-shuffled)?|{names.VOTE_NAME}",
+            "candidate": one_of(range(1, config.vote.candidates + 1)),
             "baseline": baselines,
             "split": "train|validation|test",
             "start": one_of(["scratch", *self.sources.transfer_starts]),

@@ -1,6 +1,7 @@
 """The data set's card (README.md) and its LICENSE: what it is, how it was made, what it is for."""
 
 from privessel.limits import readable
+from privessel.release.checks.votes import tell_cohort, tell_limit, tell_making, tell_model, tell_origin
 from privessel.release.checks.words import name_of_eps, tell_adaptive, tell_promises, warn
 
 DATASET_NUMBER = 501  # nnU-Net's: up to 500 are its own
@@ -35,7 +36,7 @@ def write_card(numbers: dict) -> str:
             f"`data/nnunet/{name_dataset(data['name'])}/`",
             "the same as a raw dataset of nnU-Net v2 (vessel 1)",
         ),
-        ("`model/generator.pt`", "the generator: `shape` and `weights`, read by torch with weights_only"),
+        tell_model(numbers),
         ("`PRIVACY.md`, `privacy.json`", "what the data tell about patients, in words and in numbers"),
         ("`croissant.json`", "metadata for machines (MLCommons Croissant 1.0)"),
         (
@@ -54,22 +55,17 @@ def write_card(numbers: dict) -> str:
         f"# {data['name']}",
         *warn(numbers),
         f"{pairs:,} synthetic patches of brain vessels with their segmentation, {size} x {size} pixels. They "
-        "are not images of patients: a generator drew them. It was trained with differential privacy on "
-        f"{kind}TOF-MRA scans (time-of-flight magnetic resonance angiography).",
+        f"are not images of patients: {tell_origin(numbers, kind)}TOF-MRA scans (time-of-flight magnetic "
+        "resonance angiography).",
         "## The cohort",
         data["description"],
-        f"The generator was trained on {numbers['patches']:,} axial patches of {numbers['patients']} "
-        "patients, half of them centred on a vessel, half anywhere in the brain. Nothing more is "
-        "published about the patients.",
+        tell_cohort(numbers),
         "## Files",
         "\n".join(
             ["| file | content |", "|---|---|", *(f"| {name} | {content} |" for name, content in files)]
         ),
         "## How it was made",
-        f"privessel (architecture {data['architecture']}) trained a generator and a critic; the critic's "
-        "gradients on patients were bounded, and noise was added to them. Each image is scaled to 0..255 on "
-        "its own, so grey values of two images cannot be compared. Labels are the generator's second "
-        "channel, cut at a threshold.",
+        tell_making(numbers),
         "## Privacy",
         f"By the run that made the data ({name_of_eps(numbers)}):",
         "\n".join(f"- {sentence}" for sentence in tell_promises(numbers)),
@@ -87,8 +83,7 @@ def write_card(numbers: dict) -> str:
         "## Limits",
         "\n".join(
             [
-                "- Noise costs anatomy: vessels may end, branch or be missing where no patient's would, and "
-                "a label may miss what its image shows.",
+                tell_limit(numbers),
                 "- Patches are single slices; there are no volumes, and neighbouring patches do not belong "
                 "together.",
                 "- The data resemble the scanners and patients of one site. Rare findings are rarer in them "

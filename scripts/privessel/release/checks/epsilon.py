@@ -1,8 +1,8 @@
 """The eps of the mechanisms of a privacy.json, by the accountant that the site used; it is published, too.
 
 A mechanism is a dictionary with `noise_multiplier`, `sampling_rate` and `steps`: Gaussian noise on a Poisson
-sample in every step. The accountant needs dp-accounting, so it is imported where it is needed: without it a
-check can still say what is missing.
+sample in every step. With `pure_epsilon` in place of the noise it is a vote. The accountant needs
+dp-accounting, so it is imported where it is needed: without it a check can still say what is missing.
 """
 
 
@@ -30,4 +30,18 @@ def compose_adaptively(mechanisms: list[dict], delta: float) -> float:
 def _charges(mechanisms):
     from privessel.privacy.accounting import Charge
 
-    return [Charge(one["noise_multiplier"], one["sampling_rate"], one["steps"]) for one in mechanisms]
+    names = ("noise_multiplier", "sampling_rate", "steps", "pure_epsilon")
+    return [Charge(*(one[name] for name in names)) for one in mechanisms]
+
+
+def charge_within(mechanisms: list[dict], level: str) -> list[dict]:
+    """Return the mechanisms as they count at a level, patient, region or patch.
+
+    A pure eps is of a whole patient who is added or removed. What changes inside of one, such as a patch, is
+    one patient removed and another one added, so there it counts twice.
+    """
+    if level == "patient":
+        return mechanisms
+    return [
+        one | {"pure_epsilon": 2 * one["pure_epsilon"]} if one["pure_epsilon"] else one for one in mechanisms
+    ]

@@ -16,7 +16,7 @@ MANIFEST, SIGNATURE, PUBLIC_KEY = "MANIFEST.sha256", "MANIFEST.sha256.sig", "sit
 # The programs of a release, and where they lie in the library: the check, and the accountant it needs.
 CHECKS = (
     "__init__", "card", "croissant", "epsilon", "exports", "files", "numbers", "shape", "signature",
-    "statement", "words",
+    "statement", "votes", "words",
 )  # fmt: skip
 ACCOUNTANT = ("privacy/accounting", "privacy/losses", "privacy/patient", "privacy/renyi", "errors", "limits")
 PROGRAMS = {"verify.py": "release/verify.py"}
@@ -52,6 +52,11 @@ def find_changes(folder: Path) -> list[str]:
     return changes
 
 
+def name_model(numbers: dict) -> str:
+    """Return the path of the model that a release may hold: a GAN's generator, or a voted set's U-Net."""
+    return "model/unet.pt" if numbers["vote"] else "model/generator.pt"
+
+
 def list_expected(numbers: dict) -> set[str]:
     """Return the names of all files that a release with this privacy.json has."""
     data = numbers["data"]
@@ -61,7 +66,7 @@ def list_expected(numbers: dict) -> set[str]:
         found |= {png / f"image-{number}.png", png / f"label-{number}.png"}
         found |= {nnunet / "imagesTr" / f"case_{number}_0000.png", nnunet / "labelsTr" / f"case_{number}.png"}
     names = {path.as_posix() for path in found} | {*TEXTS, *DESCRIBED, *PROGRAMS, MANIFEST, "croissant.json"}
-    return names | {*(["model/generator.pt"] * data["weights"]), *([SIGNATURE, PUBLIC_KEY] * data["signed"])}
+    return names | {*([name_model(numbers)] * data["weights"]), *([SIGNATURE, PUBLIC_KEY] * data["signed"])}
 
 
 def find_contradictions(folder: Path, numbers: dict) -> list[str]:

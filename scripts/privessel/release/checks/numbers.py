@@ -1,14 +1,16 @@
 """The numbers of privacy.json: each is computed again from the mechanisms, or compared with others."""
 
 from privessel.limits import readable
-from privessel.release.checks.epsilon import compose_adaptively, compose_epsilon
+from privessel.release.checks.epsilon import charge_within, compose_adaptively, compose_epsilon
 from privessel.release.checks.shape import FORMAT, find_misshapen
-from privessel.release.checks.statement import METHOD, NOT_COVERED, SAMPLER
+from privessel.release.checks.statement import METHOD, list_not_covered
 from privessel.release.checks.words import (
     LEVELS,
     SELECTION,
     count_units,
     is_region_too_large,
+    name_neighbours,
+    name_sampler,
     tell_choices,
     tell_promises,
     tell_refusals,
@@ -38,13 +40,15 @@ def _check_constants(stated):
     expected = {
         "format": FORMAT,
         "protects": not stated["public_key"],
-        "neighbours": f"one {stated['unit']} replaced by an empty one",
-        "sampler": SAMPLER,
-        "not_covered": list(NOT_COVERED),
+        "neighbours": name_neighbours(stated["unit"], vote=stated["vote"]),
+        "sampler": name_sampler(stated["vote"]),
+        "not_covered": list_not_covered(stated["vote"]),
     }
     found = [f"{name} is not {value!r}" for name, value in expected.items() if stated[name] != value]
     if stated["accountant"]["method"] != METHOD:
         found.append(f"the accountant's method is not {METHOD!r}")
+    if stated["vote"] and stated["unit"] != "patient":
+        found.append("a vote protects whole patients, and the unit is another one")
     if stated["public_key"] and not stated["public_cohort"]:
         found.append("noise from a published seed on patients")
     if stated["public_cohort"] and not stated["public_key"]:
@@ -120,7 +124,7 @@ def _check_promises(stated):
             run = "all private runs" if key.endswith("composed") else "the run that made the data"
             name = f"one {level}, {run}"
             counts = _counts(mechanisms, "patch" if unit == "patient" else level)
-            found = _compute(mechanisms, promise["delta"], counts)
+            found = _compute(charge_within(mechanisms, level), promise["delta"], counts)
             lines.append(
                 f"eps of {name}: stated {readable(promise[key])}, computed {readable(found[0])}, at delta "
                 f"{promise['delta']:.3g}"
@@ -164,7 +168,7 @@ def _check_adaptive(stated):
         return [], ["no eps is stated for runs that were chosen one after the other"] if several else []
     faults = [] if len(adaptive["composed"]) > 1 else ["one run was not chosen after a look at others"]
     spent = [
-        compose_adaptively(mechanisms, stated["delta"])
+        compose_adaptively(charge_within(mechanisms, stated["unit"]), stated["delta"])
         for mechanisms in [adaptive["composed"], *(one for one in sets if len(one) > 1)]
     ]
     found, most = (None if one == float("inf") else one for one in (spent[0], max(spent)))
@@ -188,7 +192,8 @@ def _find_less_than_the_worst(stated):
             stated[one]["composed"] for one in LEVELS if stated[one]["composed"] != stated[level]["composed"]
         ]
         for mechanisms in others:
-            more = _compute(mechanisms, stated[level]["delta"], _counts(mechanisms, level))[0]
+            counted = charge_within(mechanisms, level)
+            more = _compute(counted, stated[level]["delta"], _counts(mechanisms, level))[0]
             spent = stated[level]["epsilon_composed"]
             short = SHORT["unit" if level == "patch" else "group"]
             if spent is not None and not (more is not None and spent >= (1 - short) * more):

@@ -6,9 +6,11 @@ from privessel.limits import MOST_PAIRS, UNITS
 from privessel.release.checks.card import LICENCES
 
 NUMBER, NOTHING = (int, float), type(None)
-FORMAT = "privessel release 3"
+FORMAT = "privessel release 4"
 MOST = {"pairs": MOST_PAIRS, "size": 10_000}  # of the data, and of pixels along a side
-_CHARGE = {"noise_multiplier": NUMBER, "sampling_rate": NUMBER, "steps": int}
+_CHARGE = {"noise_multiplier": (*NUMBER, NOTHING), "sampling_rate": NUMBER, "steps": int}
+_CHARGE |= {"pure_epsilon": (*NUMBER, NOTHING)}  # one of the two is there
+_VOTE = {"candidates": int, "patches": int, "family": str, "phantoms": int, "setting": {str: NUMBER}}
 _PART = _CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}
 _PROMISE = {
     "delta": NUMBER,
@@ -41,7 +43,8 @@ SHAPE = {
     "patches_per_patient": int,
     "region_patches": int,
     "sampler": str,
-    "clipping_norm": NUMBER,
+    "clipping_norm": (*NUMBER, NOTHING),
+    "vote": (_VOTE, NOTHING),
     "run": _CHARGE,
     "patient": _PROMISE,
     "region": _PROMISE | {"epsilon_limit": NUMBER, "reason": (str, NOTHING)},
@@ -78,7 +81,7 @@ def _compare(stated, shape, place):
         return [] if stated is None else _compare(stated, shape[0], place)
     if isinstance(shape, dict) and str in shape:
         fits = isinstance(stated, dict) and all(isinstance(text, shape[str]) for text in stated.values())
-        return [] if fits else [f"{place} is no table of texts"]
+        return [] if fits else [f"{place} is no table of texts, or of numbers"]
     if isinstance(shape, dict):
         if not isinstance(stated, dict):
             return [f"{place} is no table"]
@@ -111,6 +114,13 @@ def _find_impossible(stated):
         found.append("privacy.json: licence is one that no release has")
     if stated["unit"] not in UNITS:
         found.append("privacy.json: unit is neither patch nor patient")
+    vote = stated["vote"]
+    if vote and not (vote["candidates"] > 1 and vote["patches"] > 0 and vote["phantoms"] > 0):
+        found.append("privacy.json: no vote was held among such numbers of candidates and patches")
+    if stated["run"]["pure_epsilon"] is None and (vote or stated["clipping_norm"] is None):
+        found.append("privacy.json: a run with noise has a clipping norm, and no vote")
+    if stated["run"]["pure_epsilon"] is not None and not vote:
+        found.append("privacy.json: it does not say what the vote was about")
     if stated["choice"]["private_sets"] < 1:
         found.append("privacy.json: there is no private set")
     together = [one for level in ("patient", "region", "patch") for one in stated[level]["composed"]]
@@ -122,7 +132,9 @@ def _find_impossible(stated):
         if one[name] < 1
     ]
     for one in [stated["run"], *together]:
-        if not (one["noise_multiplier"] > 0 and 0 < one["sampling_rate"] <= 1 and one["steps"] > 0):
+        noise, pure = one["noise_multiplier"], one["pure_epsilon"]
+        protects = (noise is None) != (pure is None) and (pure if noise is None else noise) > 0
+        if not (protects and 0 < one["sampling_rate"] <= 1 and one["steps"] > 0):
             found.append(f"privacy.json: {one} is no mechanism with noise")
     deltas = [stated[name]["delta"] for name in ("patient", "region", "patch", "planned")]
     if not all(0 < delta < 1 for delta in [stated["delta"], *deltas]):

@@ -3,6 +3,12 @@
 import math
 
 from privessel.limits import VACUOUS, readable
+from privessel.release.checks.votes import (
+    VOTE_NOT_COVERED,
+    tell_bits,
+    tell_mechanism,
+    tell_zero_delta,
+)
 from privessel.release.checks.words import (
     LEVELS,
     count_units,
@@ -14,7 +20,6 @@ from privessel.release.checks.words import (
     warn,
 )
 
-SAMPLER = "poisson, a fresh sample every critic step"
 METHOD = "privacy loss distributions"
 # Tiers of Ponomareva et al. 2023, How to DP-fy ML, J. Artif. Intell. Res. 77, section 5.2.
 TIERS = {1.0: "a strong guarantee", 10.0: "usual for trained networks, and no strong guarantee"}
@@ -30,6 +35,11 @@ NOT_COVERED = (
     "Look-alikes: the data may show anatomy that is common to many people. That tells nothing about one of "
     "them.",
 )
+
+
+def list_not_covered(vote: dict | None) -> list[str]:
+    """Return what the guarantee does not cover; `vote`: that part of privacy.json."""
+    return list(VOTE_NOT_COVERED if vote else NOT_COVERED)
 
 
 def write_statement(numbers: dict) -> str:
@@ -73,6 +83,9 @@ def _short(numbers):
             for key, name in names.items()
         ),
     ]
+    if numbers["vote"]:
+        told = [_headline(numbers), "\n".join(rows), *tell_adaptive(numbers), tell_bits(numbers)]
+        return "\n\n".join(told)
     noise = (
         "was drawn from a published seed"
         if numbers["public_key"]
@@ -132,10 +145,11 @@ def _meaning(numbers):
         f"the probability that the bound on the odds is exceeded. That probability is {above:.2g}, "
         f"{above / numbers['delta']:.1f} times delta, for all runs together."
     )
+    chance = tell_zero_delta() if numbers["vote"] and above == 0 else chance
     if unit == "patient":
         whole = (
-            "**A whole patient** is what the noise hides: the bound is about everything that one patient "
-            "gave, every place and every patch."
+            f"**A whole patient** is what the {'draw' if numbers['vote'] else 'noise'} hides: the bound is "
+            "about everything that one patient gave, every place and every patch."
         )
     else:
         whole = (
@@ -157,9 +171,9 @@ def _meaning(numbers):
     return [whole, change, chance, *([stated] if planned["delta"] != numbers["delta"] else [])]
 
 
-def _mechanism(numbers):
+def _training(numbers):
     unit = numbers["unit"]
-    how = (
+    return (
         "A generator of images was trained against a critic. Only the critic saw patients. In each of its "
         f"steps it took a fresh random sample, in which every {unit} was or was not by a coin of its own "
         f"(Poisson sampling); it bounded what each {unit} could change (norm at most C = "
@@ -168,6 +182,11 @@ def _mechanism(numbers):
         "The generator learned from the critic alone, and these data were drawn from the generator. Every "
         "step of the critic counts in eps."
     )
+
+
+def _mechanism(numbers):
+    unit = numbers["unit"]
+    how = tell_mechanism(numbers) if numbers["vote"] else _training(numbers)
     versions = ", ".join(f"{name} {number}" for name, number in numbers["accountant"]["versions"].items())
     groups = (
         ""

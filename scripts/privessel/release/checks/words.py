@@ -12,6 +12,16 @@ COUNTS = (
 LEVELS = ("patient", "region", "patch")
 
 
+def name_neighbours(unit: str, *, vote: dict | None) -> str:
+    """Say in what neighbours differ."""
+    return "one patient added or removed" if vote else f"one {unit} replaced by an empty one"
+
+
+def name_sampler(vote: dict | None) -> str:
+    """Say which patients take part in a step."""
+    return "every patient votes" if vote else "poisson, a fresh sample every critic step"
+
+
 def odds(epsilon: float) -> str:
     """Say by how much eps lets the odds change, as a factor with two digits."""
     factor = math.exp(min(epsilon, 300.0))
@@ -70,7 +80,7 @@ def tell_promises(numbers: dict) -> list[str]:
 
 def _promise(numbers, name):
     if numbers["unit"] == "patient" and name != "patient":
-        return f"covered by the whole patient, so at most eps {readable(numbers['patient']['epsilon'])}."
+        return f"covered by the whole patient, so at most eps {readable(numbers[name]['epsilon'])}."
     promise, patches = numbers[name], numbers["region_patches"]
     what = {
         "patient": "the patient is the privacy unit"
@@ -178,8 +188,10 @@ def tell_runs(numbers: dict) -> list[str]:
 
 def _row(one):
     known = "" if one["counted"] else " (assumed)"
+    pure = one["pure_epsilon"]
+    noise = f"none: a vote, pure eps {pure:g}" if pure else f"{one['noise_multiplier']:.6g}"
     return (
-        f"| {one['noise_multiplier']:.6g} | {one['sampling_rate']:.6g} | {one['steps']:,} "
+        f"| {noise} | {one['sampling_rate']:.6g} | {one['steps']:,} "
         f"| {one['patches_per_patient']:,}{known} | {one['region_patches']:,}{known} |"
     )
 
@@ -195,12 +207,16 @@ def is_region_too_large(numbers: dict) -> bool:
 def warn(numbers: dict) -> list[str]:
     """Return what must be read before anything else; nothing for a release that keeps all rules."""
     found = []
+    seeded = (
+        "Its noise was drawn from a published seed, so anyone can draw the same noise and subtract it."
+        if numbers["vote"] is None
+        else "It was drawn with a published seed, so that nothing hides what each patient has added."
+    )
     if numbers["public_key"]:
         found.append(
-            "**This data set protects nobody.** Its noise was drawn from a published seed, so anyone can "
-            "draw the same noise and subtract it. That is right for the simulated or public scans that it "
-            "was made from, and for no others. Every eps here is in name only: it says what the same "
-            "mechanism would be worth if the noise were secret."
+            f"**This data set protects nobody.** {seeded} That is right for the simulated or public scans "
+            "that it was made from, and for no others. Every eps here is in name only: it says what the same "
+            f"mechanism would be worth if the {'draw' if numbers['vote'] else 'noise'} were secret."
         )
     if numbers["override"]:
         refused = "\n".join(f"- {line}" for line in numbers["override"]["refused"])

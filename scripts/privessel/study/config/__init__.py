@@ -22,7 +22,8 @@ from privessel.study.config.fields import (
 )
 from privessel.study.config.gan import EpochStudy, Gan, Synthesis, check_bounded
 from privessel.study.config.privacy import Audit, Privacy, Release
-from privessel.study.names import Level
+from privessel.study.config.vote import Vote
+from privessel.study.names import Level, vote_name
 from privessel.study.obstacles import private_obstacles
 
 
@@ -69,6 +70,7 @@ class StudyConfig(Section):
     gan: Gan = key("The GANs.")
     epoch_study: EpochStudy = key("Which epoch is best.")
     privacy: Privacy = key("The promise of private levels.")
+    vote: Vote = key("A vote of patients among public sets of labelled patches.")
     synthesis: Synthesis = key("What is drawn from every kept generator.")
     quality: Quality = key("Image quality.")
     unet: UNet = key("The U-Net.")
@@ -99,6 +101,11 @@ class StudyConfig(Section):
         """The levels with noise."""
         return [level for level in self.levels if Level.parse(level).private]
 
+    @property
+    def votes(self) -> list[str]:
+        """The names of the study's votes, one a level."""
+        return [vote_name(level, self.vote.run) for level in self.vote.levels]
+
     def gan_keys(self, level: str, arch: str | None = None) -> dict[str, object]:
         """Return a GAN's keys: an architecture's win over the common ones, those of `private` over both."""
         return self.gan.keys_of(arch or self.arch, private=Level.parse(level).private)
@@ -107,7 +114,14 @@ class StudyConfig(Section):
     def _fits_together(self) -> "StudyConfig":
         faults = [
             fault
-            for check in (_cohort_faults, _level_faults, _critic_faults, _patch_faults, _epoch_faults)
+            for check in (
+                _cohort_faults,
+                _level_faults,
+                _critic_faults,
+                _patch_faults,
+                _vote_faults,
+                _epoch_faults,
+            )
             for fault in check(self)
         ]
         if faults:
@@ -116,7 +130,7 @@ class StudyConfig(Section):
 
 
 # Names of sources, sets and baselines in paths and tables, which no cohort may share.
-RESERVED = {"real", "scratch", "threshold", "frangi", "inf", "private", "next"}
+RESERVED = {"real", "scratch", "threshold", "frangi", "inf", "private", "next", "vote"}
 
 
 def _cohort_faults(config: StudyConfig) -> list[str]:
@@ -192,6 +206,15 @@ def _patch_faults(config: StudyConfig) -> list[str]:
             "quality.perplexity must be below the images in the embedding, at least 2 x quality.tsne_images"
         )
     return faults
+
+
+def _vote_faults(config: StudyConfig) -> list[str]:
+    size, halvings = config.patches.size, len(config.vote.unet.filters) - 1
+    if not config.vote.levels or size % 2**halvings == 0:
+        return []
+    return [
+        f"patches.size {size} can't be halved {halvings} times, once for every level of vote.unet.filters"
+    ]
 
 
 def _epoch_faults(config: StudyConfig) -> list[str]:

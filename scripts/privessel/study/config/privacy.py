@@ -9,9 +9,9 @@ from privessel.study.config.fields import (
     Delta,
     LevelName,
     OptionalLocation,
-    PairsName,
     PatientDelta,
     Positive,
+    ReleasedName,
     Section,
     Text,
     Whole,
@@ -71,14 +71,19 @@ class Privacy(Section):
 class Release(Section):
     """Target `release`, the only way by which anything should leave."""
 
-    pairs: PairsName | None = key("The set that leaves, such as wgan/noise-0.65/run-1/epoch-50; null: none.")
+    pairs: ReleasedName | None = key(
+        "The set that leaves: a vote, such as vote/eps-1/run-1, or a GAN's, such as "
+        "wgan/noise-0.65/run-1/epoch-50; null: none."
+    )
     name: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = key(
         "Name of folder and archive."
     )
     description: str = key("The only words about the cohort that leave; needed for a release.")
     creators: tuple[Text, ...] = key("Who stands for the release; needed for one.")
     licence: LICENCES = key("Licence of the data.")
-    weights: bool = key("Whether the generator leaves too; eps covers it as it covers the pairs.")
+    weights: bool = key(
+        "Whether the generator, or the U-Net of a voted set, leaves too; eps covers it as the pairs."
+    )
     epsilon: Positive = key("Most that all private runs on a patient may have cost, at the delta below.")
     delta: Delta = key("Delta of a patch at which a release states its eps, below 1/(10 units).")
     patient_delta: PatientDelta = key(
