@@ -33,7 +33,7 @@ from privessel.vote.candidates import Design, cut_pairs  # noqa: E402
 from privessel.vote.expectation import tabulate_expectations  # noqa: E402
 from privessel.vote.ranks import add_ranks, rank  # noqa: E402
 
-SEED, SIZE, BATCH, PAIRS, RATE = 2022, 24, 16, 8000, 2e-3
+SEED, SIZE, BATCH, PAIRS, RATE = 2022, 24, 16, 8000, 1e-3
 GRID = {"shape": (160, 192, 48), "spacing": (0.5, 0.5, 0.7)}
 FILTERS = (8, 16, 32, 64)
 
@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--patients", type=int, default=10)
+    parser.add_argument("--phantoms", type=int, default=4)
     parser.add_argument("--test", type=int, default=3)
     parser.add_argument("--augment", action="store_true")
     asked = parser.parse_args()
@@ -105,7 +106,7 @@ def main() -> None:
     for name, dsc in rows.items():
         print(f"{name}: {dsc:.3f}", flush=True)
 
-    design = Design(("random", "wide"), 2, **GRID, pairs=PAIRS, size=SIZE)
+    design = Design(("random", "wide"), asked.phantoms, **GRID, pairs=PAIRS, size=SIZE)
     nets, dsc = [], []
     for number in range(1, asked.candidates + 1):
         nets.append(learn(design.make(number, seed=SEED), seed=number, **budget))
