@@ -54,6 +54,16 @@ def test_a_cohort_without_a_hyphen_is_a_source_like_any_other():
     assert study.sources.records["ixi"] == {"kind": "phantom"}
 
 
+@pytest.mark.parametrize("files", [PAPER, TINY, ("config.yaml", "profiles/demo/study.yaml")])
+def test_public_baselines_may_name_several_families_of_phantoms(files):
+    study = make(*files, public_baselines=["phantom-random", "phantom-wide"])
+    families = {name: study.config.cohorts[name].phantom.parameters for name in study.config.public_baselines}
+    assert families == {"phantom-random": "random", "phantom-wide": "wide"}
+    assert {"phantom-random", "phantom-wide"} <= set(study.sources.trained_on)
+    shapes = {tuple(study.config.cohorts[name].phantom.shape) for name in families}
+    assert len(shapes) == 1
+
+
 def test_records_say_what_each_source_is(tiny):
     records = tiny.sources.records
     assert records["real"] == {"kind": "real"}

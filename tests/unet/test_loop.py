@@ -91,6 +91,28 @@ def test_bright_discs_are_learned_in_seconds(tmp_path):
     assert history[-1]["loss"] < history[0]["loss"]
 
 
+def test_networks_that_soft_dice_alone_lets_die_learn_with_the_saturation_penalty(tmp_path, monkeypatch):
+    images, labels = discs(96, 16)
+
+    def final_dsc(folder):
+        quick = {"shape": UNetShape((8, 16, 32), 0.0), "batch": 16, "epochs": 7, "augment": False}
+        runs = [
+            run(tmp_path / folder / str(seed), images, labels, seed=seed, learning_rate=0.02, **quick)
+            for seed in (0, 1, 6)
+        ]
+        return [history[-1]["dsc"] for _, history in runs]
+
+    assert min(final_dsc("with")) > 0.8
+    monkeypatch.setattr(train_unet, "saturation_penalty", lambda logits: 0 * logits.sum())
+    assert max(final_dsc("without")) < 0.3  # they mark nothing or everything
+
+
+def test_the_history_holds_the_published_loss_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_unet, "saturation_penalty", lambda logits: 1e3 + 0 * logits.sum())
+    _, history = run(tmp_path)
+    assert all(0 < row["loss"] < 1 for row in history)
+
+
 @pytest.mark.parametrize("step", range(6))
 def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch:
@@ -214,13 +236,13 @@ def test_mean_and_sd_are_those_of_the_scaled_patches():
 
 
 def test_the_network_is_shown_standardised_patches(tmp_path, monkeypatch):
-    shown, forward = [], UNet.forward
+    shown, logits = [], UNet.logits
 
     def spy(network, images, **given):
         shown.append(images)
-        return forward(network, images, **given)
+        return logits(network, images, **given)
 
-    monkeypatch.setattr(UNet, "forward", spy)
+    monkeypatch.setattr(UNet, "logits", spy)
     images, labels = discs(12, 8)
     run(tmp_path, images, labels, epochs=1, augment=False)
     pixels = torch.cat(shown)

@@ -5,7 +5,15 @@ import torch
 
 from privessel.device import pick_device
 from privessel.errors import DamagedError
-from privessel.unet.net import TrainedUNet, UNet, UNetShape, find_chosen, soft_dice_loss
+from privessel.unet.net import (
+    SATURATION_WEIGHT,
+    TrainedUNet,
+    UNet,
+    UNetShape,
+    find_chosen,
+    saturation_penalty,
+    soft_dice_loss,
+)
 
 PAPER = UNetShape((32, 64, 128, 256, 512), 0.1)
 
@@ -144,6 +152,28 @@ def test_soft_dice_pools_the_batch():
     p, l = torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
     p[0], l[0] = 1, 1  # a perfect patch, and one that is empty in both: no loss at all
     assert soft_dice_loss(p, l).item() == pytest.approx(0)
+
+
+def test_only_saturated_logits_are_penalised_and_each_excess_alike():
+    logits = torch.tensor([-3.0, 8.0, -8.0, 12.0, -1e4], requires_grad=True)
+    penalty = saturation_penalty(logits)
+    assert penalty.item() == pytest.approx(SATURATION_WEIGHT * (4 + 1e4 - 8) / 5)
+    penalty.backward()
+    assert logits.grad.tolist() == pytest.approx([0, 0, 0, SATURATION_WEIGHT / 5, -SATURATION_WEIGHT / 5])
+
+
+def test_where_soft_dice_has_lost_its_gradient_the_penalty_leads_back():
+    labels = torch.zeros(4, 1, 8, 8)
+    labels[:, :, :2] = 1
+    logits = torch.full(labels.shape, -120.0, requires_grad=True)
+    soft_dice_loss(torch.sigmoid(logits), labels).backward()
+    assert not logits.grad.any()  # it marks nothing, and nothing tells it so
+    for _ in range(400):
+        logits.grad = None
+        (soft_dice_loss(torch.sigmoid(logits), labels) + saturation_penalty(logits)).backward()
+        with torch.no_grad():
+            logits -= 0.7 * logits.grad.sign()  # Adam's step has the gradient's sign, whatever its size
+    assert torch.equal(logits > 0, labels > 0)
 
 
 def trained():

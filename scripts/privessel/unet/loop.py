@@ -16,7 +16,7 @@ from privessel.cohort.patches import digest, rescale
 from privessel.device import pick_device
 from privessel.files.reading import digest_files
 from privessel.unet.augmentation import random_maps, warp
-from privessel.unet.net import TrainedUNet, UNet, UNetShape, soft_dice_loss
+from privessel.unet.net import TrainedUNet, UNet, UNetShape, saturation_penalty, soft_dice_loss
 from privessel.unet.state import UNetState
 from privessel.unet.training import UNetTraining
 
@@ -50,9 +50,10 @@ def train(
     """Return the U-Net trained on (n, s, s) images and bool labels, and one row of history an epoch.
 
     Adam on the soft-Dice loss of `batch` patches a step, factor_train_samples * n // batch steps an epoch
-    (Kossen et al. 2022). Each image is scaled to 0..255 by its own minimum and maximum, then standardised
-    by mean and SD over all of them. History: epoch, and the means over its steps of loss and of dsc (at 0.5,
-    with augmentation and dropout).
+    (Kossen et al. 2022); `saturation_penalty` keeps that loss from losing its gradient. Each image is scaled
+    to 0..255 by its own minimum and maximum, then standardised by mean and SD over all of them. History:
+    epoch, and the means over its steps of the soft-Dice loss and of dsc (at 0.5, with augmentation and
+    dropout).
 
     With a `start` the training continues from that U-Net's weights, whose filters and patch size must be the
     same. Its mean and SD are kept, because its first layer was trained on grey values of that scale (Kossen
@@ -94,10 +95,11 @@ def train(
     for step in range(first, steps):
         image, label = _load_batch(images, labels, step, training=training, seed=seed, device=device)
         image = ((image - mean) / sd).contiguous(memory_format=torch.channels_last)
-        probabilities = network(image, dropout=_generator(seed, DROPOUT, step, device))
+        logits = network.logits(image, dropout=_generator(seed, DROPOUT, step, device))
+        probabilities = torch.sigmoid(logits)
         loss = soft_dice_loss(probabilities, label)
         optimiser.zero_grad()
-        loss.backward()
+        (loss + saturation_penalty(logits)).backward()
         optimiser.step()
 
         state.count(loss, probabilities, label)

@@ -17,6 +17,8 @@ from privessel.files.reading import REMEDY, read_json
 
 SMALLEST_SHARE = 1e-4  # of vessel pixels that a network is told to expect, where there are fewer or none
 SMOOTH = 1.0  # of the published loss: keeps the Dice of two empty masks defined
+LARGEST_LOGIT = 8.0  # a probability of 0.0003 or 0.9997
+SATURATION_WEIGHT = 0.01  # 0.001 to 0.1 rescue alike; 0.1 costs a little where rates are high
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor, *, dropout: torch.Generator | None = None) -> Tensor:
         """Return probabilities; dropout is applied only where `dropout`, its random generator, is given."""
+        return torch.sigmoid(self.logits(images, dropout=dropout))
+
+    def logits(self, images: Tensor, *, dropout: torch.Generator | None = None) -> Tensor:
+        """Return log(p / (1 - p)) of the probabilities p that `forward` returns."""
         self.shape.check_patch(images.shape[-1])
         share = self.shape.dropout if dropout is not None else 0.0
         features, skipped = images, []
@@ -94,7 +100,7 @@ class UNet(nn.Module):
         for block, skip in zip(self.up, reversed(skipped[:-1]), strict=True):
             features = functional.interpolate(features, scale_factor=2, mode="nearest")
             features = block(torch.cat([features, skip], dim=1), share, dropout)
-        return torch.sigmoid(self.last(features))
+        return self.last(features)
 
 
 class Block(nn.Module):
@@ -122,6 +128,18 @@ def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
     """
     overlap = (probabilities * labels).sum()
     return 1 - (2 * overlap + SMOOTH) / (probabilities.sum() + labels.sum() + SMOOTH)
+
+
+def saturation_penalty(logits: Tensor) -> Tensor:
+    """0.01 times the mean of what |logit| has above 8: a small term that brings saturated pixels back.
+
+    Soft Dice reaches a logit through the sigmoid's slope, p (1 - p), and nothing in it limits the logits.
+    Adam's first steps are large, so the logits of a narrow network swing from -3 to beyond +-100 within 25
+    steps. If all of them end on one side, all slopes are 0, and the network marks nothing, or everything, for
+    good. The slope of this term is the same however large a logit is. Below 8 the published loss alone
+    decides. Measured by `benchmarks/dead_unets.py`.
+    """
+    return SATURATION_WEIGHT * functional.relu(logits.abs() - LARGEST_LOGIT).mean()
 
 
 @dataclass(frozen=True)
