@@ -68,7 +68,8 @@ def test_a_release_is_checked_by_its_recipient_made_again_to_the_byte_and_after_
     assert f"signed with the key {fingerprint}" in told.stdout
     numbers = json.loads((tmp_path / "gift" / "privacy.json").read_text())
     assert numbers["protects"]
-    assert numbers["run"] == {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20}
+    run = {"noise_multiplier": 1.0, "sampling_rate": 0.2, "steps": 20, "pure_epsilon": None}
+    assert numbers["run"] == run
     assert (numbers["patches"], numbers["patients"]) == (80, 2)
     everything = b"".join(
         path.read_bytes() for path in sorted((tmp_path / "gift").rglob("*")) if path.is_file()
