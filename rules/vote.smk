@@ -106,8 +106,10 @@ rule voted_unet:
     resources:
         mem_mb=memory(500),
         runtime=5,
-    shell:
-        "cp {input:q} {output:q} > {log:q} 2>&1"
+    params:
+        code=code.digest("take_voted_unet.py"),
+    script:
+        "../scripts/take_voted_unet.py"
 
 
 # How good each candidate's own U-Net is on the test patients, and with them what a vote is worth before it is drawn.
