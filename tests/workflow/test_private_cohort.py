@@ -139,11 +139,12 @@ def test_killed_five_times_at_random_it_ends_with_the_same_bits_and_a_ledger_nev
     hospital, prepared, tmp_path
 ):
     longer = {"checkpoint_seconds": 0.2, "steps_per_epoch": 120}
+    enough = {"budget": {"epsilon": 1000.0, "delta": 1e-3}}
     undisturbed = prepared.copy_to(tmp_path / "undisturbed")
-    undisturbed.begin(TARGET, gan=longer)
+    undisturbed.begin(TARGET, gan=longer, privacy=enough)
     shutil.copytree(undisturbed.state, hospital.state, dirs_exist_ok=True)
     for one in (hospital, undisturbed):
-        one.configure(gan=longer, privacy={"budget": {"epsilon": 1000.0, "delta": 1e-3}})
+        one.configure(gan=longer, privacy=enough)
     done(undisturbed.study(TARGET))
 
     dice, kills = random.Random(3), 0

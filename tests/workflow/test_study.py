@@ -16,7 +16,7 @@ def test_full_study_has_36_gans_and_those_of_2021_and_8_unets_a_source(workflow)
     assert jobs["gan"] == 1 + 3
     assert jobs["private_gan"] + jobs["studied_private_gan"] == 35
     assert jobs["studied_private_gan"] == 1
-    sources = 36 + 3 + 1 + 2 + 2  # GANs, those of 2021, real patches, two phantoms, two controls
+    sources = 36 + 3 + 1 + 2 + 2 + 1  # GANs, those of 2021, real patches, two phantoms, two controls, a vote
     studied = 10 - 1  # epochs of one run by one setting, which epoch 50 has in the main study
     assert jobs["unet"] == 8 * sources + studied
     assert jobs["select"] == sources
