@@ -138,13 +138,18 @@ def test_no_rank_no_ballot_and_no_patient_is_in_it(voted, released):
         ("epsilon", 0.5, "eps of one patient"),
         ("vote", None, "does not say what the vote was about"),
         ("unit", "patch", "a vote protects whole patients"),
+        ("vote", {"family": "words of the site"}, "of no family of phantoms"),
+        ("vote", {"setting": {"Mrs Example, left MCA": 7.0}}, "or has odd names"),
+        ("vote", {"setting": {"vessels.speed": True}}, "no finite number"),
+        ("vote", {"patches": 999_999}, "another number of patches"),
+        ("clipping_norm", 0.1, "a vote clips nothing"),
     ],
 )
 def test_an_edited_statement_is_found(released, tmp_path, part, value, told):
     edited = tmp_path / "edited"
     shutil.copytree(released, edited)
     numbers = json.loads((edited / "privacy.json").read_text())
-    numbers[part] = value
+    numbers[part] = numbers[part] | value if isinstance(value, dict) else value
     if part == "epsilon":
         numbers["patient"]["epsilon"] = value
     (edited / "privacy.json").write_text(json.dumps(numbers, indent=1) + "\n")
@@ -174,8 +179,20 @@ def test_its_ledger_is_asked_and_an_edited_privacy_json_is_refused(voted):
         voted.guarantee(pure_epsilon=0.1)
     with pytest.raises(PrivacyError, match="patients"):
         voted.guarantee(patients=60)
+    with pytest.raises(PrivacyError, match="differs from the kept copy in candidates"):
+        voted.guarantee(candidates=2)
     with pytest.raises(PrivacyError, match="without noise"):
         require_protected(voted.record | {"pure_epsilon": None}, public=False)
+
+
+@pytest.mark.parametrize("file", ["pairs.npz", "setting.json", "unet.pt"])
+def test_what_was_not_drawn_is_not_released_in_place_of_what_was(tmp_path, file):
+    """The break: another candidate's files, or patients' patches, left under the eps of the vote."""
+    poll = Voted(tmp_path)
+    path = poll.folder(VOTE) / file
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(PrivacyError, match=f"{file} are not as they were when the run finished"):
+        poll.guarantee()
 
 
 def test_two_votes_on_the_same_patients_are_composed_also_if_one_was_chosen_after_the_other(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from privessel.cohort.patches import digest
 from privessel.privacy.keys import create_master
 from privessel.privacy.site import SECRET, Site
 from privessel.unet.net import TrainedUNet, UNet, UNetShape
@@ -21,10 +22,17 @@ VOTE = Vote("eps-1", 1, "cohort")
 SHAPE = UNetShape((2, 4), 0.0)
 
 
+def pairs(number):
+    """Images and labels of a candidate."""
+    return np.full((2, 8, 8), number, np.uint8), np.ones((2, 8, 8), bool)
+
+
 def net(seed):
+    """The network of the candidate of that number."""
     network = UNet(SHAPE, generator=torch.Generator().manual_seed(seed))
+    identity = {"patches": digest(*pairs(seed))}
     weights = {name: value.clone() for name, value in network.state_dict().items()}
-    return TrainedUNet(weights=weights, shape=SHAPE, patch_size=8, mean=100.0, sd=50.0, identity={})
+    return TrainedUNet(weights=weights, shape=SHAPE, patch_size=8, mean=100.0, sd=50.0, identity=identity)
 
 
 def write_candidates(folder, count):
@@ -34,9 +42,8 @@ def write_candidates(folder, count):
         own = folder / str(number)
         own.mkdir(parents=True, exist_ok=True)
         net(number).save(own / "weights.pt")
-        np.savez(
-            own / "pairs.npz", image=np.full((2, 8, 8), number, np.uint8), label=np.ones((2, 8, 8), bool)
-        )
+        image, label = pairs(number)
+        np.savez(own / "pairs.npz", image=image, label=label)
         (own / "setting.json").write_text(f'{{"candidate": {number}}}\n')
         names = {"pairs.npz": "pairs.npz", "setting.json": "setting.json", "unet.pt": "weights.pt"}
         found.append({name: own / file for name, file in names.items()})

@@ -1,6 +1,7 @@
 """A vote from ballots to files: drawn once, charged once, restored for ever, and what is refused."""
 
 import shutil
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -144,6 +145,21 @@ def test_on_a_public_cohort_the_seed_decides_and_nobody_is_charged(poll):
     assert poll.chosen() == first
     assert record["public_key"] is True
     assert not poll.charged()
+
+
+def test_pairs_that_no_u_net_of_the_vote_was_trained_on_are_not_drawn(poll):
+    """The break: pairs put in a candidate's place, before the draw, came out as what patients had chosen."""
+    for files in poll.candidates:
+        np.savez(files["pairs.npz"], image=np.zeros((2, 8, 8), np.uint8), label=np.ones((2, 8, 8), bool))
+    with pytest.raises(PrivacyError, match="not what its U-Net was trained on"):
+        poll.hold()
+    assert not (poll.folder(VOTE) / "pairs.npz").exists()
+
+
+def test_the_eps_that_is_charged_is_not_below_the_one_that_was_asked_for():
+    for level in ("eps-0.3", "eps-1", "eps-0.7", "eps-2.3"):
+        vote = Vote(level, 1, "cohort")
+        assert vote.epsilon <= Fraction(vote.charged_epsilon) < vote.epsilon * (1 + Fraction(1, 10**15))
 
 
 def test_the_eps_of_a_level_is_read_from_its_digits():

@@ -107,6 +107,19 @@ def kept_record(folder: Path, *, name: str) -> dict | None:
     return read_json(kept / RECORD, keys=()) if RECORD in files else None
 
 
+def changed_outputs(folder: Path, *, name: str) -> list[str]:
+    """Return which outputs in `folder` are other bytes than the copies of the finished run `name` there.
+
+    privacy.json is left out, and so is an output that is missing. Raises PrivacyError where the copies are
+    damaged.
+    """
+    if not is_kept(folder):
+        return []
+    _, files = _read(folder / FOLDER, name=name)
+    pairs = [(file, folder / file, folder / FOLDER / file) for file in files if file != RECORD]
+    return [file for file, one, kept in pairs if one.exists() and file_digest(one) != file_digest(kept)]
+
+
 def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
     """Return the identity of a kept run and its files' names; PrivacyError where one has changed."""
     try:

@@ -135,7 +135,11 @@ def _patch(charges: Sequence[Charge], *, delta: float) -> dict[str, object]:
 
 
 def _covered(name: str, patient: dict[str, object]) -> dict[str, object]:
-    told = f"{name.capitalize()} level: {_COVERED}, so at most eps {readable(patient['epsilon'])}."
+    told = (
+        f"{name.capitalize()} level: {_COVERED}, who is hidden together with it at eps "
+        f"{readable(patient['epsilon'])}. What changes inside of a patient who stays can turn the patient's "
+        "whole contribution round, which costs more."
+    )
     return patient | {"method": _COVERED, "sentence": told}
 
 

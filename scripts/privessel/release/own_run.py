@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from privessel.errors import PrivacyError
-from privessel.gan.paid_runs import kept_record
+from privessel.gan.paid_runs import changed_outputs, kept_record
 from privessel.privacy.account import Account, Run
 from privessel.privacy.promises import Sizes
 from privessel.privacy.seen import read_seen, seen_of
@@ -23,7 +23,7 @@ LEDGER = {
     "pure_epsilon": "pure_epsilon",
 }
 # What the ledger does not say, or not in all versions.
-KEPT = ("patients", "patches", "region_patches", "delta", "clipping_norm")
+KEPT = ("patients", "patches", "region_patches", "delta", "clipping_norm", "candidates", "ballot_patches")
 
 
 def read_entries(record: Mapping, *, site: Site | None, results: Path | None = None) -> Entries:
@@ -73,15 +73,22 @@ def own_account(record: Mapping, accounts: Sequence[Account]) -> Account:
 
 
 def check_kept(record: Mapping, *, results: Path | None, patients: int, patches: int, region: int) -> None:
-    """Compare a run's privacy.json, and the study's numbers, with the copy that was kept when it finished.
+    """Compare a run's files, and the study's numbers, with the copies that were kept when it finished.
 
-    Raises PrivacyError where they differ, and where the copy was edited. There is none of runs that older
+    Raises PrivacyError where they differ, and where the copies were edited. There are none of runs that older
     versions have finished.
     """
     name = _name(record)
     kept = kept_record(find_run(results, name), name=name) if results else None
     if kept is None:
         return
+    changed = changed_outputs(find_run(results, name), name=name)
+    if changed:
+        raise PrivacyError(
+            f"{name}: {', '.join(changed)} are not as they were when the run finished, so they may not be "
+            "what it has paid for. Remedy: delete them and run the same command again; the files of a "
+            "finished run are restored at no cost"
+        )
     given = {"patients": patients, "patches": patches, "region_patches": region}
     _require_equal(record, {field: kept.get(field) for field in KEPT}, name=name, other="the kept copy")
     differing = [field for field, number in given.items() if kept.get(field, number) != number]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from privessel.cohort.intake import read_voxels
+from privessel.cohort.patches import digest, load_pairs
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
@@ -54,6 +56,12 @@ class Vote:
     def epsilon(self) -> Fraction:
         """The pure eps of a patient, exactly as its digits say."""
         return exact_epsilon(self.level)
+
+    @property
+    def charged_epsilon(self) -> float:
+        """The eps as a number that is not below it: most decimal fractions are between two of those."""
+        nearest = float(self.epsilon)
+        return nearest if Fraction(nearest) >= self.epsilon else math.nextafter(nearest, math.inf)
 
     def identity(
         self, ballots: Sequence[Ballot], *, settings: Mapping[str, object], code: Iterable[Path]
@@ -110,7 +118,7 @@ class Vote:
             sampling_rate=1.0,
             steps=1,
             patients=tuple(digests.values()),
-            pure_epsilon=float(self.epsilon),
+            pure_epsilon=self.charged_epsilon,
         )
         return PaidRun(site, run, digests, machine=ANY_MACHINE, results=results)
 
@@ -120,7 +128,7 @@ class Vote:
         """Return what privacy.json says about the vote; `account`: its ledger, None on a public cohort."""
         steps = account.steps if account else 1
         patients, patches = settings["patients"], settings["patches"]
-        charge = Charge(None, 1.0, steps, float(self.epsilon))
+        charge = Charge(None, 1.0, steps, self.charged_epsilon)
         sizes = Sizes(patients, patches, None)
         promises = state_promises([charge], unit="patient", sizes=sizes, delta=1e-5, patient_delta=1e-5)
         record = {"arch": VOTE, "level": self.level, "run": self.number, "cohort": self.cohort}
@@ -130,7 +138,7 @@ class Vote:
         return record | {
             "protection": "differential privacy",
             "unit": "patient",
-            "pure_epsilon": float(self.epsilon),
+            "pure_epsilon": self.charged_epsilon,
             "noise_multiplier": None,
             "sampling_rate": 1.0,
             "neighbours": "one patient added or removed",
@@ -191,6 +199,7 @@ def hold_vote(
             utilities = add_ranks([rank(ballot.counts) for ballot in ballots])
             chosen = draw(utilities, epsilon=vote.epsilon, bits=Bits(stream, "vote"))
             files = candidates[chosen]
+            _check_pairs(vote, files)
             record = vote.record(ballots, ledger.account if ledger else None, settings=settings)
             _publish(files, record, folder=folder, identity=identity if paid else None, paid=paid)
     log.info("%s: %d patients have chosen among %d candidates", vote.name, len(ballots), len(candidates))
@@ -220,6 +229,18 @@ def _check(
         raise PrivacyError(
             f"{vote.name}: the candidates are not those that the ballots are about. Remedy: remove the "
             "ballots and run the same command again; they are made anew"
+        )
+
+
+def _check_pairs(vote: Vote, files: Mapping[str, Path]) -> None:
+    """Raise PrivacyError unless the pairs are those that the candidate's U-Net was trained on."""
+    if digest(*load_pairs([files["pairs.npz"]])) != TrainedUNet.load(files["unet.pt"]).identity.get(
+        "patches"
+    ):
+        raise PrivacyError(
+            f"{vote.name}: {files['pairs.npz']} is not what its U-Net was trained on, so it is not what the "
+            "patients have voted on. Remedy: remove that candidate's files and the ballots, and run the same "
+            "command again; they are made anew"
         )
 
 

@@ -1,6 +1,7 @@
 """The parts that privacy.json must have, and no others."""
 
 import math
+import re
 
 from privessel.limits import MOST_PAIRS, UNITS
 from privessel.release.checks.card import LICENCES
@@ -11,6 +12,8 @@ MOST = {"pairs": MOST_PAIRS, "size": 10_000}  # of the data, and of pixels along
 _CHARGE = {"noise_multiplier": (*NUMBER, NOTHING), "sampling_rate": NUMBER, "steps": int}
 _CHARGE |= {"pure_epsilon": (*NUMBER, NOTHING)}  # one of the two is there
 _VOTE = {"candidates": int, "patches": int, "family": str, "phantoms": int, "setting": {str: NUMBER}}
+FAMILIES = ("random", "wide")  # of phantoms
+_KNOB = re.compile(r"(anatomy|vessels|acquisition)\.[a-z_]{1,30}")
 _PART = _CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}
 _PROMISE = {
     "delta": NUMBER,
@@ -102,6 +105,24 @@ def _compare(stated, shape, place):
     return []
 
 
+def _find_odd_vote(stated):
+    """A vote's words and numbers, none of which may be free: they are no place for a text of the site."""
+    vote, found = stated["vote"], []
+    if (stated["data"]["architecture"] == "vote") != bool(vote):
+        found.append("privacy.json: only a voted set has the architecture vote")
+    if not vote:
+        return found
+    if stated["clipping_norm"] is not None:
+        found.append("privacy.json: a vote clips nothing")
+    if vote["family"] not in FAMILIES or not all(map(_KNOB.fullmatch, vote["setting"])):
+        found.append("privacy.json: the setting of the vote is of no family of phantoms, or has odd names")
+    if any(isinstance(one, bool) or not math.isfinite(one) for one in vote["setting"].values()):
+        found.append("privacy.json: the setting of the vote has a value that is no finite number")
+    if vote["patches"] != stated["patches_per_patient"]:
+        found.append("privacy.json: the vote was on another number of patches than each patient gave")
+    return found
+
+
 def _find_impossible(stated):
     counts = ("patients", "patches", "patches_per_patient", "region_patches")
     found = [f"privacy.json: {name} is {stated[name]}" for name in counts if stated[name] < 1]
@@ -115,6 +136,7 @@ def _find_impossible(stated):
     if stated["unit"] not in UNITS:
         found.append("privacy.json: unit is neither patch nor patient")
     vote = stated["vote"]
+    found += _find_odd_vote(stated)
     if vote and not (vote["candidates"] > 1 and vote["patches"] > 0 and vote["phantoms"] > 0):
         found.append("privacy.json: no vote was held among such numbers of candidates and patches")
     if stated["run"]["pure_epsilon"] is None and (vote or stated["clipping_norm"] is None):

@@ -20,10 +20,12 @@ VOTE_NOT_COVERED = (
 def tell_bits(numbers: dict) -> str:
     """Return the short statement: what the patients have told at all, and how little each of them."""
     candidates = numbers["vote"]["candidates"]
-    bits = math.ceil(10 * math.log2(candidates)) / 10
+    draws = numbers["run"]["steps"]  # more than one where a vote was lost and held again
+    bits = math.ceil(10 * draws * math.log2(candidates)) / 10
+    told = "have told one thing" if draws == 1 else f"have told one thing, and were asked {draws} times"
     source = "a published seed" if numbers["public_key"] else "a secret of the site, which is not published"
     return (
-        f"The patients have told one thing: which of {candidates} public sets this is. That is at most "
+        f"The patients {told}: which of {candidates} public sets this is. That is at most "
         f"{bits:g} bits, and no patient changes the odds of any of them by more than "
         f"e^{readable(numbers['epsilon'])}. The random bits of the draw came from {source}. The most that "
         f"the site allows by all private runs together is {readable(numbers['epsilon_limit'])} for one "

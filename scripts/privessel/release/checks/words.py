@@ -80,7 +80,13 @@ def tell_promises(numbers: dict) -> list[str]:
 
 def _promise(numbers, name):
     if numbers["unit"] == "patient" and name != "patient":
-        return f"covered by the whole patient, so at most eps {readable(numbers[name]['epsilon'])}."
+        spent = readable(numbers[name]["epsilon"])
+        if numbers["vote"]:
+            return f"covered by the whole patient, so at most eps {spent}."
+        return (
+            f"covered by the whole patient, who is hidden together with it at eps {spent}. What changes "
+            "inside of a patient who stays can turn the patient's whole contribution round, which costs more."
+        )
     promise, patches = numbers[name], numbers["region_patches"]
     what = {
         "patient": "the patient is the privacy unit"
