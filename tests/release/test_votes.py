@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 
 import numpy as np
@@ -14,6 +14,7 @@ from vote.elections import PATIENTS, VOTE, Poll
 from privessel.cohort.intake import read_voxels
 from privessel.cohort.patches import load_pairs
 from privessel.errors import PrivacyError
+from privessel.phantom import draw_setting
 from privessel.privacy.account import Point, Run
 from privessel.privacy.keys import load_master
 from privessel.privacy.ledger import open_ledger
@@ -27,11 +28,7 @@ from privessel.release.selection import find_choice
 from privessel.release.statement import summarise_numbers
 from privessel.release.weights import check_unet
 
-SETTING = {
-    "family": "wide",
-    "phantoms": 2,
-    "setting": {"acquisition": {"blood": 1.25}, "vessels": {"speed": 240}},
-}
+SETTING = {"family": "wide", "phantoms": 2, "setting": asdict(draw_setting("wide", seed=1))}
 
 
 class Voted(Poll):
@@ -112,7 +109,9 @@ def test_it_holds_the_voted_pairs_their_setting_and_their_u_net_and_nothing_of_i
     with np.load(released / "data/pairs.npz") as pairs:
         assert (pairs["image"] == voted.chosen()).all()
     numbers = json.loads((released / "privacy.json").read_text())
-    assert numbers["vote"]["setting"] == {"acquisition.blood": 1.25, "vessels.speed": 240}
+    assert numbers["vote"]["setting"] == {
+        f"{part}.{knob}": value for part, knobs in SETTING["setting"].items() for knob, value in knobs.items()
+    }
     assert numbers["vote"]["family"] == "wide"
     state = torch.load(released / "model/unet.pt", weights_only=True)
     assert state.keys() == {"weights", "shape", "patch_size", "mean", "sd"}

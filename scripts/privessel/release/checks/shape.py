@@ -13,7 +13,7 @@ _CHARGE = {"noise_multiplier": (*NUMBER, NOTHING), "sampling_rate": NUMBER, "ste
 _CHARGE |= {"pure_epsilon": (*NUMBER, NOTHING)}  # one of the two is there
 _VOTE = {"candidates": int, "patches": int, "family": str, "phantoms": int, "setting": {str: NUMBER}}
 FAMILIES = ("random", "wide")  # of phantoms
-_KNOB = re.compile(r"(anatomy|vessels|acquisition)\.[a-z_]{1,30}")
+_KNOB = re.compile(r"(anatomy|vessels|acquisition)\.[a-z][a-z0-9_]{0,29}")
 _PART = _CHARGE | {"patches_per_patient": int, "region_patches": int, "counted": bool}
 _PROMISE = {
     "delta": NUMBER,
