@@ -320,7 +320,9 @@ def test_votes_are_part_of_what_a_budget_must_allow_and_count_twice_beside_runs_
         ("vote/eps-1/run-1", 1.0),
         ("all", 1.0),
     ]
+    assert {row["unit"] for row in alone} == {"patient"}
     both = plan_budget({"noise-2": 1}, mechanism, budget=budget, votes={"vote/eps-1/run-1": 1.0})
     needed = {row["level"]: row["needed_epsilon"] for row in both}
     assert needed["vote/eps-1/run-1"] == 2.0
+    assert {row["unit"] for row in both} == {"patch"}
     assert needed["noise-2"] < needed["all"] <= needed["noise-2"] + 2.0

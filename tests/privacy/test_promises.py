@@ -10,6 +10,7 @@ from scipy.stats import binom, norm
 from privessel.errors import PrivacyError
 from privessel.limits import readable
 from privessel.privacy.accounting import Charge, composed_epsilon, epsilon, loss_above_epsilon
+from privessel.privacy.levels import inside, inside_epsilon
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
 from privessel.privacy.promises import Sizes, state_promises
 
@@ -181,10 +182,46 @@ def test_promises_come_as_patient_region_patch_with_their_deltas():
 def test_the_patient_s_promise_covers_regions_and_patches_where_the_patient_is_the_unit():
     found = promises([Charge(6.8, 1.0, 200)], unit="patient", patient_delta=1e-3)
     exact = epsilon(noise_multiplier=6.8, sampling_rate=1, steps=200, delta=1e-3)
-    assert {promise["epsilon"] for promise in found.values()} == {exact}
+    assert found["patient"]["epsilon"] == exact
+    # Inside of a patient who stays, the contribution may turn round: twice the distance.
+    turned = epsilon(noise_multiplier=3.4, sampling_rate=1, steps=200, delta=1e-3)
+    assert found["region"]["epsilon"] == found["patch"]["epsilon"] == turned > exact
     assert "covered by the whole patient" in found["region"]["sentence"]
     assert "covered by the whole patient" in found["patch"]["sentence"]
     assert "the patient is the privacy unit" in found["patient"]["sentence"]
+
+
+@pytest.mark.parametrize(("noise", "rate"), [(2.0, 0.1), (1.0, 0.05), (4.0, 0.5), (4.0, 1.0), (0.8, 0.3)])
+def test_what_changes_inside_of_a_patient_costs_no_more_than_is_said(noise, rate):
+    """Oracle: one step of the pair (1-q) N(0) + q N(+-1), integrated. The break: the patient's own eps."""
+    grid = np.linspace(-12 * noise - 2, 12 * noise + 2, 400_001)
+
+    def density(shift):
+        return (1 - rate) * norm.pdf(grid, 0, noise) + rate * norm.pdf(grid, shift, noise)
+
+    def delta_at(eps):
+        return np.trapezoid(np.maximum(density(1) - np.exp(eps) * density(-1), 0), grid)
+
+    found, above = inside_epsilon([Charge(noise, rate, 1)], delta=1e-4)
+    alone = epsilon(noise_multiplier=noise, sampling_rate=rate, steps=1, delta=1e-4)
+    assert above is None
+    assert delta_at(found) <= 1e-4 < delta_at(alone)
+    assert alone < found < 5 * alone
+
+
+def test_many_sampled_steps_inside_of_a_patient_cost_at_most_the_two_bounds_and_beside_a_vote_more():
+    charge = Charge(6.0, 0.1, 50)
+    turned = epsilon(noise_multiplier=3.0, sampling_rate=1, steps=50, delta=1e-5)
+    found, _ = inside_epsilon([charge], delta=1e-5)
+    half = found / 2
+    group = epsilon(noise_multiplier=6.0, sampling_rate=0.1, steps=50, delta=1e-5 / (1 + math.exp(half)))
+    assert group <= half < 1.01 * group
+    assert found < turned
+    both, _ = inside_epsilon([charge, Charge(None, 1.0, 1, 1.0)], delta=1e-5)
+    alone = composed_epsilon([charge, Charge(None, 1.0, 1, 1.0)], delta=1e-5)
+    assert max(found, alone) < both < composed_epsilon([inside(charge)], delta=1e-5) + 2
+    assert inside_epsilon([Charge(None, 1.0, 1, 1.0)], delta=1e-5) == (2.0, 0.0)
+    assert inside_epsilon([Charge(None, 0.1, 5)], delta=1e-5)[0] == math.inf
 
 
 def test_without_noise_nobody_is_protected_and_an_unbounded_overlap_is_not_known_before_the_cut():

@@ -528,7 +528,8 @@ def pmfs(distribution):
 def test_a_recipient_computes_what_the_mechanisms_give(mechanisms, patches):
     names = ("noise_multiplier", "sampling_rate", "steps")
     given = [dict(zip(names, one, strict=True)) | {"pure_epsilon": None} for one in mechanisms]
-    found, chance = compose_epsilon(given, 2.4e-6, patches)
+    level = "patch" if patches == 1 else "region"
+    found, chance = compose_epsilon(given, unit="patch", level=level, delta=2.4e-6, patches=patches)
     spent, above = by_hand(mechanisms, patches, delta=2.4e-6, interval=5e-4)
     assert spent * (1 - 2e-3) <= found <= spent * 1.01
     assert chance == pytest.approx(above, rel=0.05)

@@ -122,7 +122,7 @@ def format_plan(
         lines += ["", f"{last['level']}:"]
         for column in ("patient_statement", "region_statement", "patch_statement"):
             lines += textwrap.wrap(last[column], _WIDTH, initial_indent="  ", subsequent_indent="    ")
-    lines += _format_budget(budget, unit=unit) + _format_regions(regions)
+    lines += _format_budget(budget) + _format_regions(regions)
     lines += ["", "With the patient as the unit, all of them in every step:"]
     heads = ("patients", "delta", "eps", "noise for all steps", "steps at noise 1/32 on the mean")
     lines.append("{:>8}{:>9}{:>6}{:>21}{:>33}".format(*heads))
@@ -134,13 +134,13 @@ def format_plan(
     return "\n".join(lines)
 
 
-def _format_budget(budget: pd.DataFrame, *, unit: str) -> list[str]:
+def _format_budget(budget: pd.DataFrame) -> list[str]:
     if budget.empty:
         return []
     *ones, every = budget.itertuples()
     lines = [
         "",
-        f"What privacy.budget must allow, as eps of a {unit} at delta {every.delta:.3g}. It counts as if",
+        f"What privacy.budget must allow, as eps of a {every.unit} at delta {every.delta:.3g}. It counts as if",
         "each run were chosen after a look at the ones before, so that is more than the eps above:",
     ]
     lines += [f"{f'a run of {row.level}':<22}{_plain(row.needed_epsilon):>9}" for row in ones]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from privessel.privacy.accounting import Charge, affordable_steps, calibrate, epsilon
+from privessel.privacy.levels import count_votes
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.published import epsilon_published, epsilon_reused
@@ -28,7 +29,7 @@ def noise_of(level: Level, *, sampling_rate: float, steps: int, delta: float) ->
     return calibrate(target_epsilon=level.value, sampling_rate=sampling_rate, steps=steps, delta=delta)
 
 
-BUDGET_COLUMNS = ["level", "runs", "delta", "needed_epsilon", "allowed_epsilon"]
+BUDGET_COLUMNS = ["level", "runs", "unit", "delta", "needed_epsilon", "allowed_epsilon"]
 REGION_COLUMNS = ["level", "noise_multiplier", "max_overlap", "delta", "region_epsilon"]
 
 
@@ -111,7 +112,7 @@ def plan_budget(
 ) -> list[dict[str, object]]:
     """Return what `privacy.budget` must allow: a row for one run of each private level, one for all runs.
 
-    runs: how many runs a level has. votes: the pure eps of a patient of each vote, by its name; beside runs
+    `unit` is whom each eps is of. runs: how many runs a level has. votes: the pure eps of a patient of each vote, by its name; beside runs
     that protect patches it counts twice, as in `spending.spent_by_patient`. budget: the `epsilon` and `delta`
     of the config; None, on public cohorts, gives no rows. `needed_epsilon` is larger than the eps of the
     plan, because a budget counts as if every run were chosen after a look at the ones before
@@ -125,13 +126,15 @@ def plan_budget(
         noise = noise_of(Level.parse(name), **planned, delta=mechanism.delta)
         if noise is not None:
             charges[name] = Charge(noise, **planned)
-    twice = 2 if charges and mechanism.unit == "patch" else 1
-    charges |= {name: Charge(None, 1.0, 1, twice * spent) for name, spent in votes.items()}
+    unit = "patch" if charges and mechanism.unit == "patch" else "patient"
+    drawn = {name: Charge(None, 1.0, 1, spent) for name, spent in votes.items()}
+    charges |= dict(zip(drawn, count_votes(drawn.values(), level=unit), strict=True))
     every = [charge for name, charge in charges.items() for _ in range(runs.get(name, 1))]
     rows = [
         {
             "level": name,
             "runs": len(taken),
+            "unit": unit,
             "delta": budget["delta"],
             "needed_epsilon": adaptive_epsilon(taken, delta=budget["delta"]),
             "allowed_epsilon": budget["epsilon"],
@@ -141,10 +144,10 @@ def plan_budget(
     ]
     if rows and rows[-1]["needed_epsilon"] > budget["epsilon"]:
         log.warning(
-            "privacy.budget.epsilon is %.4g, and the %d private runs of this study need %.4g at delta %.3g, "
-            "besides what patients have spent before: what it does not cover will be refused. Remedy: fewer "
-            "runs, or more noise; or raise it, if what the patients agreed to covers that",
-            budget["epsilon"], len(every), rows[-1]["needed_epsilon"], budget["delta"],
+            "privacy.budget.epsilon is %.4g, and the %d private runs of this study need %.4g (of a %s) at delta "
+            "%.3g, besides what patients have spent before: what it does not cover will be refused. Remedy: "
+            "fewer runs, or more noise; or raise it, if what the patients agreed to covers that",
+            budget["epsilon"], len(every), rows[-1]["needed_epsilon"], unit, budget["delta"],
         )  # fmt: skip
     return rows
 

@@ -15,6 +15,7 @@ from privessel.privacy.accounting import (
     merged,
     pure_sum,
 )
+from privessel.privacy.levels import inside_epsilon
 from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
 
 _MIXTURE = "mixture of Gaussians, or its bound by convexity"
@@ -61,8 +62,8 @@ def state_promises(
         patient = _whole_patient(charges, delta=patient_delta)
         return {
             "patient": patient,
-            "region": _covered("region", patient) | {"patches": sizes.region_patches},
-            "patch": _covered("patch", patient),
+            "region": _inside("region", charges, delta=patient_delta) | {"patches": sizes.region_patches},
+            "patch": _inside("patch", charges, delta=patient_delta),
         }
     return {
         "patient": _patient_of_patches(charges, sizes=sizes, delta=patient_delta),
@@ -134,13 +135,13 @@ def _patch(charges: Sequence[Charge], *, delta: float) -> dict[str, object]:
     return _promise(told + _warning(spent, "a given patch"), spent, above, delta=delta, method="exact")
 
 
-def _covered(name: str, patient: dict[str, object]) -> dict[str, object]:
+def _inside(name: str, charges: Sequence[Charge], *, delta: float) -> dict[str, object]:
+    spent, above = inside_epsilon(charges, delta=delta)
     told = (
-        f"{name.capitalize()} level: {_COVERED}, who is hidden together with it at eps "
-        f"{readable(patient['epsilon'])}. What changes inside of a patient who stays can turn the patient's "
-        "whole contribution round, which costs more."
+        f"{name.capitalize()} level: {_COVERED}; at most eps {readable(spent)} at delta {delta:.3g} where it "
+        "changes inside of a patient who stays."
     )
-    return patient | {"method": _COVERED, "sentence": told}
+    return _promise(told, spent, above, delta=delta, method=_COVERED)
 
 
 def _promise(

@@ -2,13 +2,14 @@
 
 import hmac
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Run
-from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.accounting import composed_epsilon
 from privessel.privacy.chain import Head
 from privessel.privacy.keys import MasterSecret
+from privessel.privacy.levels import inside
 from privessel.privacy.renyi import adaptive_epsilon
 
 Digests = tuple[str, str]
@@ -56,9 +57,7 @@ def spent_by_patient(
     for patient, own in runs_by_patient(accounts, patients=patients).items():
         units = {account.run.unit for account in own}
         unit = ("patch" if "patch" in units else "patient") if units else None
-        charges = [
-            account.charge if account.run.unit == unit else _of_one_patch(account.charge) for account in own
-        ]
+        charges = [account.charge if account.run.unit == unit else inside(account.charge) for account in own]
         found.append(
             Spent(
                 patient=patient,
@@ -149,19 +148,6 @@ def check_budget(
             "privacy.budget.epsilon if what the patients agreed to covers it"
         )
     return worst
-
-
-def _of_one_patch(charge: Charge) -> Charge:
-    """Return what a run that protects patients costs one patch, where others protect patches only.
-
-    One patch less leaves its patient in, whose clipped gradient may turn from one direction to the opposite:
-    twice the clipping norm, so half the noise multiplier. Sampling is not counted in favour: its
-    amplification is proved for a patient who comes or goes, not for one who changes. Where the run has a pure
-    eps, that is one patient who goes and another who comes.
-    """
-    if charge.pure_epsilon:
-        return replace(charge, pure_epsilon=2 * charge.pure_epsilon)
-    return Charge(charge.noise_multiplier / 2, 1.0, charge.steps)
 
 
 def _settled(run: Run, steps: int) -> Account:

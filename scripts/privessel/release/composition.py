@@ -6,11 +6,11 @@ worst off as a whole: so each level has the runs of a patient of its own.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from privessel.privacy.account import Account
-from privessel.privacy.accounting import Charge, composed_epsilon, loss_above_epsilon
-from privessel.privacy.patient import group_epsilon, group_loss_above_epsilon
+from privessel.privacy.accounting import Charge
+from privessel.privacy.levels import count_votes, level_epsilon
 from privessel.privacy.promises import Sizes
 from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release.checks.words import LEVELS
@@ -71,7 +71,7 @@ def compose(
     """
     sets, whole = largest_sets(taken), unit == "patient"
     return {
-        level: _worst(sets, level, whole=whole, delta=patient_delta if whole or level == "patient" else delta)
+        level: _worst(sets, level, unit=unit, delta=patient_delta if whole or level == "patient" else delta)
         for level in LEVELS
     }
 
@@ -85,7 +85,10 @@ def compose_adaptively(
     None where nobody took part in more than one run, because nothing was chosen after a look then.
     """
     sets = [parts for parts in largest_sets(taken) if len(parts) > 1]
-    spent = {parts: adaptive_epsilon(_charges(parts, unit), delta=delta) for parts in sets}
+    spent = {
+        parts: adaptive_epsilon(count_votes([part.charge for part in parts], level=unit), delta=delta)
+        for parts in sets
+    }
     if not spent:
         return None
     parts = max(spent, key=spent.get)
@@ -104,41 +107,24 @@ def largest_sets(taken: Iterable[Sequence[Part]]) -> list[tuple[Part, ...]]:
     return [one for one in distinct if not any(counted[one] < counted[other] for other in distinct)]
 
 
-def _charges(parts: Sequence[Part], level: str) -> list[Charge]:
-    """Return what parts charge at a level: a pure eps counts twice for what changes inside of a patient."""
-    within = level != "patient"
-    return [
-        replace(part.charge, pure_epsilon=2 * part.charge.pure_epsilon)
-        if within and part.charge.pure_epsilon
-        else part.charge
-        for part in parts
-    ]
-
-
-def _worst(sets: Sequence[tuple[Part, ...]], level: str, *, whole: bool, delta: float) -> dict[str, object]:
-    """Return the largest eps of all sets at one level; `whole`: the unit is the patient, not the patch."""
-    single = whole or level == "patch"
+def _worst(sets: Sequence[tuple[Part, ...]], level: str, *, unit: str, delta: float) -> dict[str, object]:
+    """Return the largest eps of all sets at one level, and the set that it follows from."""
+    single = unit == "patient" or level == "patch"
 
     def counts(parts: Sequence[Part]) -> list[int]:
         if single:
             return [1] * len(parts)
         return [part.patches_per_patient if level == "patient" else part.region_patches for part in parts]
 
-    def spent(parts: Sequence[Part]) -> float:
-        charges = _charges(parts, level)
-        if single:
-            return composed_epsilon(charges, delta=delta)
-        return group_epsilon(charges, patches=counts(parts), delta=delta)
-
-    parts = max(sets, key=spent)
-    charges = _charges(parts, level)
-    if single:
-        above = loss_above_epsilon(charges, delta=delta)
-    else:
-        above = group_loss_above_epsilon(charges, patches=counts(parts), delta=delta)
+    found = {}
+    for parts in sets:
+        charges = [part.charge for part in parts]
+        found[parts] = level_epsilon(charges, unit=unit, level=level, patches=counts(parts), delta=delta)
+    parts = max(sets, key=lambda one: found[one][0])
+    spent, above = found[parts]
     return {
         "delta": delta,
-        "epsilon": spent(parts),
+        "epsilon": spent,
         "loss_above_epsilon": above,
         "patches": max(counts(parts)),
         "composed": parts,

@@ -18,7 +18,10 @@ CHECKS = (
     "__init__", "card", "croissant", "epsilon", "exports", "files", "numbers", "shape", "signature",
     "statement", "votes", "words",
 )  # fmt: skip
-ACCOUNTANT = ("privacy/accounting", "privacy/losses", "privacy/patient", "privacy/renyi", "errors", "limits")
+ACCOUNTANT = (
+    "privacy/accounting", "privacy/levels", "privacy/losses", "privacy/patient", "privacy/renyi", "errors",
+    "limits",
+)  # fmt: skip
 PROGRAMS = {"verify.py": "release/verify.py"}
 PROGRAMS |= {f"checks/{name}.py": f"release/checks/{name}.py" for name in CHECKS}
 PROGRAMS |= {f"checks/{name.rpartition('/')[2]}.py": f"{name}.py" for name in ACCOUNTANT}

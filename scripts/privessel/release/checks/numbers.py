@@ -1,7 +1,7 @@
 """The numbers of privacy.json: each is computed again from the mechanisms, or compared with others."""
 
 from privessel.limits import readable
-from privessel.release.checks.epsilon import charge_within, compose_adaptively, compose_epsilon
+from privessel.release.checks.epsilon import compose_adaptively, compose_epsilon
 from privessel.release.checks.shape import FORMAT, find_misshapen
 from privessel.release.checks.statement import METHOD, list_not_covered
 from privessel.release.checks.words import (
@@ -124,7 +124,7 @@ def _check_promises(stated):
             run = "all private runs" if key.endswith("composed") else "the run that made the data"
             name = f"one {level}, {run}"
             counts = _counts(mechanisms, "patch" if unit == "patient" else level)
-            found = _compute(charge_within(mechanisms, level), promise["delta"], counts)
+            found = _compute(mechanisms, unit, level, promise["delta"], counts)
             lines.append(
                 f"eps of {name}: stated {readable(promise[key])}, computed {readable(found[0])}, at delta "
                 f"{promise['delta']:.3g}"
@@ -139,7 +139,7 @@ def _check_promises(stated):
             bound = chance is None and found[1] is None
             if not (unknown or bound or _agree(chance, found[1], CHANCE, CHANCE)):
                 faults.append(f"P[privacy loss > eps] of {name} is stated as {chance}, but is {found[1]}")
-    planned = _compute([stated["run"]], stated["planned"]["delta"], [1])[0]
+    planned = _compute([stated["run"]], unit, unit, stated["planned"]["delta"], [1])[0]
     if not _agree(stated["planned"]["epsilon"], planned, SHORT["unit"], OVER):
         given = stated["planned"]["epsilon"]
         faults.append(f"eps at the planned delta is stated as {readable(given)}, but is {readable(planned)}")
@@ -168,7 +168,7 @@ def _check_adaptive(stated):
         return [], ["no eps is stated for runs that were chosen one after the other"] if several else []
     faults = [] if len(adaptive["composed"]) > 1 else ["one run was not chosen after a look at others"]
     spent = [
-        compose_adaptively(charge_within(mechanisms, stated["unit"]), stated["delta"])
+        compose_adaptively(mechanisms, unit=stated["unit"], delta=stated["delta"])
         for mechanisms in [adaptive["composed"], *(one for one in sets if len(one) > 1)]
     ]
     found, most = (None if one == float("inf") else one for one in (spent[0], max(spent)))
@@ -183,17 +183,14 @@ def _check_adaptive(stated):
 
 def _find_less_than_the_worst(stated):
     """Return the levels for which the runs behind another level's eps would give a larger one."""
-    if stated["unit"] == "patient":
-        wrong = [level for level in LEVELS if stated[level]["composed"] != stated["patient"]["composed"]]
-        return [f"the runs behind the eps of one {level} are not those of the patient" for level in wrong]
-    found = []
+    unit, found = stated["unit"], []
     for level in LEVELS:
         others = [
             stated[one]["composed"] for one in LEVELS if stated[one]["composed"] != stated[level]["composed"]
         ]
         for mechanisms in others:
-            counted = charge_within(mechanisms, level)
-            more = _compute(counted, stated[level]["delta"], _counts(mechanisms, level))[0]
+            counts = _counts(mechanisms, "patch" if unit == "patient" else level)
+            more = _compute(mechanisms, unit, level, stated[level]["delta"], counts)[0]
             spent = stated[level]["epsilon_composed"]
             short = SHORT["unit" if level == "patch" else "group"]
             if spent is not None and not (more is not None and spent >= (1 - short) * more):
@@ -210,11 +207,12 @@ def _counts(mechanisms, level):
 _computed = {}
 
 
-def _compute(mechanisms, delta, patches):
+def _compute(mechanisms, unit, level, delta, patches):
     """Return (eps or None, probability or None); each question is computed once."""
-    asked = (str(mechanisms), delta, str(patches))
+    asked = (str(mechanisms), unit, level, delta, str(patches))
     if asked not in _computed:
-        found, chance = compose_epsilon(mechanisms, delta, patches)
+        given = {"unit": unit, "level": level, "delta": delta, "patches": patches}
+        found, chance = compose_epsilon(mechanisms, **given)
         _computed[asked] = (None if found == float("inf") else found, chance)
     return _computed[asked]
 

@@ -80,12 +80,9 @@ def tell_promises(numbers: dict) -> list[str]:
 
 def _promise(numbers, name):
     if numbers["unit"] == "patient" and name != "patient":
-        spent = readable(numbers[name]["epsilon"])
-        if numbers["vote"]:
-            return f"covered by the whole patient, so at most eps {spent}."
         return (
-            f"covered by the whole patient, who is hidden together with it at eps {spent}. What changes "
-            "inside of a patient who stays can turn the patient's whole contribution round, which costs more."
+            f"covered by the whole patient; at most eps {readable(numbers[name]['epsilon'])} at delta "
+            f"{numbers[name]['delta']:.3g} where it changes inside of a patient who stays."
         )
     promise, patches = numbers[name], numbers["region_patches"]
     what = {
