@@ -212,6 +212,7 @@ rule summary:
     params:
         code=code.digest("summarise.py"),
         study=settings.study,
+        public=study.site.public,
     script:
         "../scripts/summarise.py"
 

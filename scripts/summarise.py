@@ -15,6 +15,7 @@ with logged(snakemake.log[0]):
         scores,
         figures=pictures,
         study=snakemake.params.study,
+        public=snakemake.params.public,
         expectations=read_table(votes) if votes else None,
     )
     with atomic_path(Path(snakemake.output[0])) as partial:

@@ -63,7 +63,7 @@ def line_of(text, start):
 
 
 def said(scores, **more):
-    return summary(scores, **({"figures": [], "study": "demo"} | more))
+    return summary(scores, **({"figures": [], "study": "demo", "public": False} | more))
 
 
 def test_each_source_has_a_line_with_eps_and_scores_on_both_cohorts():
@@ -206,7 +206,7 @@ EXPECTED = pd.DataFrame(
 
 
 def test_it_says_first_what_protects_a_whole_patient_and_what_that_is_worth():
-    text = summary(demo(more=[vote()]), figures=[], study="demo", expectations=EXPECTED)
+    text = said(demo(more=[vote()]), expectations=EXPECTED)
     _, _, told = text.partition("What protects patients, and what is it worth?")
     first, _, rest = told.partition("Does the private model beat")
     assert "vote/eps-1/run-1 protects every training patient: eps 1 of a whole patient." in first
@@ -218,12 +218,35 @@ def test_it_says_first_what_protects_a_whole_patient_and_what_that_is_worth():
 
 
 def test_what_a_vote_is_worth_over_all_draws_is_marked_as_for_inside_only():
-    text = summary(demo(more=[vote()]), figures=[], study="demo", expectations=EXPECTED)
+    text = said(demo(more=[vote()]), expectations=EXPECTED)
     where = text.index("Inside only")
     assert where < text.index("0.751 on average") < text.index("0.708 or less in 5 % of the draws")
-    assert "Inside only" not in summary(demo(more=[vote()]), figures=[], study="demo")
+    assert "Inside only" not in said(demo(more=[vote()]))
 
 
 def test_where_nothing_protects_it_says_so():
-    text = summary(demo().query("kind != 'private' and kind != 'control'"), figures=[], study="demo")
+    text = said(demo().query("kind != 'private' and kind != 'control'"))
     assert "Nothing here was made from patients with any protection." in text
+
+
+@pytest.mark.parametrize("unit", ["patch", "patient"])
+def test_on_a_public_cohort_every_promise_is_called_one_in_name_only(unit):
+    scores = demo(more=[vote()])
+    if unit == "patient":
+        private = scores["kind"].isin(["private", "control"])
+        scores.loc[private, ["unit", "eps_patient"]] = ["patient", 3.0]
+    told = said(scores, public=True)
+    assert "protects every training patient" not in told
+    assert "a promise to every" not in told
+    line_of(told, "  vote/eps-1/run-1: eps 1 of a whole patient, in name only: published seed.")
+    line_of(told, "In name only: the training scans are public")
+    first = told.splitlines()[2]
+    if unit == "patient":
+        assert first.endswith("to a whole patient: eps 3, in name only: published seed.")
+        line_of(told, "  wgan/noise-0.7/run-1/epoch-5: eps 3 of a whole patient, in name only")
+    else:
+        line_of(told, "  wgan/noise-0.7/run-1/epoch-5 protects no whole patient: eps 4,150")
+        assert told.splitlines()[3].endswith("To one patch: eps 8.3, in name only: published seed.")
+    assert max(len(line) for line in told.splitlines()) <= 120
+    assert "in name only" not in said(scores).lower()
+    assert "in name only" not in said(demo().query("kind == 'real'"), public=True).lower()

@@ -18,9 +18,19 @@ from privessel.scores.tally import (
     order_levels,
     tally,
 )
-from privessel.study.names import COMPARED_GAN, CONTROL, FREE_KINDS, GAN_KINDS, REAL, VOTE, GanName
+from privessel.study.names import (
+    COMPARED_GAN,
+    CONTROL,
+    FREE_KINDS,
+    GAN_KINDS,
+    PRIVATE_GAN,
+    REAL,
+    VOTE,
+    GanName,
+)
 
 FULL_STUDY = "paper"
+_PROMISING = (PRIVATE_GAN, VOTE)  # kinds with an eps
 _HEADINGS = 2  # lines of headings of the table
 _MEANING = {
     "patch": "eps: valid (PLD), of a whole patient, of a region (all patches of a place) and of a patch;\n"
@@ -32,15 +42,27 @@ _VOTES = (
     "A vote: pure eps (delta 0) of a whole patient who is added or removed, and twice that of what changes\n"
     "inside of a patient. No run of the paper is like it, so nothing is published."
 )
+_PUBLISHED_SEED = "in name only: published seed"
+_IN_NAME_ONLY = (
+    "In name only: the training scans are public, so noise and draws come from a published seed, and every\n"
+    "eps says what the same run would promise if its seed were secret."
+)
 
 
 def summary(
-    scores: pd.DataFrame, *, figures: Sequence[Path], study: str, expectations: pd.DataFrame | None = None
+    scores: pd.DataFrame,
+    *,
+    figures: Sequence[Path],
+    study: str,
+    public: bool,
+    expectations: pd.DataFrame | None = None,
 ) -> str:
     """Return a table of models with eps and scores, a verdict on the private ones, where the pictures are.
 
-    scores: the long table of `tally`. One line a level: its best run by validation DSC. expectations: what
-    each vote is worth over all its draws, where the study has votes (`vote.expectation`). Plain ASCII.
+    scores: the long table of `tally`. One line a level: its best run by validation DSC. public: whether the
+    training cohort is public, so that all noise comes from a published seed and protects nobody.
+    expectations: what each vote is worth over all its draws, where the study has votes (`vote.expectation`).
+    Plain ASCII.
     """
     rows = tally(scores)
     cohorts = name_cohorts(rows)
@@ -56,10 +78,12 @@ def summary(
     )
     what = "segmentation of whole test volumes: mean +- SD over patients, bAHD in voxels"
     lines = [f"privessel, study '{study}': {what}", ""]
-    lines += [*_headline(rows), *_lay_out(_table(shown, rows, cohorts)), "", _MEANING[name_unit(rows)]]
+    lines += [*_headline(rows, public=public), *_lay_out(_table(shown, rows, cohorts)), "", _MEANING[name_unit(rows)]]
     lines += [_VOTES] if rows["kind"].eq(VOTE).any() else []
+    lines += [_IN_NAME_ONLY] if public and rows["kind"].isin(_PROMISING).any() else []
     lines += [f"Note: {note}" for note in describe_gaps(shown)]
-    lines += ["", "What protects patients, and what is it worth?", *_protection(rows, cohorts, expectations)]
+    lines += ["", "What protects patients, and what is it worth?"]
+    lines += _protection(rows, cohorts, expectations, public=public)
     lines += ["", "Does the private model beat the eps = 0 rows?", *_verdict(rows, cohorts)]
     lines += ["", *_pictures(figures)]
     if study != FULL_STUDY:
@@ -71,18 +95,20 @@ def summary(
     return "\n".join(lines) + "\n"
 
 
-def _headline(rows: pd.DataFrame) -> list[str]:
+def _headline(rows: pd.DataFrame, *, public: bool) -> list[str]:
     """Say first what the chosen private model promises to a whole patient, then to a region and a patch."""
     private = choose_private(rows)
     if private is None:
         return []
     first = rows[rows["source"] == private].iloc[0]
     spent = first["eps_patient"]
-    worth = "which promises nothing" if spent > VACUOUS else "a promise to every training patient"
+    kept = _PUBLISHED_SEED if public else "a promise to every training patient"
+    worth = "which promises nothing" if spent > VACUOUS else kept
     lines = [f"What {private} promises to a whole patient: eps {_format_eps(spent)}, {worth}."]
     if name_unit(rows) == "patch":
         region, patch = _format_eps(first["eps_region"]), _format_eps(first["eps"])
-        lines.append(f"To one region, a place on a vessel: eps {region}. To one patch: eps {patch}.")
+        only = f", {_PUBLISHED_SEED}" if public else ""
+        lines.append(f"To one region, a place on a vessel: eps {region}. To one patch: eps {patch}{only}.")
     return [*lines, ""]
 
 
@@ -123,24 +149,31 @@ def _lay_out(table: list[list[str]]) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def _protection(rows: pd.DataFrame, cohorts: list[str], expectations: pd.DataFrame | None) -> list[str]:
+def _protection(
+    rows: pd.DataFrame, cohorts: list[str], expectations: pd.DataFrame | None, *, public: bool
+) -> list[str]:
     """Say of each vote, and of the chosen private GAN, whether it protects a whole patient, and its worth."""
     lines = []
     for source in dict.fromkeys(rows["source"][rows["kind"] == VOTE]):
-        lines += _worth(rows, source, cohorts)
+        lines += _worth(rows, source, cohorts, public=public)
         expected = expectations[expectations["source"] == source] if expectations is not None else ()
         lines += [_expected(row) for row in (expected.itertuples() if len(expected) else ())]
     private = choose_private(rows)
     if private is not None:
-        lines += _worth(rows, private, cohorts)
+        lines += _worth(rows, private, cohorts, public=public)
     return lines or ["  Nothing here was made from patients with any protection."]
 
 
-def _worth(rows: pd.DataFrame, source: str, cohorts: list[str]) -> list[str]:
+def _worth(rows: pd.DataFrame, source: str, cohorts: list[str], *, public: bool) -> list[str]:
     of_source = rows[rows["source"] == source].set_index("cohort")
     spent = of_source["eps_patient"].iloc[0]
-    protects = "protects no whole patient" if spent > VACUOUS else "protects every training patient"
-    lines = [f"  {source} {protects}: eps {_format_eps(spent)} of a whole patient."]
+    if spent > VACUOUS:
+        protects, only = " protects no whole patient", ""
+    elif public:
+        protects, only = "", f", {_PUBLISHED_SEED}"
+    else:
+        protects, only = " protects every training patient", ""
+    lines = [f"  {source}{protects}: eps {_format_eps(spent)} of a whole patient{only}."]
     real = rows[rows["kind"] == REAL].set_index("cohort")["dsc_mean"]
     for cohort in cohorts:
         dsc, best = of_source.loc[cohort, "dsc_mean"], real.get(cohort, np.nan)
