@@ -74,3 +74,33 @@ def test_the_embedding_has_the_voted_set_with_the_eps_of_a_patient():
 @pytest.mark.parametrize("make", [study, demo])
 def test_without_a_vote_nothing_speaks_of_one(make):
     assert "vote" not in texts(table1(table1_data(make(), seed=1))).lower()
+
+
+def for_patients(scores):
+    """Return the scores of a study whose GANs hide whole patients; their eps are those of `scores`."""
+    private = scores["noise_multiplier"].notna()
+    return scores.assign(
+        unit=scores["unit"].mask(private, "patient"),
+        eps_patient=scores["eps_patient"].mask(private, scores["eps"]),
+        eps_region=scores["eps_region"].mask(private, np.nan),
+    )
+
+
+@pytest.mark.parametrize(("change", "unit", "spent"), [(for_patients, "patient", 1), (None, "patch", 2)])
+def test_the_paired_tests_print_the_eps_of_the_unit_that_their_heading_names(change, unit, spent):
+    scores = with_vote(study())
+    data = statistics_data(change(scores) if change else scores, seed=1)
+    assert set(data["unit"]) == {unit}
+    own = data[(data["one"] == VOTE) | (data["model"] == "vote/eps-1")]
+    assert set(own["eps_one"]) == {spent}
+    assert set(data[data["model"] == "wgan/noise-0.65/epoch-50"]["eps_one"]) == {6.24}
+    assert f"ε of a {unit}" in texts(statistics(data))
+
+
+@pytest.mark.parametrize(("change", "first"), [(for_patients, VOTE), (None, "noise")])
+def test_levels_stand_in_the_order_of_the_eps_that_is_shown(change, first):
+    """A noisy GAN between the vote's eps of a patient, 1, and of a patch, 2."""
+    scores = with_vote(study()).replace({"eps": {0.82: 1.5}})
+    scores = change(scores) if change else scores
+    assert first in order_levels(tally(scores))["source"].iloc[0]
+    assert first in choose_levels(scores)["source"].iloc[-1]

@@ -13,7 +13,7 @@ from privessel.limits import LEAST_PATIENTS
 from privessel.scores.formatting import format_eps, format_p, format_score
 from privessel.scores.references import select_references
 from privessel.scores.significance import adjust_holm, bootstrap_mean, signed_rank_p, smallest_p
-from privessel.scores.tally import name_cohorts, name_unit, order_levels, tally
+from privessel.scores.tally import column_of_unit, name_cohorts, name_unit, order_levels, tally
 from privessel.study.names import REAL, VOTE, GanName
 
 _COLUMNS = ["shows", "cohort", "metric", "model", "one", "other", "against", "unit", "eps_one"]
@@ -63,10 +63,12 @@ def statistics_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     eps = 0 row (`against` names it) or the best run of the level with the next weaker noise (`against` next).
     `mean_difference` is one less other over the `patients` that both have, with its 95 % bootstrap interval;
     `p` the signed-rank test of these differences, `p_holm` the same adjusted for all pairs of the cohort,
-    `p_smallest` what p could be at least with so many patients.
+    `p_smallest` what p could be at least with so many patients. Every eps but the published one is that of
+    one `unit`, whom the noise of the study's GANs protects.
     """
     rows = tally(scores)
-    levels = order_levels(rows)
+    column = column_of_unit(rows)
+    levels = order_levels(rows).assign(eps=lambda levels: levels[column])
     table = []
     for cohort in name_cohorts(rows):
         part = rows[rows["cohort"] == cohort]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from privessel.scores.tally import IDENTITY, choose_private, order_levels, tally
+from privessel.scores.tally import IDENTITY, choose_private, column_of_unit, order_levels, tally
 from privessel.study.names import FREE_KINDS, PRIVATE_GAN, REAL
 
 
@@ -10,7 +10,7 @@ def choose_levels(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the best run by validation DSC of every level and kept epoch: a row each, by falling eps."""
     rows = order_levels(tally(scores))
     chosen = rows[rows["best"]].drop_duplicates("source")[IDENTITY]
-    return chosen.sort_values("eps", ascending=False, kind="stable").reset_index(drop=True)
+    return chosen.sort_values(column_of_unit(rows), ascending=False, kind="stable").reset_index(drop=True)
 
 
 def choose_lowest(scores: pd.DataFrame, count: int) -> pd.DataFrame:

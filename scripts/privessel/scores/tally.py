@@ -11,8 +11,8 @@ from privessel.study.names import GAN_KINDS, LEVEL_KINDS, PRIVATE_GAN, VOTE, mod
 METRICS = ("dsc", "bahd_voxel", "cldice", "component_error")  # of which tables show mean and SD over patients
 
 # What a source is, the eps of its generator and whom it protects, and the score that runs are chosen by.
-# `eps` is that of one unit; `eps_patient` and `eps_region` are those of a whole patient and of a place on a
-# vessel.
+# `eps` is that of one unit (of a vote, that of a patch: see `column_of_unit`); `eps_patient` and `eps_region`
+# are those of a whole patient and of a place on a vessel.
 IDENTITY = ["source", "kind", "level", "noise_multiplier", "run", "epoch"]
 IDENTITY += [*eps_columns("patch").values(), "unit", "validation_dsc"]
 
@@ -58,15 +58,23 @@ def name_unit(rows: pd.DataFrame) -> str:
     return next((unit for unit in [*gans, *units] if unit), "patch")
 
 
+def column_of_unit(rows: pd.DataFrame) -> str:
+    """Return the column with the eps of one unit, the one of `name_unit`.
+
+    `eps` is that of a patch in the rows of a vote, which hides patients, whatever the unit of the GANs is.
+    """
+    return "eps_patient" if name_unit(rows) == "patient" else "eps"
+
+
 def name_cohorts(rows: pd.DataFrame) -> list[str]:
     """Return the cohorts of a tally in order: first the study's own test patients, then the second cohort."""
     return list(dict.fromkeys(rows["cohort"]))
 
 
 def order_levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of GANs and votes by rising valid eps, without privacy last, then by model and run."""
+    """Return the rows of GANs and votes by rising eps of one unit, without privacy last, then model and run."""
     levels = rows[rows["kind"].isin(LEVEL_KINDS)]
-    keyed = levels.assign(_eps=levels["eps"].fillna(np.inf))
+    keyed = levels.assign(_eps=levels[column_of_unit(rows)].fillna(np.inf))
     return keyed.sort_values(["_eps", "model", "run"], kind="stable").drop(columns="_eps")
 
 
