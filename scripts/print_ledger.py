@@ -8,6 +8,7 @@ from privessel.privacy.spending_tables import format_spending
 
 with logged(snakemake.log[0]):
     runs, patients = read_table(snakemake.input.runs), read_table(snakemake.input.patients)
-    patients = patients.assign(runs=as_text(patients["runs"]))  # empty where a patient was in none
+    # Both are empty where a patient was in no run.
+    patients = patients.assign(runs=as_text(patients["runs"]), unit=as_text(patients["unit"]))
     text = format_spending(runs, patients, cohort=snakemake.params.cohort)
     logging.getLogger("privessel").info("what has been spent:\n%s", text)

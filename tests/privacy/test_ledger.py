@@ -10,6 +10,7 @@ import socket
 import stat
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 
@@ -19,6 +20,7 @@ from privessel.privacy.accounting import Charge, composed_epsilon
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import MasterSecret, Stream
 from privessel.privacy.ledger import open_ledger, read_accounts, running
+from privessel.privacy.levels import inside
 from privessel.privacy.renyi import adaptive_epsilon
 from privessel.privacy.spending import check_budget, digest_patients, runs_by_patient, spent_by_patient
 from privessel.privacy.spending_tables import format_spending, tabulate_patients, tabulate_runs
@@ -622,10 +624,49 @@ def test_tables_show_every_run_of_the_site_and_every_patient_of_the_cohort():
     assert "budget of eps 8" in told
     both = adaptive_epsilon([Charge(1.0, 0.01, 300)], delta=1e-5)
     assert table["adaptive_epsilon"].tolist()[0] == both > table["epsilon"][0]
-    assert f"1 patient: eps {both:.4g} in 2 runs" in told
+    assert f"1 patient: eps {both:.4g} of a patch in 2 runs" in told
     assert f"{table['epsilon'][0]:.4g} if all of them" in told
     assert "the same" in told
     assert "a" * 13 not in told
+
+
+def vote(voxels):
+    """Return the account of a vote at pure eps 1."""
+    about = {"architecture": "vote", "level": "eps-1", "steps": 1, "sampling_rate": 1.0}
+    about |= {"unit": "patient", "noise_multiplier": None, "pure_epsilon": 1.0}
+    run = run_of("d" * 64, patients=digest_patients(MASTER, voxels), **about)
+    return Account(run, ((0, 0, 1),), (), None)
+
+
+def test_a_vote_is_called_one_and_every_eps_names_whom_it_is_of():
+    gan = account("a" * 64, 100, voxels={"001": "aa"})
+    accounts = [gan, vote({"001": "aa", "002": "bb"})]
+    patients = digest_patients(MASTER, {"001": "aa", "002": "bb", "003": "cc"})
+    runs = tabulate_runs(accounts, delta=1e-5)
+    assert runs.set_index("run")["pure_epsilon"].fillna(0).to_dict() == {
+        "vote/eps-1/run-1": 1,
+        "wgan/noise-1/run-1": 0,
+    }
+    told = format_spending(
+        runs, tabulate_patients(accounts, patients=patients, epsilon=8, delta=1e-5), cohort="site"
+    )
+    row = next(line for line in told.splitlines() if "vote/eps-1/run-1" in line)
+    assert row.split()[2:] == ["patient", "vote", "1", "1", "1", "0", "1"]  # without an attempt here
+    assert "none" not in told
+    of_patch = adaptive_epsilon([gan.charge, inside(accounts[1].charge)], delta=1e-5)
+    assert f"1 patient: eps {of_patch:.4g} of a patch in 2 runs" in told
+    assert "1 patient: eps 1 of a patient in 1 run" in told
+    assert "1 patient: eps 0\n" in told
+
+
+def test_patients_with_equal_eps_of_different_units_have_a_line_each():
+    table = pd.DataFrame(
+        [("001", 2.0, 2.0, 8.0, 1e-5, "patient", "a"), ("002", 2.0, 2.0, 8.0, 1e-5, "patch", "a")],
+        columns=["patient", "epsilon", "adaptive_epsilon", "budget", "delta", "unit", "runs"],
+    )
+    told = format_spending(tabulate_runs([], delta=1e-5), table, cohort="site")
+    assert "1 patient: eps 2 of a patient in 1 run" in told
+    assert "1 patient: eps 2 of a patch in 1 run" in told
 
 
 def test_text_of_a_site_that_has_spent_nothing_says_so():

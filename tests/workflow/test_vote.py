@@ -66,7 +66,7 @@ def test_a_vote_is_charged_once_restored_and_told_by_the_ledger(voters):
     assert voters.charged() == 1
     told = done(voters.study("ledger"))
     assert "vote/eps-1/run-1" in told
-    assert "5 patients: eps 1 in 1 run" in told
+    assert "5 patients: eps 1 of a patient in 1 run" in told
 
 
 def test_edited_code_of_candidates_draws_nothing_anew_on_patients(voters):

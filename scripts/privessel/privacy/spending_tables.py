@@ -10,14 +10,18 @@ from privessel.privacy.accounting import composed_epsilon
 from privessel.privacy.spending import Digests, spent_by_patient
 
 RUN_COLUMNS = [
-    "cohort", "run", "identity", "unit", "noise_multiplier", "sampling_rate", "steps", "planned_steps",
-    "attempts", "epsilon", "delta",
+    "cohort", "run", "identity", "unit", "noise_multiplier", "pure_epsilon", "sampling_rate", "steps",
+    "planned_steps", "attempts", "epsilon", "delta",
 ]  # fmt: skip
 PATIENT_COLUMNS = ["patient", "epsilon", "adaptive_epsilon", "budget", "delta", "unit", "runs"]
 
 
 def tabulate_runs(accounts: Sequence[Account], *, delta: float) -> pd.DataFrame:
-    """Return one row for each private run of a site: its mechanism, its steps, and its own eps at `delta`."""
+    """Return one row for each private run of a site: its mechanism, its steps, and its own eps at `delta`.
+
+    `noise_multiplier` is NaN for a vote, which adds no noise; `pure_epsilon` is that of one draw of a vote, NaN
+    for other runs. `epsilon` is that of one `unit`.
+    """
     rows = [
         (
             account.run.cohort,
@@ -25,6 +29,7 @@ def tabulate_runs(accounts: Sequence[Account], *, delta: float) -> pd.DataFrame:
             account.run.identity[:12],
             account.run.unit,
             account.run.noise_multiplier,
+            account.run.pure_epsilon,
             account.run.sampling_rate,
             account.steps,
             account.run.steps,
@@ -34,7 +39,8 @@ def tabulate_runs(accounts: Sequence[Account], *, delta: float) -> pd.DataFrame:
         )
         for account in accounts
     ]
-    return pd.DataFrame(rows, columns=RUN_COLUMNS).sort_values(["cohort", "run"], ignore_index=True)
+    table = pd.DataFrame(rows, columns=RUN_COLUMNS).astype({"noise_multiplier": float, "pure_epsilon": float})
+    return table.sort_values(["cohort", "run"], ignore_index=True)
 
 
 def tabulate_patients(
@@ -43,7 +49,8 @@ def tabulate_patients(
     """Return one row for each patient: the eps of all its runs together, and the budget `epsilon`.
 
     `epsilon` holds if the runs were fixed before the first of them, `adaptive_epsilon`, which the budget is
-    compared with, in any case. The patient with the largest eps comes first.
+    compared with, in any case. Both are of one `unit`: of a patch where any run of the patient hides patches,
+    else of the patient, and '' where there was no run. The patient with the largest eps comes first.
     """
     spent = spent_by_patient(accounts, patients=patients, delta=delta)
     rows = [
@@ -60,14 +67,16 @@ def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) 
     heads = ("cohort", "run", "unit", "noise", "rate", "steps", "of", "attempts", "eps alone")
     lines.append("{:<14}{:<24}{:<9}{:>7}{:>10}{:>10}{:>10}{:>9}{:>11}".format(*heads))
     lines += [
-        f"{row.cohort:<14}{row.run:<24}{row.unit:<9}{_noise(row.noise_multiplier):>7}{row.sampling_rate:>10.3g}"
+        f"{row.cohort:<14}{row.run:<24}{row.unit:<9}{_noise(row):>7}{row.sampling_rate:>10.3g}"
         f"{row.steps:>10,}{row.planned_steps:>10,}{row.attempts:>9}{row.epsilon:>11.4g}"
         for row in runs.itertuples()
     ] or ["none"]
     lines += ["", f"Training patients of {cohort}, all their runs composed, of a budget of eps {budget:g}:"]
-    for (spent, fixed, names), group in patients.groupby(["adaptive_epsilon", "epsilon", "runs"], sort=False):
+    alike = ["adaptive_epsilon", "epsilon", "unit", "runs"]
+    for (spent, fixed, unit, names), group in patients.groupby(alike, sort=False):
         line = f"{_counted(len(group), 'patient')}: eps {spent:.4g}"
         if names:
+            line += f" of a {unit}"
             line += (
                 f" in {_counted(len(names.split()), 'run')} ({names}); {fixed:.4g} if all of them had been "
             )
@@ -76,14 +85,15 @@ def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) 
     if "patch" in set(patients["unit"]):
         lines += [
             "",
-            "eps is of one patch; runs on different patches compose as if a patient's patch were the same.",
+            "Where eps is of a patch, runs on different patches compose as if a patient's patch were the same.",
             "For a whole patient it is more: the privacy.json of each run says how much.",
         ]
     return "\n".join(lines)
 
 
-def _noise(noise_multiplier: float) -> str:
-    return "none" if pd.isna(noise_multiplier) else f"{noise_multiplier:.4g}"
+def _noise(run) -> str:
+    """Return what protects patients in a run: its noise multiplier, or that it was a vote's draw."""
+    return f"{run.noise_multiplier:.4g}" if pd.isna(run.pure_epsilon) else "vote"
 
 
 def _counted(number: int, noun: str) -> str:
