@@ -498,6 +498,17 @@ def test_a_budget_holds_over_all_runs_before_the_first_step():
     assert check_budget([stranger], **budget, epsilon=enough).adaptive_epsilon == enough
 
 
+def test_a_refusal_tells_what_the_run_alone_costs_in_the_unit_of_the_whole_sentence():
+    """A vote at eps 1 costs a patch 2: beside a GAN that hides patches, the vote alone must not look cheaper."""
+    gan, run = account("a" * 64, 100, voxels={"001": "aa"}), vote({"001": "aa"}).run
+    patients = digest_patients(MASTER, {"001": "aa"})
+    budget = {"run": run, "start": 0, "replays": True, "running": (), "patients": patients, "delta": 1e-5}
+    with pytest.raises(PrivacyError, match=r"protects a single patch.* this run alone 2, 2 with it"):
+        check_budget([gan], **budget, epsilon=0.5)
+    with pytest.raises(PrivacyError, match=r"protects the whole patient.* this run alone 1, 1 with it"):
+        check_budget([], **budget, epsilon=0.5)
+
+
 def test_a_run_under_way_counts_with_all_its_steps_and_one_that_ended_early_with_those_it_took():
     run = run_of("new", steps=500)
     other = account("a", 100, voxels={"001": "aa"}, run=2)

@@ -138,7 +138,8 @@ def check_budget(
     spent = spent_by_patient([*planned, _settled(run, total)], patients=patients, delta=delta)
     worst = max(spent, key=lambda one: one.adaptive_epsilon)
     if worst.adaptive_epsilon > epsilon and total > own.steps:
-        alone = adaptive_epsilon([run.charge(total)], delta=delta)
+        charge = run.charge(total)
+        alone = adaptive_epsilon([charge if run.unit == worst.unit else inside(charge)], delta=delta)
         raise PrivacyError(
             f"{run.name}: patient {worst.patient} would have spent eps {worst.adaptive_epsilon:.4g} (which "
             f"protects {worst.protected}) of {epsilon:.4g} at delta {delta:.3g}: this run alone {alone:.4g}, "
