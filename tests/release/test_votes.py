@@ -165,9 +165,12 @@ def test_a_vote_on_a_public_cohort_says_that_it_protects_nobody(tmp_path):
     released = Voted(tmp_path, public=True).publish(tmp_path / "out")
     found = verified(released)
     assert found.returncode == 0, found.stdout
-    assert "PROTECTS NOBODY" in found.stdout
+    assert "PROTECTS NOBODY: its draw comes from a published seed" in found.stdout
     said = " ".join((released / "PRIVACY.md").read_text().split())
     assert "It was drawn with a published seed, so that nothing hides what each patient has added." in said
+    assert "If the draw were secret: **eps** bounds what these data tell about one patient" in said
+    assert "at most 2 bits, and if the draw were secret, no patient would change the odds" in said
+    assert "noise" not in said.replace("| noise multiplier |", "")
 
 
 def test_its_ledger_is_asked_and_an_edited_privacy_json_is_refused(voted):

@@ -41,9 +41,10 @@ def tell_verdict(stated: dict | None, faults: list[str], maker: str | None = Non
         return "verdict: DO NOT RELY ON IT: " + "; ".join(faults)
     who = f"signed with the key {maker}" if maker else UNKNOWN
     if stated["public_key"]:
+        random = "draw" if stated["vote"] else "noise"
         return (
-            "verdict: no contradiction, and it PROTECTS NOBODY: its noise comes from a published seed, and "
-            f"eps is in name only; {who}"
+            f"verdict: no contradiction, and it PROTECTS NOBODY: its {random} comes from a published seed, "
+            f"and eps is in name only; {who}"
         )
     reasons = [(stated["override"] or {}).get("reason"), stated["region"]["reason"]]
     if any(reasons):

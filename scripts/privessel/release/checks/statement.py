@@ -129,7 +129,8 @@ def _meaning(numbers):
     tier = next(
         (told for most, told in TIERS.items() if spent <= most), "too large to promise much by itself"
     )
-    secret = "If the noise were secret: " if numbers["public_key"] else ""
+    random = "draw" if numbers["vote"] else "noise"
+    secret = f"If the {random} were secret: " if numbers["public_key"] else ""
     change = (
         f"{secret}**eps** bounds what these data tell about one {unit}, together with everything else that "
         f"the site computed by this method from the same patients. Whoever wonders whether a given {unit} "
@@ -148,7 +149,7 @@ def _meaning(numbers):
     chance = tell_zero_delta() if numbers["vote"] and above == 0 else chance
     if unit == "patient":
         whole = (
-            f"**A whole patient** is what the {'draw' if numbers['vote'] else 'noise'} hides: the bound is "
+            f"**A whole patient** is what the {random} hides: the bound is "
             "about everything that one patient gave, every place and every patch."
         )
     else:

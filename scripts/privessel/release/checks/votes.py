@@ -24,9 +24,12 @@ def tell_bits(numbers: dict) -> str:
     bits = math.ceil(10 * draws * math.log2(candidates)) / 10
     told = "have told one thing" if draws == 1 else f"have told one thing, and were asked {draws} times"
     source = "a published seed" if numbers["public_key"] else "a secret of the site, which is not published"
+    change = (
+        "if the draw were secret, no patient would change" if numbers["public_key"] else "no patient changes"
+    )
     return (
         f"The patients {told}: which of {candidates} public sets this is. That is at most "
-        f"{bits:g} bits, and no patient changes the odds of any of them by more than "
+        f"{bits:g} bits, and {change} the odds of any of them by more than "
         f"e^{readable(numbers['epsilon'])}. The random bits of the draw came from {source}. The most that "
         f"the site allows by all private runs together is {readable(numbers['epsilon_limit'])} for one "
         "patient."
