@@ -149,6 +149,7 @@ rule audit_data:
         runtime=5,
     params:
         code=code.digest("tabulate_audit.py"),
+        unit=settings.privacy.unit,
         seed=settings.seed,
     script:
         "../scripts/tabulate_audit.py"

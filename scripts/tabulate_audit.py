@@ -17,10 +17,12 @@ with logged(snakemake.log[0]):
     )
     scores = read_table(given.scores)
     steps = [row for path in given.steps for row in read_table(path).to_dict("records")]
-    seed = snakemake.params.seed
+    unit, seed = snakemake.params.unit, snakemake.params.seed
     tables = {
-        made.utility_privacy: utility_privacy_data(scores, bounds, membership, steps=steps, seed=seed),
-        made.attacks: attacks_data(curves, membership),
+        made.utility_privacy: utility_privacy_data(
+            scores, bounds, membership, steps=steps, unit=unit, seed=seed
+        ),
+        made.attacks: attacks_data(curves, membership, unit=unit),
     }
     for path, table in tables.items():
         with atomic_path(Path(path)) as partial:

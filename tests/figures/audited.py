@@ -16,7 +16,10 @@ def steps(levels=None, low=5.5, failed=""):
     return [row | {"level": level} for level in levels or ("noise-0.65",)]
 
 
-utility_privacy_data = functools.partial(audit.utility_privacy_data, steps=(), seed=3)
+utility_privacy_data = functools.partial(audit.utility_privacy_data, steps=(), unit="patch", seed=3)
+
+
+attacks_data = functools.partial(audit.attacks_data, unit="patch")
 
 
 AUDITED = {"inf": np.inf, "noise-0.65": 6.24}

@@ -12,6 +12,7 @@ from figures.audited import (
     CASES,
     LOST,
     RATES,
+    attacks_data,
     audited,
     audited_with_steps,
     bounds,
@@ -24,9 +25,9 @@ from figures.looking import as_read_back, overlaps, said, texts
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
-from scores.examples import rows, study
+from scores.examples import for_patients, rows, study, vote_rows
 
-from privessel.figures.audit import attacks, attacks_data, utility_privacy
+from privessel.figures.audit import attacks, utility_privacy
 from privessel.figures.bounds import ATTACKS, SCORES
 from privessel.figures.scores import fig3_data
 from privessel.figures.style import PALETTE
@@ -168,9 +169,31 @@ def test_a_refuted_claim_is_marked_named_and_told_and_no_other_is():
     crosses = [line for line in figure.axes[1].get_lines() if line.get_marker() == "X"]
     assert [list(line.get_ydata()) for line in crosses] == [[7.5]]
     assert (1, 6.24, 7.5) in bars(figure.axes[1])
-    told = "REFUTED: level noise-0.65 claims ε = 6.24, yet ε is at least 7.5 (gradients, p = 0.001)"
+    told = "REFUTED: level noise-0.65 claims ε = 6.24 a patch, yet ε is at least 7.5 (gradients, p = 0.001)"
     assert told in said(figure)
     assert "REFUTED" not in said(draw_once("utility"))
+
+
+@pytest.mark.parametrize("unit", ["patch", "patient"])
+def test_every_eps_of_the_audit_names_the_unit_also_of_a_level_without_scores(unit):
+    alone = {"found": LOST, "levels": {"noise-0.65": 6.24}}
+    data = utility_privacy_data(study().head(0), bounds(**alone), membership(), unit=unit)
+    told = said(utility_privacy(data))
+    assert f"claims ε = 6.24 a {unit}, yet ε is at least 7.5" in told
+    assert f"B: ε of one training {unit}." in told
+    shown = texts(attacks(attacks_data(roc(), membership(), unit=unit)))
+    assert {text.split(":")[0] for text in shown if "AUC" in text} == {f"ε = 6.24 a {unit}", "ε = ∞"}
+
+
+@pytest.mark.parametrize(("change", "unit", "spent"), [(for_patients, "patient", 1), (None, "patch", 2)])
+def test_the_upper_bound_of_a_vote_is_its_eps_of_the_unit(change, unit, spent):
+    scores = pd.concat([study(), vote_rows()], ignore_index=True)
+    scores = scores.replace({"eps": {0.82: 1.5}})  # between the vote's eps of a patient and of a patch
+    data = utility_privacy_data(change(scores) if change else scores, bounds(), membership(), unit=unit)
+    upper = data[data["shows"] == "upper"].set_index("model")["value"]
+    assert upper["vote/eps-1"] == spent
+    assert list(upper) == sorted(upper)
+    assert f"B: ε of one training {unit}." in said(utility_privacy(data))
 
 
 def test_the_bound_from_single_steps_has_a_mark_no_ceiling_and_its_assumptions_named():
@@ -247,7 +270,7 @@ def test_logarithmic_panels_end_where_the_number_of_others_ends():
 
 def test_areas_stand_with_intervals_under_the_curves_by_rising_eps():
     shown = [text for text in texts(draw_once("attacks")) if "AUC" in text]
-    assert shown[:2] == ["ε = 6.24: AUC 0.70 (0.60 to 0.80)", "ε = ∞: AUC 0.70 (0.60 to 0.80)"]
+    assert shown[:2] == ["ε = 6.24 a patch: AUC 0.70 (0.60 to 0.80)", "ε = ∞: AUC 0.70 (0.60 to 0.80)"]
     assert len(shown) == 6
 
 
@@ -255,7 +278,7 @@ def test_few_patients_leave_curves_without_bands_and_intervals_over_patches_with
     figure = attacks(attacks_data(roc(few=True), membership(few=True)))
     bands = figure.axes[1].findobj(PolyCollection)
     assert not [path for band in bands for path in band.get_paths() if len(path.vertices)]
-    assert "ε = 6.24: AUC 0.70 (0.68 to 0.72)" in texts(figure)
+    assert "ε = 6.24 a patch: AUC 0.70 (0.68 to 0.72)" in texts(figure)
     assert "over patches, with fewer than 3 patients on a side: too narrow" in said(figure)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scores.examples import demo, free_rows, study, vote_rows
+from scores.examples import demo, for_patients, free_rows, study, vote_rows
 
 from privessel.figures.embedding import fig9, fig9_data
 from privessel.figures.gans import gan_comparison_data
@@ -74,16 +74,6 @@ def test_the_embedding_has_the_voted_set_with_the_eps_of_a_patient():
 @pytest.mark.parametrize("make", [study, demo])
 def test_without_a_vote_nothing_speaks_of_one(make):
     assert "vote" not in texts(table1(table1_data(make(), seed=1))).lower()
-
-
-def for_patients(scores):
-    """Return the scores of a study whose GANs hide whole patients; their eps are those of `scores`."""
-    private = scores["noise_multiplier"].notna()
-    return scores.assign(
-        unit=scores["unit"].mask(private, "patient"),
-        eps_patient=scores["eps_patient"].mask(private, scores["eps"]),
-        eps_region=scores["eps_region"].mask(private, np.nan),
-    )
 
 
 @pytest.mark.parametrize(("change", "unit", "spent"), [(for_patients, "patient", 1), (None, "patch", 2)])

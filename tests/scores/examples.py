@@ -92,3 +92,13 @@ def vote_rows(dsc=(0.7, 0.8), **more):
     spent = {"eps_patient": 1.0, "eps_region": 2.0, "eps": 2.0, "eps_published": np.nan}
     named = {"level": "eps-1", "epoch": np.nan, "unit": "patient"}
     return rows("vote/eps-1/run-1", "vote", list(dsc), run=1, **named, **spent, **more)
+
+
+def for_patients(scores):
+    """Return the scores of a study whose GANs hide whole patients; their eps are those of `scores`."""
+    private = scores["noise_multiplier"].notna()
+    return scores.assign(
+        unit=scores["unit"].mask(private, "patient"),
+        eps_patient=scores["eps_patient"].mask(private, scores["eps"]),
+        eps_region=scores["eps_region"].mask(private, np.nan),
+    )

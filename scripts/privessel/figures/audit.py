@@ -17,7 +17,7 @@ from privessel.figures.style import SMALL, open_page, place_axes, styled, wrap_n
 from privessel.files.tables import as_text
 from privessel.limits import LEAST_PATIENTS
 from privessel.scores.formatting import format_interval, format_score, say_eps
-from privessel.scores.tally import IDENTITY, describe_gaps
+from privessel.scores.tally import IDENTITY, column_of_unit, describe_gaps
 from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, GanName
 
 _SIZES = ["members", "others", "member_patients", "other_patients"]
@@ -27,7 +27,8 @@ _MARK = ["panel", "shows", "name", "cohort", "model"]
 _TEXT = [*_MARK, "source", "kind", "level", "unit", "claim", "failed", "resampled"]
 _COLUMNS = [*_MARK, *IDENTITY, *_NUMBERS, "claim", "failed", "resampled"]
 _ATTACK = ["arch", "level", "run", "eps", "attack", "resampled", "members", "others"]
-_CURVE = ["shows", "attack", "arch", "level", "run", "eps", "false_rate", "value", "low", "high", "resampled"]
+_CURVE = ["shows", "attack", "arch", "level", "run", "eps", "unit"]
+_CURVE += ["false_rate", "value", "low", "high", "resampled"]
 # Inches. Utility against privacy: the right margin holds the names of lines and marks.
 _LEFT, _RIGHT, _TOP, _PANEL, _BETWEEN = 0.95, 1.75, 0.28, 1.75, 0.36
 _ROC_LEFT, _ROC_TOP, _SQUARE, _ROC_BETWEEN, _LINE = 0.55, 0.3, 1.95, (0.2, 0.5), 0.145
@@ -39,13 +40,14 @@ def utility_privacy_data(
     membership: pd.DataFrame,
     *,
     steps: Sequence[Mapping[str, Any]],
+    unit: str,
     seed: int,
 ) -> pd.DataFrame:
     """Return what the figure shows, a row a mark, of the study's levels and of those only audited.
 
     scores: the scores table. bounds: a row an audited level and score, `audit.Finding` with arch, level, eps
     and canaries. membership: a row an audited level, attack and `membership.Attack`. steps: an audited level
-    each, a `steps.StepFinding` with arch and level.
+    each, a `steps.StepFinding` with arch and level. unit: whom the noise of the GANs protects.
     Panel A is panel B of figure 3. B: `shows` upper, the accountant's eps, where audited that of the audited
     run; `shows` lower, the exact bound of the score `name`, with `claim` refuted or not refuted; `shows`
     gaussian, its bound if the trade-off is Gaussian; `shows` step, the bound from single steps, with what
@@ -56,12 +58,14 @@ def utility_privacy_data(
     utility = utility[utility["panel"] == "B"].assign(panel="A", name="")
     findings = bounds.assign(level=as_text(bounds["level"])).to_dict("records")
     risks = _measure(membership, "advantage")
-    levels = _order(utility[utility["shows"] == "best"], [*findings, *risks])
+    levels = _add_audited(utility[utility["shows"] == "best"], [*findings, *risks], unit=unit)
+    column = column_of_unit(pd.DataFrame([row for row, _ in levels], columns=IDENTITY))
+    levels.sort(key=lambda level: (np.nan_to_num(level[0][column], nan=np.inf), level[0]["model"]))
     rows = [row for row, _ in levels] + utility[utility["shows"] == "reference"].to_dict("records")
     for row, audited in levels:
         about = {key: row[key] for key in ("model", *IDENTITY)} | {"panel": "B"}
         of_level = [finding for finding in findings if _key(finding) == audited]
-        upper = of_level[0]["claimed_epsilon"] if of_level else row["eps"]
+        upper = of_level[0]["claimed_epsilon"] if of_level else row[column]
         rows.append(about | {"shows": "upper", "value": upper})
         for finding in of_level:
             mark = {key: finding[key] for key in _FINDING} | {"name": finding["score"]}
@@ -116,16 +120,18 @@ def utility_privacy(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def attacks_data(roc: pd.DataFrame, membership: pd.DataFrame) -> pd.DataFrame:
+def attacks_data(roc: pd.DataFrame, membership: pd.DataFrame, *, unit: str) -> pd.DataFrame:
     """Return the ROC curves of all attacks and audited levels, by rising eps, and the areas under them.
 
     roc: arch, level, run, eps, attack, false_rate, true_rate, low, high. `shows` curve: the true positive
-    rate in `value`, with its band; `shows` auc: the area, of patches, with its 95 % interval.
+    rate in `value`, with its band; `shows` auc: the area, of patches, with its 95 % interval. unit: whom the
+    noise of the GANs protects.
     """
     curves = roc.assign(level=as_text(roc["level"])).rename(columns={"true_rate": "value"})
     rows = [row | {"shows": "curve", "resampled": "patient"} for row in curves.to_dict("records")]
     rows += [row | {"shows": "auc"} for row in _measure(membership, "auc")]
     data = pd.DataFrame(rows, columns=[*_CURVE, *_SIZES])
+    data["unit"] = np.where(np.isfinite(data["eps"].astype(float)), unit, "")
     places = data["attack"].map({name: k for k, name in enumerate(ATTACKS)})
     order = ["_attack", "eps", "arch", "level", "shows", "false_rate"]
     return data.assign(_attack=places).sort_values(order, kind="stable", ignore_index=True)[data.columns]
@@ -134,7 +140,7 @@ def attacks_data(roc: pd.DataFrame, membership: pd.DataFrame) -> pd.DataFrame:
 @styled
 def attacks(data: pd.DataFrame) -> Figure:
     """Draw `attacks_data`: ROC curves, a column an attack and a line a level; below, the areas under them."""
-    text = {name: as_text(data[name]) for name in ("shows", "attack", "level", "resampled")}
+    text = {name: as_text(data[name]) for name in ("shows", "attack", "level", "unit", "resampled")}
     numbers = ["eps", "false_rate", "value", "low", "high", *_SIZES]
     data = data.assign(**text).astype(dict.fromkeys(numbers, float))
     levels = data.drop_duplicates("level").sort_values("eps", kind="stable")
@@ -170,7 +176,8 @@ def attacks(data: pd.DataFrame) -> Figure:
             colour, dashes = looks[level.level]
             page.plot([left, left + 0.25], [y, y], color=colour, linestyle=dashes)
             area = _format_area(areas.loc[level.level]) if level.level in areas.index else "no result"
-            page.text(left + 0.3, y, f"{say_eps(level.eps)}: {area}", va="center", fontsize=SMALL)
+            spent = say_eps(level.eps, unit=level.unit)
+            page.text(left + 0.3, y, f"{spent}: {area}", va="center", fontsize=SMALL)
     write_notes(figure, notes, left=0.12, bottom=0.06)
     return figure
 
@@ -179,10 +186,10 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["arch"], row["level"]
 
 
-def _order(
-    best: pd.DataFrame, audited: list[dict[str, Any]]
+def _add_audited(
+    best: pd.DataFrame, audited: list[dict[str, Any]], *, unit: str
 ) -> list[tuple[dict[str, Any], tuple[str, str] | None]]:
-    """Return the rows of panel A by rising eps, each with arch and level of the audit that belongs there."""
+    """Return the rows of panel A, each with arch and level of its audit, and rows of levels only audited."""
     by_epoch = best.sort_values("epoch", kind="stable")
     names = [GanName.parse(source) for source in by_epoch["source"]]
     last = {(name.arch, name.level): model for name, model in zip(names, by_epoch["model"], strict=True)}
@@ -192,9 +199,11 @@ def _order(
     for key, audit in {_key(row): row for row in audited if _key(row) not in last}.items():
         name, kind = "/".join(key), PRIVATE_GAN if np.isfinite(audit["eps"]) else PLAIN_GAN
         row = dict.fromkeys(IDENTITY, np.nan) | {"panel": "A", "shows": "best", "model": name, "source": name}
-        row |= {"kind": kind, "level": key[1], "eps": audit["eps"], "unit": "", "scored": 0, "empty": 0}
+        row |= {"kind": kind, "level": key[1], "eps": audit["eps"], "scored": 0, "empty": 0}
+        row |= {"unit": unit if kind == PRIVATE_GAN else ""}
+        row |= {"eps_patient": audit["eps"]} if kind != PRIVATE_GAN or unit == "patient" else {}
         levels.append((row | cohort, key))
-    return sorted(levels, key=lambda level: (np.nan_to_num(level[0]["eps"], nan=np.inf), level[0]["model"]))
+    return levels
 
 
 def _measure(membership: pd.DataFrame, measure: str) -> list[dict[str, Any]]:

@@ -89,8 +89,9 @@ def describe_bounds(part: pd.DataFrame) -> list[str]:
         for row in steps[steps["claim"] == "refuted"].itertuples()
     ]
     notes += [
-        f"REFUTED: level {row.level} claims {say_eps(uppers.loc[row.model, 'value'])}, yet ε is at "
-        f"least {format_eps(row.value)} ({SCORES[row.name][0]}, p = {row.p_value:.2g}). Do not release it."
+        f"REFUTED: level {row.level} claims {say_eps(uppers.loc[row.model, 'value'], unit=row.unit)}, yet "
+        f"ε is at least {format_eps(row.value)} ({SCORES[row.name][0]}, p = {row.p_value:.2g}). "
+        "Do not release it."
         for row in bounds[bounds["claim"] == "refuted"].itertuples()
     ]
     sizes = [" or ".join(f"{n:,.0f}" for n in sorted(set(bounds[key]))) for key in ("canaries", "guesses")]
