@@ -499,7 +499,7 @@ def test_a_budget_holds_over_all_runs_before_the_first_step():
 
 
 def test_a_refusal_tells_what_the_run_alone_costs_in_the_unit_of_the_whole_sentence():
-    """A vote at eps 1 costs a patch 2: beside a GAN that hides patches, the vote alone must not look cheaper."""
+    """A vote at eps 1 costs a patch 2: beside a GAN that hides patches it must not look cheaper."""
     gan, run = account("a" * 64, 100, voxels={"001": "aa"}), vote({"001": "aa"}).run
     patients = digest_patients(MASTER, {"001": "aa"})
     budget = {"run": run, "start": 0, "replays": True, "running": (), "patients": patients, "delta": 1e-5}

@@ -19,8 +19,8 @@ PATIENT_COLUMNS = ["patient", "epsilon", "adaptive_epsilon", "budget", "delta", 
 def tabulate_runs(accounts: Sequence[Account], *, delta: float) -> pd.DataFrame:
     """Return one row for each private run of a site: its mechanism, its steps, and its own eps at `delta`.
 
-    `noise_multiplier` is NaN for a vote, which adds no noise; `pure_epsilon` is that of one draw of a vote, NaN
-    for other runs. `epsilon` is that of one `unit`.
+    `noise_multiplier` is NaN for a vote, which adds no noise; `pure_epsilon` is that of one draw of a vote,
+    NaN for other runs. `epsilon` is that of one `unit`.
     """
     rows = [
         (
@@ -85,7 +85,7 @@ def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) 
     if "patch" in set(patients["unit"]):
         lines += [
             "",
-            "Where eps is of a patch, runs on different patches compose as if a patient's patch were the same.",
+            "eps of a patch: runs on different patches compose as if a patient's patch were the same.",
             "For a whole patient it is more: the privacy.json of each run says how much.",
         ]
     return "\n".join(lines)

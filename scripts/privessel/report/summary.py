@@ -78,7 +78,12 @@ def summary(
     )
     what = "segmentation of whole test volumes: mean +- SD over patients, bAHD in voxels"
     lines = [f"privessel, study '{study}': {what}", ""]
-    lines += [*_headline(rows, public=public), *_lay_out(_table(shown, rows, cohorts)), "", _MEANING[name_unit(rows)]]
+    lines += [
+        *_headline(rows, public=public),
+        *_lay_out(_table(shown, rows, cohorts)),
+        "",
+        _MEANING[name_unit(rows)],
+    ]
     lines += [_VOTES] if rows["kind"].eq(VOTE).any() else []
     lines += [_IN_NAME_ONLY] if public and rows["kind"].isin(_PROMISING).any() else []
     lines += [f"Note: {note}" for note in describe_gaps(shown)]

@@ -72,7 +72,7 @@ def name_cohorts(rows: pd.DataFrame) -> list[str]:
 
 
 def order_levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of GANs and votes by rising eps of one unit, without privacy last, then model and run."""
+    """Return the rows of GANs and votes by rising eps of a unit, without privacy last, then model and run."""
     levels = rows[rows["kind"].isin(LEVEL_KINDS)]
     keyed = levels.assign(_eps=levels[column_of_unit(rows)].fillna(np.inf))
     return keyed.sort_values(["_eps", "model", "run"], kind="stable").drop(columns="_eps")
