@@ -96,3 +96,26 @@ def test_every_command_of_the_pages_can_be_typed(workflow, tmp_path, command):
     (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(adapt(text, tmp_path / "site")))
     told = workflow.run(*shlex.split(command)[1:], "-n", "-q", "all")
     assert told.returncode == 0, told.stdout[-3000:]
+
+
+def test_what_the_page_on_votes_says_of_the_demo_is_what_the_table_of_the_readme_says():
+    readme, page = ((ROOT / name).read_text() for name in ("README.md", "docs/vote.md"))
+    row = r"^{}  .*?(\d\.\d\d) \+- "
+    shown = {
+        name: re.search(row.format(re.escape(name)), readme, re.MULTILINE)[1]
+        for name in ("real", "phantom-random", "frangi", "vote/eps-1/run-1")
+    }
+    mean, low, least, best = (
+        f"{float(re.search(pattern, readme)[1]):.2f}"
+        for pattern in (
+            r"DSC (\S+) on average",
+            r"and (\S+) or less in 5 %",
+            r"worst candidate (\S+),",
+            r"best (\S+)\)",
+        )
+    )
+    told = " ".join(page.partition("The demo (")[2].split("##")[0].split())
+    assert f"{mean} expected, {low} at the 5 % quantile, {least} to {best} for single candidates" in told
+    assert f"and {shown['vote/eps-1/run-1']} in its row, where real patches have {shown['real']}," in told
+    assert f"phantom-random {shown['phantom-random']}," in told
+    assert f"tuned on the validation patients, {shown['frangi']}." in told
