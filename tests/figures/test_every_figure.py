@@ -35,7 +35,7 @@ def data_of(name):
     if name == "utility_privacy":
         return audited()
     if name == "attacks":
-        return load(FIGURES["attacks"].tabulate)(roc(), membership())
+        return load(FIGURES["attacks"].tabulate)(roc(), membership(), unit="patch")
     return tabulate(name, table_of(name))
 
 
