@@ -130,7 +130,7 @@ def test_fewer_than_five_patients_a_missing_ballot_and_ballots_on_other_candidat
         poll.hold(ballots=poll.ballots[:4], patients=4)
     with pytest.raises(PrivacyError, match="5 ballots of 6 training patients"):
         poll.hold(ballots=poll.ballots[:5])
-    with pytest.raises(PrivacyError, match="6 ballots of 6|5 ballots|the same"):
+    with pytest.raises(PrivacyError, match="not all about the same candidates"):
         poll.hold(ballots=[*poll.ballots[:5], ballot("p6", [1, 2, 3, 4], candidates=list("abcd"))])
     strangers = [ballot(one.patient, [1, 2, 3, 4], candidates=list("abcd")) for one in poll.ballots]
     with pytest.raises(PrivacyError, match="not those that the ballots are about"):
@@ -195,4 +195,5 @@ def test_a_vote_is_worth_more_with_more_eps_and_never_more_than_its_best_candida
     weak, strong = table["expected_dsc"]
     assert 0.375 < weak < strong < 0.9
     assert strong > 0.85
-    assert table["low_dsc"].tolist() == [0.1, 0.3] or table["low_dsc"].tolist() == [0.1, 0.9]
+    # The worst is drawn with 0.18 at eps 0.1; at eps 3 all but the best together with 0.0025.
+    assert table["low_dsc"].tolist() == [0.1, 0.9]
