@@ -78,8 +78,9 @@ def test_what_decides_a_private_step_is_all_that_the_training_loop_is_made_of(sc
     # Of what a step imports only these decide nothing but words, names and where a charge is written.
     harmless = {
         *PLUMBING, "files/checkpoint", "gan/files", "gan/paid_runs", "study/names", "study/obstacles",
-        "privacy/account", "privacy/accounting", "privacy/anchor", "privacy/chain", "privacy/ledger",
-        "privacy/losses", "privacy/nonce", "privacy/register", "privacy/renyi", "privacy/seen",
+        "privacy/account", "privacy/accounting", "privacy/accounts", "privacy/anchor", "privacy/chain",
+        "privacy/ledger", "privacy/levels", "privacy/losses", "privacy/nonce", "privacy/patient",
+        "privacy/register", "privacy/renyi", "privacy/seen",
         "limits", "privacy/signing", "privacy/site", "privacy/spending", "files", "gan", "privacy", "study",
         "cohort", "audit",
     }  # fmt: skip
