@@ -140,8 +140,8 @@ def _format_budget(budget: pd.DataFrame) -> list[str]:
     *ones, every = budget.itertuples()
     lines = [
         "",
-        f"What privacy.budget must allow, as eps of a {every.unit} at delta {every.delta:.3g}. It counts as if",
-        "each run were chosen after a look at the ones before, so that is more than the eps above:",
+        f"What privacy.budget must allow, as eps of a {every.unit} at delta {every.delta:.3g}. It counts as",
+        "if each run were chosen after a look at the ones before, so that is more than the eps above:",
     ]
     lines += [f"{f'a run of {row.level}':<22}{_plain(row.needed_epsilon):>9}" for row in ones]
     enough = every.needed_epsilon <= every.allowed_epsilon

@@ -113,11 +113,11 @@ def plan_budget(
 ) -> list[dict[str, object]]:
     """Return what `privacy.budget` must allow: a row for one run of each private level, one for all runs.
 
-    `unit` is whom each eps is of. runs: how many runs a level has. votes: the pure eps of a patient of each vote, by its name; beside runs
-    that protect patches it counts twice, as in `spending.spent_by_patient`. budget: the `epsilon` and `delta`
-    of the config; None, on public cohorts, gives no rows. `needed_epsilon` is larger than the eps of the
-    plan, because a budget counts as if every run were chosen after a look at the ones before
-    (`renyi.adaptive_epsilon`). Logs a warning where all runs together need more than is allowed.
+    `unit` is whom each eps is of. runs: how many runs a level has. votes: the pure eps of a patient of each
+    vote, by its name; beside runs that protect patches it counts twice (`levels.count_votes`). budget: the
+    `epsilon` and `delta` of the config; None, on public cohorts, gives no rows. `needed_epsilon` is larger
+    than the eps of the plan, because a budget counts as if every run were chosen after a look at the ones
+    before (`renyi.adaptive_epsilon`). Logs a warning where all runs together need more than is allowed.
     """
     if budget is None:
         return []
@@ -145,9 +145,9 @@ def plan_budget(
     ]
     if rows and rows[-1]["needed_epsilon"] > budget["epsilon"]:
         log.warning(
-            "privacy.budget.epsilon is %.4g, and the %d private runs of this study need %.4g (of a %s) at delta "
-            "%.3g, besides what patients have spent before: what it does not cover will be refused. Remedy: "
-            "fewer runs, or more noise; or raise it, if what the patients agreed to covers that",
+            "privacy.budget.epsilon is %.4g, and the %d private runs of this study need %.4g (of a %s) at "
+            "delta %.3g, besides what patients have spent before: what it does not cover will be refused. "
+            "Remedy: fewer runs, or more noise; or raise it, if what the patients agreed to covers that",
             budget["epsilon"], len(every), rows[-1]["needed_epsilon"], unit, budget["delta"],
         )  # fmt: skip
     return rows
