@@ -1,4 +1,4 @@
-"""Reading the ledgers that `ledger` writes: what the runs of a site have been charged, and which go on now."""
+"""Reading the ledgers that `ledger` writes: what a site's runs have been charged, and which go on now."""
 
 from collections.abc import Iterable
 from dataclasses import replace
