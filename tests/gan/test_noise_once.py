@@ -8,7 +8,7 @@ import pytest
 from gan.test_loop import PRIVATE, charged, equal, paid, run, site_at, stop_at_charge, weights
 
 from privessel.errors import PrivacyError
-from privessel.gan import files as gan_files
+from privessel.gan import paid_runs
 from privessel.gan.step import Gan
 from privessel.privacy.account import Point
 from privessel.privacy.keys import MasterSecret, Stream
@@ -57,7 +57,7 @@ def test_a_finished_run_leaves_no_nonce_and_its_outputs_appear_only_when_it_is_g
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
-    ("owner", "name"), [(gan_files.paid_runs, "keep"), (PaidRun, "end")], ids=["kept", "nonce destroyed"]
+    ("owner", "name"), [(paid_runs, "keep"), (PaidRun, "end")], ids=["kept", "nonce destroyed"]
 )
 def test_killed_around_its_end_a_run_is_finished_once_and_its_nonce_destroyed(
     tmp_path, monkeypatch, owner, name, after

@@ -8,6 +8,7 @@ import pytest
 from vote.elections import PATIENTS, VOTE, Poll, ballot
 
 from privessel.errors import PrivacyError
+from privessel.gan import paid_runs
 from privessel.privacy.accounting import Charge
 from privessel.vote import run as run_module
 from privessel.vote.ballots import Ballot
@@ -62,7 +63,7 @@ def test_run_again_it_gives_the_same_answer_at_no_charge_also_without_its_output
     assert poll.charged()[0].steps == 1
 
 
-@pytest.mark.parametrize("point", ["draw", "_publish"])
+@pytest.mark.parametrize("point", ["draw", "publish"])
 def test_killed_before_its_outputs_it_draws_the_same_again_and_charges_once(
     poll, tmp_path, monkeypatch, point
 ):
@@ -77,7 +78,7 @@ def test_killed_before_its_outputs_it_draws_the_same_again_and_charges_once(
                 drawn.append(draw(*given, **named))
             raise KeyboardInterrupt
 
-        killed.setattr(run_module, point, die)
+        killed.setattr(run_module if point == "draw" else paid_runs, point, die)
         with pytest.raises(KeyboardInterrupt):
             poll.hold()
     assert not (poll.folder(VOTE) / "pairs.npz").exists()
@@ -90,7 +91,7 @@ def test_killed_before_its_outputs_it_draws_the_same_again_and_charges_once(
 
 def test_with_a_lost_nonce_it_is_drawn_anew_and_charged_again(poll, monkeypatch):
     with monkeypatch.context() as killed:
-        killed.setattr(run_module, "_publish", lambda *given, **named: 1 / 0)
+        killed.setattr(paid_runs, "publish", lambda *given, **named: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             poll.hold()
     for nonce in poll.site.state.glob("*.nonce"):
@@ -129,7 +130,7 @@ def test_fewer_than_five_patients_a_missing_ballot_and_ballots_on_other_candidat
         poll.hold(ballots=poll.ballots[:4], patients=4)
     with pytest.raises(PrivacyError, match="5 ballots of 6 training patients"):
         poll.hold(ballots=poll.ballots[:5])
-    with pytest.raises(PrivacyError, match="6 ballots of 6|5 ballots|the same"):
+    with pytest.raises(PrivacyError, match="not all about the same candidates"):
         poll.hold(ballots=[*poll.ballots[:5], ballot("p6", [1, 2, 3, 4], candidates=list("abcd"))])
     strangers = [ballot(one.patient, [1, 2, 3, 4], candidates=list("abcd")) for one in poll.ballots]
     with pytest.raises(PrivacyError, match="not those that the ballots are about"):
@@ -149,11 +150,31 @@ def test_on_a_public_cohort_the_seed_decides_and_nobody_is_charged(poll):
 
 def test_pairs_that_no_u_net_of_the_vote_was_trained_on_are_not_drawn(poll):
     """The break: pairs put in a candidate's place, before the draw, came out as what patients had chosen."""
-    for files in poll.candidates:
-        np.savez(files["pairs.npz"], image=np.zeros((2, 8, 8), np.uint8), label=np.ones((2, 8, 8), bool))
+    files = poll.candidates[2]  # whichever is drawn
+    np.savez(files["pairs.npz"], image=np.zeros((2, 8, 8), np.uint8), label=np.ones((2, 8, 8), bool))
     with pytest.raises(PrivacyError, match="not what its U-Net was trained on"):
         poll.hold()
     assert not (poll.folder(VOTE) / "pairs.npz").exists()
+    assert not poll.charged()
+
+
+def test_what_cannot_be_said_of_a_vote_stops_it_before_it_is_charged(poll, monkeypatch):
+    def record(*_, **__):
+        raise PrivacyError("cannot be said")
+
+    monkeypatch.setattr(Vote, "record", record)
+    with pytest.raises(PrivacyError, match="cannot be said"):
+        poll.hold()
+    assert not poll.charged()
+
+
+def test_a_paid_vote_is_not_held_again_with_a_published_seed(poll):
+    """The break: once the cohort was marked public, the same ballots met bits that anyone can draw."""
+    poll.hold()
+    before = (poll.folder(VOTE) / "pairs.npz").read_bytes()
+    with pytest.raises(PrivacyError, match="`public` was changed"):
+        poll.hold(public=True)
+    assert (poll.folder(VOTE) / "pairs.npz").read_bytes() == before
 
 
 def test_the_eps_that_is_charged_is_not_below_the_one_that_was_asked_for():
@@ -174,4 +195,5 @@ def test_a_vote_is_worth_more_with_more_eps_and_never_more_than_its_best_candida
     weak, strong = table["expected_dsc"]
     assert 0.375 < weak < strong < 0.9
     assert strong > 0.85
-    assert table["low_dsc"].tolist() == [0.1, 0.3] or table["low_dsc"].tolist() == [0.1, 0.9]
+    # The worst is drawn with 0.18 at eps 0.1; at eps 3 all but the best together with 0.0025.
+    assert table["low_dsc"].tolist() == [0.1, 0.9]

@@ -5,10 +5,9 @@ deletes a job's outputs whenever the job starts or fails.
 """
 
 import csv
-import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,6 @@ from torch import Tensor
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files import checkpoint
 from privessel.files.atomic import atomic_path
-from privessel.gan import paid_runs
 from privessel.gan.step import Gan
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Point
@@ -155,30 +153,7 @@ def _generator_file(folder: Path, epoch: int) -> Path:
     return folder / f"generator-epoch-{epoch}.pt"
 
 
-def publish(
-    resume: Path,
-    folder: Path,
-    kept_epochs: tuple[int, ...],
-    record: dict,
-    *,
-    more: Sequence[str],
-    identity: Mapping[str, object] | None = None,
-    end: Callable[[], None] | None = None,
-) -> None:
-    """Move the finished run's files, and those named in `more`, to the output folder.
-
-    `identity` and `end` are given for a run that was paid for. Copies of its files are then kept for good
-    first, and `end` is called to destroy the run's nonce: there are no outputs before the nonce is gone, and
-    the nonce is not destroyed before the run can be restored.
-    """
-    with atomic_path(resume / "privacy.json") as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n")
-    names = [f"generator-epoch-{epoch}.pt" for epoch in kept_epochs] + ["history.csv", "privacy.json"]
-    names += more
-    if identity is not None:
-        paid_runs.keep([resume / name for name in names], folder, identity=identity)
-    if end:
-        end()
-    for name in names:
-        (resume / name).replace(folder / name)
-    shutil.rmtree(resume)
+def list_outputs(kept_epochs: Sequence[int], *, watched: bool) -> list[str]:
+    """Return the names of a finished run's files, without privacy.json."""
+    names = [f"generator-epoch-{epoch}.pt" for epoch in kept_epochs] + ["history.csv"]
+    return [*names, CRITIC] if watched else names

@@ -12,17 +12,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from privessel.errors import PrivacyError
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.gan import paid_runs
 from privessel.gan.files import (
-    CRITIC,
     RunFiles,
     keep_critic,
     keep_generator,
     ledger_point,
+    list_outputs,
     load_checkpoint,
-    publish,
     save_checkpoint,
 )
 from privessel.gan.nets import GanShape
@@ -74,17 +72,8 @@ def train(
     exact = torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
     with exact, lock(files.folder / ".lock", silent_minutes=SILENT_MINUTES) as beat:
         paid = source if isinstance(source, PaidRun) else None
-        if paid:
-            finished = paid_runs.bring_back(files.folder, name=paid.run.name, identity=files.identity)
-            if finished:
-                paid.end(finished)  # a kill may have come before its nonce was destroyed
-                return
-        elif paid_runs.is_kept(files.folder):
-            raise PrivacyError(
-                f"{files.folder}: a finished run lies here that patients were charged for, but this one "
-                "would be charged to nobody: the cohort's key `public` was changed. Remedy: change it back, "
-                "or train under another `study`"
-            )
+        if paid_runs.restore(files.folder, identity=files.identity, paid=paid):
+            return
         saved = load_checkpoint(files.resume, training, digest=files.digest, paid=paid)
         if training.private:
             record(None)  # what privacy.json will say must be computable before a step is taken and charged
@@ -99,14 +88,13 @@ def train(
                 run.take_steps(beat)
             if watch:
                 keep_critic(files.resume, gan, watch.state())
-            publish(
+            paid_runs.publish(
                 files.resume,
                 files.folder,
-                training.kept_epochs,
+                list_outputs(training.kept_epochs, watched=watch is not None),
                 record(ledger.account if ledger else None),
-                more=[CRITIC] if watch else [],
-                identity=files.identity if paid else None,
-                end=paid.end if paid else None,
+                identity=files.identity,
+                paid=paid,
             )
 
 

@@ -8,13 +8,14 @@ decided its weights.
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest, read_json
 from privessel.privacy.identity import identity_digest
+from privessel.privacy.site import PaidRun
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,52 @@ def keep(files: Iterable[Path], folder: Path, *, identity: Mapping[str, object])
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     sync_folder(folder)
+
+
+def restore(folder: Path, *, identity: Mapping[str, object], paid: PaidRun | None) -> bool:
+    """Restore what `bring_back` restores of a paid run; return whether there was anything.
+
+    Raises PrivacyError as `bring_back`, and where a run that is charged to nobody (`paid` None) would take
+    the place of one that patients were charged for.
+    """
+    if paid is None:
+        if is_kept(folder):
+            raise PrivacyError(
+                f"{folder}: a finished run lies here that patients were charged for, but this one would be "
+                "charged to nobody: the cohort's key `public` was changed. Remedy: change it back, or work "
+                "under another `study`"
+            )
+        return False
+    finished = bring_back(folder, name=paid.run.name, identity=identity)
+    if finished is None:
+        return False
+    paid.end(finished)  # a kill may have come before its nonce was destroyed
+    return True
+
+
+def publish(
+    resume: Path,
+    folder: Path,
+    names: Sequence[str],
+    record: Mapping[str, object],
+    *,
+    identity: Mapping[str, object],
+    paid: PaidRun | None,
+) -> None:
+    """Move the finished run's files `names`, and privacy.json with `record`, from `resume` to `folder`.
+
+    Of a paid run copies are kept for good first, and then its nonce is destroyed: there are no outputs before
+    the nonce is gone, and the nonce is not destroyed before the run can be restored.
+    """
+    with atomic_path(resume / RECORD) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n")
+    names = [*names, RECORD]
+    if paid:
+        keep([resume / name for name in names], folder, identity=identity)
+        paid.end()
+    for name in names:
+        (resume / name).replace(folder / name)
+    shutil.rmtree(resume)
 
 
 def bring_back(folder: Path, *, name: str, identity: Mapping[str, object]) -> str | None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from privessel.cohort.patches import bounding_box, cut, rescale, stitch, tile
 from privessel.device import pick_device
-from privessel.unet.net import TrainedUNet
+from privessel.unet.net import TrainedUNet, UNet
 
 THRESHOLD = 0.5  # a voxel is vessel above this probability: Kossen et al. 2022, as in Livne et al. 2019
 
@@ -34,12 +34,23 @@ def predict_probability(
     count = np.zeros(image.shape, dtype=np.uint16)
     centres = brain_tiles(brain, size=size, stride=stride)
     for centres_of_batch in np.split(centres, range(batch, len(centres), batch)):
-        patches = (rescale(cut(image, centres_of_batch, size), 0, 255) - trained.mean) / trained.sd
-        inputs = torch.from_numpy(patches.astype(np.float32))[:, None].to(target)
-        with torch.inference_mode():
-            probabilities = network(inputs.contiguous(memory_format=torch.channels_last))[:, 0]
-        stitch(total, count, probabilities.cpu().numpy(), centres_of_batch)
+        probabilities = predict_patches(trained, network, cut(image, centres_of_batch, size), target)
+        stitch(total, count, probabilities, centres_of_batch)
     return np.where(brain, total / np.maximum(count, 1), np.float32(0))
+
+
+def predict_patches(
+    trained: TrainedUNet, network: UNet, images: NDArray[np.float32], target: torch.device
+) -> NDArray[np.float32]:
+    """Return the vessel probability of each pixel of raw patches (n, s, s), all of them at once.
+
+    Each patch is scaled and standardised like those that `trained` was trained on; `network` is
+    `trained.network(target)`.
+    """
+    scaled = (rescale(images, 0, 255) - trained.mean) / trained.sd
+    inputs = torch.from_numpy(scaled.astype(np.float32))[:, None].to(target)
+    with torch.inference_mode():
+        return network(inputs.contiguous(memory_format=torch.channels_last))[:, 0].cpu().numpy()
 
 
 def brain_tiles(brain: NDArray[np.bool_], *, size: int, stride: int) -> NDArray[np.int64]:

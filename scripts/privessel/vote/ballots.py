@@ -9,17 +9,16 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from privessel.cohort.patches import cut, digest, rescale
+from privessel.cohort.patches import cut, digest
 from privessel.cohort.scan import Scan
 from privessel.device import pick_device
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json, reading
 from privessel.unet.net import TrainedUNet
-from privessel.unet.prediction import THRESHOLD
+from privessel.unet.prediction import THRESHOLD, predict_patches
 from privessel.vote.ranks import Count
 
 
@@ -99,10 +98,7 @@ def count(
     network, right, wrong = trained.network(target), 0, 0
     for start in range(0, len(image), batch):
         part = slice(start, start + batch)
-        inputs = ((rescale(image[part], 0, 255) - trained.mean) / trained.sd).astype(np.float32)
-        with torch.inference_mode():
-            tensor = torch.from_numpy(inputs)[:, None].to(target)
-            probability = network(tensor.contiguous(memory_format=torch.channels_last))[:, 0].cpu().numpy()
+        probability = predict_patches(trained, network, image[part], target)
         marked = (probability > THRESHOLD) & brain[part]  # NaN is not above it
         right += int((marked & label[part]).sum())
         wrong += int((marked & ~label[part]).sum())

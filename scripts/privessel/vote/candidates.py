@@ -62,25 +62,23 @@ class Design:
         }
 
 
-def write_candidate(
-    design: Design, number: int, *, seed: int, pairs: Path, setting: Path
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def write_candidate(design: Design, number: int, *, seed: int, pairs: Path, setting: Path) -> None:
     """Make a candidate's pairs and write them, as a generator's are written, and its setting."""
     images, labels = design.make(number, seed=seed)
     with atomic_path(pairs) as partial:
         np.savez_compressed(partial, image=images, label=labels)
     with atomic_path(setting) as partial:
         partial.write_text(json.dumps(design.describe(number, seed=seed), indent=1) + "\n")
-    return images, labels
 
 
 def cut_pairs(
     phantom: Phantom, *, n: int, size: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Cut `n` patches as those of patients are cut: half on vessels, half anywhere in the brain.
+    """Cut `n` patches, half of them on vessels, half anywhere in the brain, as those of patients are.
 
-    Where a setting leaves fewer vessel voxels than are asked for, some of them are the centre of several
-    patches; where it leaves none, all patches lie anywhere.
+    Unlike there (`cohort.sampling`) a shortage is no error, since any setting must give a candidate. Where it
+    leaves fewer vessel voxels than are asked for, some of them are the centre of several patches; where it
+    leaves none, all patches lie anywhere. A patch of the second half may be one of the first, too.
     """
     on_vessel, anywhere = np.flatnonzero(phantom.vessels & phantom.brain), np.flatnonzero(phantom.brain)
     wanted = (n + 1) // 2 if on_vessel.size else 0

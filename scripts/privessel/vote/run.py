@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 # The draw adds and compares whole numbers alone, so that any machine repeats it bit by bit.
 ANY_MACHINE = "any machine: whole numbers alone"
-RECORD = "privacy.json"
 
 
 @dataclass(frozen=True)
@@ -187,21 +186,19 @@ def hold_vote(
     folder.mkdir(parents=True, exist_ok=True)
     paid = source if isinstance(source, PaidRun) else None
     with lock(folder / ".lock", silent_minutes=SILENT_MINUTES):
-        if paid:
-            finished = paid_runs.bring_back(folder, name=vote.name, identity=identity)
-            if finished:
-                paid.end(finished)  # a kill may have come before its nonce was destroyed
-                return
+        if paid_runs.restore(folder, identity=identity, paid=paid):
+            return
+        vote.record(ballots, None, settings=settings)  # what cannot be said stops it before it is charged
         opened = paid.open(Point(), silent_minutes=SILENT_MINUTES) if paid else nullcontext((source, None))
         with opened as (stream, ledger):
             if ledger:
                 ledger.charge(0, 1)
             utilities = add_ranks([rank(ballot.counts) for ballot in ballots])
-            chosen = draw(utilities, epsilon=vote.epsilon, bits=Bits(stream, "vote"))
-            files = candidates[chosen]
-            _check_pairs(vote, files)
+            files = candidates[draw(utilities, epsilon=vote.epsilon, bits=Bits(stream, "vote"))]
             record = vote.record(ballots, ledger.account if ledger else None, settings=settings)
-            _publish(files, record, folder=folder, identity=identity if paid else None, paid=paid)
+            paid_runs.publish(
+                _copy(files, folder / ".resume"), folder, list(files), record, identity=identity, paid=paid
+            )
     log.info("%s: %d patients have chosen among %d candidates", vote.name, len(ballots), len(candidates))
 
 
@@ -224,50 +221,28 @@ def _check(
             f"{vote.name}: the ballots are not all about the same candidates. Remedy: remove the older ones "
             "and run the same command again; they are made anew"
         )
-    there = tuple(digest_net(TrainedUNet.load(files["unet.pt"])) for files in candidates)
-    if there != ballots[0].candidates:
+    nets = [TrainedUNet.load(files["unet.pt"]) for files in candidates]
+    if tuple(map(digest_net, nets)) != ballots[0].candidates:
         raise PrivacyError(
             f"{vote.name}: the candidates are not those that the ballots are about. Remedy: remove the "
             "ballots and run the same command again; they are made anew"
         )
+    for net, files in zip(nets, candidates, strict=True):
+        if digest(*load_pairs([files["pairs.npz"]])) != net.identity.get("patches"):
+            raise PrivacyError(
+                f"{vote.name}: {files['pairs.npz']} is not what its U-Net was trained on, so it is not what "
+                "the patients have voted on. Remedy: remove that candidate's files and the ballots, and run "
+                "the same command again; they are made anew"
+            )
 
 
-def _check_pairs(vote: Vote, files: Mapping[str, Path]) -> None:
-    """Raise PrivacyError unless the pairs are those that the candidate's U-Net was trained on."""
-    if digest(*load_pairs([files["pairs.npz"]])) != TrainedUNet.load(files["unet.pt"]).identity.get(
-        "patches"
-    ):
-        raise PrivacyError(
-            f"{vote.name}: {files['pairs.npz']} is not what its U-Net was trained on, so it is not what the "
-            "patients have voted on. Remedy: remove that candidate's files and the ballots, and run the same "
-            "command again; they are made anew"
-        )
-
-
-def _publish(
-    files: Mapping[str, Path],
-    record: Mapping[str, object],
-    *,
-    folder: Path,
-    identity: Mapping[str, object] | None,
-    paid: PaidRun | None,
-) -> None:
-    """Leave the chosen candidate's files; of a paid vote they are kept first, then its nonce is destroyed."""
-    resume = folder / ".resume"
+def _copy(files: Mapping[str, Path], resume: Path) -> Path:
+    """Copy the drawn candidate's files to the hidden folder `resume`, and return it."""
     shutil.rmtree(resume, ignore_errors=True)
-    resume.mkdir()
     for name, path in files.items():
         with atomic_path(resume / name) as partial:
             shutil.copyfile(path, partial)
-    with atomic_path(resume / RECORD) as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n")
-    names = [*files, RECORD]
-    if paid:
-        paid_runs.keep([resume / name for name in names], folder, identity=identity)
-        paid.end()
-    for name in names:
-        (resume / name).replace(folder / name)
-    shutil.rmtree(resume)
+    return resume
 
 
 def _digest(content: object) -> str:
