@@ -17,7 +17,7 @@ rule audited_steps:
     threads: settings.gan.threads
     resources:
         mem_mb=cost.gan_memory(),
-        runtime=cost.audited_steps_minutes,
+        runtime=study.audit_cost.audited_steps_minutes,
         gpu=1,
     params:
         code=code.digest("audit_steps.py"),
@@ -52,8 +52,8 @@ rule audited_gan:
         TORCH_ENV
     threads: settings.gan.threads
     resources:
-        mem_mb=cost.audited_memory(),
-        runtime=cost.audited_minutes,
+        mem_mb=study.audit_cost.audited_memory(),
+        runtime=study.audit_cost.audited_minutes,
         gpu=1,
     params:
         step=code.step_files(audited=True),
@@ -114,8 +114,8 @@ rule attack:
         TORCH_ENV
     threads: settings.quality.threads
     resources:
-        mem_mb=cost.attack_memory(),
-        runtime=cost.attack_minutes(),
+        mem_mb=study.audit_cost.attack_memory(),
+        runtime=study.audit_cost.attack_minutes(),
     params:
         code=code.digest("attack_gan.py"),
         synthesis=settings.synthesis.model_dump(include={"label_threshold", "batch"})

@@ -16,8 +16,8 @@ rule candidate:
         TORCH_ENV
     threads: settings.unet.threads
     resources:
-        mem_mb=cost.candidate_memory(),
-        runtime=cost.candidate_minutes(),
+        mem_mb=study.vote_cost.candidate_memory(),
+        runtime=study.vote_cost.candidate_minutes(),
     params:
         code=study.voting_digest("make_candidate.py"),
         design=study.vote_design(),
@@ -43,8 +43,8 @@ rule ballot:
         TORCH_ENV
     threads: settings.unet.threads
     resources:
-        mem_mb=cost.ballot_memory(),
-        runtime=cost.ballot_minutes(),
+        mem_mb=study.vote_cost.ballot_memory(),
+        runtime=study.vote_cost.ballot_minutes(),
     params:
         code=study.voting_digest("fill_ballot.py"),
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
@@ -52,7 +52,7 @@ rule ballot:
         patches=settings.vote.patches,
         seed=settings.seed,
         threads=settings.unet.threads,
-        prediction={"batch": settings.vote.patches, "device": settings.unet.device},
+        prediction={"batch": settings.prediction.batch, "device": settings.unet.device},
     script:
         "../scripts/fill_ballot.py"
 

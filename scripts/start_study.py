@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from privessel.cohort.first_study import start_study
-from privessel.cohort.table import SPLITS
+from privessel.cohort.rows import SPLITS
 from privessel.errors import CohortError
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

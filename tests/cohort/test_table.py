@@ -260,8 +260,8 @@ def test_all_missing_files_of_a_cohort_are_listed_at_once(tmp_path):
     patients[0].image.unlink()
     patients[1].brain.unlink()
     message = complaint(check_files, patients)
-    assert f"patient 1: {patients[0].image} does not exist" in message
-    assert f"patient 2: {patients[1].brain} does not exist" in message
+    assert f"patient 1 (cohort pegasus): {patients[0].image} does not exist" in message
+    assert f"patient 2 (cohort pegasus): {patients[1].brain} does not exist" in message
 
 
 def test_a_simulated_patient_whom_the_written_table_lists_otherwise_is_refused(tmp_path):

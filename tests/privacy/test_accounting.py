@@ -15,13 +15,12 @@ from privessel.errors import PrivacyError
 from privessel.privacy import accounting, renyi
 from privessel.privacy.accounting import (
     Charge,
-    affordable_steps,
-    calibrate,
     check_delta,
     composed_epsilon,
     epsilon,
     loss_above_epsilon,
 )
+from privessel.privacy.calibration import affordable_steps, calibrate
 from privessel.privacy.losses import self_composed, tight_epsilon
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.published import epsilon_published, epsilon_reused

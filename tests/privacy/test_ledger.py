@@ -17,9 +17,10 @@ from scipy.stats import norm
 from privessel.errors import BusyError, PrivacyError
 from privessel.privacy.account import Account, Attempt, Point, Run
 from privessel.privacy.accounting import Charge, composed_epsilon
+from privessel.privacy.accounts import read_accounts, running
 from privessel.privacy.chain import Head, read_chain
 from privessel.privacy.keys import MasterSecret, Stream
-from privessel.privacy.ledger import open_ledger, read_accounts, running
+from privessel.privacy.ledger import open_ledger
 from privessel.privacy.levels import inside
 from privessel.privacy.renyi import adaptive_epsilon
 from privessel.privacy.spending import check_budget, digest_patients, runs_by_patient, spent_by_patient

@@ -9,9 +9,10 @@ from privacy.test_ledger import MASTER, opened, run_of
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Point
+from privessel.privacy.accounts import read_accounts
 from privessel.privacy.anchor import append_anchor, read_anchor
 from privessel.privacy.chain import Head, append, read_chain
-from privessel.privacy.ledger import open_ledger, read_accounts
+from privessel.privacy.ledger import open_ledger
 from privessel.privacy.register import Books
 from privessel.privacy.seen import read_seen
 

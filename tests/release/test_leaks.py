@@ -38,10 +38,10 @@ from privessel.errors import PrivacyError
 from privessel.files import checkpoint
 from privessel.release.allowed import Inspection, Outline, require_outline
 from privessel.release.archive import list_files, pack
+from privessel.release.checks.exports import SIGNATURE, make_chunk
 from privessel.release.checks.statement import METHOD
 from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import LIBRARIES
-from privessel.release.png import SIGNATURE, make_chunk
 from privessel.release.refusals import find_refusals
 from privessel.release.scanner import require_clean, scan
 from privessel.release.selection import Choice

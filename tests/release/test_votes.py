@@ -1,5 +1,6 @@
 """A release that patients have voted for: what it holds, what it says, and how its recipient checks it."""
 
+import io
 import json
 import shutil
 from dataclasses import asdict, replace
@@ -119,6 +120,17 @@ def test_it_holds_the_voted_pairs_their_setting_and_their_u_net_and_nothing_of_i
     whole = (voted.folder(VOTE) / "unet.pt").read_bytes()
     assert check_unet(whole) == ["parts identity"]
     assert check_unet(b"no U-Net")
+
+
+def test_a_weight_of_its_u_net_that_is_a_part_of_a_longer_tensor_is_found(released):
+    """torch saves the whole of the longer tensor, so the rest of it would be published unseen."""
+    state = torch.load(released / "model/unet.pt", weights_only=True)
+    name, value = next((name, value) for name, value in state["weights"].items() if value.ndim)
+    longer = torch.cat([value.ravel(), torch.arange(9.0)])
+    state["weights"][name] = longer[: value.numel()].view(value.shape)
+    content = io.BytesIO()
+    torch.save(state, content)
+    assert check_unet(content.getvalue()) == ["parts beside the shape and weights of a U-Net"]
 
 
 def test_no_rank_no_ballot_and_no_patient_is_in_it(voted, released):

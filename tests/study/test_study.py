@@ -247,12 +247,28 @@ def test_more_memory_is_asked_for_with_each_attempt_and_more_for_larger_sizes(pa
     class Wildcards:
         arch, level, source, k = "wgan", "noise-1", "real", "1"
 
-    for name in ("gan_memory", "unet_memory", "transfer_memory", "audited_memory", "quality_memory"):
-        small, large = (getattr(study.cost, name)() for study in (tiny, paper))
+    names = {
+        "cost": ("gan_memory", "unet_memory", "transfer_memory", "quality_memory"),
+        "audit_cost": ("audited_memory", "attack_memory"),
+        "vote_cost": ("candidate_memory", "ballot_memory"),
+    }
+    for part, name in [(part, name) for part, listed in names.items() for name in listed]:
+        small, large = (getattr(getattr(study, part), name)() for study in (tiny, paper))
         assert small(Wildcards, 2) == 2 * small(Wildcards, 1)
         assert large(Wildcards, 1) > small(Wildcards, 1)
-    for name in ("gan_minutes", "audited_steps_minutes"):
-        assert getattr(paper.cost, name)(Wildcards) > getattr(tiny.cost, name)(Wildcards)
+    assert paper.cost.gan_minutes(Wildcards) > tiny.cost.gan_minutes(Wildcards)
+    steps = [study.audit_cost.audited_steps_minutes(Wildcards) for study in (tiny, paper)]
+    assert steps[1] > steps[0]
+
+
+def test_a_ballot_asks_for_the_memory_of_the_patches_that_it_predicts_at_a_time():
+    """A patch more in the forward pass takes 40 bytes for each of its pixels and of the first filters."""
+    small, large = (
+        make(*PAPER, prediction={"batch": batch}, vote={"patches": 200, "unet": {"filters": [8, 16]}})
+        for batch in (1, 101)
+    )
+    more = large.vote_cost.ballot_memory()(None, 1) - small.vote_cost.ballot_memory()(None, 1)
+    assert more == pytest.approx(100 * 40 * 8 * 96**2 / 1e6, abs=1)
 
 
 def test_every_figure_has_its_data_its_place_in_the_report_and_its_caption(paper):

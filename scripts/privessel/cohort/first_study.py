@@ -13,7 +13,7 @@ import yaml
 
 from privessel.cohort.layouts import Layout, list_scans, recognise
 from privessel.cohort.naming import BRAIN, FIELDS, IMAGE, VESSELS
-from privessel.cohort.table import SPLITS
+from privessel.cohort.rows import SPLITS
 from privessel.errors import CohortError
 from privessel.files.tsv import read_tsv
 from privessel.seeds import derive

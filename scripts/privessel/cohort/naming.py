@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from privessel.cohort.table import is_name
+from privessel.cohort.rows import is_name
 
 IMAGE, VESSELS, BRAIN, MASK, OTHER = "image", "vessels", "brain", "mask", "other"
 _WORDS = {

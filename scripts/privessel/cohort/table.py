@@ -3,19 +3,15 @@
 The Snakefile imports this module, so it needs only the standard library; `scan` opens the files.
 """
 
-import re
-import string
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from privessel.cohort.rows import SPLITS, row_values, template_fields
 from privessel.errors import CohortError, raise_problems
 from privessel.files.source import find_absence
 from privessel.files.tsv import read_tsv
-from privessel.study.names import PATIENT
-
-SPLITS = ("train", "validation", "test")
 
 
 def who(patient: str, cohort: str) -> str:
@@ -97,10 +93,10 @@ def build_patients(
     templates = {"image": image, "vessels": vessels} | ({} if brain is None else {"brain": brain})
     known = {name for name in rows[0] if name is not None} | {"patient"}
     known |= {"session"} if known & {"session", "session_id"} else set()
-    fields, problems = _template_fields(templates, known)
+    fields, problems = template_fields(templates, known)
     patients = []
     for number, row in enumerate(rows, start=1):
-        values, faults = _row_values(row, fields)
+        values, faults = row_values(row, fields)
         if faults:
             problems += [f"row {number}: {fault}" for fault in faults]
             continue
@@ -146,7 +142,7 @@ def check_cohorts(cohorts: Mapping[str, Sequence[Patient]]) -> None:
 def check_files(patients: Sequence[Patient]) -> None:
     """Raise CohortError listing every file of `patients` that does not exist."""
     problems = [
-        f"patient {patient.id}: {path} {absence}"
+        f"{patient.who}{path} {absence}"
         for patient in patients
         for path in patient.files
         if (absence := find_absence(path))
@@ -175,55 +171,6 @@ def check_output_outside(output: Path, roots: Mapping[str, Path]) -> None:
         if target.is_relative_to(Path(root).resolve())
     ]
     raise_problems(f"output folder {output}", problems)
-
-
-def _template_fields(templates: Mapping[str, str], known: set[str]) -> tuple[set[str], list[str]]:
-    """Return the columns that the templates name, and the problems of the templates."""
-    fields, problems = set(), []
-    for role, template in templates.items():
-        try:
-            named = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
-        except ValueError as problem:
-            problems.append(
-                f"template {role} '{template}' is malformed ({problem}): correct it in the config"
-            )
-            continue
-        problems += [
-            f"template {role} '{template}' names the unknown column '{field}' "
-            f"(known: {', '.join(sorted(known))}): correct it in the config or add the column"
-            for field in sorted(named - known)
-        ]
-        fields |= named & known
-    return fields, problems
-
-
-def _row_values(row: Mapping[str, str | None], fields: set[str]) -> tuple[dict[str, str], list[str]]:
-    """Return one row's id, split and the columns in `fields`, and the problems of these values."""
-    values = {name: (value or "").strip() for name, value in row.items() if name is not None}
-    values["patient"] = values["participant_id"].removeprefix("sub-")
-    values["session"] = (values.get("session") or values.get("session_id") or "").removeprefix("ses-")
-    faults = []
-    if not is_name(values["patient"]):
-        faults.append(
-            f"participant_id '{values['participant_id']}' cannot be a file name: use only letters, digits "
-            "and . _ -, without '..' and beginning with a letter or digit"
-        )
-    if values["split"] not in SPLITS:
-        faults.append(
-            f"patient {values['patient']} has split '{values['split']}': use one of {', '.join(SPLITS)}"
-        )
-    faults += [
-        f"patient {values['patient']} has {field} '{values[field]}', which cannot be part of a path: "
-        "use letters, digits and . _ - only"
-        for field in sorted(fields - {"patient", "participant_id", "split"})
-        if not is_name(values[field])
-    ]
-    return values, faults
-
-
-def is_name(value: str) -> bool:
-    """Return whether a value is safe as part of a file name."""
-    return re.fullmatch(PATIENT, value) is not None and ".." not in value
 
 
 def _repeated_ids(patients: Iterable[Patient]) -> list[str]:

@@ -142,33 +142,28 @@ def is_kept(folder: Path) -> bool:
     return (folder / FOLDER).exists()
 
 
-def kept_record(folder: Path, *, name: str) -> dict | None:
-    """Return the privacy.json that the finished run `name` in `folder` had; None where nothing is kept.
+def compare_kept(folder: Path, *, name: str) -> tuple[dict, list[str]] | None:
+    """Return the privacy.json that the finished run `name` in `folder` had, and its changed outputs.
 
-    Raises PrivacyError where the kept files are damaged or were edited.
+    These are the outputs that are other bytes than the kept copies; privacy.json is left out, and so is an
+    output that is missing. Returns None where no privacy.json is kept. Every file is read once. Raises
+    PrivacyError where the kept files are damaged or were edited.
     """
     if not is_kept(folder):
         return None
     kept = folder / FOLDER
-    _, files = _read(kept, name=name)
-    return read_json(kept / RECORD, keys=()) if RECORD in files else None
+    _, digests = _read(kept, name=name)
+    if RECORD not in digests:
+        return None
+    outputs = [(file, digest) for file, digest in digests.items() if file != RECORD]
+    changed = [
+        file for file, digest in outputs if (folder / file).exists() and file_digest(folder / file) != digest
+    ]
+    return read_json(kept / RECORD, keys=()), changed
 
 
-def changed_outputs(folder: Path, *, name: str) -> list[str]:
-    """Return which outputs in `folder` are other bytes than the copies of the finished run `name` there.
-
-    privacy.json is left out, and so is an output that is missing. Raises PrivacyError where the copies are
-    damaged.
-    """
-    if not is_kept(folder):
-        return []
-    _, files = _read(folder / FOLDER, name=name)
-    pairs = [(file, folder / file, folder / FOLDER / file) for file in files if file != RECORD]
-    return [file for file, one, kept in pairs if one.exists() and file_digest(one) != file_digest(kept)]
-
-
-def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
-    """Return the identity of a kept run and its files' names; PrivacyError where one has changed."""
+def _read(kept: Path, *, name: str) -> tuple[dict, dict[str, str]]:
+    """Return the identity of a kept run and its files' digests; PrivacyError where a file has changed."""
     try:
         identity, digests = (read_json(kept / record, keys=()) for record in (IDENTITY, DIGESTS))
         for file, digest in digests.items():
@@ -182,7 +177,7 @@ def _read(kept: Path, *, name: str) -> tuple[dict, list[str]]:
             "again. Its noise cannot be drawn again, because its nonce was destroyed when it ended; so that "
             "draws fresh noise, and every step is charged in addition"
         ) from problem
-    return identity, list(digests)
+    return identity, digests
 
 
 def _with_new_names(identity: dict) -> dict:

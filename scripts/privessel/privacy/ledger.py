@@ -15,24 +15,22 @@ a process is killed at, the next one either repeats the attempt bit by bit or be
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from privessel.errors import PrivacyError
-from privessel.files.lock import held, lock
+from privessel.files.lock import lock
 from privessel.privacy.account import Account, Attempt, Point, Run
-from privessel.privacy.chain import EMPTY, RESTORE, Chain, Head, append, read_chain
+from privessel.privacy.accounts import FORMAT, account_of
+from privessel.privacy.chain import EMPTY, Chain, Head, append, read_chain
 from privessel.privacy.keys import MasterSecret, run_key
 from privessel.privacy.nonce import commit, create_nonce, destroy_nonces, read_nonce
-from privessel.privacy.register import Books, Register
-from privessel.privacy.seen import Seen
+from privessel.privacy.register import Books
 
 log = logging.getLogger(__name__)
-
-FORMAT = "privessel ledger 1"
 
 
 class Ledger:
@@ -48,7 +46,7 @@ class Ledger:
     ) -> None:
         self._books, self._chain, self._machine = books, chain, machine
         self._path = books.ledger(run.identity)
-        self.account = _account(self._path, chain) if chain.records else Account(run, (), (), chain.head)
+        self.account = account_of(self._path, chain) if chain.records else Account(run, (), (), chain.head)
         self.beat = beat
         self.replays = False
         self._register = EMPTY  # the register as this process has last seen it
@@ -138,7 +136,7 @@ class Ledger:
 
     def _keep(self, register: Chain) -> None:
         self._register = register
-        self.account = replace(_account(self._path, self._chain), register=register.head.mac)
+        self.account = replace(account_of(self._path, self._chain), register=register.head.mac)
 
 
 @contextmanager
@@ -186,62 +184,8 @@ def open_ledger(
         yield ledger
 
 
-def read_accounts(
-    folder: Path, *, master: MasterSecret, anchor: Path | None = None, seen: Iterable[Seen] = ()
-) -> list[Account]:
-    """Read and verify every ledger in `folder`, changing none.
-
-    `seen` is what files elsewhere have seen of the ledgers (`seen.read_seen`). Raises PrivacyError naming
-    a ledger that is missing or damaged, one that has lost lines, and a file that has seen more than there is.
-    """
-    with Books(Path(folder), master.derive("ledger"), anchor).read() as register:
-        return list_accounts(register, seen=seen)
-
-
-def list_accounts(register: Register, *, seen: Iterable[Seen]) -> list[Account]:
-    """Return `read_accounts` of the ledgers of a register that this process holds."""
-    chains, path_of = register.read_ledgers(), register.books.ledger
-    for one in seen:
-        register.require(one.register, place=one.place)
-        if one.head and not chains.get(one.identity, EMPTY).contains(one.head):
-            raise PrivacyError(
-                f"{path_of(one.identity)} is missing or lacks line {one.head.lines}, which "
-                f"{one.place} refers to: charges were removed. {RESTORE}, or set privacy.state to the folder "
-                "that the run was charged in"
-            )
-    return [
-        replace(_account(path_of(identity), chain), register=register.head.mac)
-        for identity, chain in chains.items()
-        if chain.records
-    ]
-
-
-def running(folder: Path, *, silent_minutes: float) -> set[str]:
-    """Return the identities of the runs in `folder` that a living process is charging."""
-    locks = Path(folder).glob("*.lock")
-    return {path.stem for path in locks if held(path, silent_minutes=silent_minutes)}
-
-
 def _head(head: Mapping[str, object] | None) -> Head | None:
     return None if head is None else Head(**head)
-
-
-def _account(path: Path, chain: Chain) -> Account:
-    """Return what a verified chain says, as an account."""
-    header, *rest = chain.records
-    if header.get("format") != FORMAT:
-        raise PrivacyError(
-            f"{path}: written by another version ({header.get('format')}); read it with that one"
-        )
-    fields = {name: value for name, value in header.items() if name not in ("kind", "format", "at")}
-    run = Run(**fields | {"patients": tuple((one, other) for one, other in header["patients"])})
-    blocks = tuple((r["attempt"], r["first"], r["last"]) for r in rest if r["kind"] == "charge")
-    attempts = tuple(
-        Attempt(record["machine"], record["start"], record["origin"], record.get("commitment"))
-        for record in rest
-        if record["kind"] == "attempt"
-    )
-    return Account(run, blocks, attempts, chain.head)
 
 
 def _covered(blocks: tuple[tuple[int, int, int], ...], *, attempt: int, first: int, last: int) -> bool:

@@ -5,7 +5,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from privessel.privacy.accounting import Charge, affordable_steps, calibrate, epsilon
+from privessel.privacy.accounting import Charge, epsilon
+from privessel.privacy.calibration import affordable_steps, calibrate
 from privessel.privacy.levels import count_votes
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.promises import Sizes, state_promises

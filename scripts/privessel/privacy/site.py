@@ -9,8 +9,9 @@ from pathlib import Path
 
 from privessel.errors import PrivacyError
 from privessel.privacy.account import Account, Point, Run
+from privessel.privacy.accounts import list_accounts, read_accounts, running
 from privessel.privacy.keys import MasterSecret, Stream, create_master, load_master
-from privessel.privacy.ledger import Ledger, list_accounts, open_ledger, read_accounts, running
+from privessel.privacy.ledger import Ledger, open_ledger
 from privessel.privacy.nonce import destroy_nonces
 from privessel.privacy.register import Books
 from privessel.privacy.seen import Seen, read_seen
@@ -93,7 +94,7 @@ class Site:
         """Return the accounts of all private runs of the site: the steps that each was charged for.
 
         `seen` is what files elsewhere have seen of the ledgers, such as the study's results
-        (`seen.read_seen`). Raises PrivacyError as `ledger.read_accounts`.
+        (`seen.read_seen`). Raises PrivacyError as `accounts.read_accounts`.
         """
         return read_accounts(self.state, master=self._master(), anchor=self.anchor, seen=seen)
 

@@ -30,7 +30,7 @@ from privessel.errors import PrivacyError
 from privessel.privacy.signing import Signer
 from privessel.release.checks.card import LICENCES, name_dataset
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
-from privessel.release.checks.exports import describe_nnunet, list_pairs
+from privessel.release.checks.exports import describe_nnunet, find_odd_png, list_pairs
 from privessel.release.checks.files import (
     MANIFEST,
     PROGRAMS,
@@ -41,7 +41,7 @@ from privessel.release.checks.files import (
     name_model,
 )
 from privessel.release.checks.numbers import check_numbers
-from privessel.release.formats import find_odd_arrays, find_odd_png
+from privessel.release.formats import find_odd_arrays
 from privessel.release.schema import find_odd_words
 from privessel.release.statement import describe_data
 from privessel.release.terms import Terms

@@ -1,7 +1,7 @@
-"""What each format of a release may hold, to the byte: PNG, npz and saved tensors.
+"""What the arrays of a release may hold, to the byte: .npz files (of pictures see `checks/exports`).
 
-Each check builds the container again from what it must hold (pixels, arrays, weights) and compares. Whatever
-a format could carry besides, such as comments, times, further chunks or bytes in between, is a difference.
+The check builds the file again from the arrays that it must hold, and compares. Whatever the format
+could carry besides, such as comments, times, further fields or bytes in between, is a difference.
 """
 
 import io
@@ -14,12 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.release.png import LARGEST_CHUNK, SIGNATURE, make_chunk
-
 MODE = 0o600  # of a zip member's file
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip member can have
 LARGEST_ARRAY = zipfile.ZIP64_LIMIT  # bytes; a larger member would need further fields
-FILTERS = 5  # of PNG, numbered from 0
 LOCAL, CENTRAL, END = "<4s5H3L2H", "<4s4B4H3L5H2L", "<4s4H2LH"  # structures of a zip file
 
 
@@ -108,48 +105,3 @@ def _name_odd_parts(content: bytes) -> Iterator[str]:
                 yield f"extra field of {member.filename}"
             if member.date_time != EPOCH:
                 yield f"time of {member.filename}"
-
-
-def split_png(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (kind, content) of every chunk up to the last, IEND; then whatever follows, its kind empty."""
-    at = len(SIGNATURE)
-    while at + 12 <= len(content):
-        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
-        yield kind, content[at + 8 : at + 8 + length]
-        at += 12 + length
-        if kind == b"IEND":
-            break
-    if content[at:]:
-        yield b"", content[at:]
-
-
-def find_odd_png(content: bytes, size: int) -> list[str]:
-    """Return how a PNG differs from one 8-bit greyscale image of size x size pixels and nothing else."""
-    chunks = list(split_png(content))
-    if chunks and not chunks[-1][0]:
-        return ["bytes behind its end"]
-    odd = [f"chunk {kind.decode('latin-1')}" for kind, _ in chunks if kind not in (b"IHDR", b"IDAT", b"IEND")]
-    if odd:
-        return odd
-    kinds = [kind for kind, _ in chunks]
-    if len(kinds) < 3 or kinds != [b"IHDR", *[b"IDAT"] * (len(kinds) - 2), b"IEND"] or chunks[-1][1]:
-        return ["no PNG, or chunks in another order"]
-    if chunks[0][1] != struct.pack(">2I5B", size, size, 8, 0, 0, 0, 0):
-        return [f"a header that is not of {size} x {size} grey pixels of 8 bits"]
-    if SIGNATURE + b"".join(make_chunk(*chunk) for chunk in chunks) != content:
-        return ["a damaged chunk"]
-    return _find_odd_pixels([body for _, body in chunks[1:-1]], size)
-
-
-def _find_odd_pixels(parts: list[bytes], size: int) -> list[str]:
-    most = max(LARGEST_CHUNK, 4 * size)
-    if any(len(part) != most for part in parts[:-1]) or not 0 < len(parts[-1]) <= most:
-        return ["pixels in chunks of other lengths"]
-    inflate, rows = zlib.decompressobj(), size * (size + 1)
-    try:
-        filtered = inflate.decompress(b"".join(parts), rows + 1)
-    except zlib.error:
-        return ["pixels that cannot be decompressed"]
-    if len(filtered) != rows or not inflate.eof or inflate.unused_data:
-        return ["more or fewer bytes than its pixels"]
-    return ["rows of an unknown filter"] if max(filtered[:: size + 1]) >= FILTERS else []

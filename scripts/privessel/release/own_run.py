@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from privessel.errors import PrivacyError
-from privessel.gan.paid_runs import changed_outputs, kept_record
+from privessel.gan.paid_runs import compare_kept
 from privessel.privacy.account import Account, Run
 from privessel.privacy.promises import Sizes
 from privessel.privacy.seen import read_seen, seen_of
@@ -79,10 +79,10 @@ def check_kept(record: Mapping, *, results: Path | None, patients: int, patches:
     versions have finished.
     """
     name = _name(record)
-    kept = kept_record(find_run(results, name), name=name) if results else None
-    if kept is None:
+    compared = compare_kept(find_run(results, name), name=name) if results else None
+    if compared is None:
         return
-    changed = changed_outputs(find_run(results, name), name=name)
+    kept, changed = compared
     if changed:
         raise PrivacyError(
             f"{name}: {', '.join(changed)} are not as they were when the run finished, so they may not be "

@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.errors import DamagedError
+from privessel.release.checks.exports import LARGEST_CHUNK, SIGNATURE, make_chunk
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The numbers by which PNG names its filters, in the order in which Pillow tries them.
 NONE, UP, SUB, PAETH = 0, 2, 1, 4
 TRIED = np.array([NONE, UP, SUB, PAETH], np.uint8)
-LARGEST_CHUNK = 65_536  # bytes of one IDAT chunk, as Pillow divides them
 
 
 def encode(images: NDArray[np.uint8]) -> list[bytes]:
@@ -49,11 +48,6 @@ def _pack(filtered: bytes, columns: int) -> bytes:
     return b"".join(
         make_chunk(b"IDAT", packed[start : start + size]) for start in range(0, len(packed), size)
     )
-
-
-def make_chunk(kind: bytes, content: bytes) -> bytes:
-    """Return a chunk of a PNG: length, kind of four letters, content, checksum."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _filter(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from privessel.release.formats import split_png
+from privessel.release.checks.exports import split_png
 from privessel.release.spelling import inflate
 from privessel.release.weights import read_strings
 

@@ -3,30 +3,36 @@
 import io
 import pickletools
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from privessel.errors import DamagedError
 from privessel.gan.nets import GanShape, Generator
 from privessel.gan.synthesis import load_generator
 from privessel.unet.net import TrainedUNet, UNet, UNetShape
 
-PARTS = {"shape", "weights"}
-UNET_PARTS = PARTS | {"patch_size", "mean", "sd"}
+INPUTS = {"patch_size": int, "mean": float, "sd": float}  # of a U-Net, beside its shape and weights
 
 
 def copy_generator(source: Path, target: Path) -> None:
     """Copy the shape and weights of the generator in `source`, and nothing else that training saved there."""
-    target.write_bytes(_save(load_generator(source)))
+    generator = load_generator(source)
+    target.write_bytes(_save(generator, shape=generator.shape))
 
 
-def _save(generator: Generator) -> bytes:
-    # In memory: given a path, torch writes its name into the file.
-    content = io.BytesIO()
-    torch.save({"shape": asdict(generator.shape), "weights": dict(generator.state_dict())}, content)
-    return content.getvalue()
+def copy_unet(source: Path, target: Path) -> None:
+    """Copy what a U-Net needs to predict, and nothing that says how it was trained."""
+    trained = TrainedUNet.load(source)
+    network = _make_unet(trained.shape)
+    network.load_state_dict(trained.weights)
+    target.write_bytes(
+        _save(network, shape=trained.shape, **{name: getattr(trained, name) for name in INPUTS})
+    )
 
 
 def check_generator(content: bytes) -> list[str]:
@@ -34,36 +40,7 @@ def check_generator(content: bytes) -> list[str]:
 
     The file must be, to the byte, what torch writes of a generator of this shape with these weights.
     """
-    try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if state.keys() != PARTS:
-            return [f"parts {', '.join(map(str, sorted(state.keys() ^ PARTS)))}"]
-        generator = Generator(GanShape(**state["shape"]))
-        expected, given = generator.state_dict(), state["weights"]
-        odd = sorted(
-            set(given) ^ set(expected)
-            | {name for name in set(given) & set(expected) if not _is_alike(given[name], expected[name])}
-        )
-        if odd:
-            return [f"tensors that a generator has not: {', '.join(odd)}"]
-        generator.load_state_dict(given)
-        written = _save(generator)
-    except Exception as problem:  # arbitrary bytes break readers in arbitrary ways
-        return [f"no saved generator ({str(problem).partition(chr(10))[0]})"]
-    return [] if written == content else ["parts beside the shape and weights of a generator"]
-
-
-def copy_unet(source: Path, target: Path) -> None:
-    """Copy what a U-Net needs to predict, and nothing that says how it was trained."""
-    trained = TrainedUNet.load(source)
-    target.write_bytes(_save_unet(trained))
-
-
-def _save_unet(trained: TrainedUNet) -> bytes:
-    content = io.BytesIO()
-    state = {name: getattr(trained, name) for name in ("weights", "patch_size", "mean", "sd")}
-    torch.save(state | {"shape": asdict(trained.shape)}, content)
-    return content.getvalue()
+    return _check(content, called="generator", kind=GanShape, make=Generator, numbers={})
 
 
 def check_unet(content: bytes) -> list[str]:
@@ -71,25 +48,51 @@ def check_unet(content: bytes) -> list[str]:
 
     The file must be, to the byte, what torch writes of a U-Net of this shape with these weights.
     """
+    return _check(content, called="U-Net", kind=UNetShape, make=_make_unet, numbers=INPUTS)
+
+
+def _make_unet(shape: UNetShape) -> UNet:
+    return UNet(shape, generator=torch.Generator())
+
+
+def _save(network: nn.Module, *, shape: GanShape | UNetShape, **numbers: float) -> bytes:
+    # In memory: given a path, torch writes its name into the file.
+    content = io.BytesIO()
+    torch.save({"shape": asdict(shape), "weights": dict(network.state_dict()), **numbers}, content)
+    return content.getvalue()
+
+
+def _check(
+    content: bytes,
+    *,
+    called: str,
+    kind: type[GanShape] | type[UNetShape],
+    make: Callable[[Any], nn.Module],
+    numbers: Mapping[str, type],
+) -> list[str]:
+    """Return what a file holds beside the shape and weights of a network, and `numbers`: type by name."""
+    parts = {"shape", "weights", *numbers}
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if state.keys() != UNET_PARTS:
-            return [f"parts {', '.join(map(str, sorted(state.keys() ^ UNET_PARTS)))}"]
-        numbers = [state["mean"], state["sd"], state["patch_size"]]
-        if [type(one) for one in numbers] != [float, float, int]:
+        if state.keys() != parts:
+            return [f"parts {', '.join(map(str, sorted(state.keys() ^ parts)))}"]
+        if any(type(state[name]) is not wanted for name, wanted in numbers.items()):
             return ["statistics of its inputs that are no numbers"]
-        shape = UNetShape(**state["shape"])
-        expected, given = UNet(shape, generator=torch.Generator()).state_dict(), state["weights"]
+        shape = kind(**state["shape"])
+        network = make(shape)
+        expected, given = network.state_dict(), state["weights"]
         odd = sorted(
             set(given) ^ set(expected)
             | {name for name in set(given) & set(expected) if not _is_alike(given[name], expected[name])}
         )
         if odd:
-            return [f"tensors that a U-Net has not: {', '.join(odd)}"]
-        written = _save_unet(TrainedUNet(**state | {"shape": shape, "identity": {}}))
+            return [f"tensors that a {called} has not: {', '.join(odd)}"]
+        # Into tensors of its own: one of the file can be a part of a longer one, whose rest would be saved.
+        network.load_state_dict(given)
+        written = _save(network, shape=shape, **{name: state[name] for name in numbers})
     except Exception as problem:  # arbitrary bytes break readers in arbitrary ways
-        return [f"no saved U-Net ({str(problem).partition(chr(10))[0]})"]
-    return [] if written == content else ["parts beside the shape and weights of a U-Net"]
+        return [f"no saved {called} ({str(problem).partition(chr(10))[0]})"]
+    return [] if written == content else [f"parts beside the shape and weights of a {called}"]
 
 
 def _is_alike(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from privessel.cohort.geometry import say_sides
-from privessel.cohort.table import SPLITS, who
+from privessel.cohort.rows import SPLITS
+from privessel.cohort.table import who
 from privessel.report.template import fill
 
 

@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from privessel.cohort import table
-from privessel.cohort.table import SPLITS, Patient
+from privessel.cohort.rows import SPLITS
+from privessel.cohort.table import Patient
 from privessel.files.source import fingerprint
 from privessel.study.config import StudyConfig
 

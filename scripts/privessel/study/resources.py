@@ -5,7 +5,7 @@ checkpoint.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from privessel.study.cohorts import Cohorts
@@ -32,14 +32,15 @@ def memory(needed: Needed) -> Callable[..., int]:
 
 @dataclass(frozen=True)
 class Resources:
-    """Memory (MB) and time (minutes) of the jobs of one study."""
+    """Memory (MB) and time (minutes) of a study's jobs; `audit_resources` and `vote_resources` add theirs."""
 
     config: StudyConfig
     cohorts: Cohorts
     sources: SourcePlan
 
     @property
-    def _pixels(self) -> int:
+    def pixels(self) -> int:
+        """Pixels of a patch."""
         return self.config.patches.size**2
 
     # --- Volumes ---
@@ -55,21 +56,23 @@ class Resources:
 
     def evaluation_memory(self, cohort: str) -> Callable[..., int]:
         """A volume with its distances, the network, and one batch of patches in its forward pass."""
-        batch_mb = 4 * 10 * self._pixels * self.config.unet.filters[0] * self.config.prediction.batch / 1e6
+        batch_mb = 4 * 10 * self.pixels * self.config.unet.filters[0] * self.config.prediction.batch / 1e6
         return memory(700 + 50 * self.voxels(cohort) / 1e6 + self._unet_weights_mb() + batch_mb)
 
     def evaluation_minutes(self, cohort: str, split: str) -> int:
         """Every patient's patches through the network on CPU threads, and two minutes for the distances."""
         overlap = (self.config.patches.size / self.config.prediction.stride) ** 2
-        patches_tera = self._unet_tera() * self.voxels(cohort) / self._pixels * overlap
-        seconds = patches_tera / (THREAD_TERA * self.config.unet.threads)
+        unet = self.config.unet
+        patches_tera = self.forward_tera(unet.filters) * self.voxels(cohort) / self.pixels * overlap
+        seconds = patches_tera / (THREAD_TERA * unet.threads)
         return int(30 + self.cohorts.count(cohort, split) * (2 + seconds / 60))
 
     # --- GANs ---
 
-    def _training_patches_mb(self, more: int = 0) -> float:
+    def training_patches_mb(self, more: int = 0) -> float:
+        """MB of the training patches, and of so many `more`, in memory."""
         patients = self.cohorts.count(self.config.train_cohort, "train")
-        return 5 * self._pixels * (self.config.patches.per_patient * patients + more) / 1e6
+        return 5 * self.pixels * (self.config.patches.per_patient * patients + more) / 1e6
 
     def gan_megabytes(self, wildcards: Mapping[str, str]) -> float:
         """Patches once, weights six times, activations of one micro-batch.
@@ -84,7 +87,7 @@ class Resources:
         nets_mb = 4 * 6 * (42 * generator**2 + 11 * critic**2) / 1e6
         samples = min(keys["micro_batch"], keys["batch"] + keys["generator_batch"])
         widths = keys["generator_width"] + keys["critic_width"]
-        return 1000 + self._training_patches_mb() + nets_mb + 4 * 25 * self._pixels * widths * samples / 1e6
+        return 1000 + self.training_patches_mb() + nets_mb + 4 * 25 * self.pixels * widths * samples / 1e6
 
     def gan_minutes(self, wildcards: Mapping[str, str]) -> int:
         """All steps on an old GPU, and 0.1 s a step for starting kernels where the nets are small.
@@ -99,7 +102,7 @@ class Resources:
         critic_step = 3 * critic * samples + generator * fakes
         step = keys["critic_steps"] * critic_step + 3 * (generator + critic) * fakes
         steps = keys["epochs"] * keys["steps_per_epoch"]
-        return int(60 + steps * (self._pixels * step / 1e12 / GPU_TERA + 0.1) / 60)
+        return int(60 + steps * (self.pixels * step / 1e12 / GPU_TERA + 0.1) / 60)
 
     def gan_memory(self) -> Callable[..., int]:
         """A rule's memory for one GAN."""
@@ -107,37 +110,17 @@ class Resources:
 
     def synthesis_memory(self) -> Callable[..., int]:
         """The pairs as floats, while they are made."""
-        return memory(1500 + 4 * self.config.synthesis.pairs * self._pixels / 1e6)
+        return memory(1500 + 4 * self.config.synthesis.pairs * self.pixels / 1e6)
 
     def pairs_memory(self) -> Callable[..., int]:
         """A set of pairs, which is in memory twice while it is read."""
-        return memory(500 + 4 * self.config.synthesis.pairs * self._pixels / 1e6)
-
-    def audited_memory(self) -> Callable[..., int]:
-        """A run of the study, its patches once more with canaries, and two copies of canaries' gradients."""
-        more = self._training_patches_mb(2 * self.config.audit.canaries) + 3000
-        return memory(lambda wildcards: self.gan_megabytes(wildcards) + more)
-
-    def audited_minutes(self, wildcards: Mapping[str, str]) -> int:
-        """A run of the study, and at scored steps its sample and all canaries through the critic again."""
-        keys = self.config.gan_keys(wildcards.level, wildcards.arch)
-        more = (keys["batch"] + self.config.audit.canaries) / (keys["batch"] + keys["generator_batch"])
-        return int(self.gan_minutes(wildcards) * (1 + more / self.config.audit.score_every))
-
-    def audited_steps_minutes(self, wildcards: Mapping[str, str]) -> int:
-        """The critic's passes over half of a hundred canaries and over the fakes, and the steps' noise."""
-        keys, privacy = self.config.gan_keys(wildcards.level, wildcards.arch), self.config.privacy
-        copies = privacy.patient_patches if privacy.unit == "patient" else 1
-        samples = 60 * copies + keys["generator_batch"]
-        step = 3 * 17 * keys["critic_width"] ** 2 * samples * self._pixels / 1e12 / GPU_TERA + 0.5
-        return int(60 + self.config.audit.step_guesses / 100 * step / 60)
+        return memory(500 + 4 * self.config.synthesis.pairs * self.pixels / 1e6)
 
     # --- U-Nets ---
 
-    def _unet_tera(self) -> float:
-        """Operations (1e12) of one patch's forward pass: 83 a pixel, level and squared first filters."""
-        filters = self.config.unet.filters
-        return 83 * len(filters) * filters[0] ** 2 * self._pixels / 1e12
+    def forward_tera(self, filters: Sequence[int]) -> float:
+        """Operations (1e12) of a patch's forward pass: 83 a pixel, level and squared first filters."""
+        return 83 * len(filters) * filters[0] ** 2 * self.pixels / 1e12
 
     def _unet_weights_mb(self) -> float:
         """MB of the weights: nearly all in the coarsest levels."""
@@ -146,14 +129,14 @@ class Resources:
     def _unet_megabytes(self, count: int, pair_bytes: int) -> float:
         """The pairs once, the weights six times, the activations of one batch forward and backward."""
         unet = self.config.unet
-        batch_mb = 4 * 30 * self._pixels * unet.filters[0] * unet.batch / 1e6
-        return 900 + count * pair_bytes * self._pixels / 1e6 + 6 * self._unet_weights_mb() + batch_mb
+        batch_mb = 4 * 30 * self.pixels * unet.filters[0] * unet.batch / 1e6
+        return 900 + count * pair_bytes * self.pixels / 1e6 + 6 * self._unet_weights_mb() + batch_mb
 
     def _unet_minutes(self, count: int, *, epochs: int) -> int:
         """All steps on an old GPU, forward and backward, and 0.05 s a step beside."""
         unet = self.config.unet
         steps = epochs * unet.factor_train_samples * count / unet.batch
-        return int(30 + steps * (3 * unet.batch * self._unet_tera() / GPU_TERA + 0.05) / 60)
+        return int(30 + steps * (3 * unet.batch * self.forward_tera(unet.filters) / GPU_TERA + 0.05) / 60)
 
     def unet_memory(self) -> Callable[..., int]:
         """A U-Net trained on the wildcard's source."""
@@ -174,60 +157,30 @@ class Resources:
         count = int(wildcards.k) * self.config.patches.per_patient
         return self._unet_minutes(count, epochs=self.config.transfer.epochs)
 
-    # --- Votes ---
-
-    def candidate_memory(self) -> Callable[..., int]:
-        """Two phantoms, their pairs, and a small U-Net in training."""
-        vote = self.config.vote
-        phantom_mb = 45 * math.prod(vote.shape) / 1e6
-        batch_mb = 4 * 30 * self._pixels * vote.unet.filters[0] * vote.unet.batch / 1e6
-        return memory(1000 + phantom_mb + 12 * vote.pairs * self._pixels / 1e6 + batch_mb)
-
-    def candidate_minutes(self) -> int:
-        """All steps on CPU threads: small nets gain little from a GPU."""
-        unet = self.config.vote.unet
-        steps = unet.epochs * unet.factor_train_samples * self.config.vote.pairs / unet.batch
-        forward = 83 * len(unet.filters) * unet.filters[0] ** 2 * self._pixels / 1e12
-        seconds = 3 * unet.batch * forward / (THREAD_TERA * self.config.unet.threads) + 0.05
-        return int(30 + steps * seconds / 60)
-
-    def ballot_memory(self) -> Callable[..., int]:
-        """One scan, and its patches in the forward pass of one candidate."""
-        vote = self.config.vote
-        patches_mb = self._pixels * (20 * vote.patches + 40 * vote.unet.filters[0] * vote.unet.batch) / 1e6
-        return memory(700 + 50 * self.voxels(self.config.train_cohort) / 1e6 + patches_mb)
-
-    def ballot_minutes(self) -> int:
-        """The patches of a patient through every candidate on CPU threads."""
-        vote = self.config.vote
-        forward = 83 * len(vote.unet.filters) * vote.unet.filters[0] ** 2 * self._pixels / 1e12
-        seconds = vote.candidates * vote.patches * forward / (THREAD_TERA * self.config.unet.threads)
-        return int(15 + seconds / 60)
-
-    # --- Image quality, release and attacks ---
+    # --- Image quality and release ---
 
     def quality_memory(self) -> Callable[..., int]:
         """One generator's images while read, those chosen, SSIM's maps, features of five sets, a network."""
         quality = self.config.quality
-        read = 4 * self.config.synthesis.pairs * self._pixels
-        chosen = quality.frechet_images * (self._pixels + 5 * 4 * 2048)
-        return memory(1000 + (read + chosen + 28 * quality.ssim_images * self._pixels) / 1e6)
+        read = 4 * self.config.synthesis.pairs * self.pixels
+        chosen = quality.frechet_images * (self.pixels + 5 * 4 * 2048)
+        return memory(1000 + (read + chosen + 28 * quality.ssim_images * self.pixels) / 1e6)
 
     def quality_minutes(self) -> int:
         """An image through Inception twice on CPU threads, the larger network, and all pairs of SSIM."""
         quality = self.config.quality
         seconds = 2 * 2 * quality.frechet_images * 0.006 / (THREAD_TERA * quality.threads)
-        return int(30 + (seconds + quality.ssim_images**2 * self._pixels * 1e-7) / 60)
+        return int(30 + (seconds + quality.ssim_images**2 * self.pixels * 1e-7) / 60)
 
     def embedding_memory(self) -> Callable[..., int]:
         """One generator's images while read, the grey values of all that are shown, and their distances."""
         shown = self.config.quality.tsne_images * (3 + len(self.config.public_baselines))
-        read = 4 * self.config.synthesis.pairs * self._pixels
-        return memory(700 + (read + shown * (9 * self._pixels + 20 * shown)) / 1e6)
+        read = 4 * self.config.synthesis.pairs * self.pixels
+        return memory(700 + (read + shown * (9 * self.pixels + 20 * shown)) / 1e6)
 
     def release_memory(self) -> Callable[..., int]:
         """All pairs as bytes and as floats."""
-        return memory(1500 + 24 * self.config.synthesis.pairs * self._pixels / 1e6)
+        return memory(1500 + 24 * self.config.synthesis.pairs * self.pixels / 1e6)
 
     def release_minutes(self) -> int:
         """The files of every pair, and the search of the archive."""
@@ -237,20 +190,4 @@ class Resources:
         """Every pair beside every training patch: 3 us of a processor for 96 x 96 pixels, twice that here."""
         patients = self.cohorts.count(self.config.train_cohort, "train")
         compared = self.config.synthesis.pairs * self.config.patches.per_patient * patients
-        return int(60 + 6e-6 * compared * self._pixels / 96**2 / 60)
-
-    def _attacked_points(self) -> int:
-        cohort, audit = self.config.train_cohort, self.config.audit
-        patients = [self.cohorts.count(cohort, split) for split in ("train", "validation")]
-        patients.append(self.cohorts.count(self.config.test_cohorts[0], "test"))
-        return audit.patches * sum(patients) + audit.attacker_pairs
-
-    def attack_memory(self) -> Callable[..., int]:
-        """A patient's patches, those chosen and the pairs as points of 8 bytes a number, their distances."""
-        read = 10 * self.config.patches.per_patient * self._pixels
-        return memory(1500 + (read + 40 * self._attacked_points() * self._pixels) / 1e6)
-
-    def attack_minutes(self) -> int:
-        """All distances between them."""
-        compared = 4 * self._attacked_points() * self.config.audit.attacker_pairs * self._pixels
-        return int(30 + compared / 1e12 / (THREAD_TERA * self.config.quality.threads) / 60)
+        return int(60 + 6e-6 * compared * self.pixels / 96**2 / 60)

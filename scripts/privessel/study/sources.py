@@ -193,16 +193,19 @@ class SourcePlan:
 
     # --- Votes ---
 
+    @property
+    def candidates(self) -> range:
+        """The numbers of the votes' candidates, counted from 1."""
+        return range(1, self.config.vote.candidates + 1)
+
     def candidate_files(self, name: str) -> list[str]:
         """The file `name` of every candidate of the votes."""
-        numbers = range(1, self.config.vote.candidates + 1)
-        return [f"{self.results}/vote/candidates/{number}/{name}" for number in numbers]
+        return [f"{self.results}/vote/candidates/{number}/{name}" for number in self.candidates]
 
     def candidate_tables(self) -> list[str]:
         """The test metrics of every candidate's own U-Net."""
-        numbers = range(1, self.config.vote.candidates + 1)
         cohort = self.config.train_cohort
-        return [self.metric_table(f"vote/candidate-{number}", "own", cohort) for number in numbers]
+        return [self.metric_table(f"vote/candidate-{number}", "own", cohort) for number in self.candidates]
 
     def ballots(self) -> list[str]:
         """The ballot of every training patient. They look at patients, and stay inside."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from privessel.study import names
+from privessel.study.audit_resources import AuditResources
 from privessel.study.audits import AuditPlan
 from privessel.study.checks import check_study
 from privessel.study.clock import check_clock
@@ -21,6 +22,7 @@ from privessel.study.resources import Resources
 from privessel.study.site import SitePlan
 from privessel.study.sizes import find_small
 from privessel.study.sources import VOTED, SourcePlan
+from privessel.study.vote_resources import VoteResources
 
 log = logging.getLogger("privessel")
 _PLACES = ("state", "anchor")  # keys of privacy that the report must not show
@@ -57,6 +59,7 @@ class Study:
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
         self.products = Products(config, self.cohorts, self.gans, self.sources, figures)
         self.cost = Resources(config, self.cohorts, self.sources)
+        self.audit_cost, self.vote_cost = AuditResources(self.cost), VoteResources(self.cost)
         self.code = Library(scripts)
         self.notices: list[str] = []  # what is too small for what is asked; to be said once
         if not self.cohorts.absent:
@@ -127,7 +130,7 @@ class Study:
             "epoch": r"\d+",
             "setting": f"lr-[^/]+|{VOTED}",
             "source": f"real|{cohorts}|{names.PAIRS_NAME}(?:-shuffled)?|{names.VOTE_NAME}",
-            "candidate": one_of(range(1, config.vote.candidates + 1)),
+            "candidate": one_of(self.sources.candidates),
             "baseline": baselines,
             "split": "train|validation|test",
             "start": one_of(["scratch", *self.sources.transfer_starts]),

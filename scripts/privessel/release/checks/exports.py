@@ -1,11 +1,15 @@
 """The files for other programs: texts beside the pictures, and pictures that hold nothing else."""
 
 import json
+import struct
 import zlib
+from collections.abc import Iterator
 
 CHANNEL = "TOF-MRA"  # nnU-Net would scale images of the channel "CT" in another way
 PNG_NAMES = {"image": "image-{:05d}.png", "label": "label-{:05d}.png"}  # of a pair's number
-_SIGNATURE = bytes.fromhex("89504e470d0a1a0a")
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+LARGEST_CHUNK = 65_536  # bytes of one IDAT chunk, as Pillow divides them
+FILTERS = 5  # of PNG, numbered from 0
 
 
 def list_pairs(count: int) -> str:
@@ -26,32 +30,51 @@ def describe_nnunet(count: int) -> str:
     return json.dumps(description, indent=1) + "\n"
 
 
-def is_picture(content: bytes, size: int) -> bool:
-    """Whether the bytes are a PNG of size x size grey pixels and nothing before, between or after them."""
-    kinds, pixels, place = [], b"", len(_SIGNATURE)
-    if content[:place] != _SIGNATURE:
-        return False
-    while place < len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        kind, part = content[place + 4 : place + 8], content[place + 8 : place + 8 + length]
-        check = content[place + 8 + length : place + 12 + length]
-        if check != zlib.crc32(kind + part).to_bytes(4, "big"):
-            return False
-        kinds.append((kind, length))
-        pixels += part if kind == b"IDAT" else b""
-        if kind == b"IHDR" and part != size.to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0]):
-            return False
-        place += 12 + length
-    names = [kind for kind, _ in kinds]
-    unpacking = zlib.decompressobj()
+def make_chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG: length, kind of four letters, content, checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def split_png(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (kind, content) of every chunk up to the last, IEND; then whatever follows, its kind empty."""
+    at = len(SIGNATURE)
+    while at + 12 <= len(content):
+        length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
+        yield kind, content[at + 8 : at + 8 + length]
+        at += 12 + length
+        if kind == b"IEND":
+            break
+    if content[at:]:
+        yield b"", content[at:]
+
+
+def find_odd_png(content: bytes, size: int) -> list[str]:
+    """Return how a PNG differs from one 8-bit greyscale image of size x size pixels and nothing else."""
+    chunks = list(split_png(content))
+    if chunks and not chunks[-1][0]:
+        return ["bytes behind its end"]
+    odd = [f"chunk {kind.decode('latin-1')}" for kind, _ in chunks if kind not in (b"IHDR", b"IDAT", b"IEND")]
+    if odd:
+        return odd
+    kinds = [kind for kind, _ in chunks]
+    if len(kinds) < 3 or kinds != [b"IHDR", *[b"IDAT"] * (len(kinds) - 2), b"IEND"] or chunks[-1][1]:
+        return ["no PNG, or chunks in another order"]
+    if chunks[0][1] != struct.pack(">2I5B", size, size, 8, 0, 0, 0, 0):
+        return [f"a header that is not of {size} x {size} grey pixels of 8 bits"]
+    if SIGNATURE + b"".join(make_chunk(*chunk) for chunk in chunks) != content:
+        return ["a damaged chunk"]
+    return _find_odd_pixels([body for _, body in chunks[1:-1]], size)
+
+
+def _find_odd_pixels(parts: list[bytes], size: int) -> list[str]:
+    most = max(LARGEST_CHUNK, 4 * size)
+    if any(len(part) != most for part in parts[:-1]) or not 0 < len(parts[-1]) <= most:
+        return ["pixels in chunks of other lengths"]
+    inflate, rows = zlib.decompressobj(), size * (size + 1)
     try:
-        unpacked = unpacking.decompress(pixels, size * (size + 1) + 1)
+        filtered = inflate.decompress(b"".join(parts), rows + 1)
     except zlib.error:
-        return False
-    return (
-        names == [b"IHDR", *[b"IDAT"] * (len(names) - 2), b"IEND"]
-        and kinds[-1][1] == 0
-        and len(unpacked) == size * (size + 1)
-        and unpacking.eof
-        and not unpacking.unused_data
-    )
+        return ["pixels that cannot be decompressed"]
+    if len(filtered) != rows or not inflate.eof or inflate.unused_data:
+        return ["more or fewer bytes than its pixels"]
+    return ["rows of an unknown filter"] if max(filtered[:: size + 1]) >= FILTERS else []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from privessel.release.checks.card import name_dataset, write_card, write_licence
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
-from privessel.release.checks.exports import describe_nnunet, is_picture, list_pairs
+from privessel.release.checks.exports import describe_nnunet, find_odd_png, list_pairs
 from privessel.release.checks.statement import write_statement
 
 MANIFEST, SIGNATURE, PUBLIC_KEY = "MANIFEST.sha256", "MANIFEST.sha256.sig", "site.pub"
@@ -134,7 +134,7 @@ def _find_odd_sizes(folder, numbers):
     wanted = dict.fromkeys(("image.npy", "label.npy"), (pairs, size, size))
     found = [] if shapes == wanted else [f"data/pairs.npz holds {shapes}, not {wanted}"]
     for path in sorted(folder.rglob("*.png")):
-        if not is_picture(path.read_bytes(), size):
+        if find_odd_png(path.read_bytes(), size):
             name = path.relative_to(folder).as_posix()
             return [*found, f"{name} is no picture of {size} x {size} pixels and nothing else"]
     return found
