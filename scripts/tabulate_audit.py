@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from privessel.figures.audit import attacks_data, utility_privacy_data
+from privessel.figures.attacks import attacks_data
+from privessel.figures.audit import utility_privacy_data
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.files.tables import read_table

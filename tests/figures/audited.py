@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scores.examples import demo, study
 
-from privessel.figures import audit
+from privessel.figures import attacks, audit
 
 
 def steps(levels=None, low=5.5, failed=""):
@@ -19,7 +19,7 @@ def steps(levels=None, low=5.5, failed=""):
 utility_privacy_data = functools.partial(audit.utility_privacy_data, steps=(), unit="patch", seed=3)
 
 
-attacks_data = functools.partial(audit.attacks_data, unit="patch")
+attacks_data = functools.partial(attacks.attacks_data, unit="patch")
 
 
 AUDITED = {"inf": np.inf, "noise-0.65": 6.24}

@@ -27,7 +27,8 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from scores.examples import for_patients, rows, study, vote_rows
 
-from privessel.figures.audit import attacks, utility_privacy
+from privessel.figures.attacks import attacks
+from privessel.figures.audit import utility_privacy
 from privessel.figures.bounds import ATTACKS, SCORES
 from privessel.figures.scores import fig3_data
 from privessel.figures.style import PALETTE

@@ -85,7 +85,7 @@ _ENTRIES = (
     _E("gan_comparison", "Four GANs (2021)", 14, "gans", **_SCORES, **_GANS),
     _E("transfer", "Transfer learning (2021)", 15, "transfer", table="transfer", **_TRANSFER),
     _E("utility_privacy", "Utility against privacy", 17, "audit", seeded=True, **_AUDIT),
-    _E("attacks", "Attacks on membership", 18, "audit", **_AUDIT),
+    _E("attacks", "Attacks on membership", 18, "attacks", **_AUDIT),
 )  # fmt: skip
 FIGURES: dict[str, FigureEntry] = {entry.name: entry for entry in _ENTRIES}
 
