@@ -41,7 +41,7 @@ def test_table_1_has_a_row_of_the_vote_with_the_eps_of_a_patient_first():
     assert (row["row"], row["eps_patient"], row["eps_region"], row["eps"]) == ("Vote of patients", 1, 2, 2)
     told = texts(table1(data))
     assert "Vote of patients" in told
-    assert "one whole training patient, who is added or removed, at delta 0" in told
+    assert "one whole training patient, replaced by an empty one, at delta 0" in told
 
 
 def test_figure_3_shows_the_vote_at_its_eps_and_names_it_in_place_of_noise():

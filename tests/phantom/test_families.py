@@ -11,6 +11,7 @@ from privessel.phantom.acquisition import Acquisition, slab_inflow
 from privessel.phantom.anatomy import Anatomy
 from privessel.phantom.families import DIMMED
 from privessel.phantom.frame import fit_frame
+from privessel.phantom.sets import MANY_SCANNERS
 from privessel.phantom.vessels import Vessels
 
 TINY = {"shape": (48, 56, 20), "spacing": (0.5, 0.5, 0.7)}
@@ -167,3 +168,14 @@ def test_the_sidecar_of_a_drawn_setting_has_every_parameter(tmp_path):
     write_patient(tmp_path, "w001", simulate(seed=1, parameters=setting, **TINY), seed=1)
     sidecar = json.loads((tmp_path / "sub-w001/anat/sub-w001_acq-TOF_angio.json").read_text())
     assert sidecar["PhantomParameters"] == asdict(setting)
+
+
+def test_the_sidecar_of_a_family_of_many_scanners_names_no_field_strength(tmp_path):
+    phantom = simulate(seed=1, parameters=draw_setting("wide", seed=5), **TINY)
+    said = {}
+    for patient, family in (("w001", "wide"), ("r001", "random")):
+        write_patient(tmp_path, patient, phantom, seed=1, one_sequence=family not in MANY_SCANNERS)
+        path = tmp_path / f"sub-{patient}/anat/sub-{patient}_acq-TOF_angio.json"
+        said[family] = json.loads(path.read_text())
+    sequence = {"MagneticFieldStrength", "RepetitionTime", "EchoTime", "FlipAngle"}
+    assert said["random"].keys() - said["wide"].keys() == sequence

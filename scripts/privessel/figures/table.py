@@ -168,7 +168,7 @@ def _notes(data: pd.DataFrame) -> list[str]:
         f"{_PROTECTED[name_unit(data)]} The ε = 0 rows use no training patient.",
     ]
     if data["kind"].eq(VOTE).any():
-        notes.append("A vote protects one whole training patient, who is added or removed, at delta 0.")
+        notes.append("A vote protects one whole training patient, replaced by an empty one, at delta 0.")
     if data["beats_private"].ne("").any():
         notes.append("† At least as good as the best private run, at no cost in privacy.")
     if not data["kind"].eq(PRIVATE_GAN).any():

@@ -23,16 +23,19 @@ from privessel.phantom.simulation import Phantom
 MASKS = ("vessels", "brain")
 
 
-def write_patient(root: Path, patient: str, phantom: Phantom, *, seed: int) -> None:
+def write_patient(
+    root: Path, patient: str, phantom: Phantom, *, seed: int, one_sequence: bool = True
+) -> None:
     """Write image with sidecar, vessel mask and brain mask of one patient; equal phantoms give equal bytes.
 
-    `patient` is the id without `sub-`. Raises CohortError for an id that BIDS does not allow.
+    `patient` is the id without `sub-`; `one_sequence`: see `sidecar`. Raises CohortError for an id that BIDS
+    does not allow.
     """
     _check_id(patient)
     stem = f"sub-{patient}_acq-TOF"
     folder = f"sub-{patient}/anat"
     write_nifti(root / folder / f"{stem}_angio.nii.gz", phantom.image, phantom.affine)
-    write_json(root / folder / f"{stem}_angio.json", sidecar(phantom, seed=seed))
+    write_json(root / folder / f"{stem}_angio.json", sidecar(phantom, seed=seed, one_sequence=one_sequence))
     for name, mask in zip(MASKS, (phantom.vessels, phantom.brain), strict=True):
         file = root / "derivatives" / name / folder / f"{stem}_desc-{name}_mask.nii.gz"
         write_nifti(file, mask.astype(np.uint8), phantom.affine)

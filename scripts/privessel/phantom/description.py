@@ -13,6 +13,7 @@ GENERATOR = {
     "Description": "simulated TOF-MRA; no patient",
 }
 _NOBODY = "none: simulated"
+_OF_ONE_SEQUENCE = ("MagneticFieldStrength", "RepetitionTime", "EchoTime", "FlipAngle")
 _MASKS = {
     "vessels": ("ROI", "arteries of the brain as a reader would mark them, 1 inside"),
     "brain": ("Brain", "brain without skull, as imperfect as an automatic mask, 1 inside"),
@@ -58,9 +59,13 @@ def mask_sidecar(mask: str) -> dict[str, str]:
     return {"Type": kind, "Description": words}
 
 
-def sidecar(phantom: Phantom, *, seed: int) -> dict[str, Any]:
-    """Return the BIDS metadata of a simulated image: the imitated sequence, seed and parameters."""
-    return {
+def sidecar(phantom: Phantom, *, seed: int, one_sequence: bool = True) -> dict[str, Any]:
+    """Return the BIDS metadata of a simulated image: the imitated sequence, seed and parameters.
+
+    one_sequence: whether the image imitates the sequence written down here; if not, as in a family that
+    covers many scanners (`sets.MANY_SCANNERS`), nothing is said of field strength, times and flip angle.
+    """
+    fields = {
         "Simulated": True,
         "Modality": "MR",
         "Manufacturer": "simulated",
@@ -90,3 +95,4 @@ def sidecar(phantom: Phantom, *, seed: int) -> dict[str, Any]:
         "PhantomSeed": seed,
         "PhantomParameters": asdict(phantom.parameters),
     }
+    return {key: value for key, value in fields.items() if one_sequence or key not in _OF_ONE_SEQUENCE}

@@ -53,6 +53,7 @@ FIXED: dict[str, Parameters] = {
     ),
 }
 SETS = (*FIXED, *FAMILIES)
+MANY_SCANNERS = tuple(name for name, family in FAMILIES.items() if family.dimming)
 
 
 def draw_setting(family: str, *, seed: int) -> Parameters:

@@ -55,8 +55,8 @@ def inside(charge: Charge) -> Charge:
 def inside_epsilon(charges: Sequence[Charge], *, delta: float) -> tuple[float, float | None]:
     """Return eps of whatever changes inside of a patient who stays, and P[privacy loss > eps] where known.
 
-    The smaller of two bounds: each run as `inside` has it; and one patient removed, another added, which is
-    (2 e, (1 + exp(e)) d) for charges that are (e, d).
+    The smaller of two bounds: each run as `inside` has it; and the patient replaced by an empty one and that
+    by another, which is (2 e, (1 + exp(e)) d) for charges that are (e, d).
     """
     turned = [inside(charge) for charge in charges]
     taken = merged(turned)

@@ -82,7 +82,7 @@ def _whole_patient(charges: Sequence[Charge], *, delta: float) -> dict[str, obje
 def _pure(spent: float, sizes: Sizes) -> dict[str, dict[str, object]]:
     """Return the promises of mechanisms of a pure eps, which have whole patients as their unit.
 
-    What is changed inside of a patient counts as that patient removed and another one added.
+    What is changed inside of a patient counts as that patient replaced by an empty one, and that by another.
     """
     given = {"delta": 0.0, "above": 0.0}
     told = f"Patient level: eps {readable(spent)}, and delta 0 (pure: the patient is the privacy unit)."
@@ -90,7 +90,7 @@ def _pure(spent: float, sizes: Sizes) -> dict[str, dict[str, object]]:
     within = {
         name: _promise(
             f"{name.capitalize()} level: covered by the whole patient, so at most eps {readable(2 * spent)}, "
-            f"and delta 0 (a {name} that changes counts as one patient removed and another one added).",
+            f"and delta 0 (a {name} that changes counts as one patient replaced by an empty one, and back).",
             2 * spent,
             **given,
             method=_COVERED,

@@ -39,8 +39,8 @@ _MEANING = {
     "'published' is what the paper's accounting would print.",
 }
 _VOTES = (
-    "A vote: pure eps (delta 0) of a whole patient who is added or removed, and twice that of what changes\n"
-    "inside of a patient. No run of the paper is like it, so nothing is published."
+    "A vote: pure eps (delta 0) of a whole patient, replaced by an empty one, and twice that of what\n"
+    "changes inside of a patient. No run of the paper is like it, so nothing is published."
 )
 _PUBLISHED_SEED = "in name only: published seed"
 _IN_NAME_ONLY = (

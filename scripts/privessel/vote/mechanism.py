@@ -1,11 +1,11 @@
 """The private choice: the exponential mechanism over whole numbers, drawn without any rounding.
 
 Candidate k is drawn with a probability proportional to exp(eps u_k), where u_k is the sum of its ranks over
-the patients (`vote/ranks.py`). One patient more or less moves every u_k by something between 0 and 1, and all
-of them in the same direction. So the draw has the pure eps `eps` for a whole patient who is added or removed
-(McSherry and Talwar 2007; the factor 1/2 of the general mechanism is not needed, because no u_k rises where
-another falls). A patient who is replaced by another is one removed and one added: 2 eps. The proof is in
-docs/mechanism.md.
+the patients (`vote/ranks.py`). An empty patient has rank 0 everywhere. One patient in the place of an empty
+one moves every u_k by something between 0 and 1, and all of them in the same direction. So the draw has the
+pure eps `eps` for a whole patient who is replaced by an empty one (McSherry and Talwar 2007; the factor 1/2
+of the general mechanism is not needed, because no u_k rises where another falls). A patient in the place of
+another patient is two such steps: 2 eps. The proof is in docs/mechanism.md.
 
 Probabilities that are computed in floating point can differ between neighbours by more than e^eps, or be 0
 for one of them alone. So nothing is computed in floating point here: eps and the u_k are fractions, and the

@@ -140,7 +140,7 @@ class Vote:
             "pure_epsilon": self.charged_epsilon,
             "noise_multiplier": None,
             "sampling_rate": 1.0,
-            "neighbours": "one patient added or removed",
+            "neighbours": "one patient replaced by an empty one",
             "delta": 0.0,
             "candidates": len(ballots[0].counts),
             "patients": patients,
