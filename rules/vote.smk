@@ -27,7 +27,8 @@ rule candidate:
         "../scripts/make_candidate.py"
 
 
-# A job a patient, which sees this patient's scan and no other's.
+# A job a patient, which sees this patient's scan and no other's. An edit of its code fills the ballots anew: a vote that is
+# finished stays as it is for all that, and one that is still to come is not drawn from stale ballots.
 rule ballot:
     input:
         simulated=lambda w: study.cohorts.simulated_files(w.cohort, w.patient),
@@ -46,7 +47,7 @@ rule ballot:
         mem_mb=study.vote_cost.ballot_memory(),
         runtime=study.vote_cost.ballot_minutes(),
     params:
-        code=study.voting_digest("fill_ballot.py"),
+        code=code.digest("fill_ballot.py"),
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
         size=settings.patches.size,
         patches=settings.vote.patches,

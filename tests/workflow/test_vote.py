@@ -1,6 +1,7 @@
 """A vote of a hospital's patients through the workflow: secret, ledger, draw, release, and its recipient."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -69,14 +70,16 @@ def test_a_vote_is_charged_once_restored_and_told_by_the_ledger(voters):
     assert "5 patients: eps 1 of a patient in 1 run" in told
 
 
-def test_edited_code_of_candidates_draws_nothing_anew_on_patients(voters):
-    code = voters.folder / "scripts/privessel/vote/candidates.py"
+@pytest.mark.parametrize(("module", "again"), [("candidates", set()), ("ballots", {"ballot", "vote"})])
+def test_edited_code_makes_no_candidate_anew_on_patients_but_leaves_no_stale_ballot(voters, module, again):
+    code = voters.folder / f"scripts/privessel/vote/{module}.py"
     text = code.read_text()
     code.write_text(text + "\n# edited\n")
     try:
-        assert "Nothing to be done" in voters.study(f"{VOTE}/privacy.json").stdout
+        told = done(voters.study("-n", f"{VOTE}/privacy.json"))
     finally:
         code.write_text(text)
+    assert set(re.findall(r"^rule (\w+):", told, re.MULTILINE)) == again
 
 
 def test_four_patients_are_too_few(voters):

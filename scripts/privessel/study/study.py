@@ -94,9 +94,10 @@ class Study:
         return "" if paid else self.code.digest(script)
 
     def voting_digest(self, script: str) -> str:
-        """Return a digest of the code behind candidates and ballots: an edit makes them anew.
+        """Return a digest of the code behind candidates and votes: an edit makes them anew.
 
-        On patients no edit does, because a vote that is paid for would then be refused (rule 11).
+        On patients no edit does, because a vote among other candidates than those that it was held on is
+        refused once it is paid for (rule 11).
         """
         return self.code.digest(script) if self.site.public else ""
 
