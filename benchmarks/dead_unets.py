@@ -59,6 +59,7 @@ def compare(rate: float, asked: argparse.Namespace, data: dict[str, tuple[np.nda
         epochs=1,
         factor_train_samples=(asked.steps * asked.batch + 0.5) / len(images),
         augment=True,
+        ema=0.0,
         checkpoint_seconds=1e9,
         device="cpu",
         threads=1,

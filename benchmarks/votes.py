@@ -33,7 +33,7 @@ from privessel.vote.candidates import Design, cut_pairs  # noqa: E402
 from privessel.vote.expectation import tabulate_expectations  # noqa: E402
 from privessel.vote.ranks import add_ranks, rank  # noqa: E402
 
-SEED, SIZE, BATCH, PAIRS, RATE = 2022, 24, 16, 8000, 1e-3
+SEED, SIZE, BATCH, PAIRS, RATE, EMA = 2022, 24, 16, 8000, 1e-3, 0.98
 GRID = {"shape": (160, 192, 48), "spacing": (0.5, 0.5, 0.7)}
 FILTERS = (8, 16, 32, 64)
 
@@ -64,7 +64,15 @@ def learn(pairs: tuple[np.ndarray, np.ndarray], *, steps: int, augment: bool, se
             *pairs,
             shape=UNetShape(FILTERS, 0.0),
             training=UNetTraining(
-                RATE, BATCH, 1, (steps + 0.5) * BATCH / len(pairs[0]), augment, 1e9, "cpu", 1
+                learning_rate=RATE,
+                batch=BATCH,
+                epochs=1,
+                factor_train_samples=(steps + 0.5) * BATCH / len(pairs[0]),
+                augment=augment,
+                ema=EMA,
+                checkpoint_seconds=1e9,
+                device="cpu",
+                threads=1,
             ),
             seed=seed,
             start=None,

@@ -32,6 +32,7 @@ TRAINING = {
     "epochs": 2,
     "factor_train_samples": 1,
     "augment": True,
+    "ema": 0.0,
     "checkpoint_seconds": 1e9,
     "device": "cpu",
     "threads": 1,
@@ -113,14 +114,28 @@ def test_the_history_holds_the_published_loss_alone(tmp_path, monkeypatch):
     assert all(0 < row["loss"] < 1 for row in history)
 
 
-@pytest.mark.parametrize("step", range(6))
-def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize(("step", "ema"), [*((step, 0.0) for step in range(6)), (1, 0.7), (4, 0.7)])
+def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, monkeypatch, step, ema):
     with monkeypatch.context() as patch:
         crash_at(patch, step)
         with pytest.raises(Crash):
-            run(tmp_path / "broken", checkpoint_seconds=0)
-    resumed = run(tmp_path / "broken", checkpoint_seconds=0)
-    assert same(resumed, run(tmp_path / "whole"))
+            run(tmp_path / "broken", checkpoint_seconds=0, ema=ema)
+    resumed = run(tmp_path / "broken", checkpoint_seconds=0, ema=ema)
+    assert same(resumed, run(tmp_path / "whole", ema=ema))
+
+
+def test_with_ema_the_result_is_the_running_average_of_the_weights_of_all_steps(tmp_path):
+    one_step_an_epoch = {"factor_train_samples": 4 / 13 + 1e-9}
+    # Without an average a training of n steps ends with the weights that a longer one has after n steps.
+    after = [run(tmp_path / f"{n}", epochs=n, **one_step_an_epoch)[0].weights for n in range(1, 6)]
+    average = {name: value.double() for name, value in after[0].items()}
+    for weights in after[1:]:
+        average = {name: 0.7 * value + 0.3 * weights[name].double() for name, value in average.items()}
+    trained, history = run(tmp_path / "ema", epochs=5, ema=0.7, **one_step_an_epoch)
+    assert len(history) == 5
+    for name, value in average.items():
+        torch.testing.assert_close(trained.weights[name].double(), value, rtol=0, atol=1e-6)
+        assert not torch.equal(trained.weights[name], after[-1][name])
 
 
 def test_a_run_interrupted_twice_between_checkpoints_ends_with_the_same_bits(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ SETTINGS = {
     "epochs": 2,
     "factor_train_samples": 1,
     "augment": False,
+    "ema": 0.0,
     "checkpoint_seconds": 0,
     "device": "cpu",
     "threads": 1,

@@ -8,6 +8,7 @@ PAPER = {
     "epochs": 15,
     "factor_train_samples": 2,
     "augment": True,
+    "ema": 0.0,
     "checkpoint_seconds": 300,
     "device": "auto",
     "threads": 4,
@@ -24,6 +25,8 @@ PAPER = {
         ("factor_train_samples", -1),
         ("threads", 0),
         ("checkpoint_seconds", -1),
+        ("ema", 1),
+        ("ema", -0.1),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(name, value):
@@ -48,7 +51,14 @@ def test_too_few_patches_for_one_batch_are_refused_with_the_numbers():
 def test_all_but_the_time_between_checkpoints_is_part_of_the_identity():
     first = UNetTraining(**PAPER).identity(device="cpu")
     assert UNetTraining(**PAPER | {"checkpoint_seconds": 1}).identity(device="cpu") == first
-    changes = {"learning_rate": 1, "batch": 3, "epochs": 3, "factor_train_samples": 3, "augment": False}
+    changes = {
+        "learning_rate": 1,
+        "batch": 3,
+        "epochs": 3,
+        "factor_train_samples": 3,
+        "augment": False,
+        "ema": 0.5,
+    }
     for name, value in (changes | {"threads": 3}).items():
         assert UNetTraining(**PAPER | {name: value}).identity(device="cpu") != first
     assert UNetTraining(**PAPER).identity(device="cuda") != first

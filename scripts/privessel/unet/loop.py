@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import privessel
 from privessel.cohort.patches import digest, rescale
@@ -53,7 +54,8 @@ def train(
     (Kossen et al. 2022); `saturation_penalty` keeps that loss from losing its gradient. Each image is scaled
     to 0..255 by its own minimum and maximum, then standardised by mean and SD over all of them. History:
     epoch, and the means over its steps of the soft-Dice loss and of dsc (at 0.5, with augmentation and
-    dropout).
+    dropout). With `training.ema` the result is the running average of the weights, which does not depend
+    on where the last few steps led.
 
     With a `start` the training continues from that U-Net's weights, whose filters and patch size must be the
     same. Its mean and SD are kept, because its first layer was trained on grey values of that scale (Kossen
@@ -78,6 +80,9 @@ def train(
         network.expect(float(labels.mean()))
     network.to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    average = (
+        AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(training.ema)) if training.ema else None
+    )
     identity = {
         "shape": asdict(shape),
         **training.identity(device=device.type),
@@ -87,7 +92,8 @@ def train(
         "patches": digest(images, labels),
         **({"start": _digest_start(start)} if start else {}),
     }
-    state = UNetState(resume / "unet.pt", identity=identity, network=network, optimiser=optimiser)
+    parts = {"network": network, "optimiser": optimiser} | ({"average": average} if average else {})
+    state = UNetState(resume / "unet.pt", identity=identity, parts=parts, device=device)
     state.restore()
 
     steps, first, started = training.epochs * steps_per_epoch, state.step, time.monotonic()
@@ -101,6 +107,8 @@ def train(
         optimiser.zero_grad()
         (loss + saturation_penalty(logits)).backward()
         optimiser.step()
+        if average:
+            average.update_parameters(network)
 
         state.count(loss, probabilities, label)
         state.step = step + 1
@@ -121,7 +129,8 @@ def train(
             logged = now
     if state.history[-1]["dsc"] == 0:
         log.warning("the trained U-Net marks no pixel: lower learning_rate or change the seed")
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    kept = average.module if average else network
+    weights = {name: value.detach().cpu().contiguous() for name, value in kept.state_dict().items()}
     trained = TrainedUNet(
         weights=weights, shape=shape, patch_size=images.shape[-1], mean=mean, sd=sd, identity=identity
     )

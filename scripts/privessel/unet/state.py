@@ -1,26 +1,36 @@
 """The state of a U-Net's training, saved so that an interrupted training can continue."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from privessel.files import checkpoint
-from privessel.unet.net import UNet
 
 log = logging.getLogger(__name__)
 
 
 class UNetState:
-    """All that a training's next step depends on, and the file `path` that it is saved to."""
+    """All that a training's next step depends on, and the file `path` that it is saved to.
 
-    def __init__(self, path: Path, *, identity: dict, network: UNet, optimiser: torch.optim.Adam) -> None:
-        self.path, self.identity, self.network, self.optimiser = path, identity, network, optimiser
+    parts: what has a `state_dict` of its own, by name: the network, its optimiser, an average of weights.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        identity: dict,
+        parts: Mapping[str, nn.Module | torch.optim.Optimizer],
+        device: torch.device,
+    ) -> None:
+        self.path, self.identity, self.parts = path, identity, parts
         self.step = 0
         self.history: list[dict[str, float]] = []
         # Sums of loss and DSC over the steps of the epoch that is under way.
-        self.sums = torch.zeros(2, dtype=torch.float64, device=next(network.parameters()).device)
+        self.sums = torch.zeros(2, dtype=torch.float64, device=device)
 
     def count(self, loss: Tensor, probabilities: Tensor, labels: Tensor) -> None:
         """Add the loss and the DSC of one step to the sums of the epoch."""
@@ -41,8 +51,7 @@ class UNetState:
             "step": self.step,
             "history": self.history,
             "sums": self.sums,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            **{name: part.state_dict() for name, part in self.parts.items()},
         }
         checkpoint.save(self.path, state)
 
@@ -64,6 +73,6 @@ class UNetState:
             return
         self.step, self.history = state["step"], state["history"]
         self.sums.copy_(state["sums"])
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
         log.info("U-Net: going on from step %d", self.step)

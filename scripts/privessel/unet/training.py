@@ -15,6 +15,7 @@ class UNetTraining:
     epochs: int
     factor_train_samples: float  # an epoch passes this often over the patches
     augment: bool  # rotate, shear and mirror every patch at random
+    ema: float  # decay of the running average of the weights, which is the result; 0 = the last weights
     checkpoint_seconds: float  # between two saved states; 0 = after every step
     device: str  # cpu | cuda | auto
     threads: int  # of the CPU
@@ -26,6 +27,8 @@ class UNetTraining:
         for name in ("learning_rate", "factor_train_samples"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be at least 0 and below 1, not {self.ema}")
         if not self.checkpoint_seconds >= 0:
             raise ValueError(f"checkpoint_seconds must be at least 0, not {self.checkpoint_seconds}")
 

@@ -43,6 +43,10 @@ class UNet(Section):
     factor_train_samples: Positive = key(
         "How often an epoch passes over the pairs.", source="published code: 2"
     )
+    ema: Share = key(
+        "Decay of the running average of the weights, which is used instead of the last ones; 0: off.",
+        source="published code: 0",
+    )
     grid: Grid = key("Settings that are tried.")
     checkpoint_seconds: Positive = key("A killed training loses at most this much.", unit="s")
     threads: Whole = key("Threads of torch; part of the result.")
