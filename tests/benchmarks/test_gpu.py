@@ -25,7 +25,7 @@ def run(tmp_path, *arguments):
 
 
 def test_every_part_is_measured_and_the_study_is_estimated(tmp_path, capsys):
-    status, report = run(tmp_path, "--minutes", "2")
+    status, report = run(tmp_path, "--minutes", "20")
     assert status == 0
     assert list(report) == ["device", "minutes", *PARTS, "estimate"]
     for engine in ("book-keeping", "opacus"):
@@ -126,7 +126,7 @@ def test_kernels_are_those_that_each_room_asks_for(tmp_path, monkeypatch):
         return measure
 
     monkeypatch.setattr(gpu, "plan_parts", lambda _: {name: note(name) for name in PARTS})
-    run(tmp_path, "--minutes", "2")
+    run(tmp_path, "--minutes", "20")
     assert seen == {name: name in gpu.GAN_PARTS for name in PARTS}
 
 
@@ -161,7 +161,7 @@ def test_a_part_that_fails_is_recorded_and_the_next_ones_run(tmp_path, monkeypat
         raise RuntimeError("no such kernel")
 
     monkeypatch.setattr(gpu_parts, "measure_critic_steps", fail)
-    status, report = run(tmp_path, "--minutes", "2")
+    status, report = run(tmp_path, "--minutes", "20")
     assert status == 1
     assert report["critic steps"] == {"error": "RuntimeError: no such kernel"}
     assert report["U-Net"]["U-Net"]["seconds"] > 0
