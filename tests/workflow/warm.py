@@ -162,7 +162,7 @@ def become(arguments, folder, environment, streams) -> None:
 
 
 def end_quickly(program, *arguments) -> None:
-    """Run a program and end as Python does, but without taking apart all the libraries, which takes a second."""
+    """Run a program and end as Python does, but without taking apart its libraries, which takes a second."""
     code = 0
     try:
         program(*arguments)
