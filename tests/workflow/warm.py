@@ -35,7 +35,7 @@ LIBRARIES = [
         "matplotlib.pyplot",
         "skimage.measure",
     ),
-    *("sklearn.manifold", "SimpleITK", "nibabel", "cryptography.fernet", "pydantic", "snakemake.cli"),
+    *("SimpleITK", "nibabel", "cryptography.fernet", "pydantic", "snakemake.cli"),
 ]
 # A process with threads cannot be forked safely, and libraries of linear algebra start theirs when imported.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
