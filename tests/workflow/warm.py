@@ -25,17 +25,17 @@ from contextlib import suppress
 from pathlib import Path
 
 SOCKET, MARKS = "TESTS_WARM_SOCKET", "TESTS_WARM_MARKS"
-LIBRARIES = [
+LIBRARIES = [  # torch._dynamo is what torch imports when a first optimiser is made
     *(
         "torch",
+        "torch._dynamo",
         "scipy.stats",
         "scipy.ndimage",
         "dp_accounting",
         "pandas",
         "matplotlib.pyplot",
-        "skimage.measure",
     ),
-    *("SimpleITK", "nibabel", "cryptography.fernet", "pydantic", "snakemake.cli"),
+    *("skimage.measure", "SimpleITK", "nibabel", "cryptography.fernet", "pydantic", "snakemake.cli"),
 ]
 # A process with threads cannot be forked safely, and libraries of linear algebra start theirs when imported.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
