@@ -110,9 +110,9 @@ class _Mixture(MixtureGaussianPrivacyLoss):
         low, high = (np.full(len(privacy_losses), bound) for bound in bounds)
         while (wide := high - low > precision).any():
             middle = (low + high) / 2
-            beyond = privacy_losses < self._losses_at(middle)
-            low = np.where(wide & beyond, middle, low)
-            high = np.where(wide & ~beyond, middle, high)
+            loss = self._losses_at(middle)
+            low = np.where(wide & (privacy_losses < loss), middle, low)
+            high = np.where(wide & (privacy_losses >= loss), middle, high)
         return np.floor(high / precision) * precision
 
     def _losses_at(self, points: np.ndarray) -> np.ndarray:
