@@ -453,11 +453,18 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.fixture(scope="module")
+def purchase(tmp_path_factory):
+    """A finished private run and its state; tests work on copies."""
+    root = tmp_path_factory.mktemp("purchase")
+    run(root / "run", PRIVATE, source=paid(root / "state"))
+    return root
+
+
 @pytest.fixture
-def bought(tmp_path):
+def bought(purchase, tmp_path):
     """A finished private run whose outputs were deleted to start the job again, and what they were."""
-    folder, state = tmp_path / "run", tmp_path / "state"
-    run(folder, PRIVATE, source=paid(state))
+    folder, state = (shutil.copytree(purchase / name, tmp_path / name) for name in ("run", "state"))
     before = contents(folder)
     for path in folder.iterdir():
         if path.is_file() and path.name != ".lock":

@@ -9,7 +9,7 @@ from dp_accounting.pld import privacy_loss_distribution
 from one_patient import patient_epsilon
 from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from privessel.errors import PrivacyError
 from privessel.privacy import accounting, renyi
@@ -21,7 +21,7 @@ from privessel.privacy.accounting import (
     loss_above_epsilon,
 )
 from privessel.privacy.calibration import affordable_steps, calibrate
-from privessel.privacy.losses import self_composed, tight_epsilon
+from privessel.privacy.losses import mixture_loss, self_composed, tight_epsilon
 from privessel.privacy.patient import group_epsilon
 from privessel.privacy.published import epsilon_published, epsilon_reused
 from privessel.privacy.renyi import FILTER_ORDERS, adaptive_epsilon, epsilon_rdp, renyi_of_pure
@@ -427,3 +427,25 @@ def test_a_pure_mechanism_has_no_noise_multiplier_and_samples_nobody(wrong):
     given = {"noise_multiplier": None, "sampling_rate": 1.0, "steps": 1, "pure_epsilon": 1.0}
     with pytest.raises(ValueError, match="pure"):
         Charge(**given | wrong)
+
+
+@pytest.mark.parametrize(
+    ("noise", "patches", "rate", "interval"),
+    [
+        (1.0, 1, 0.01, 1e-2),
+        (1.0, 3, 0.2, 1e-2),
+        (4.0, 5, 0.02, 1e-3),
+        (2.0, 40, 0.2, 2.0),
+        (0.65, 20, 0.5, 100.0),
+    ],
+)
+def test_the_loss_of_a_mixture_is_that_of_dp_accounting_to_the_bit(noise, patches, rate, interval):
+    chances = list(binom.pmf(range(patches + 1), patches, rate))
+    expected = privacy_loss_distribution.from_mixture_gaussian_mechanism(
+        noise, list(range(patches + 1)), chances, value_discretization_interval=interval
+    )
+    found = mixture_loss(noise, chances, interval=interval)
+    for way in ("_pmf_add", "_pmf_remove"):
+        one, other = (getattr(loss, way).to_dense_pmf() for loss in (found, expected))
+        assert np.array_equal(one._probs, other._probs)
+        assert (one._infinity_mass, one._lower_loss) == (other._infinity_mass, other._lower_loss)

@@ -1,7 +1,23 @@
 """What several tests of the release are given."""
 
+from functools import cache
+
 import pytest
-from tiny_release import TERMS, make_generator, make_release
+from tiny_release import FORBIDDEN, TERMS, make_generator, make_release
+
+from privessel.release import scanner
+from privessel.release.traces import Traces
+
+
+@pytest.fixture(scope="session", autouse=True)
+def searched_once():
+    """Search the texts that all these releases share, such as their programs, once for the same traces."""
+    usual = cache(lambda: Traces(FORBIDDEN))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            scanner, "Traces", lambda forbidden: usual() if forbidden == FORBIDDEN else Traces(forbidden)
+        )
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+import warm
 
 ROOT = Path(__file__).parents[2]
 PARTS = [
@@ -52,16 +54,21 @@ class Workflow:
     def run(self, *arguments, timeout=600):
         """Run snakemake; standard output and error come back as one text."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=environment,
-            timeout=timeout,
-            text=True,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        command = self.command(*arguments)
+        with tempfile.TemporaryFile("w+") as said:
+            given = {
+                "cwd": self.folder,
+                "env": environment,
+                "timeout": timeout,
+                "stdout": said,
+                "stderr": said,
+            }
+            if warm.servers:
+                status = warm.run(command, **given)
+            else:
+                status = subprocess.run(command, **given, check=False).returncode
+            said.seek(0)
+            return subprocess.CompletedProcess(command, status, said.read())
 
     def start(self, *arguments):
         """Start snakemake in a session of its own, so that all its processes can be stopped together."""
@@ -100,6 +107,23 @@ def count_jobs(text):
 def pytest_collection_modifyitems(items):
     """Put the long tests first, the longest before all, or one core waits for them at the end."""
     items.sort(key=lambda item: ("workflow" not in item.path.parts, item.path.stem != "test_tiny_run"))
+
+
+def shared_folder(tmp_path_factory):
+    """The folder of all processes of this test run."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_server(tmp_path_factory):
+    """Let snakemake and its jobs run in processes that need not import torch again, from the first run on."""
+    marks = shared_folder(tmp_path_factory) / "started-cold"
+    marks.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path must be short
+        warm.servers.append(warm.Server(Path(folder), marks))
+        yield
+        warm.servers.pop().stop()
 
 
 @pytest.fixture

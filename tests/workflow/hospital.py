@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 import yaml
-from conftest import Workflow
+from conftest import Workflow, shared_folder
 
 from privessel.phantom import simulate, write_patient, write_table
 from privessel.privacy.keys import create_master
@@ -107,9 +107,7 @@ def done(result):
 
 def made_once(tmp_path_factory, name, make):
     """A folder that `make` fills for all processes of this test run: the first to ask does, others wait."""
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
+    root = shared_folder(tmp_path_factory)
     folder, mark = root / name, root / f"{name}.made"
     with (root / f"{name}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -29,7 +29,8 @@ LINES = [
 LINES += [
     line.replace("\n", " ") for page in PAGES for line in re.findall("`(snakemake -[^`]+)`", page.read_text())
 ]
-COMMANDS = sorted({line.partition("#")[0].strip() for line in LINES if line.startswith("snakemake ")})
+TYPED = {line.partition("#")[0].strip() for line in LINES if line.startswith("snakemake ")}
+COMMANDS = sorted({re.sub(" -n(?= |$)", "", line) for line in TYPED})  # all are dry runs below
 
 
 def whole(text):

@@ -19,6 +19,7 @@ SPLITS = {f"v{number:03d}": "train" for number in range(1, 6)} | {"v006": "valid
 CHANGES = {
     "levels": ["inf"],
     "shuffled": [],
+    "compared_architectures": [],
     "epoch_study": {"levels": [], "runs": [], "epochs": []},
     "vote": {"levels": [1.0]},
     "release": {

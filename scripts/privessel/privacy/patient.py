@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from dp_accounting.pld import privacy_loss_distribution
 from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 from scipy import stats
 
@@ -18,7 +17,7 @@ from privessel.privacy.accounting import (
     merged,
     pure_loss,
 )
-from privessel.privacy.losses import chance_above, self_composed, tight_epsilon
+from privessel.privacy.losses import chance_above, mixture_loss, self_composed, tight_epsilon
 
 RELATIVE_ERROR = 1e-2
 # Above this eps nobody asks how likely a larger loss is, and the grid that would tell has millions of points.
@@ -99,12 +98,7 @@ def _mixed(kinds: Kinds, counts: tuple[int, ...], delta: float) -> tuple[float, 
     def distribution(interval: float) -> PrivacyLossDistribution:
         total, interval = pure_loss(kinds, interval)
         for (noise, _, steps), (probabilities, _) in zip(taken, parts, strict=True):
-            one = privacy_loss_distribution.from_mixture_gaussian_mechanism(
-                noise,
-                list(range(len(probabilities))),
-                list(probabilities),
-                value_discretization_interval=interval,
-            )
+            one = mixture_loss(noise, list(probabilities), interval=interval)
             part = self_composed(one, steps)
             total = part if total is None else total.compose(part, tail_mass_truncation=0)
         return total
