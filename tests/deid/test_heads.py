@@ -78,7 +78,7 @@ def test_ventricles_grow_with_age():
 
 
 def test_faces_are_told_apart_by_depth_alone_at_another_visit():
-    """Of eight people, each lying the same way, the face at one visit is nearest to the own one at another."""
+    """Of eight people, all lying the same way, each face is nearest to its own one at another visit."""
 
     def depths(visit):
         lying = {"turn": np.zeros(3), "shift": np.zeros(3)}
