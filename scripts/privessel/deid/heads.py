@@ -147,6 +147,17 @@ def draw_visit(random: np.random.Generator, *, first: bool) -> Visit:
     )
 
 
+def average_identity() -> Identity:
+    """Return a woman of 50 with the mean of every measure: nobody, and public."""
+    measures = {name: float(mean) for name, (mean, _) in {**_SKULL, **_FACE}.items()}
+    return Identity(MappingProxyType(measures), 1.0, "F", 50.0, folds=0, ventricles=0.0, atrophy=0.0)
+
+
+def resting_visit() -> Visit:
+    """Return a visit without rotation, bias, noise and change."""
+    return Visit(np.zeros(3), np.zeros(3), 0.0, 1.0, np.zeros((3, 3, 3)), noise=0.0, years=0.0, seed=0)
+
+
 def place(identity: Identity, visit: Visit, side: int) -> Points:
     """Return the head's own coordinates, in mm, of every voxel of a volume with `side` voxels a side."""
     axis = ((np.arange(side, dtype=np.float32) + 0.5) / side - 0.5) * np.float32(FIELD_OF_VIEW)
