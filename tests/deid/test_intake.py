@@ -65,7 +65,7 @@ def test_values_that_are_no_image_are_refused(head):
 
 
 def test_coarse_and_thick_voxels_are_refused(head):
-    refuse("up to 3.75 mm wide, more than 3", *head, most=3.0)
+    refuse("up to 4 mm wide, more than 3", *head, most=3.0)
     refuse("4 times longer", *head, affine=AFFINE @ np.diag([0.5, 0.5, 2, 1]), most=8.0)
 
 
@@ -167,9 +167,9 @@ def test_every_problem_is_listed_at_once(head):
 
 
 def test_two_people_with_one_scan_are_refused():
-    check_shared_scans({"a": "1", "b": "2"})
-    with pytest.raises(CohortError, match="a and c have the same scan"):
-        check_shared_scans({"a": "1", "b": "2", "c": "1"})
+    check_shared_scans({("a", "1"): "1", ("b", "1"): "2"})
+    with pytest.raises(CohortError, match=r"person a \(session 1\) and person c \(session 2\) have the same"):
+        check_shared_scans({("a", "1"): "1", ("b", "1"): "2", ("c", "2"): "1"})
 
 
 def test_a_scan_inside_of_the_results_is_refused(tmp_path):

@@ -16,7 +16,7 @@ from privessel.deid.render import measure_depth
 from privessel.deid.verify import find_problems, write_defacing_mask, write_verified
 from privessel.errors import CohortError
 
-S, FOV = 48, 240.0
+S, FOV = 48, 256.0
 
 
 def framed_of(scan, brain):

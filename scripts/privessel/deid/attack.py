@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-ATTACKERS = ("l1", "fisherface", "adaptive")
 _MOST_PCA, _MOST_LDA, _SHRINKAGE = 100, 30, 0.1
 _RIDGES = 1e-2  # of the mean variance of depths' main components
 _TIE = 1e-9

@@ -14,6 +14,9 @@ from privessel.deid.render import measure_depth
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_arrays, reading
 
+# The words of the identification study: attackers, what they see, and what they are asked with.
+ATTACKERS = ("l1", "fisherface", "adaptive")
+VIEWS, QUERIES = ("photo", "metric"), ("same-scan", "other-visit")
 ORIGINAL, BLURRED, FLOOR = "original", "blurred", "watershed"
 REMOVALS = {
     "face-mask": mask_face,

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from privessel.deid.attack import ATTACKERS, Heads, answer, bootstrap, compare, draw_questions
-from privessel.deid.faces import ORIGINAL, Faces, as_photographs
+from privessel.deid.attack import Heads, answer, bootstrap, compare, draw_questions
+from privessel.deid.faces import ATTACKERS, ORIGINAL, QUERIES, VIEWS, Faces, as_photographs
 
-VIEWS, QUERIES = ("photo", "metric"), ("same-scan", "other-visit")
 COLUMNS = ["method", "view", "query", "attacker", "rate", "sd", "low", "high", "people", "known", "questions"]
 
 

@@ -67,11 +67,11 @@ def find_head(values: NDArray, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return binary_fill_holes(closed)[2:-2, 2:-2, 2:-2]
 
 
-def check_shared_scans(digests: Mapping[str, str]) -> None:
-    """Raise CohortError where two people have one scan; `digests`: SHA-256 of each person's scan, by id."""
+def check_shared_scans(digests: Mapping[tuple[str, str], str]) -> None:
+    """Raise CohortError where two scans are one; `digests`: SHA-256 by person and session."""
     owners = defaultdict(list)
-    for person, digest in digests.items():
-        owners[digest].append(person)
+    for (person, session), digest in digests.items():
+        owners[digest].append(f"person {person} (session {session})")
     problems = [
         f"{' and '.join(people)} have the same scan. Remedy: find out whose it is, and remove the "
         "others' rows"

@@ -13,7 +13,7 @@ from scipy.spatial import ConvexHull
 
 from privessel.deid.intake import find_head
 
-# Shares of the side of the volume, which is 240 to 256 mm.
+# Shares of the side of the volume, which is 256 mm.
 _SHELL_IN, _SHELL_OUT = 0.05, 0.035  # 12 mm inside and 8 mm outside of the skin are smeared by the face mask
 _SMEAR = 0.05
 _KEPT_DEFACE, _KEPT_REFACE, _KEPT_SHEAR = 0.09, 0.06, 0.04  # distance from the brain that stays as it was
