@@ -118,7 +118,7 @@ def test_a_mask_that_holds_skin_is_refused(head):
     swollen = brain.copy()
     region = np.zeros_like(brain)
     region[:, front - (front - back) // 4 :, : low + (high - low) // 3] = True
-    swollen |= binary_dilation(brain, iterations=8) & find_head(values, brain) & region
+    swollen |= binary_dilation(brain, iterations=12) & find_head(values, brain) & region
     refuse("the mask holds skin or eyes", values, swollen)
 
 

@@ -64,7 +64,7 @@ class HullCode(Section):
 class HeadAttack(Section):
     """The identification study."""
 
-    questions: Whole = key("Questions of each kind: whose is this head?", source=f"{PAPER}: 800 a dataset")
+    questions: Whole = key("Questions of each kind, each about one person.", source=f"{PAPER}: 800 a dataset")
     candidates: Annotated[int, Field(ge=2)] = key("Heads to choose among.", source=f"{PAPER}: 5")
     yaws: distinct(float) = key("Sides from which attackers see a head.", unit="degrees", min_length=1)
     bootstrap: Whole = key("Resamples of the people asked about.", source=f"{PAPER}: 1,000")
