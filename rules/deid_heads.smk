@@ -99,6 +99,5 @@ rule heads_checked:
     params:
         code=code.digest("list_heads.py"),
         scans=[record for name in heads.names for record in heads.records(name)],
-        results=RESULTS,
     script:
         "../scripts/list_heads.py"

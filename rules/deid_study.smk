@@ -50,7 +50,6 @@ rule hulls:
         },
         charged=lambda w: heads.needs_secret(w.hull, w.heads),
         seed=settings.seed,
-        results=RESULTS,
     script:
         "../scripts/shield_hulls.py"
 

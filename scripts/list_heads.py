@@ -14,7 +14,7 @@ with logged(snakemake.log[0]):
     sources = {
         f"{one['person']}, session {one['session']}": Path(one["image"]) for one in snakemake.params.scans
     }
-    check_sources_outside(sources, Path(snakemake.params.results))
+    check_sources_outside(sources, Path(snakemake.output[0]).parents[1])
     records = [read_json(path, keys=KEYS) for path in snakemake.input]
     check_shared_scans({(one["person"], one["session"]): one["sha256"] for one in records})
     with atomic_path(Path(snakemake.output[0])) as partial, partial.open("w", newline="") as file:
