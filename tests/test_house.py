@@ -22,7 +22,7 @@ LAYERS = [
     {"gan", "unet"},
     {"scores"},
     {"quality"},
-    {"vote"},
+    {"vote", "deid"},
     {"audit"},
     {"figures"},
     {"report", "release"},
