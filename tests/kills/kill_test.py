@@ -163,12 +163,18 @@ def main() -> int:
         assert ended.returncode == 0, ended.stdout[-3000:]
         duration, expected = time.monotonic() - before, digests(undisturbed)
         print(f"undisturbed: {duration:.0f} s, {len(expected)} results", file=sys.stderr, flush=True)
-    for seed in left:
+    while left:
+        seed = left[0]
         study = study_at(root / f"seed-{seed}", scans=scans, secret=secret)
-        rows[seed] = disturb(study, seed, duration=duration, expected=expected)
-        print(rows[seed], file=sys.stderr, flush=True)
-        if not rows[seed].broken:
+        row = disturb(study, seed, duration=duration, expected=expected)
+        print(row, file=sys.stderr, flush=True)
+        if not row.broken:
             shutil.rmtree(root / f"seed-{seed}")
+            if not row.reruns:  # the machine has become faster, so all kills came too late: once more, sooner
+                duration = min(0.9 * duration, row.seconds)
+                continue
+        rows[seed] = row
+        left.remove(seed)
         if given.table:
             write_rows(given.table, list(rows.values()))
     broken = [row for row in rows.values() if row.broken]
