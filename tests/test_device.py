@@ -1,6 +1,5 @@
 """Which machine counts as one that computes the same bits again."""
 
-import json
 import os
 import platform
 import subprocess
@@ -12,49 +11,55 @@ import torch
 
 from privessel import device
 from privessel.errors import ConfigError
-
-ROOT = Path(__file__).parents[1]
-PROGRAM = """
-import json, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from privessel.device import replaying_machine
 from privessel.privacy.account import Point, Run
 from privessel.privacy.keys import MasterSecret
 from privessel.privacy.ledger import open_ledger
-run = Run(identity="0" * 64, cohort="site", architecture="wgan", level="noise-1", run=1, unit="patch",
-          noise_multiplier=1.0, sampling_rate=0.01, steps=100, patients=(("a", "b"),))
-machine = replaying_machine("cpu")
-with open_ledger(Path(sys.argv[1]), master=MasterSecret(bytes(32)), run=run, point=Point(), machine=machine,
-                 silent_minutes=0.01) as ledger:
-    ledger.charge(0, 10)
-    key = ledger.key(MasterSecret(bytes(32))).hex()
-    print(json.dumps([machine, ledger.attempt, key, ledger.account.steps]))
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = """
+import torch
+torch.set_num_threads(1)
+from privessel.device import replaying_machine
+print(replaying_machine("cpu"))
 """
+MASTER = MasterSecret(bytes(32))
+RUN = Run(
+    identity="0" * 64, cohort="site", architecture="wgan", level="noise-1", run=1, unit="patch",
+    noise_multiplier=1.0, sampling_rate=0.01, steps=100, patients=(("a", "b"),),
+)  # fmt: skip
 
 
-def started(state, **variables):
-    """Start the run in a process of its own, under these environment variables."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")} | variables
+def machine_of(**variables):
+    """What a process of its own takes its machine for, under these environment variables."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(state)],
-        env=environment, text=True, capture_output=True, check=True, timeout=120,
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "scripts")} | variables,
+        text=True, capture_output=True, check=True, timeout=120,
     )  # fmt: skip
-    return json.loads(done.stdout)
+    return done.stdout
+
+
+def charge(state, machine):
+    """Start a run on a machine and charge ten steps; return its attempt, its noise's key and all steps."""
+    opened = open_ledger(state, master=MASTER, run=RUN, point=Point(), machine=machine, silent_minutes=0.01)
+    with opened as ledger:
+        ledger.charge(0, 10)
+        return ledger.attempt, ledger.key(MASTER), ledger.account.steps
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these variables are for x86")
 def test_a_variable_that_changes_kernels_makes_it_another_machine_with_other_noise(tmp_path):
     """The break: under these variables the same noise lay over other gradients, 7 to 55 C apart."""
-    machine, attempt, key, steps = started(tmp_path)
+    machine = machine_of()
+    attempt, key, steps = charge(tmp_path, machine)
     assert (attempt, steps) == (0, 10)
-    assert started(tmp_path) == [machine, 0, key, 10]  # a replay
+    assert charge(tmp_path, machine_of()) == (0, key, 10)  # a replay
     seen, keys = {machine}, {key}
     for number, change in enumerate(
         [{"ONEDNN_MAX_CPU_ISA": "SSE41"}, {"MKL_CBWR": "COMPATIBLE"}, {"ATEN_CPU_CAPABILITY": "default"}], 1
     ):
-        machine, attempt, key, steps = started(tmp_path, **change)
+        machine = machine_of(**change)
+        attempt, key, steps = charge(tmp_path, machine)
         assert machine not in seen
         assert key not in keys
         assert (attempt, steps) == (number, 10 + 10 * number)
