@@ -22,7 +22,7 @@ LAYERS = [
     {"gan", "unet"},
     {"scores"},
     {"quality"},
-    {"vote"},
+    {"vote", "private_unet"},
     {"audit"},
     {"figures"},
     {"report", "release"},

@@ -201,10 +201,11 @@ class _Numbers:
 
     def __init__(self, training: GanTraining) -> None:
         self.each = training.patient_patches if training.by_patient else 1
-        self.of_patient: Sequence[np.ndarray] = np.arange(training.units * self.each).reshape(-1, self.each)
-
-    def __len__(self) -> int:
-        return len(self.of_patient)
+        patches = np.arange(training.units * self.each)
+        # Where patches are the units, nothing depends on whose they are.
+        self.of_patient: Sequence[np.ndarray] = (
+            patches.reshape(-1, self.each) if training.by_patient else [patches]
+        )
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         return np.unique(indices // self.each)

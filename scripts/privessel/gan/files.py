@@ -52,6 +52,21 @@ class RunFiles:
 def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: PaidRun | None) -> dict | None:
     """Return the last checkpoint, or None where the run has to start from its first step.
 
+    As `read_checkpoint`. A kept epoch whose generator is missing is a reason to start again, too.
+    """
+    state = read_checkpoint(resume, digest=digest, paid=paid)
+    kept = [epoch for epoch in training.kept_epochs if epoch <= len(state["history"])] if state else []
+    if not all(_generator_file(resume, epoch).exists() for epoch in kept):
+        if paid:
+            raise _cannot_continue(resume, "the generator of a kept epoch is missing")
+        log.warning("%s: the generator of a kept epoch is missing; starting from the beginning", resume)
+        return None
+    return state
+
+
+def read_checkpoint(resume: Path, *, digest: str, paid: PaidRun | None) -> dict | None:
+    """Return what `write_checkpoint` wrote last, or None where a run has to start from its first step.
+
     Raises PrivacyError where a paid run could only continue by being charged for the same steps again, and
     where the checkpoint was charged to patients but this run is not, or the other way round.
     """
@@ -83,12 +98,6 @@ def load_checkpoint(resume: Path, training: GanTraining, *, digest: str, paid: P
             "cohort's key `public` was changed. Remedy: change it back, or remove the folder and train under "
             "another `study`"
         )
-    kept = [epoch for epoch in training.kept_epochs if epoch <= len(state["history"])]
-    if not all(_generator_file(resume, epoch).exists() for epoch in kept):
-        if paid:
-            raise _cannot_continue(resume, "the generator of a kept epoch is missing")
-        log.warning("%s: the generator of a kept epoch is missing; starting from the beginning", resume)
-        return None
     return state
 
 
@@ -101,11 +110,11 @@ def _cannot_continue(resume: Path, problem: str) -> PrivacyError:
     )
 
 
-def ledger_point(saved: dict | None, training: GanTraining) -> Point:
-    """Return the point of the run's ledger at which a checkpoint was saved."""
+def ledger_point(saved: dict | None, *, step: int) -> Point:
+    """Return the point of the run's ledger at which a checkpoint was saved; `step` of the ledger's steps."""
     if saved is None or saved["ledger"] is None:
         return Point()
-    return Point(saved["gan"]["step"] * training.critic_steps, **saved["ledger"])
+    return Point(step, **saved["ledger"])
 
 
 def save_checkpoint(
@@ -118,6 +127,14 @@ def save_checkpoint(
     watched: Tensor | None,
 ) -> None:
     """Write the history, and the checkpoint: all that the run needs to continue, and its ledger's state."""
+    state = {"gan": gan.state(), "watched": watched}
+    write_checkpoint(resume, state, digest=digest, history=history, ledger=ledger)
+
+
+def write_checkpoint(
+    resume: Path, state: Mapping[str, object], *, digest: str, history: list[dict], ledger: Ledger | None
+) -> None:
+    """Write history.csv, and the checkpoint: `state`, the history, and where the ledger is."""
     with atomic_path(resume / "history.csv") as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
         writer.writeheader()
@@ -125,14 +142,8 @@ def save_checkpoint(
     position = None
     if ledger:
         position = {"attempt": ledger.attempt, "head": ledger.head, "register": ledger.register}
-    state = {
-        "identity": digest,
-        "history": history,
-        "ledger": position,
-        "gan": gan.state(),
-        "watched": watched,
-    }
-    checkpoint.save(resume / CHECKPOINT, state)
+    content = {"identity": digest, "history": history, "ledger": position}
+    checkpoint.save(resume / CHECKPOINT, content | state)
 
 
 def keep_generator(resume: Path, gan: Gan, epoch: int) -> None:

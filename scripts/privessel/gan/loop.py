@@ -77,7 +77,7 @@ def train(
         saved = load_checkpoint(files.resume, training, digest=files.digest, paid=paid)
         if training.private:
             record(None)  # what privacy.json will say must be computable before a step is taken and charged
-        point = ledger_point(saved, training)
+        point = ledger_point(saved, step=saved["gan"]["step"] * training.critic_steps if saved else 0)
         opened = paid.open(point, silent_minutes=SILENT_MINUTES) if paid else nullcontext((source, None))
         with opened as (stream, ledger):
             data, held_out = _on_device(patches, training, device)

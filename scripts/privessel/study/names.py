@@ -16,6 +16,8 @@ PAIRS_NAME = rf"{RUN_NAME}/epoch-[1-9]\d*"
 # A vote of patients among public sets: its level is the eps of a whole patient.
 VOTE_LEVEL = rf"eps-(?!0(?![.\d])){_NUMBER}"
 VOTE_NAME = rf"vote/{VOTE_LEVEL}/run-[1-9]\d*"
+# A U-Net from a public start that patients go on with, by noisy gradients.
+PRIVATE_UNET_NAME = rf"private-unet/{_PRIVATE_LEVEL}/run-[1-9]\d*"
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
 # Of files and folders, so without separators; one letter or digit first, so that none is hidden or an option.
 STUDY = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -26,7 +28,7 @@ COHORT = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 # What a source of labelled pairs, or a way to segment, is. Rows of every table carry one of these.
 REAL, PHANTOM, BASELINE = "real", "phantom", "baseline"
 PLAIN_GAN, PRIVATE_GAN, COMPARED_GAN, CONTROL = "inf", "private", "compared", "control"
-VOTE = "vote"
+VOTE, PRIVATE_UNET = "vote", "private-unet"
 GAN_KINDS = (PLAIN_GAN, PRIVATE_GAN)  # the levels of a study
 LEVEL_KINDS = (*GAN_KINDS, VOTE)  # all that has an eps of its own
 FREE_KINDS = (PHANTOM, BASELINE)  # what costs no patient any privacy: eps = 0
