@@ -18,7 +18,7 @@ from privessel.cohort.patches import Patches, digest
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files import checkpoint
 from privessel.gan import loop as train_gan
-from privessel.gan.files import RunFiles
+from privessel.gan.checkpoints import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.pairs import TrainingPatches
 from privessel.gan.run import GanRun

@@ -14,15 +14,8 @@ from torch import nn
 
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.gan import paid_runs
-from privessel.gan.files import (
-    RunFiles,
-    keep_critic,
-    keep_generator,
-    ledger_point,
-    list_outputs,
-    load_checkpoint,
-    save_checkpoint,
-)
+from privessel.gan.checkpoints import RunFiles, ledger_point
+from privessel.gan.files import keep_critic, keep_generator, list_outputs, load_checkpoint, save_checkpoint
 from privessel.gan.nets import GanShape
 from privessel.gan.pairs import Pairs, TrainingPatches
 from privessel.gan.step import Gan, Watch, check_critic

@@ -12,7 +12,7 @@ import torch
 
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.gan import paid_runs
-from privessel.gan.files import RunFiles, ledger_point, read_checkpoint, write_checkpoint
+from privessel.gan.checkpoints import RunFiles, ledger_point, read_checkpoint, write_checkpoint
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.keys import Stream

@@ -13,7 +13,7 @@ from privessel.cohort.patches import Patches, digest, load
 from privessel.cohort.regions import region_patches
 from privessel.device import pick_device
 from privessel.errors import PrivacyError
-from privessel.gan.files import RunFiles
+from privessel.gan.checkpoints import RunFiles
 from privessel.gan.record import cohort_record, library_versions, mechanism_record, promises_of_steps
 from privessel.gan.run import code_digests, paid_run, require_counts
 from privessel.privacy.account import Account

@@ -30,7 +30,8 @@ REAL, PHANTOM, BASELINE = "real", "phantom", "baseline"
 PLAIN_GAN, PRIVATE_GAN, COMPARED_GAN, CONTROL = "inf", "private", "compared", "control"
 VOTE, PRIVATE_UNET = "vote", "private-unet"
 GAN_KINDS = (PLAIN_GAN, PRIVATE_GAN)  # the levels of a study
-LEVEL_KINDS = (*GAN_KINDS, VOTE)  # all that has an eps of its own
+LEVEL_KINDS = (*GAN_KINDS, VOTE, PRIVATE_UNET)  # all that has an eps of its own
+RUN_KINDS = (*GAN_KINDS, PRIVATE_UNET)  # of these a level may have several runs
 FREE_KINDS = (PHANTOM, BASELINE)  # what costs no patient any privacy: eps = 0
 
 
@@ -142,6 +143,15 @@ def vote_name(epsilon: float, run: int) -> str:
     ('vote/eps-1/run-1', 'vote/eps-0.25/run-2')
     """
     return f"{VOTE}/{Level('eps', epsilon)}/run-{run}"
+
+
+def private_unet_name(level: str, run: int) -> str:
+    """Return the name of a private U-Net, which is that of its source.
+
+    >>> private_unet_name("eps-8", 1)
+    'private-unet/eps-8/run-1'
+    """
+    return f"{PRIVATE_UNET}/{level}/run-{run}"
 
 
 def model_name(source: str) -> str:

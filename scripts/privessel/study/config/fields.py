@@ -66,6 +66,9 @@ CohortName = _texts(
 LevelName = _texts(
     names.LEVEL, "inf, noise-x or eps-x, x above 0 and without trailing zeros, such as noise-0.65"
 )
+PrivateLevelName = _texts(
+    names.PRIVATE_LEVEL, "noise-x or eps-x, x above 0 and without trailing zeros, such as eps-8"
+)
 # Every run of a level, such as wgan/noise-0.65.
 GanLevel = _texts(f"{names.ARCHITECTURE}/{names.LEVEL}", "architecture/level, such as wgan/noise-0.65")
 ReleasedName = _texts(
