@@ -6,8 +6,6 @@ their sum, and the result divided by the expected batch. There are no fakes, no 
 Adam and the weights it makes are post-processing of that gradient, and cost no privacy.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -120,18 +118,25 @@ def private_unet_gradient(
     training: PrivateTraining,
     stream: Stream,
     step: int,
-) -> Sequence[Tensor]:
+) -> list[Tensor]:
     """Return the noisy gradient of the mean loss at a step, one tensor a parameter.
 
     `stream` and `step` fix the sample and the noise: the same two give the same gradient again.
     """
-    sample = sample_patches(
-        stream,
-        step=step,
-        of_patient=data.of_patient,
-        rate=training.sampling_rate,
-        each=training.patient_patches if training.by_patient else None,
-    )
-    return noisy_mean(
-        clipping, data.take(sample), weight=1.0, stream=stream, step=step, mechanism=training.mechanism()
-    )
+    sample = sample_units(data, training=training, stream=stream, step=step)
+    return mean_loss_gradient(clipping, sample, training=training, stream=stream, step=step)
+
+
+def sample_units(data: LabelledPatches, *, training: PrivateTraining, stream: Stream, step: int) -> Tensor:
+    """Draw the patches of a step, (m, 2, s, s), by Poisson sampling of the privacy units; m may be 0."""
+    each = training.patient_patches if training.by_patient else None
+    rate = training.sampling_rate
+    return data.take(sample_patches(stream, step=step, of_patient=data.of_patient, rate=rate, each=each))
+
+
+def mean_loss_gradient(
+    clipping: Clipping, sample: Tensor, *, training: PrivateTraining, stream: Stream, step: int
+) -> list[Tensor]:
+    """Return the noisy gradient of the mean loss over a step's `sample`, unit after unit."""
+    mechanism = training.mechanism()
+    return noisy_mean(clipping, sample, weight=1.0, stream=stream, step=step, mechanism=mechanism)
