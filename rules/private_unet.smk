@@ -1,4 +1,4 @@
-# Private U-Nets: the U-Net of a public cohort goes on with the training patients, by noisy gradients. It is a model, not data.
+# Private U-Nets: the U-Net of a public cohort is trained further on patients, by noisy gradients. It is a model, not data.
 
 
 # On patients a run that is paid for is not trained again; for any reason to start it, the script brings its files back or refuses.

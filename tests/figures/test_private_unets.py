@@ -51,7 +51,7 @@ def test_table_1_has_a_row_of_it_with_every_eps():
     assert (row["eps_patient"], row["eps_region"], row["eps"]) == (2e5, 90, 7.99)
     told = texts(table1(data))
     assert "Private U-Net (no data)" in told
-    assert "went from a public start on with patients" in told
+    assert "a public one that was trained further on patients" in told
 
 
 def test_figure_3_shows_it_at_its_eps_and_says_that_nothing_like_it_was_published():
@@ -99,7 +99,7 @@ def test_without_one_nothing_speaks_of_it(make):
 def test_the_summary_says_whom_it_protects_what_it_is_worth_and_whether_it_beats_what_is_free():
     told = summary(with_unet(study()), figures=[], study="demo", public=False)
     assert f"{UNET} protects no whole patient: eps >10^5 of a whole patient." in told
-    assert "A private U-Net: a public U-Net that went on with patients by noisy gradients." in told
+    assert "A private U-Net: a public U-Net that was trained further on patients, by noisy gradients." in told
     assert f"The same for {UNET}, the private U-Net with the best validation DSC:" in told
     protecting = summary(with_unet(study(), eps_patient=3.0), figures=[], study="demo", public=False)
     assert f"{UNET} protects every training patient: eps 3 of a whole patient." in protecting

@@ -172,7 +172,9 @@ def _notes(data: pd.DataFrame) -> list[str]:
     if data["kind"].eq(VOTE).any():
         notes.append("A vote protects one whole training patient, who is added or removed, at delta 0.")
     if data["kind"].eq(PRIVATE_UNET).any():
-        notes.append("A private U-Net went from a public start on with patients, by noisy gradients.")
+        notes.append(
+            "A private U-Net is a public one that was trained further on patients, by noisy gradients."
+        )
     if data["beats_private"].ne("").any():
         notes.append("† At least as good as the best private run, at no cost in privacy.")
     if not data["kind"].eq(PRIVATE_GAN).any():

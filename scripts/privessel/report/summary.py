@@ -44,8 +44,8 @@ _VOTES = (
     "inside of a patient. No run of the paper is like it, so nothing is published."
 )
 _UNETS = (
-    "A private U-Net: a public U-Net that went on with patients by noisy gradients. It is a model, and has\n"
-    "no data that could be shared. No run of the paper is like it, so nothing is published."
+    "A private U-Net: a public U-Net that was trained further on patients, by noisy gradients. It is a\n"
+    "model and has no data that could be shared. No run of the paper is like it, so nothing is published."
 )
 _PUBLISHED_SEED = "in name only: published seed"
 _IN_NAME_ONLY = (

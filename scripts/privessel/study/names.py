@@ -16,7 +16,7 @@ PAIRS_NAME = rf"{RUN_NAME}/epoch-[1-9]\d*"
 # A vote of patients among public sets: its level is the eps of a whole patient.
 VOTE_LEVEL = rf"eps-(?!0(?![.\d])){_NUMBER}"
 VOTE_NAME = rf"vote/{VOTE_LEVEL}/run-[1-9]\d*"
-# A U-Net from a public start that patients go on with, by noisy gradients.
+# A public U-Net that is trained further on patients, by noisy gradients.
 PRIVATE_UNET_NAME = rf"private-unet/{_PRIVATE_LEVEL}/run-[1-9]\d*"
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
 # Of files and folders, so without separators; one letter or digit first, so that none is hidden or an option.

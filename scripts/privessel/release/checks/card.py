@@ -133,8 +133,8 @@ def _write_model_card(numbers: dict) -> str:
         f"scans, trained with differential privacy on {kind}scans. It comes without data.",
         "## The cohort",
         data["description"],
-        f"The model went on with {numbers['patches']:,} axial patches of {numbers['patients']} patients, "
-        "half of them centred on a vessel, half anywhere in the brain. Nothing more is published about the "
+        f"The model was trained further on {numbers['patches']:,} axial patches of {numbers['patients']} "
+        "patients, half of them centred on a vessel, half anywhere in the brain. Nothing more is published about the "
         "patients.",
         "## Files",
         "\n".join(

@@ -23,7 +23,8 @@ def tell_training(numbers: dict) -> str:
     return (
         "The model is a U-Net that marks vessels in patches. It was first trained on simulated or public "
         "scans alone, and so were the mean and the standard deviation that its inputs are scaled by. Then it "
-        "went on with patients. In each of those steps it took a fresh random sample, in which every "
+        "was trained further on patients. In each of those steps it took a fresh random sample, in which "
+        "every "
         f"{unit} was or was not by a coin of its own (Poisson sampling); it bounded what each {unit} could "
         f"change (norm of its gradient at most C = {numbers['clipping_norm']:g}), and added normal noise to "
         "the sum, as wide as the noise multiplier times what one could change in it. Every such step counts "

@@ -13,7 +13,7 @@ from privessel.study.config.gan import UNetSetting
 
 
 class PrivateUNet(Section):
-    """A public U-Net that goes on with the training patients, by noisy gradients (docs/private-unet.md)."""
+    """A public U-Net that is trained further on patients, by noisy gradients (docs/private-unet.md)."""
 
     levels: distinct(PrivateLevelName) = key(
         "Levels of its noise, as those of GANs but never inf: noise-x, or eps-x for the least noise whose "

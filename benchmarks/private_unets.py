@@ -1,6 +1,6 @@
 """What a private U-Net is worth at the size of the demo, beside its public start and real patches.
 
-    python benchmarks/private_unet.py [--start wide] [--seeds 2] [--steps 60] [--test 3]
+    python benchmarks/private_unets.py [--start wide] [--seeds 2] [--steps 60] [--test 3]
 
 Everything is simulated: the demo's ten training patients of phantom-a give 4,000 patches each, and test
 patients judge by whole volumes. Start and real patches have 600 steps of a U-Net of four levels from 8
