@@ -159,3 +159,4 @@ rule audit:
     input:
         [f"{RESULTS}/figures/{figure}.pdf" for figure in study.products.audit_figures],
         lambda w: study.audit.files("neighbours.png"),
+        study.audit.unet_step_files(),

@@ -57,3 +57,33 @@ rule trained_private_unet:
         code=code.digest("take_own_unet.py"),
     script:
         "../scripts/take_own_unet.py"
+
+
+# Its single steps are audited (`snakemake audit`) by the code that trains, without anybody's patches.
+rule audited_unet_steps:
+    input:
+        start=sources.start_weights,
+    output:
+        steps=f"{RESULTS}/audit/private-unet/{{level}}/steps.csv",
+    log:
+        f"{LOGS}/audit/private-unet/{{level}}/steps.log",
+    benchmark:
+        f"{LOGS}/audit/private-unet/{{level}}/steps.tsv"
+    wildcard_constraints:
+        level=PRIVATE_LEVEL,
+    conda:
+        TORCH_ENV
+    threads: settings.unet.threads
+    resources:
+        mem_mb=cost.private_unet_memory(),
+        runtime=study.audit_cost.audited_unet_steps_minutes(),
+        gpu=1,
+    params:
+        code=code.digest("audit_unet_steps.py"),
+        training=study.private_unet_training(),
+        cohort=settings.train_cohort,
+        seed=settings.seed,
+        guesses=settings.audit.step_guesses,
+        confidence=settings.audit.confidence,
+    script:
+        "../scripts/audit_unet_steps.py"

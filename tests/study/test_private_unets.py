@@ -87,6 +87,14 @@ def test_training_and_plan_use_the_study_s_promise(study):
     assert study.private_unet_runs() == {"eps-8": 2, "noise-1": 2}
 
 
+def test_its_steps_are_part_of_the_target_audit(study):
+    folder = "results/tiny/audit/private-unet"
+    assert study.audit.unet_step_files() == [f"{folder}/{level}/steps.csv" for level in ("eps-8", "noise-1")]
+    assert make(*TINY).audit.unet_step_files() == []
+    more = make(*TINY, private_unet=ON, audit={"step_guesses": 10**9})
+    assert more.audit_cost.audited_unet_steps_minutes() > study.audit_cost.audited_unet_steps_minutes()
+
+
 def test_a_wider_u_net_and_more_steps_ask_for_more_memory_and_time(study):
     wide = make(*TINY, private_unet=ON | {"steps": 4000}, unet={"filters": [64, 512]})
     assert wide.cost.private_unet_memory()(None, 1) > study.cost.private_unet_memory()(None, 1) + 50

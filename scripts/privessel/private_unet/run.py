@@ -167,6 +167,13 @@ class PrivateUNetRun:
         }
 
 
+def split_settings(settings: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the keywords of `PrivateUNetRun.training`, and `device`, `threads` and `checkpoint_seconds`."""
+    rest = dict(settings)
+    machine = {name: rest.pop(name) for name in ("device", "threads", "checkpoint_seconds")}
+    return rest, machine
+
+
 def train_private_unet(
     run: PrivateUNetRun,
     patch_files: Iterable[Path],
@@ -184,18 +191,22 @@ def train_private_unet(
     `PrivateUNetRun.training`, and `device`, `threads` and `checkpoint_seconds`. source_of: `seed`, `site` and
     `scans` of `PrivateUNetRun.source`. code: the files that decide a step.
     """
-    settings = dict(settings)
-    device, threads = pick_device(settings.pop("device")).type, settings.pop("threads")
-    checkpoint_seconds = settings.pop("checkpoint_seconds")
+    settings, machine = split_settings(settings)
+    device, threads = pick_device(machine["device"]).type, machine["threads"]
     torch.set_num_threads(threads)
     begin = TrainedUNet.load(start[1])
     patches = load(list(patch_files))
     begin.check_form(begin.shape, patch_size=patches.image.shape[-1])
     training = run.training(patches, **settings)
     arrays = (patches.image, patches.label, patches.patient_index)
-    machine = {"device": device, "threads": threads}
     identity = run.identity(
-        begin, start_name=start[0], training=training, arrays=arrays, code=code, **machine
+        begin,
+        start_name=start[0],
+        training=training,
+        arrays=arrays,
+        code=code,
+        device=device,
+        threads=threads,
     )
     source = run.source(
         training=training,
@@ -209,7 +220,7 @@ def train_private_unet(
         start=begin,
         training=training,
         source=source,
-        files=RunFiles(folder, identity, checkpoint_seconds),
+        files=RunFiles(folder, identity, machine["checkpoint_seconds"]),
         device=device,
         record=partial(run.record, training, patches, start[0]),
     )

@@ -56,6 +56,11 @@ class AuditPlan:
         levels = [level for level in self.config.private_levels if level in self.config.audit.levels]
         return [f"{folder}/{level}/steps.csv" for level in levels]
 
+    def unet_step_files(self) -> list[str]:
+        """Return what the audit of single steps found at every level of the private U-Nets."""
+        folder = f"{self.sources.results}/audit/private-unet"
+        return [f"{folder}/{level}/steps.csv" for level in self.config.private_unet.levels]
+
     def files(self, name: str) -> list[str]:
         """Return a file of every audited run."""
         return [f"{run}/{name}" for run in self.runs()]

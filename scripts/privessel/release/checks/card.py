@@ -134,8 +134,8 @@ def _write_model_card(numbers: dict) -> str:
         "## The cohort",
         data["description"],
         f"The model was trained further on {numbers['patches']:,} axial patches of {numbers['patients']} "
-        "patients, half of them centred on a vessel, half anywhere in the brain. Nothing more is published about the "
-        "patients.",
+        "patients, half of them centred on a vessel, half anywhere in the brain. Nothing more is published "
+        "about the patients.",
         "## Files",
         "\n".join(
             ["| file | content |", "|---|---|", *(f"| {name} | {content} |" for name, content in files)]
