@@ -159,4 +159,3 @@ rule audit:
     input:
         [f"{RESULTS}/figures/{figure}.pdf" for figure in study.products.audit_figures],
         lambda w: study.audit.files("neighbours.png"),
-        study.audit.unet_step_files(),
