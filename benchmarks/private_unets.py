@@ -23,7 +23,7 @@ from privessel.private_unet.training import PrivateTraining
 from privessel.unet.net import TrainedUNet
 from privessel.vote.candidates import cut_pairs
 
-PATIENTS, EACH, BUDGET = 10, 4000, {"steps": 600, "augment": True}
+PATIENTS, EACH, BUDGET = 10, 4000, {"steps": 600, "augment": False}
 CLIP, RATE, BATCH, MICRO_BATCH = 0.1, 1e-3, 256, 64
 # Unit, eps of it (None: next to no noise), its delta, expected batch; steps of a patient's are a third.
 ROWS = (
