@@ -58,6 +58,11 @@ if settings.votes:
     include: "rules/vote.smk"
 
 
+if settings.private_unets:
+
+    include: "rules/private_unet.smk"
+
+
 if sources.transfers:
 
     include: "rules/transfer.smk"

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 from torch import Tensor
 
-from privessel.gan import private_critic
+from privessel.privacy import mechanism
 from privessel.privacy.clipping import BookKeeping, Bound, Sums
 from privessel.privacy.keys import Stream
 from privessel.privacy.mechanism import poisson_sample
@@ -52,5 +52,5 @@ def sampled_by(change: Callable[[int, float], tuple[int, float]]) -> Iterator[No
         step, rate = change(step, rate)
         return poisson_sample(stream, step=step, population=population, rate=rate)
 
-    with patch.object(private_critic, "poisson_sample", sampled):
+    with patch.object(mechanism, "poisson_sample", sampled):
         yield

@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from planted_faults import QuietStream, clipped_to, sampled_by
 from toy_mechanisms import Toy, likelihood_scores
 
+from privessel.audit.critic_steps import audit_steps
 from privessel.audit.plan import Plan, audit, toss_coins
-from privessel.audit.steps import audit_steps
 from privessel.gan.nets import GanShape
 from privessel.gan.training import GanTraining
 from privessel.privacy.accounting import epsilon

@@ -12,7 +12,7 @@ from privessel.errors import CohortError, ConfigError
 from privessel.figures.registry import FIGURES
 from privessel.study.config.files import check_files, check_texts, read_arguments
 from privessel.study.gans import ANY_PRIVATE
-from privessel.study.names import PRIVATE_LEVEL, VOTE_LEVEL, VOTE_NAME
+from privessel.study.names import PRIVATE_LEVEL, PRIVATE_UNET_NAME, VOTE_LEVEL, VOTE_NAME
 from privessel.study.resources import memory
 from privessel.study.study import Study, one_of
 

@@ -8,6 +8,7 @@ rule plan_data:
         regions=f"{RESULTS}/privacy/plan-regions.csv",
         patients=f"{RESULTS}/privacy/plan-patients.csv",
         budget=f"{RESULTS}/privacy/plan-budget.csv",
+        unets=f"{RESULTS}/privacy/plan-private-unets.csv",
     log:
         f"{LOGS}/privacy/plan.log",
     conda:
@@ -22,6 +23,8 @@ rule plan_data:
         budget=study.site.charged_budget(),
         votes=dict(zip(settings.votes, settings.vote.levels)),
         mechanism=study.planned_mechanism(),
+        private_unet=study.planned_private_unet(),
+        private_unet_runs=study.private_unet_runs(),
         patient_delta=study.site.patient_delta,
         overlaps=[1, 2, 5, 10, 20],
         patient_epsilons=[1, 3, 8],
@@ -37,6 +40,7 @@ rule plan:
         regions=f"{RESULTS}/privacy/plan-regions.csv",
         patients=f"{RESULTS}/privacy/plan-patients.csv",
         budget=f"{RESULTS}/privacy/plan-budget.csv",
+        unets=f"{RESULTS}/privacy/plan-private-unets.csv",
     output:
         pdf=f"{RESULTS}/privacy/plan.pdf",
         png=report(

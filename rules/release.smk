@@ -37,7 +37,7 @@ rule release_bundle:
 # would tell about them. It compares every image with every patch, which can take an hour.
 rule copies:
     input:
-        pairs=lambda w: study.release.inputs()["pairs"],
+        pairs=lambda w: study.release.searched(),
         patches=sources.patches(settings.train_cohort),
     output:
         f"{RESULTS}/privacy/copies-{settings.release.name}-inside-only.csv",

@@ -78,7 +78,7 @@ rule fig2_data:
         scores=f"{RESULTS}/tables/scores.csv",
         real=sources.patches(settings.train_cohort)[0],
         baselines=[sources.patches(cohort)[0] for cohort in settings.public_baselines],
-        pairs=[path for source in sources.levels for path in sources.pairs_of(source)],
+        pairs=[path for source in sources.level_sets for path in sources.pairs_of(source)],
     output:
         f"{RESULTS}/figures/fig2.npz",
     log:
@@ -90,7 +90,7 @@ rule fig2_data:
         runtime=30,
     params:
         code=code.digest("collect_pairs.py"),
-        pairs=sources.levels,
+        pairs=sources.level_sets,
         baselines=list(settings.public_baselines),
     script:
         "../scripts/collect_pairs.py"

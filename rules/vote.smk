@@ -108,9 +108,9 @@ rule voted_unet:
         mem_mb=memory(500),
         runtime=5,
     params:
-        code=code.digest("take_voted_unet.py"),
+        code=code.digest("take_own_unet.py"),
     script:
-        "../scripts/take_voted_unet.py"
+        "../scripts/take_own_unet.py"
 
 
 # How good each candidate's own U-Net is on the test patients, and with them what a vote is worth before it is drawn.

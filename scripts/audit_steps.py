@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from privessel.audit.steps import audit_steps
+from privessel.audit.critic_steps import audit_steps
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
 from privessel.gan.job import Settings

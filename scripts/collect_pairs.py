@@ -15,8 +15,9 @@ SHOWN = 6
 
 with logged(snakemake.log[0]):
     params, given = snakemake.params, snakemake.input
-    levels = choose_levels(read_table(given.scores))
     files = dict(zip(params.pairs, given.pairs, strict=True))
+    levels = choose_levels(read_table(given.scores))
+    levels = levels[levels["source"].isin(files)]  # a private U-Net has no pairs
     patches = zip(("real", *params.baselines), (given.real, *given.baselines), strict=True)
     data = fig2_data(
         references={name: load_pairs([Path(path)]) for name, path in patches},

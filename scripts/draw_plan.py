@@ -11,4 +11,5 @@ with logged(snakemake.log[0]):
     tables = (snakemake.input.levels, snakemake.input.regions, snakemake.input.patients)
     plan = [read_table(path) for path in tables]
     save(draw_plan(*plan), Path(snakemake.output.pdf), Path(snakemake.output.png))
-    print(format_plan(*plan, budget=read_table(snakemake.input.budget)), flush=True)
+    more = {name: read_table(snakemake.input[name]) for name in ("budget", "unets")}
+    print(format_plan(*plan, **more), flush=True)

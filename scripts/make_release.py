@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from privessel.cohort.intake import read_voxels
-from privessel.cohort.patches import load_pairs
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.privacy.site import Site, find_signer
-from privessel.release.bundle import Content, publish
+from privessel.release.bundle import Content, load_content, publish
 from privessel.release.forbidden import list_forbidden
 from privessel.release.guarantee import RECORDED, count_cohort, state_guarantee
 from privessel.release.own_run import read_entries
@@ -40,6 +39,6 @@ with logged(snakemake.log[0]):
     )  # fmt: skip
     setting = read_json(files.setting, keys=("family", "setting")) if files.get("setting") else None
     numbers = summarise_numbers(guarantee, choice=choice, terms=terms, outweighed=refusals, setting=setting)
-    pairs, model = load_pairs([Path(files.pairs)]), Path(files.model) if terms.weights else None
-    content = Content(*pairs, numbers, terms, record["arch"], model, signer)
+    pairs, model = (Path(path) if (path := files.get(name)) else None for name in ("pairs", "model"))
+    content = Content(*load_content(pairs, model), numbers, terms, record["arch"], model, signer)
     publish(content, archive=Path(snakemake.output[0]), forbidden=forbidden, threads=snakemake.threads)

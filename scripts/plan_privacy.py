@@ -15,6 +15,7 @@ from privessel.privacy.planner import (
     plan_levels,
     plan_overlaps,
 )
+from privessel.privacy.unet_plan import UNET_COLUMNS, charge_unets, plan_private_unets
 
 with logged(snakemake.log[0]):
     params = snakemake.params
@@ -25,11 +26,15 @@ with logged(snakemake.log[0]):
         mechanism, times=params.times_patients, patient_delta=params.patient_delta,
         mean_noise=params.mean_noise, epsilons=params.patient_epsilons,
     )  # fmt: skip
-    budget = plan_budget(params.runs, mechanism, budget=params.budget, votes=params.votes)
+    unet = PlannedMechanism(**params.private_unet)
+    unets = plan_private_unets(params.private_unet_runs, unet, patient_delta=params.patient_delta)
+    charged = charge_unets(unets, params.private_unet_runs)
+    budget = plan_budget(params.runs, mechanism, budget=params.budget, votes=params.votes, unets=charged)
     tables = {
         "levels": pd.DataFrame(levels),
         "regions": pd.DataFrame(regions, columns=REGION_COLUMNS),
         "patients": pd.DataFrame(patients),
+        "unets": pd.DataFrame(unets, columns=UNET_COLUMNS),
         "budget": pd.DataFrame(budget, columns=BUDGET_COLUMNS),
     }
     for name, table in tables.items():

@@ -22,7 +22,7 @@ LAYERS = [
     {"gan", "unet"},
     {"scores"},
     {"quality"},
-    {"vote", "deid"},
+    {"vote", "private_unet", "deid"},
     {"audit"},
     {"figures"},
     {"report", "release"},

@@ -18,11 +18,11 @@ from privessel.cohort.patches import Patches, digest
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files import checkpoint
 from privessel.gan import loop as train_gan
-from privessel.gan import private_critic
-from privessel.gan.files import RunFiles
+from privessel.gan.checkpoints import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.pairs import TrainingPatches
 from privessel.gan.run import GanRun
+from privessel.privacy import mechanism
 from privessel.privacy.identity import identity_digest
 from privessel.privacy.site import Site
 
@@ -171,9 +171,9 @@ def test_canaries_come_after_all_patients_patches_each_as_a_patient_of_its_own()
 
 def test_the_sampling_rate_does_not_follow_the_coins(tmp_path, monkeypatch):
     """A rate that fell with every canary would tell of all their coins, and no accountant knows."""
-    rates, sampled = set(), private_critic.poisson_sample
+    rates, sampled = set(), mechanism.poisson_sample
     monkeypatch.setattr(
-        private_critic,
+        mechanism,
         "poisson_sample",
         lambda *given, **named: rates.add(named["rate"]) or sampled(*given, **named),
     )

@@ -13,7 +13,8 @@ from torch.func import functional_call, grad
 
 from privessel.audit import steps as audited
 from privessel.audit.canaries import NoNoise
-from privessel.audit.steps import AMPLITUDE, OTHERS, Probe, audit_steps
+from privessel.audit.critic_steps import audit_steps
+from privessel.audit.steps import AMPLITUDE, OTHERS, Probe
 from privessel.gan.nets import Critic, initialise
 from privessel.privacy.accounting import epsilon
 from privessel.privacy.clipping import BookKeeping
@@ -164,14 +165,14 @@ def probed():
 
 
 def test_a_probe_changes_no_score(probed):
-    units = audited._units(SHAPE, PRIVATE, 100, "cpu")
+    units = audited.draw_units(SHAPE.patch, 100, background=PRIVATE.label_background, device="cpu")
     assert torch.equal(probed(units), probed.critic(units[:, :2]))
 
 
 def test_a_canary_s_clipped_gradient_lies_along_its_own_weight_alone(probed):
     """By automatic differentiation, which knows nothing of the clipping engine."""
     weights = {name: value.detach() for name, value in probed.named_parameters()}
-    units = audited._units(SHAPE, PRIVATE, 100, "cpu")
+    units = audited.draw_units(SHAPE.patch, 100, background=PRIVATE.label_background, device="cpu")
 
     def score(values, pair):
         return functional_call(probed, values, (pair[None],)).squeeze()
@@ -188,7 +189,7 @@ def test_a_canary_s_clipped_gradient_lies_along_its_own_weight_alone(probed):
 
 
 def test_the_real_step_adds_the_clipping_norm_at_the_canary_s_weight(probed):
-    units = audited._units(SHAPE, PRIVATE, 100, "cpu")
+    units = audited.draw_units(SHAPE.patch, 100, background=PRIVATE.label_background, device="cpu")
     step = {"stream": NoNoise(), "step": 0, "mechanism": replace(PRIVATE, generator_batch=4).mechanism()}
     fakes = torch.zeros(4, 3, 12, 12)
     chosen = [*range(OTHERS), OTHERS + 3, OTHERS + 70]

@@ -25,7 +25,7 @@ from figures.looking import as_read_back, overlaps, said, texts
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
-from scores.examples import for_patients, rows, study, vote_rows
+from scores.examples import for_patients, rows, study, unet_rows, vote_rows
 
 from privessel.figures.attacks import attacks
 from privessel.figures.audit import utility_privacy
@@ -206,6 +206,16 @@ def test_the_bound_from_single_steps_has_a_mark_no_ceiling_and_its_assumptions_n
     assert "Filled marks of scores assume nothing" in said(figure)
     assert "REFUTED" not in said(figure)
     assert "Single steps" not in said(draw_once("utility"))
+
+
+def test_the_steps_of_a_private_u_net_have_their_mark_at_its_level():
+    scores = pd.concat([study(), unet_rows()], ignore_index=True)
+    (own,) = steps(levels=["eps-8"], low=7.1)
+    found = [own | {"arch": "private-unet"}]
+    data = utility_privacy_data(scores, bounds(), membership(), steps=found)
+    own = data[(data["model"] == "private-unet/eps-8") & (data["panel"] == "B")].set_index("shows")["value"]
+    assert (own["upper"], own["step"]) == (7.99, 7.1)
+    assert marks(utility_privacy(data).axes[1], "step") == [7.1]
 
 
 @pytest.mark.parametrize("low", [5.5, 7.0])

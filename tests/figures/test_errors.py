@@ -12,7 +12,7 @@ from privessel.figures.maps import classify, project
 
 def columns(level, eps, dsc):
     """Return the table of figure 4's columns: the published eps is 1.6 times the valid one."""
-    frame = pd.DataFrame({"level": level, "eps": eps, "dsc": dsc})
+    frame = pd.DataFrame({"level": level, "eps": eps, "dsc": dsc, "kind": "private"})
     spent = {"eps_patient": 1000 * frame["eps"], "eps_region": 20 * frame["eps"]}
     return frame.assign(eps_published=1.6 * frame["eps"], bahd_voxel=10 * (1 - frame["dsc"]), **spent)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from privessel.errors import PrivacyError
 from privessel.gan import step as gan_steps
-from privessel.gan.files import RunFiles
+from privessel.gan.checkpoints import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.losses import LOSSES, gradient_penalty, penalty_gradient, plain_gradient
 from privessel.gan.nets import Critic, normalise_spectra, refine_spectra

@@ -21,7 +21,7 @@ from privessel.errors import BusyError, PrivacyError
 from privessel.files import checkpoint
 from privessel.files.lock import lock
 from privessel.gan import loop as train_gan
-from privessel.gan.files import RunFiles
+from privessel.gan.checkpoints import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.losses import plain_gradient
 from privessel.gan.pairs import Pairs, TrainingPatches

@@ -22,6 +22,7 @@ from privessel.privacy.planner import (
 )
 from privessel.privacy.planner import plan_levels as plan_mechanism
 from privessel.privacy.renyi import adaptive_epsilon
+from privessel.privacy.unet_plan import UNET_COLUMNS, charge_unets, plan_private_unets
 from privessel.study.names import Level
 
 pytestmark = pytest.mark.slow  # left out of make test-fast
@@ -215,7 +216,7 @@ def test_the_plan_says_what_a_budget_must_allow_and_warns_where_it_does_not(capl
     """The break: a budget a little above the level's eps was refused only when the run began."""
     mechanism = PlannedMechanism(**STUDY | {"sampling_rate": 0.02, "steps": 200, "delta": 1e-4})
     budget = {"epsilon": allowed, "delta": 1e-4}
-    rows = plan_budget({"inf": 1, "eps-3": 2, "noise-2": 1}, mechanism, budget=budget, votes={})
+    rows = plan_budget({"inf": 1, "eps-3": 2, "noise-2": 1}, mechanism, budget=budget, votes={}, unets={})
     assert [(row["level"], row["runs"]) for row in rows] == [("eps-3", 1), ("noise-2", 1), ("all", 3)]
     # What the check before a run's first step will compare.
     noise = noise_of(Level.parse("eps-3"), sampling_rate=0.02, steps=200, delta=1e-4)
@@ -226,13 +227,15 @@ def test_the_plan_says_what_a_budget_must_allow_and_warns_where_it_does_not(capl
     assert 5.5 < needed[-1] < 6
     told = figure_text(rows)
     assert ("TOO LITTLE" not in told) == ("privacy.budget.epsilon is" not in caplog.text) == enough
-    assert plan_budget({"noise-2": 1}, mechanism, budget=None, votes={"vote/eps-1/run-1": 1.0}) == []
+    assert (
+        plan_budget({"noise-2": 1}, mechanism, budget=None, votes={"vote/eps-1/run-1": 1.0}, unets={}) == []
+    )
 
 
 def figure_text(budget):
     levels = pd.DataFrame(plan_levels(["noise-2"], **STUDY | {"steps": 20, "sampling_rate": 0.02}))
     empty = pd.DataFrame({"patients": []})
-    return format_plan(levels, empty.head(0), empty, budget=pd.DataFrame(budget))
+    return format_plan(levels, empty.head(0), empty, budget=pd.DataFrame(budget), unets=pd.DataFrame())
 
 
 def test_a_bound_on_the_overlap_gives_the_region_of_every_level_an_eps_that_grows_with_it():
@@ -269,7 +272,7 @@ def test_the_plan_is_told_and_drawn_as_patient_region_patch_with_all_its_levels_
             patients=number, participation=1.0, steps=200, mean_noise=1 / 32, delta=delta, epsilons=(3, 8)
         )
     )
-    told = format_plan(levels, regions, patients, budget=pd.DataFrame())
+    told = format_plan(levels, regions, patients, budget=pd.DataFrame(), unets=pd.DataFrame())
     assert next(line for line in told.splitlines() if line.startswith("noise-0.65")).split() == [
         "noise-0.65", ">10^5", "not", "bounded", "6.25", "7.06", "6.83", "10.2", "102"
     ]  # fmt: skip
@@ -315,14 +318,42 @@ def test_a_patient_delta_that_is_too_large_is_refused_with_the_key_to_change():
 def test_votes_are_part_of_what_a_budget_must_allow_and_count_twice_beside_runs_that_protect_patches():
     mechanism = PlannedMechanism(**STUDY | {"sampling_rate": 0.02, "steps": 200, "delta": 1e-4})
     budget = {"epsilon": 9.0, "delta": 1e-5}
-    alone = plan_budget({}, mechanism, budget=budget, votes={"vote/eps-1/run-1": 1.0})
+    alone = plan_budget({}, mechanism, budget=budget, votes={"vote/eps-1/run-1": 1.0}, unets={})
     assert [(row["level"], row["needed_epsilon"]) for row in alone] == [
         ("vote/eps-1/run-1", 1.0),
         ("all", 1.0),
     ]
     assert {row["unit"] for row in alone} == {"patient"}
-    both = plan_budget({"noise-2": 1}, mechanism, budget=budget, votes={"vote/eps-1/run-1": 1.0})
+    both = plan_budget({"noise-2": 1}, mechanism, budget=budget, votes={"vote/eps-1/run-1": 1.0}, unets={})
     needed = {row["level"]: row["needed_epsilon"] for row in both}
     assert needed["vote/eps-1/run-1"] == 2.0
     assert {row["unit"] for row in both} == {"patch"}
     assert needed["noise-2"] < needed["all"] <= needed["noise-2"] + 2.0
+
+
+def test_private_u_nets_are_planned_with_their_own_steps_and_are_part_of_the_budget():
+    gan = PlannedMechanism(**STUDY | {"sampling_rate": 0.02, "steps": 200, "delta": 1e-4})
+    unet = PlannedMechanism(**STUDY | {"sampling_rate": 0.05, "steps": 60, "critic_steps": 1, "delta": 1e-4})
+    rows = plan_private_unets(["eps-3", "noise-2"], unet, patient_delta=1e-4)
+    assert [row["level"] for row in rows] == ["private-unet/eps-3", "private-unet/noise-2"]
+    assert list(rows[0]) == UNET_COLUMNS
+    assert 2.9 < rows[0]["epsilon"] <= 3
+    assert {row["steps"] for row in rows} == {60}
+    charged = charge_unets(rows, {"eps-3": 2, "noise-2": 1})
+    assert charged["private-unet/noise-2"] == (Charge(2.0, 0.05, 60), 1)
+    budget = {"epsilon": 9.0, "delta": 1e-4}
+    table = plan_budget({"noise-2": 1}, gan, budget=budget, votes={}, unets=charged)
+    assert [(row["level"], row["runs"]) for row in table] == [
+        ("noise-2", 1), ("private-unet/eps-3", 1), ("private-unet/noise-2", 1), ("all", 4),
+    ]  # fmt: skip
+    everything = [Charge(2.0, 0.02, 200), *[charged["private-unet/eps-3"][0]] * 2, Charge(2.0, 0.05, 60)]
+    assert table[-1]["needed_epsilon"] == pytest.approx(adaptive_epsilon(everything, delta=1e-4))
+    alone = plan_budget({"inf": 1}, gan, budget=budget, votes={}, unets=charged)
+    assert {row["unit"] for row in alone} == {"patch"}
+    levels = pd.DataFrame(plan_levels(["noise-2"], **STUDY | {"steps": 20, "sampling_rate": 0.02}))
+    empty = pd.DataFrame(columns=REGION_COLUMNS)
+    patients = pd.DataFrame(columns=["patients", "delta", "epsilon", "noise_multiplier", "affordable_steps"])
+    told = format_plan(levels, empty, patients, budget=pd.DataFrame(table), unets=pd.DataFrame(rows))
+    assert "private-unet/eps-3, noise multiplier" in told
+    assert "60 steps at sampling rate 0.05 of a patch:" in told
+    assert "a run of private-unet/eps-3" in told

@@ -94,6 +94,13 @@ def vote_rows(dsc=(0.7, 0.8), **more):
     return rows("vote/eps-1/run-1", "vote", list(dsc), run=1, **named, **spent, **more)
 
 
+def unet_rows(dsc=(0.7, 0.8), *, run=1, level="eps-8", **more):
+    """Return the rows of a private U-Net whose noise hides patches; nothing like it was published."""
+    spent = {"eps_patient": 2e5, "eps_region": 90.0, "eps": 7.99, "eps_published": np.nan}
+    spent |= {"noise_multiplier": 0.43, "level": level, "epoch": np.nan, "unit": "patch"}
+    return rows(f"private-unet/{level}/run-{run}", "private-unet", list(dsc), run=run, **{**spent, **more})
+
+
 def for_patients(scores):
     """Return the scores of a study whose GANs hide whole patients; their eps are those of `scores`."""
     private = scores["noise_multiplier"].notna()

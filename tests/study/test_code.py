@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from study.studies import ROOT
 
-from privessel.study.code import AUDITED_STEP, PLUMBING, PRIVATE_STEP, VOTED_STEP, Library
+from privessel.study.code import (
+    AUDITED_STEP,
+    PLUMBING,
+    PRIVATE_STEP,
+    PRIVATE_UNET_STEP,
+    VOTED_STEP,
+    Library,
+)
 
 LIBRARY = Library(ROOT / "scripts")
 RULES = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
@@ -68,8 +75,15 @@ def test_an_edit_changes_the_digest_of_what_it_decides_and_a_touch_of_nothing(co
     assert (Library(copy).digest(script) != before) == changes
 
 
-@pytest.mark.parametrize(("script", "step"), [("train_gan.py", PRIVATE_STEP), ("audit_gan.py", AUDITED_STEP)])
-def test_what_decides_a_private_step_is_all_that_the_training_loop_is_made_of(script, step):
+@pytest.mark.parametrize(
+    ("script", "step", "loop"),
+    [
+        ("train_gan.py", PRIVATE_STEP, ["gan/loop", "gan/step"]),
+        ("audit_gan.py", AUDITED_STEP, ["gan/loop", "gan/step"]),
+        ("train_private_unet.py", PRIVATE_UNET_STEP, ["private_unet/loop", "private_unet/step"]),
+    ],
+)
+def test_what_decides_a_private_step_is_all_that_the_training_loop_is_made_of(script, step, loop):
     """Named by hand, because it decides a run's identity; but the list may not fall behind the imports."""
     there = {name for name in step if name in LIBRARY.modules}
     assert there == set(step)
@@ -77,13 +91,15 @@ def test_what_decides_a_private_step_is_all_that_the_training_loop_is_made_of(sc
     assert there <= behind
     # Of what a step imports only these decide nothing but words, names and where a charge is written.
     harmless = {
-        *PLUMBING, "files/checkpoint", "gan/files", "gan/paid_runs", "study/names", "study/obstacles",
+        *PLUMBING, "files/checkpoint", "gan/checkpoints", "gan/files", "gan/paid_runs", "study/names",
+        "study/obstacles",
         "privacy/account", "privacy/accounting", "privacy/accounts", "privacy/anchor", "privacy/chain",
         "privacy/ledger", "privacy/levels", "privacy/losses", "privacy/nonce", "privacy/patient",
         "privacy/register", "privacy/renyi", "privacy/seen", "privacy/signing", "privacy/site",
-        "privacy/spending", "limits", "files", "gan", "privacy", "study", "cohort", "audit",
+        "privacy/spending", "limits", "files", "gan", "privacy", "study", "cohort", "audit", "unet",
+        "private_unet",
     }  # fmt: skip
-    assert LIBRARY.closure(["gan/loop", "gan/step"]) - there <= harmless
+    assert LIBRARY.closure(loop) - there <= harmless
 
 
 def test_what_decides_the_draw_of_a_vote_is_named_and_is_all_that_the_draw_is_made_of():

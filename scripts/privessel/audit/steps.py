@@ -1,7 +1,7 @@
 """An audit of single private steps: which noise, clipping and samples do they really have?
 
 A run shows an attacker little of each step, so an audit of whole runs sees large faults only. This one calls
-the code of a step many times. The critic gets a `Probe`: up to a hundred weights more, one for each canary,
+the code of a step many times. The net gets a `Probe`: up to a hundred weights more, one for each canary,
 at which nothing but that canary has a gradient. There a canary's gradient is so much larger than elsewhere
 that clipping leaves a vector of length C along its own weight. In each step a fair coin for every canary
 decides whether it is in. The auditor knows the sum of all other units, as the definition of privacy allows,
@@ -11,13 +11,15 @@ their rates have exact bounds (`gaussian.rate_bounds`). What they show of one st
 accountant over all steps of a run (Nasr et al. 2023, "Tight Auditing of Differentially Private Machine
 Learning", arXiv:2302.07956).
 
-No patch of anybody is needed, and nothing is charged.
+No patch of anybody is needed, and nothing is charged. This is what the audits of a private critic
+(`critic_steps`) and of a private U-Net (`unet_steps`) have in common.
 """
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,13 +28,8 @@ from torch import Tensor, nn
 
 from privessel.audit.canaries import NoNoise, draw_canaries
 from privessel.audit.gaussian import mu_of_rates, rate_bounds
-from privessel.gan.nets import GanShape
-from privessel.gan.private_critic import sample_real
-from privessel.gan.step import Gan
-from privessel.gan.training import GanTraining
 from privessel.privacy.accounting import RELATIVE_ERROR, epsilon
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import CLIPPING, private_gradient
 from privessel.scores.formatting import format_eps
 
 log = logging.getLogger(__name__)
@@ -72,8 +69,48 @@ class StepFinding:
         return bool(self.failed)
 
 
+class Audited(Protocol):
+    """What is asked here of a private training's hyper-parameters, whatever is trained."""
+
+    unit: str
+    units: int
+    noise_multiplier: float
+    patient_patches: int
+
+    @property
+    def by_patient(self) -> bool:
+        """Whether whole patients are sampled and clipped."""
+
+    @property
+    def sampling_rate(self) -> float:
+        """The probability of each privacy unit to be in a step's sample."""
+
+    @property
+    def unit_delta(self) -> float:
+        """The delta of the privacy unit."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The step that is audited, by the code that trains; it only has to be called.
+
+    `release` returns what a step releases of given units: `release(units, stream, step)`. `sample` draws a
+    step's sample of whatever stands in for the patches: `sample(patches, stream, step)`.
+    """
+
+    training: Audited
+    steps: int  # of the whole run
+    probe: "Probe"
+    units: Tensor  # (OTHERS + canaries, 3, s, s): the other units' patches, then the canaries'
+    patches_per_unit: int
+    scale: float  # expected batch over clipping norm: it brings what is released to units of C
+    sign: float  # of a unit's gradient in what is released
+    release: Callable[[Tensor, Any, int], Sequence[Tensor]]
+    sample: Callable[[Any, Stream, int], np.ndarray]
+
+
 class Probe(nn.Module):
-    """A critic whose score also has one weight for each of `canaries` pixels of a third channel.
+    """A net of one number a sample, with one weight more for each of `canaries` pixels of a third channel.
 
     The weights are 0, so no score changes. Only pairs with a pixel there have a gradient at them.
     """
@@ -91,32 +128,28 @@ class Probe(nn.Module):
         return self.critic(pairs[:, :2]) + self.reserved(pixels).flatten()
 
 
-def audit_steps(
-    shape: GanShape,
-    training: GanTraining,
-    *,
-    stream: Stream,
-    guesses: int,
-    confidence: float,
-    device: str = "cpu",
-) -> StepFinding:
-    """Return what about `guesses` guesses show of the private steps of such a training.
+def count_canaries(patch: int) -> int:
+    """Return how many canaries a step has: one for each pixel of a patch, up to `CANARIES`."""
+    return min(CANARIES, patch**2)
 
-    `stream` draws samples, noise and the coins. Raises ValueError for a training without privacy.
+
+def examine(subject: Subject, *, stream: Stream, guesses: int, confidence: float) -> StepFinding:
+    """Return what about `guesses` guesses show of a subject's steps; all bounds hold together.
+
+    `stream` draws samples, noise and the coins.
     """
-    if not training.private:
-        raise ValueError("a training without noise promises nothing, so there is nothing to audit")
+    training = subject.training
     level, small = (1 - confidence) * GUESSING / 2, (1 - confidence) * (1 - GUESSING) / 4
-    coins, beyond, noise = _take_steps(shape, training, stream, guesses=guesses, device=device)
+    coins, beyond, noise = _take_steps(subject, stream, guesses=guesses)
     found, inside = int((coins & beyond).sum()), int(coins.sum())
     false, outside = int((~coins & beyond).sum()), int((~coins).sum())
     mu = mu_of_rates(
         found=rate_bounds(found, inside, level=level)[0], false=rate_bounds(false, outside, level=level)[1]
     )
     noisy = min(1.0, len(noise) * min(chi2.cdf(total, n) for total, n in noise))
-    sampled_steps, rate_low, fresh = _look_at_samples(training, stream, level=small)
+    sampled_steps, rate_low, fresh = _look_at_samples(subject, stream, level=small)
     claimed = {"noise_multiplier": training.noise_multiplier, "sampling_rate": training.sampling_rate}
-    run = {"steps": training.steps * training.critic_steps, "delta": training.unit_delta}
+    run = {"steps": subject.steps, "delta": training.unit_delta}
     failed = {
         "noise or clipping": mu * training.noise_multiplier > 1,
         "sampling rate": rate_low > training.sampling_rate,
@@ -143,54 +176,46 @@ def audit_steps(
 
 
 def _take_steps(
-    shape: GanShape, training: GanTraining, stream: Stream, *, guesses: int, device: str
+    subject: Subject, stream: Stream, *, guesses: int
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[float, int]]]:
     """Take private steps; return coins and coordinates beyond C / 2, both (steps, canaries), and the noise.
 
-    The noise is given for each parameter of the critic: the sum of squares of what is left without the other
+    The noise is given for each parameter of the net: the sum of squares of what is left without the other
     units, in units of the claimed variance, and the number of values.
     """
-    gan = Gan(shape, training, stream=stream, device=device)
-    canaries = min(CANARIES, shape.patch**2)
-    steps = -(-guesses // canaries)
-    critic, mechanism = Probe(gan.critic, canaries), training.mechanism()
-    clipping = CLIPPING[training.clipping](critic)
-    with torch.no_grad():
-        fakes = gan.generator(gan.latents("critic latents", 0, training.generator_batch))
-    fakes = torch.cat([fakes, torch.zeros_like(fakes[:, :1])], dim=1)
-    units = _units(shape, training, canaries, device)
-    copies = mechanism.patches_per_unit
-    step = {"mechanism": mechanism, "fake": fakes}
-    others = units[:OTHERS].repeat_interleave(copies, dim=0)
-    public = private_gradient(clipping, real=others, stream=NoNoise(), step=0, **step)
-    scale = mechanism.batch / mechanism.clipping_norm
+    canaries, probe, units = subject.probe.canaries, subject.probe, subject.units
+    steps, copies = -(-guesses // canaries), subject.patches_per_unit
+    public = subject.release(units[:OTHERS].repeat_interleave(copies, dim=0), NoNoise(), 0)
     coins, beyond = np.zeros((steps, canaries), bool), np.zeros((steps, canaries), bool)
     squares = [0.0] * len(public)
-    reserved = [name for name, _ in critic.named_parameters()].index("reserved.weight")
+    reserved = [name for name, _ in probe.named_parameters()].index("reserved.weight")
     for number in range(steps):
         if 10 * number // steps > 10 * (number - 1) // steps:
             log.info("step %d of %d", number, steps)
         coins[number] = stream.uniform("coins of canaries", number, canaries) < 0.5
         chosen = np.concatenate([np.arange(OTHERS), OTHERS + np.flatnonzero(coins[number])])
-        real = units[torch.from_numpy(chosen).to(device)].repeat_interleave(copies, dim=0)
-        released = private_gradient(clipping, real=real, stream=stream, step=number, **step)
+        real = units[torch.from_numpy(chosen).to(units.device)].repeat_interleave(copies, dim=0)
+        released = subject.release(real, stream, number)
         for place, value in enumerate(released):
-            rest = (value.double() - public[place].double()) * scale
-            if place == reserved:  # a real pair's gradient is that of minus its score
-                beyond[number] = (-rest.flatten() > 0.5).cpu().numpy()
+            rest = (value.double() - public[place].double()) * subject.scale
+            if place == reserved:
+                beyond[number] = (subject.sign * rest.flatten() > 0.5).cpu().numpy()
             else:
-                squares[place] += float(rest.square().sum()) / training.noise_multiplier**2
-    values = [steps * parameter.numel() for parameter in critic.parameters()]
+                squares[place] += float(rest.square().sum()) / subject.training.noise_multiplier**2
+    values = [steps * parameter.numel() for parameter in probe.parameters()]
     noise = [each for place, each in enumerate(zip(squares, values, strict=True)) if place != reserved]
     return coins, beyond, noise
 
 
-def _units(shape: GanShape, training: GanTraining, canaries: int, device: str) -> Tensor:
-    """Return the other units' pairs, then the canaries', (OTHERS + canaries, 3, s, s)."""
+def draw_units(size: int, canaries: int, *, background: float, device: str) -> Tensor:
+    """Return the other units' patches, then the canaries', (OTHERS + canaries, 3, s, s).
+
+    Images in [-1, 1], labels of 1 and `background`, and in the third channel each canary's own pixel.
+    """
     n = OTHERS + canaries
-    images, labels = draw_canaries("noise", canaries=n, size=shape.patch, rng=np.random.default_rng(0))
-    pairs = np.zeros((n, 3, shape.patch, shape.patch), np.float32)
-    pairs[:, 0], pairs[:, 1] = images, np.where(labels, 1.0, training.label_background)
+    images, labels = draw_canaries("noise", canaries=n, size=size, rng=np.random.default_rng(0))
+    pairs = np.zeros((n, 3, size, size), np.float32)
+    pairs[:, 0], pairs[:, 1] = images, np.where(labels, 1.0, background)
     reserved = pairs[OTHERS:, 2].reshape(canaries, -1)
     reserved[np.arange(canaries), np.arange(canaries)] = AMPLITUDE
     return torch.from_numpy(pairs).to(device)
@@ -199,27 +224,28 @@ def _units(shape: GanShape, training: GanTraining, canaries: int, device: str) -
 class _Numbers:
     """Stands in for a run's patches: what is sampled of it are the numbers of its units."""
 
-    def __init__(self, training: GanTraining) -> None:
+    def __init__(self, training: Audited) -> None:
         self.each = training.patient_patches if training.by_patient else 1
-        self.of_patient: Sequence[np.ndarray] = np.arange(training.units * self.each).reshape(-1, self.each)
-
-    def __len__(self) -> int:
-        return len(self.of_patient)
+        patches = np.arange(training.units * self.each)
+        # Where patches are the units, nothing depends on whose they are.
+        self.of_patient: Sequence[np.ndarray] = (
+            patches.reshape(-1, self.each) if training.by_patient else [patches]
+        )
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         return np.unique(indices // self.each)
 
 
-def _look_at_samples(training: GanTraining, stream: Stream, *, level: float) -> tuple[int, float, float]:
+def _look_at_samples(subject: Subject, stream: Stream, *, level: float) -> tuple[int, float, float]:
     """Draw samples of the run's first steps; return their number, a lower bound on the rate, and a chance.
 
     That is the chance, at the largest rate that the samples allow, that so many units of every second sample
     are also in the one after it.
     """
-    run = training.steps * training.critic_steps
-    steps = 2 * max(1, min(run, TRIALS // training.units) // 2)
+    training = subject.training
+    steps = 2 * max(1, min(subject.steps, TRIALS // training.units) // 2)
     numbers = _Numbers(training)
-    samples = [sample_real(numbers, training=training, stream=stream, step=step) for step in range(steps)]
+    samples = [subject.sample(numbers, stream, step) for step in range(steps)]
     hits = sum(len(sample) for sample in samples)
     low, high = rate_bounds(hits, steps * training.units, level=level)
     both = sum(len(np.intersect1d(*pair)) for pair in zip(samples[::2], samples[1::2], strict=True))

@@ -22,6 +22,7 @@ from privessel.figures.style import (
     HEAD,
     HEAD_LINES,
     SMALL,
+    UNET_LEVEL,
     head_column,
     head_row,
     place_axes,
@@ -30,6 +31,7 @@ from privessel.figures.style import (
     write_notes,
 )
 from privessel.scores.formatting import format_eps, format_score
+from privessel.study.names import PRIVATE_UNET
 
 _SPENT = tuple(name for _, name in HEAD_LINES)
 _PAGE = 6.9  # inches of pictures across figure 7
@@ -59,7 +61,12 @@ def fig4_data(
         "tree": np.stack(
             [project(classify(truth[box], prediction[box]), axis=2) for prediction in predictions]
         ),
-        "level": columns["level"].to_numpy(str),
+        "level": np.array(
+            [
+                f"{UNET_LEVEL if kind == PRIVATE_UNET else ''}{level}"
+                for kind, level in zip(columns["kind"], columns["level"], strict=True)
+            ]
+        ),
         **{name: columns[name].to_numpy(float) for name in (*_SPENT, "dsc", "bahd_voxel")},
     }
 

@@ -26,6 +26,7 @@ from privessel.study.names import (
     PHANTOM,
     PLAIN_GAN,
     PRIVATE_GAN,
+    PRIVATE_UNET,
     REAL,
     VOTE,
     GanName,
@@ -35,7 +36,7 @@ _METRICS = {"dsc": "DSC", "hd95_mm": "HD95 (mm)"}
 _COLUMNS = ["panel", "name", *IDENTITY, "cohort", "metric", "shows", "patient", "value", "sd"]
 _COLUMNS += ["patients", "scored", "empty"]
 _COLOURS = {REAL: "black", PLAIN_GAN: "green", PRIVATE_GAN: "blue"}
-_COLOURS |= {VOTE: "vermillion"}
+_COLOURS |= {VOTE: "vermillion", PRIVATE_UNET: "purple"}
 _COLOURS |= {COMPARED_GAN: "sky", PHANTOM: "vermillion", BASELINE: "orange"}
 _LEFT, _PANEL, _NUMBERS, _ROW, _HEAD, _FOOT = 2.0, 1.9, 0.95, 0.24, 0.3, 0.4  # inches
 
@@ -102,6 +103,7 @@ def _choose(rows: pd.DataFrame) -> pd.DataFrame:
     groups = [
         sources[sources["kind"] == REAL],
         sources[sources["kind"] == VOTE],
+        sources[(sources["kind"] == PRIVATE_UNET) & sources["best"]],
         plain.loc[score.groupby(architecture, sort=False).idxmax()],
         sources[sources["source"] == choose_private(rows)],
         select_references(sources, kinds=FREE_KINDS),
@@ -116,6 +118,8 @@ def _name(row: Any) -> str:
         return "real patches" if row.kind == REAL else f"{row.source} (ε = 0)"
     if row.kind == VOTE:
         return f"vote, ε = {format_eps(row.eps_patient)} a patient"
+    if row.kind == PRIVATE_UNET:
+        return f"private U-Net, {say_eps(row.eps, unit=row.unit)}"
     published = "" if row.kind != PRIVATE_GAN else f" (published {format_eps(row.eps_published)})"
     spent = say_eps(row.eps, unit=row.unit if row.kind == PRIVATE_GAN else "")
     return f"{GanName.parse(row.source).arch.upper()}, {spent}{published}"

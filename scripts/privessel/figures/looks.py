@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from privessel.figures.style import PALETTE
-from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, REAL, VOTE
+from privessel.study.names import PLAIN_GAN, PRIVATE_GAN, PRIVATE_UNET, REAL, VOTE
 
 LEVEL_COLOURS = {PLAIN_GAN: PALETTE["green"], PRIVATE_GAN: PALETTE["blue"], VOTE: PALETTE["vermillion"]}
+LEVEL_COLOURS |= {PRIVATE_UNET: PALETTE["purple"]}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from privessel.figures.looks import LEVEL_COLOURS, LineLook, assign_lines
 from privessel.figures.style import PALETTE, SMALL
 from privessel.scores.formatting import eps_columns, format_eps, format_noise, format_score
 from privessel.scores.tally import name_unit
-from privessel.study.names import VOTE
+from privessel.study.names import PRIVATE_UNET, VOTE
 
 _BOX_FROM = 3  # runs; the quartiles of two would say nothing
 _EPS_NAMES = {"published": "published ε"}
@@ -105,6 +105,10 @@ def label_levels(axes: Axes, levels: pd.DataFrame) -> None:
         (_EPS_NAMES.get(whose, f"ε of a {whose}"), [format_eps(eps) for eps in levels[column]])
         for whose, column in eps_columns(name_unit(levels)).items()
     ]
+    # The paper published nothing like a private U-Net, so its name stands in that row.
+    name, published = rows[-1]
+    told = zip(levels["kind"], published, strict=True)
+    rows[-1] = (name, ["U-Net" if kind == PRIVATE_UNET else eps for kind, eps in told])
     noises = zip(levels["kind"], levels["noise_multiplier"], strict=True)
     rows.append(("noise multiplier", ["vote" if kind == VOTE else format_noise(one) for kind, one in noises]))
     if levels["epoch"].nunique() > 1:

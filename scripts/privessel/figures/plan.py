@@ -86,13 +86,18 @@ def _draw_regions(axes: Axes, regions: pd.DataFrame, *, delta: float) -> None:
 
 
 def format_plan(
-    levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFrame, *, budget: pd.DataFrame
+    levels: pd.DataFrame,
+    regions: pd.DataFrame,
+    patients: pd.DataFrame,
+    *,
+    budget: pd.DataFrame,
+    unets: pd.DataFrame,
 ) -> str:
     """Return the plan as text for a terminal: patient, region and unit of every level, and what could be.
 
-    `budget` is the table of `planner.plan_budget`. The three promises of the last private level follow in
-    words. A level such as eps-5 keeps its 5 at the study's delta; beside it stands its eps at the delta of a
-    release.
+    `budget` is the table of `planner.plan_budget`, `unets` that of `plan_private_unets`. The three promises
+    of the last private level follow in words. A level such as eps-5 keeps its 5 at the study's delta; beside
+    it stands its eps at the delta of a release.
     """
     first = levels.iloc[0]
     unit = first["unit"]
@@ -122,7 +127,7 @@ def format_plan(
         lines += ["", f"{last['level']}:"]
         for column in ("patient_statement", "region_statement", "patch_statement"):
             lines += textwrap.wrap(last[column], _WIDTH, initial_indent="  ", subsequent_indent="    ")
-    lines += _format_budget(budget) + _format_regions(regions)
+    lines += _format_unets(unets) + _format_budget(budget) + _format_regions(regions)
     lines += ["", "With the patient as the unit, all of them in every step:"]
     heads = ("patients", "delta", "eps", "noise for all steps", "steps at noise 1/32 on the mean")
     lines.append("{:>8}{:>9}{:>6}{:>21}{:>33}".format(*heads))
@@ -134,6 +139,19 @@ def format_plan(
     return "\n".join(lines)
 
 
+def _format_unets(unets: pd.DataFrame) -> list[str]:
+    """Return what each level of the private U-Nets will cost: its noise, and its promises in words."""
+    lines = []
+    for row in unets.itertuples():
+        noise, rate = format_noise(row.noise_multiplier), f"{row.sampling_rate:.3g} of a {row.unit}"
+        lines += ["", f"{row.level}, noise multiplier {noise}, {row.steps:,} steps at sampling rate {rate}:"]
+        for told in (row.patient_statement, row.region_statement, row.patch_statement):
+            lines += textwrap.wrap(told, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+        released = f"eps {_plain(row.release_epsilon)} at delta {row.release_delta:.3g}"
+        lines.append(f"  In a release, of a {row.unit}: {released}.")
+    return lines
+
+
 def _format_budget(budget: pd.DataFrame) -> list[str]:
     if budget.empty:
         return []
@@ -143,11 +161,11 @@ def _format_budget(budget: pd.DataFrame) -> list[str]:
         f"What privacy.budget must allow, as eps of a {every.unit} at delta {every.delta:.3g}. It counts as",
         "if each run were chosen after a look at the ones before, so that is more than the eps above:",
     ]
-    lines += [f"{f'a run of {row.level}':<22}{_plain(row.needed_epsilon):>9}" for row in ones]
+    lines += [f"{f'a run of {row.level}':<26}{_plain(row.needed_epsilon):>9}" for row in ones]
     enough = every.needed_epsilon <= every.allowed_epsilon
     lines += [
-        f"{f'all {every.runs} private runs':<22}{_plain(every.needed_epsilon):>9}",
-        f"{'privacy.budget.epsilon':<22}{_plain(every.allowed_epsilon):>9}",
+        f"{f'all {every.runs} private runs':<26}{_plain(every.needed_epsilon):>9}",
+        f"{'privacy.budget.epsilon':<26}{_plain(every.allowed_epsilon):>9}",
     ]
     return lines if enough else [*lines, "THAT IS TOO LITTLE: what it does not cover will be refused."]
 

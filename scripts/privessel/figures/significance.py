@@ -14,7 +14,7 @@ from privessel.scores.formatting import format_eps, format_p, format_score
 from privessel.scores.references import select_references
 from privessel.scores.significance import adjust_holm, bootstrap_mean, signed_rank_p, smallest_p
 from privessel.scores.tally import column_of_unit, name_cohorts, name_unit, order_levels, tally
-from privessel.study.names import REAL, VOTE, GanName
+from privessel.study.names import GAN_KINDS, PRIVATE_UNET, REAL, VOTE, GanName
 
 _COLUMNS = ["shows", "cohort", "metric", "model", "one", "other", "against", "unit", "eps_one"]
 _COLUMNS += ["eps_published_one", "eps_other", "patients", "runs", "mean", "sd"]
@@ -134,7 +134,8 @@ def _list_comparisons(one, levels: pd.DataFrame, *, references: pd.DataFrame) ->
         _noise=levels["noise_multiplier"].fillna(0), _apart=(levels["epoch"] - one.epoch).abs()
     )
     noise = 0 if np.isnan(one.noise_multiplier) else one.noise_multiplier
-    weaker = keyed[keyed["best"] & (keyed["_noise"] < noise) & (keyed["kind"] != VOTE)]
+    alike = keyed["kind"].isin(GAN_KINDS if one.kind in GAN_KINDS else [one.kind])
+    weaker = keyed[keyed["best"] & (keyed["_noise"] < noise) & alike]
     weaker = weaker.sort_values(["_noise", "_apart"], ascending=[False, True], kind="stable")
     return held + [(row.source, _NEXT, row.eps) for row in weaker.head(1).itertuples()]
 
@@ -186,7 +187,8 @@ def _draw_block(page: Axes, part: pd.DataFrame, *, cohort: str, columns: list[st
 
 def _name_level(source: str) -> str:
     name = GanName.parse(source)
-    return f"vote, {name.level}" if name.arch == VOTE else name.level
+    names = {VOTE: "vote, ", PRIVATE_UNET: "private U-Net, "}
+    return names.get(name.arch, "") + name.level
 
 
 def _draw_cell(page: Axes, pair: pd.Series | None, *, x: float, y: float) -> None:

@@ -30,6 +30,7 @@ PALETTE = {
     "grey": "#6E6E6E",
 }
 SMALL = 6.5
+UNET_LEVEL = "U-Net, "  # what stands before the level of a private U-Net
 # What stands above a picture, from the top: names, and the entries of the data that hold the numbers.
 HEAD_LINES = tuple(
     (whose if whose == "published" else f"of a {whose}", column)
@@ -127,8 +128,9 @@ def head_column(axes: Axes, *, level: str, spent: Mapping[str, float]) -> None:
         texts = ["ε = 0", level.removeprefix("phantom-")]
     else:
         *valid, published = (format_eps(spent[name]) for _, name in HEAD_LINES)
-        # A vote alone has an eps that the paper's accounting knows nothing of.
-        how = "vote" if np.isnan(spent["eps_published"]) else published
+        # Votes and private U-Nets have an eps that the paper's accounting knows nothing of.
+        unlike = "U-Net" if level.startswith(UNET_LEVEL) else "vote"
+        how = unlike if np.isnan(spent["eps_published"]) else published
         texts = [say_eps(spent["eps_patient"]), *valid[1:], f"({how})"]
     look = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
     for k, text in enumerate(reversed(texts)):

@@ -19,7 +19,7 @@ from privessel.scores.tally import (
     order_levels,
     tally,
 )
-from privessel.study.names import CONTROL, FREE_KINDS, PLAIN_GAN, PRIVATE_GAN, REAL, VOTE
+from privessel.study.names import CONTROL, FREE_KINDS, PLAIN_GAN, PRIVATE_GAN, PRIVATE_UNET, REAL, VOTE
 
 # Heading, and whether more is better. One block of the table shows two metrics of every cohort.
 _HEADINGS = {
@@ -55,8 +55,9 @@ _BELOW = {"fontsize": SMALL - 0.5, "color": PALETTE["grey"]}
 def table1_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Return table 1, one line per row and cohort: means, SDs and 95 % intervals over test patients.
 
-    Rows: real patches; the votes of patients; the best run without privacy and the best private run, both by
-    validation DSC; the controls with shuffled labels; the eps = 0 rows. `{metric}_low` and `_high` are the
+    Rows: real patches; the votes of patients; the best private U-Net of each level; the best run without
+    privacy and the best private run, all by validation DSC; the controls with shuffled labels; the eps = 0
+    rows. `{metric}_low` and `_high` are the
     interval of the mean, drawn with `seed`; NaN with fewer than three patients. `best_synthetic` names the
     metrics in which the row is the best of the GAN rows (bold), `beats_private` those in which an eps = 0 row
     is at least as good as the best private run (dagger).
@@ -67,6 +68,7 @@ def table1_data(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     groups = [
         ("Real patches", rows[rows["kind"] == REAL]),
         ("Vote of patients", rows[rows["kind"] == VOTE]),
+        ("Private U-Net (no data)", levels[(levels["kind"] == PRIVATE_UNET) & levels["best"]]),
         ("GAN without privacy", levels[(levels["kind"] == PLAIN_GAN) & levels["best"]]),
         ("GAN, best private run", rows[rows["source"] == private]),
         ("Control: labels shuffled", rows[rows["kind"] == CONTROL]),
@@ -169,6 +171,10 @@ def _notes(data: pd.DataFrame) -> list[str]:
     ]
     if data["kind"].eq(VOTE).any():
         notes.append("A vote protects one whole training patient, replaced by an empty one, at delta 0.")
+    if data["kind"].eq(PRIVATE_UNET).any():
+        notes.append(
+            "A private U-Net is a public one that was trained further on patients, by noisy gradients."
+        )
     if data["beats_private"].ne("").any():
         notes.append("† At least as good as the best private run, at no cost in privacy.")
     if not data["kind"].eq(PRIVATE_GAN).any():

@@ -11,7 +11,7 @@ import torch
 from privessel.cohort.intake import read_voxels
 from privessel.cohort.patches import load
 from privessel.device import pick_device
-from privessel.gan.files import RunFiles
+from privessel.gan.checkpoints import RunFiles
 from privessel.gan.loop import train
 from privessel.gan.nets import GanShape
 from privessel.gan.pairs import TrainingPatches

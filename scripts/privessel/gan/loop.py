@@ -14,15 +14,8 @@ from torch import nn
 
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.gan import paid_runs
-from privessel.gan.files import (
-    RunFiles,
-    keep_critic,
-    keep_generator,
-    ledger_point,
-    list_outputs,
-    load_checkpoint,
-    save_checkpoint,
-)
+from privessel.gan.checkpoints import RunFiles, ledger_point
+from privessel.gan.files import keep_critic, keep_generator, list_outputs, load_checkpoint, save_checkpoint
 from privessel.gan.nets import GanShape
 from privessel.gan.pairs import Pairs, TrainingPatches
 from privessel.gan.step import Gan, Watch, check_critic
@@ -77,7 +70,7 @@ def train(
         saved = load_checkpoint(files.resume, training, digest=files.digest, paid=paid)
         if training.private:
             record(None)  # what privacy.json will say must be computable before a step is taken and charged
-        point = ledger_point(saved, training)
+        point = ledger_point(saved, step=saved["gan"]["step"] * training.critic_steps if saved else 0)
         opened = paid.open(point, silent_minutes=SILENT_MINUTES) if paid else nullcontext((source, None))
         with opened as (stream, ledger):
             data, held_out = _on_device(patches, training, device)

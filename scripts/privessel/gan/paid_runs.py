@@ -23,11 +23,15 @@ FOLDER = ".finished"
 IDENTITY, DIGESTS, RECORD = "identity.json", "digests.json", "privacy.json"
 # Parts of an identity that another version of the code or another machine changes. They decide the run's
 # bits, but not what was asked for. What an audit's run is trained on follows from its patches, its plan and
-# coins, and the coins follow from the other parts; so `trained_on` changes with any of them.
-VERSIONS = {"code", "libraries", "device", "threads", "trained_on"}
+# coins, and the coins follow from the other parts; so `trained_on` changes with any of them. The weights of a
+# private U-Net's public `start` follow from how it was trained, which is a part of its own.
+VERSIONS = {"code", "libraries", "device", "threads", "trained_on", "start"}
 # Settings that had another name when older runs were finished, by part of the identity: old name -> new name.
 RENAMED = {"training": {"fakes": "fake_clipping"}, "audit": {"every": "score_every"}}
-ANOTHER_NUMBER = "another number (`runs: [6]`; for an audit, `audit.run: 2`; for a vote, `vote.run: 2`)"
+ANOTHER_NUMBER = (
+    "another number (`runs: [6]`; for an audit, `audit.run: 2`; for a vote, `vote.run: 2`; for a private "
+    "U-Net, `private_unet.runs: [2]`)"
+)
 
 
 def keep(files: Iterable[Path], folder: Path, *, identity: Mapping[str, object]) -> None:

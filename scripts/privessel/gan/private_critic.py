@@ -17,7 +17,7 @@ from privessel.gan.pairs import Pairs
 from privessel.gan.training import GanTraining
 from privessel.privacy.clipping import Clipping
 from privessel.privacy.keys import Stream
-from privessel.privacy.mechanism import poisson_patients, poisson_sample, private_gradient
+from privessel.privacy.mechanism import private_gradient, sample_patches
 
 
 def private_critic_gradient(
@@ -43,11 +43,8 @@ def sample_real(data: Pairs, *, training: GanTraining, stream: Stream, step: int
 
     Where the privacy unit is the patient, each sampled patient gives `patient_patches` pairs in a row.
     """
-    rate = training.sampling_rate
-    if training.by_patient:
-        sample = poisson_patients(
-            stream, step=step, patches=data.of_patient, rate=rate, each=training.patient_patches
-        )
-    else:
-        sample = poisson_sample(stream, step=step, population=len(data), rate=rate)
+    each = training.patient_patches if training.by_patient else None
+    sample = sample_patches(
+        stream, step=step, of_patient=data.of_patient, rate=training.sampling_rate, each=each
+    )
     return data.take(sample)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from importlib.metadata import version
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,33 @@ from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge
 from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.published import epsilon_published
+
+
+class PrivateTerms(Protocol):
+    """What is asked here of a private training's hyper-parameters, whatever is trained."""
+
+    unit: str
+    units: int
+    noise_multiplier: float | None
+    clipping_norm: float
+    grid_bits: int
+    batch: int
+    region_patches: int
+    delta: float
+    patient_delta: float
+
+    @property
+    def by_patient(self) -> bool:
+        """Whether whole patients are sampled and clipped."""
+
+    @property
+    def unit_delta(self) -> float:
+        """The delta of the privacy unit."""
+
+    @property
+    def sampling_rate(self) -> float:
+        """The probability of each privacy unit to be in a step's sample."""
+
 
 LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")
 
@@ -28,18 +56,33 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
     """
     record = {"protection": "unprotected, inside only", "noise_multiplier": None, "sampler": "shuffled"}
     if training.private:
-        record |= {
-            "protection": "differential privacy",
-            "unit": training.unit,
-            "noise_multiplier": training.noise_multiplier,
-            "clipping_norm": training.clipping_norm,
-            "neighbours": f"one {training.unit} replaced by an empty one",
-            "grid_bits": training.grid_bits,
-            "delta": training.unit_delta,
-            "sampler": "poisson, fresh every critic step",
-            "sampling_rate": training.sampling_rate,
-            "fake_clipping": training.fake_clipping,
-        }
+        record |= mechanism_record(training)
+        record |= {"sampler": "poisson, fresh every critic step", "fake_clipping": training.fake_clipping}
+    return record | cohort_record(training, patches, account) | {
+        "epochs": {
+            str(epoch): _epoch_record(epoch, training, patches, account)
+            for epoch in sorted(training.kept_epochs)
+        },
+    }  # fmt: skip
+
+
+def mechanism_record(training: PrivateTerms) -> dict[str, object]:
+    """Return what privacy.json says of the mechanism of private steps."""
+    return {
+        "protection": "differential privacy",
+        "unit": training.unit,
+        "noise_multiplier": training.noise_multiplier,
+        "clipping_norm": training.clipping_norm,
+        "neighbours": f"one {training.unit} replaced by an empty one",
+        "grid_bits": training.grid_bits,
+        "delta": training.unit_delta,
+        "sampling_rate": training.sampling_rate,
+    }
+
+
+def cohort_record(training: PrivateTerms, patches: Patches, account: Account | None) -> dict[str, object]:
+    """Return what privacy.json says of the patients and of the ledger, and the libraries' versions."""
+    record = {}
     if account:
         entry = {"identity": account.run.identity, "attempts": len(account.attempts)}
         record["ledger"] = entry | asdict(account.head) | {"register": account.register}
@@ -49,10 +92,6 @@ def privacy_record(training: GanTraining, patches: Patches, account: Account | N
         "region_patches": training.region_patches,
         "batch": training.batch,
         "public_key": account is None,
-        "epochs": {
-            str(epoch): _epoch_record(epoch, training, patches, account)
-            for epoch in sorted(training.kept_epochs)
-        },
         "versions": library_versions(),
     }
 
@@ -63,23 +102,12 @@ def _epoch_record(
     """Return what a kept epoch's generator has cost: a patient, a region and a unit, and as published."""
     private = training.private
     steps = epoch * training.steps_per_epoch * training.critic_steps
-    charged = account.charged_before(steps) if account else steps
+    charged, promised = promises_of_steps(steps, training, patches, account)
     charge = {
         "noise_multiplier": training.noise_multiplier,
         "sampling_rate": training.sampling_rate if private else 1.0,
         "steps": charged,
     }
-    promised = state_promises(
-        [Charge(**charge)],
-        unit=training.unit,
-        sizes=Sizes(
-            patients=len(patches.patients),
-            patches_per_patient=int(np.bincount(patches.patient_index).max()),
-            region_patches=training.region_patches,
-        ),
-        delta=training.delta,
-        patient_delta=training.patient_delta,
-    )
     one = promised[training.unit]
     return {
         "charged_steps": charged if private else 0,
@@ -90,3 +118,24 @@ def _epoch_record(
         "loss_above_epsilon": one["loss_above_epsilon"],
         "epsilon_as_published": epsilon_published(**charge, delta=training.unit_delta) if private else None,
     }
+
+
+def promises_of_steps(
+    steps: int, training: PrivateTerms, patches: Patches, account: Account | None
+) -> tuple[int, dict[str, dict[str, object]]]:
+    """Return how many steps the first `steps` of a run were charged as, and what all of them promise."""
+    charged = account.charged_before(steps) if account else steps
+    noisy = training.noise_multiplier is not None
+    charge = Charge(training.noise_multiplier, training.sampling_rate if noisy else 1.0, charged)
+    promised = state_promises(
+        [charge],
+        unit=training.unit,
+        sizes=Sizes(
+            patients=len(patches.patients),
+            patches_per_patient=int(np.bincount(patches.patient_index).max()),
+            region_patches=training.region_patches,
+        ),
+        delta=training.delta,
+        patient_delta=training.patient_delta,
+    )
+    return charged, promised

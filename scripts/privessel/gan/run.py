@@ -14,7 +14,7 @@ from privessel.device import replaying_machine
 from privessel.errors import PrivacyError
 from privessel.files.reading import file_digest
 from privessel.gan.nets import GanShape
-from privessel.gan.record import library_versions, privacy_record
+from privessel.gan.record import PrivateTerms, library_versions, privacy_record
 from privessel.gan.step import Watch
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account, Run
@@ -148,27 +148,17 @@ class GanRun:
             check_delta(delta=training.unit_delta, units=training.units, release=False)
         if site is None or not training.private:
             return Stream(public_key(seed=seed, name=self.name), threads=identity["threads"])
-        check_delta(delta=site.delta, units=training.units, release=False)
-        voxels = read_voxels(scans)
-        digests = site.digests({patient: voxels[patient] for patient in patients})
-        run = Run(
-            identity=identity_digest(identity),
-            cohort=self.cohort,
-            architecture=self.arch,
-            level=self.level,
-            run=self.number,
-            unit=training.unit,
-            noise_multiplier=training.noise_multiplier,
-            sampling_rate=training.sampling_rate,
+        names = {"cohort": self.cohort, "architecture": self.arch, "level": self.level, "run": self.number}
+        return paid_run(
+            site,
+            names | {"series": self.series},
             steps=training.steps * training.critic_steps,
-            patients=tuple(digests.values()),
-            series=self.series,
-            # The units are those of all patients, who gave the same number of patches each.
-            patches_per_patient=None if training.by_patient else training.units // len(patients),
-            region_patches=training.region_patches,
+            training=training,
+            identity=identity,
+            patients=patients,
+            scans=scans,
+            results=results,
         )
-        machine, threads = replaying_machine(str(identity["device"])), identity["threads"]
-        return PaidRun(site, run, digests, machine=machine, threads=threads, results=results)
 
     def record(
         self,
@@ -181,6 +171,41 @@ class GanRun:
         """Return what privacy.json says about the finished run (see `privacy_record`)."""
         name = {"arch": self.arch, "level": self.level, "run": self.number, "cohort": self.cohort}
         return name | privacy_record(training, patches, account)
+
+
+def paid_run(
+    site: Site,
+    names: Mapping[str, object],
+    *,
+    steps: int,
+    training: PrivateTerms,
+    identity: Mapping[str, object],
+    patients: Sequence[str],
+    scans: Path,
+    results: Path | None,
+) -> PaidRun:
+    """Return a run of so many private `steps` on patients of a site, before its ledger is opened.
+
+    names: what an `account.Run` calls cohort, architecture, level, run and series. The rest as
+    `GanRun.source`. Raises PrivacyError for a delta that protects nobody.
+    """
+    check_delta(delta=site.delta, units=training.units, release=False)
+    voxels = read_voxels(scans)
+    digests = site.digests({patient: voxels[patient] for patient in patients})
+    run = Run(
+        identity=identity_digest(identity),
+        **names,
+        unit=training.unit,
+        noise_multiplier=training.noise_multiplier,
+        sampling_rate=training.sampling_rate,
+        steps=steps,
+        patients=tuple(digests.values()),
+        # The units are those of all patients, who gave the same number of patches each.
+        patches_per_patient=None if training.by_patient else training.units // len(patients),
+        region_patches=training.region_patches,
+    )
+    machine, threads = replaying_machine(str(identity["device"])), identity["threads"]
+    return PaidRun(site, run, digests, machine=machine, threads=threads, results=results)
 
 
 def require_counts(patches: Patches, *, patients: int, each: int) -> None:

@@ -1,10 +1,12 @@
-"""One private step of the critic: which units are sampled, how their gradients are clipped, and the noise.
+"""One private step of a net: which units are sampled, how their gradients are clipped, and the noise.
 
 A step is one Poisson-sampled Gaussian mechanism (Abadi et al. 2016, algorithm 1): a fresh sample, the real
 gradients clipped unit by unit, noise added once to their sum, and one charge in the ledger. A privacy unit is
 one patch, or one patient with several patches. Sum and noise are whole multiples of one small number, so that
 the noise is exact (`privacy.grid`). Fakes contain nothing of a patient beyond what earlier steps released, so
 they need no noise and cost nothing. The rules behind each choice are in docs/mechanism.md.
+
+The step of a critic is `private_gradient`, that of a net without fakes, such as a U-Net, `noisy_mean`.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,22 +26,14 @@ CLIPPING = {"book-keeping": BookKeeping, "opacus": OpacusClipping}
 
 
 @dataclass(frozen=True)
-class Mechanism:
-    """The parameters of a private step; ValueError for numbers that protect nobody.
-
-    `fake_clipping` says how the fakes' gradient is bounded. It changes how well the critic learns, not what
-    it costs: 'per-sample' clips every fake's gradient to the clipping norm, 'common' scales their mean
-    gradient down to it, and 'centre' leaves their mean as it is but subtracts it from every real gradient
-    before that is clipped.
-    """
+class SampledGaussian:
+    """The parameters of a private step; ValueError for numbers that protect nobody."""
 
     noise_multiplier: float  # standard deviation of the noise on the sum, in units of its sensitivity
     clipping_norm: float  # C: the largest norm of one unit's gradient, so what one unit can change in the sum
     batch: int  # expected number of units in a sample; the sum is divided by it, whatever the sample's size
     patches_per_unit: int  # 1, or the patches that a sampled patient gives: their mean gradient is clipped
-    generator_batch: int  # fakes in a step, always the same number
-    fake_clipping: str  # per-sample | common | centre
-    micro_batch: int  # real patches or fakes processed at a time, in whole units; bounds the memory
+    micro_batch: int  # patches processed at a time, in whole units; bounds the memory
     grid_bits: int  # sum and noise are multiples of clipping_norm / 2^grid_bits
 
     def __post_init__(self) -> None:
@@ -48,23 +42,42 @@ class Mechanism:
                 f"noise multiplier ({self.noise_multiplier}) and clipping norm ({self.clipping_norm}) must "
                 "be above 0"
             )
-        for name in ("batch", "patches_per_unit", "generator_batch", "micro_batch"):
+        for name in ("batch", "patches_per_unit", "micro_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 1 <= self.grid_bits <= MOST_GRID_BITS:
             raise ValueError(f"grid_bits must be from 1 to {MOST_GRID_BITS}, not {self.grid_bits}")
-        if self.fake_clipping not in FAKE_CLIPPINGS:
-            raise ValueError(
-                f"fake_clipping must be one of {', '.join(FAKE_CLIPPINGS)}, not {self.fake_clipping!r}"
-            )
 
     @property
     def units_at_once(self) -> int:
-        """How many units a call of the critic takes: what `micro_batch` allows, up to a quarter of a batch.
+        """How many units a call of the net takes: what `micro_batch` allows, up to a quarter of a batch.
 
         The last call is filled up, half of it on average, so that of calls of a whole batch much is wasted.
         """
         return max(1, min(self.micro_batch // self.patches_per_unit, -(-self.batch // 4)))
+
+
+@dataclass(frozen=True)
+class Mechanism(SampledGaussian):
+    """The parameters of a critic's private step, which also has fakes.
+
+    `fake_clipping` says how the fakes' gradient is bounded. It changes how well the critic learns, not what
+    it costs: 'per-sample' clips every fake's gradient to the clipping norm, 'common' scales their mean
+    gradient down to it, and 'centre' leaves their mean as it is but subtracts it from every real gradient
+    before that is clipped.
+    """
+
+    generator_batch: int  # fakes in a step, always the same number
+    fake_clipping: str  # per-sample | common | centre
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.generator_batch < 1:
+            raise ValueError(f"generator_batch must be at least 1, not {self.generator_batch}")
+        if self.fake_clipping not in FAKE_CLIPPINGS:
+            raise ValueError(
+                f"fake_clipping must be one of {', '.join(FAKE_CLIPPINGS)}, not {self.fake_clipping!r}"
+            )
 
 
 def poisson_sample(stream: Stream, *, step: int, population: int, rate: float) -> np.ndarray:
@@ -93,6 +106,43 @@ def poisson_patients(
     return np.concatenate(chosen) if chosen else np.zeros(0, int)
 
 
+def sample_patches(
+    stream: Stream, *, step: int, of_patient: Sequence[np.ndarray], rate: float, each: int | None
+) -> np.ndarray:
+    """Draw the patches of a private step, whatever its unit is.
+
+    of_patient: for every patient the indices of its patches. each: how many a sampled patient gives, where
+    patients are the unit; None: every patch is a unit of its own.
+    """
+    if each is not None:
+        return poisson_patients(stream, step=step, patches=of_patient, rate=rate, each=each)
+    return poisson_sample(stream, step=step, population=sum(map(len, of_patient)), rate=rate)
+
+
+def noisy_mean(
+    clipping: Clipping,
+    samples: Tensor,
+    *,
+    weight: float,
+    stream: Stream,
+    step: int,
+    mechanism: SampledGaussian,
+    centre: Sequence[Tensor] | None = None,
+) -> list[Tensor]:
+    """Return the noisy mean over units of their clipped gradients of `weight` times the net's output.
+
+    samples (m x patches_per_unit, ...) holds this step's Poisson sample of m units, unit after unit; m may be
+    0. Each unit's gradient, less `centre` where it is given, is the mean over its patches, clipped to C. The
+    sum of them gets noise N(0, (noise_multiplier S)^2) once, however many micro-batches it took, and is
+    divided by `batch`. S is by how much one unit can move the sum once it is rounded to the grid: a little
+    more than C (`grid.sensitivity`). Raises FloatingPointError where a gradient is not finite.
+    """
+    group = mechanism.patches_per_unit
+    bound = Bound(mechanism.clipping_norm, centre=centre, group=group)
+    sums = _clipped_sum(clipping, samples, weight / group, bound, at_once=mechanism.units_at_once * group)
+    return _with_noise(sums, stream=stream, step=step, mechanism=mechanism)
+
+
 def private_gradient(
     clipping: Clipping,
     real: Tensor,
@@ -105,11 +155,8 @@ def private_gradient(
     """Return the noisy gradient of mean critic(fake) - mean critic(real), one tensor a parameter.
 
     real (m x patches_per_unit, ...) holds this step's Poisson sample of m units, unit after unit; m may be 0.
-    fake (generator_batch, ...) always has the same size, so it tells nothing about m. The mean gradient of
-    every unit is clipped to C. The sum of them gets noise N(0, (noise_multiplier S)^2) once, however many
-    micro-batches it took, and is divided by `batch`. S is by how much one unit can move the sum once it is
-    rounded to the grid: a little more than C (`grid.sensitivity`). Raises FloatingPointError where a
-    gradient is not finite.
+    fake (generator_batch, ...) always has the same size, so it tells nothing about m. Real pairs are
+    clipped, summed and given noise as `noisy_mean` has it.
 
     With `fake_clipping` 'centre' the mean gradient of the fakes is subtracted from every real gradient before
     that is clipped, and is not added afterwards. What real patches and fakes have in common then cancels
@@ -130,10 +177,8 @@ def private_gradient(
         factor = (mechanism.clipping_norm / (norm + 1e-6)).clamp(max=1.0)
         fakes = [factor * part for part in fakes]
     centre = [-part for part in fakes] if mechanism.fake_clipping == "centre" else None
-    group = mechanism.patches_per_unit
-    bound = Bound(mechanism.clipping_norm, centre=centre, group=group)
-    sums = _clipped_sum(clipping, real, -1.0 / group, bound, at_once=mechanism.units_at_once * group)
-    gradient = _with_noise(sums, stream=stream, step=step, mechanism=mechanism)
+    noise = {"stream": stream, "step": step, "mechanism": mechanism}
+    gradient = noisy_mean(clipping, real, weight=-1.0, centre=centre, **noise)
     if centre is None:
         _add(gradient, fakes)
     return gradient
@@ -158,7 +203,9 @@ def mean_gradient(
     return gradient, mean
 
 
-def _with_noise(sums: Sequence[Tensor], *, stream: Stream, step: int, mechanism: Mechanism) -> list[Tensor]:
+def _with_noise(
+    sums: Sequence[Tensor], *, stream: Stream, step: int, mechanism: SampledGaussian
+) -> list[Tensor]:
     """Round the sums to the grid, add the noise as whole multiples of its spacing, divide by the batch.
 
     Whole numbers below 2^53 are exact in float64, and so is their sum. What is made of the noisy sum
@@ -172,7 +219,7 @@ def _with_noise(sums: Sequence[Tensor], *, stream: Stream, step: int, mechanism:
     released = []
     for total, part in zip(sums, noise.split([total.numel() for total in sums]), strict=True):
         if not total.sum().isfinite():
-            raise FloatingPointError("a gradient of the critic is not finite: lower the learning rates")
+            raise FloatingPointError("a gradient is not finite: lower the learning rates")
         noisy = (total / width).round_().add_(part.view_as(total))
         released.append(noisy.mul_(width / mechanism.batch).float())
     return released

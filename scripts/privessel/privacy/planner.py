@@ -110,14 +110,16 @@ def plan_budget(
     *,
     budget: Mapping[str, float] | None,
     votes: Mapping[str, float],
+    unets: Mapping[str, tuple[Charge, int]],
 ) -> list[dict[str, object]]:
     """Return what `privacy.budget` must allow: a row for one run of each private level, one for all runs.
 
     `unit` is whom each eps is of. runs: how many runs a level has. votes: the pure eps of a patient of each
-    vote, by its name; beside runs that protect patches it counts twice (`levels.count_votes`). budget: the
-    `epsilon` and `delta` of the config; None, on public cohorts, gives no rows. `needed_epsilon` is larger
-    than the eps of the plan, because a budget counts as if every run were chosen after a look at the ones
-    before (`renyi.adaptive_epsilon`). Logs a warning where all runs together need more than is allowed.
+    vote, by its name; beside runs that protect patches it counts twice (`levels.count_votes`). unets: a run
+    of a private U-Net's level, and how many there are, by the level's name. budget: the `epsilon` and `delta`
+    of the config; None, on public cohorts, gives no rows. `needed_epsilon` is larger than the eps of the
+    plan, because a budget counts as if every run were chosen after a look at the ones before
+    (`renyi.adaptive_epsilon`). Logs a warning where all runs together need more than is allowed.
     """
     if budget is None:
         return []
@@ -127,6 +129,8 @@ def plan_budget(
         noise = noise_of(Level.parse(name), **planned, delta=mechanism.delta)
         if noise is not None:
             charges[name] = Charge(noise, **planned)
+    charges |= {name: charge for name, (charge, _) in unets.items()}
+    runs = {**runs, **{name: count for name, (_, count) in unets.items()}}
     unit = "patch" if charges and mechanism.unit == "patch" else "patient"
     drawn = {name: Charge(None, 1.0, 1, spent) for name, spent in votes.items()}
     charges |= dict(zip(drawn, count_votes(drawn.values(), level=unit), strict=True))

@@ -37,6 +37,7 @@ from privessel.release.checks.files import (
     PUBLIC_KEY,
     SIGNATURE,
     TEXTS,
+    has_unet,
     list_expected,
     name_model,
 )
@@ -64,7 +65,7 @@ class Outline:
     arch: str
     pairs: int
     size: int  # pixels along a side
-    model: bool  # whether the generator, or the U-Net of a voted set, leaves, too
+    model: bool  # whether the generator, or a U-Net, leaves, too
     signer: Signer | None = None  # whose signature it has
 
     @property
@@ -102,13 +103,16 @@ def write_texts(outline: Outline) -> dict[str, str]:
     numbers, library = outline.privacy, Path(__file__).parents[1]
     programs = {name: (library / path).read_text(encoding="utf-8") for name, path in PROGRAMS.items()}
     signed = {PUBLIC_KEY: outline.signer.public_key.decode()} if outline.signer else {}
+    lists = {
+        "data/png/pairs.csv": list_pairs(outline.pairs),
+        f"{outline.nnunet}/dataset.json": describe_nnunet(outline.pairs),
+    }
     return {
         **{name: write(numbers) for name, write in TEXTS.items()},
         **{name: LIBRARY.sub("checks", text) for name, text in programs.items()},
         **signed,
         "privacy.json": _json(numbers),
-        "data/png/pairs.csv": list_pairs(outline.pairs),
-        f"{outline.nnunet}/dataset.json": describe_nnunet(outline.pairs),
+        **(lists if outline.pairs else {}),
     }
 
 
@@ -153,7 +157,8 @@ class Inspection:
         self._texts = {name: text.encode() for name, text in write_texts(outline).items()}
         self._given: dict[str, bytes] = {}  # texts that are compared when all digests are known
         self._odd_pictures: dict[str, list[str]] = {}  # by digest: pairs of files are the same bytes
-        self._names = list_expected(outline.privacy)
+        self._privacy = outline.privacy
+        self._names = list_expected(self._privacy)
         self.digests: dict[str, str] = {}
 
     def look_at(self, name: str, content: bytes) -> list[str]:
@@ -172,8 +177,8 @@ class Inspection:
             return twice + find_odd_arrays(
                 content, {"image": (np.dtype(np.uint8), shape), "label": (np.dtype(bool), shape)}
             )
-        if name == name_model(self._outline.numbers):
-            return twice + (check_unet if self._outline.numbers["vote"] else check_generator)(content)
+        if name == name_model(self._privacy):
+            return twice + (check_unet if has_unet(self._privacy) else check_generator)(content)
         if name in self._texts:
             return twice + _compare(content, self._texts[name])
         self._given[name] = content
@@ -185,11 +190,11 @@ class Inspection:
         listed = list(self.digests)
         if listed != sorted(listed, key=lambda name: name.split("/")):
             found.append((listed[0], "files in another order"))
-        if set(DESCRIBED) <= set(self.digests):
-            expected = {
-                CROISSANT: write_croissant(self.digests, self._outline).encode(),
-                MANIFEST: write_manifest(self.digests).encode(),
-            }
+        described = self._outline.pairs > 0  # a model has no data that could be described
+        if not described or set(DESCRIBED) <= set(self.digests):
+            expected = {MANIFEST: write_manifest(self.digests).encode()}
+            if described:
+                expected[CROISSANT] = write_croissant(self.digests, self._outline).encode()
             if self._outline.signer:
                 expected[SIGNATURE] = self._outline.signer.sign(expected[MANIFEST])
             for name, content in self._given.items():

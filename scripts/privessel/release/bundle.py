@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from privessel.cohort.patches import load_pairs
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest
@@ -26,18 +27,19 @@ from privessel.release.allowed import (
 )
 from privessel.release.archive import list_files, pack
 from privessel.release.checks.card import DATASET_NUMBER
-from privessel.release.checks.files import MANIFEST, SIGNATURE, find_changes, name_model
+from privessel.release.checks.files import MANIFEST, SIGNATURE, find_changes, has_unet, name_model
 from privessel.release.export import NnunetTarget, write_exports
 from privessel.release.formats import write_arrays
 from privessel.release.scanner import require_clean, scan
 from privessel.release.terms import Terms
 from privessel.release.traces import Forbidden
 from privessel.release.weights import copy_generator, copy_unet
+from privessel.unet.net import TrainedUNet
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a release holds: pairs (n, s, s), the numbers of privacy.json, its terms, and its model."""
+    """What a release holds: pairs (n, s, s), none beside a private U-Net, numbers, terms, and its model."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.bool_]
@@ -81,17 +83,12 @@ def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: i
 
 def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
     """Write all files of a release into the empty `folder`, the manifest and its signature last."""
-    images, labels, outline = content.images, content.labels, content.outline
-    (folder / "data").mkdir()
-    nnunet = NnunetTarget(folder / "data" / "nnunet", dataset_id=DATASET_NUMBER, name=content.terms.name)
-    with ThreadPoolExecutor(1) as beside:
-        arrays = beside.submit(write_arrays, folder / ARRAYS, {"image": images, "label": labels})
-        digests = write_exports(images, labels, png=folder / "data" / "png", nnunet=nnunet, threads=threads)
-        arrays.result()
+    outline = content.outline
+    digests = _write_data(folder, content, threads=threads) if outline.pairs else {}
     if content.model:
-        target = folder / name_model(content.numbers)
+        target = folder / name_model(outline.privacy)
         target.parent.mkdir()
-        (copy_unet if content.numbers["vote"] else copy_generator)(content.model, target)
+        (copy_unet if has_unet(outline.privacy) else copy_generator)(content.model, target)
     for name, text in write_texts(outline).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
@@ -99,12 +96,33 @@ def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
     known = {
         name: digests.get(f"{folder}/{name}") or file_digest(folder / name) for name in list_files(folder)
     }
-    (folder / CROISSANT).write_text(write_croissant(known, outline), encoding="utf-8")
-    known[CROISSANT] = file_digest(folder / CROISSANT)
+    if outline.pairs:
+        (folder / CROISSANT).write_text(write_croissant(known, outline), encoding="utf-8")
+        known[CROISSANT] = file_digest(folder / CROISSANT)
     manifest = write_manifest(known).encode()
     (folder / MANIFEST).write_bytes(manifest)
     if content.signer:
         (folder / SIGNATURE).write_bytes(content.signer.sign(manifest))
+
+
+def _write_data(folder: Path, content: Content, *, threads: int) -> dict[str, str]:
+    """Write the pairs as arrays, as PNG and for nnU-Net; return the digests of the pictures by path."""
+    images, labels = content.images, content.labels
+    (folder / "data").mkdir()
+    nnunet = NnunetTarget(folder / "data" / "nnunet", dataset_id=DATASET_NUMBER, name=content.terms.name)
+    with ThreadPoolExecutor(1) as beside:
+        arrays = beside.submit(write_arrays, folder / ARRAYS, {"image": images, "label": labels})
+        digests = write_exports(images, labels, png=folder / "data" / "png", nnunet=nnunet, threads=threads)
+        arrays.result()
+    return digests
+
+
+def load_content(pairs: Path | None, model: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return images and labels (n, s, s) of a set; of a private U-Net, which has none, those of no pair."""
+    if pairs:
+        return load_pairs([pairs])
+    size = TrainedUNet.load(model).patch_size
+    return np.zeros((0, size, size), np.uint8), np.zeros((0, size, size), bool)
 
 
 def check_replaceable(folder: Path) -> None:

@@ -22,6 +22,7 @@ from privessel.privacy.spending import Digests, runs_by_patient
 from privessel.release.composition import Part, compose, compose_adaptively, parts_of
 from privessel.release.own_run import check_counts, check_kept, own_account
 from privessel.release.terms import Terms
+from privessel.study.names import PRIVATE_UNET
 
 LIBRARIES = ("dp-accounting", "numpy", "opacus", "randomgen", "scipy", "torch")
 # What the privacy.json of every run has.
@@ -79,7 +80,8 @@ class Guarantee:
     versions: Mapping[str, str]
     trainings: Trainings | None = None  # None for a public cohort
     register: str | None = None  # mac of the last line of the site's register (privacy/register.py)
-    vote: Mapping[str, object] | None = None  # `candidates` and `patches` of a vote; None for a GAN
+    vote: Mapping[str, object] | None = None  # `candidates` and `patches` of a vote; None for others
+    model: bool = False  # whether a private U-Net is released, which is a model and has no data
 
     @property
     def limited_epsilon(self) -> float:
@@ -207,6 +209,7 @@ def _guarantee(
         study_epsilon=composed_epsilon([run], delta=record["delta"] or delta),
         versions={name: version(name) for name in LIBRARIES},
         vote=_vote(record),
+        model=record["arch"] == PRIVATE_UNET,
     )
 
 

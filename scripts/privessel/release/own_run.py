@@ -9,7 +9,7 @@ from privessel.privacy.account import Account, Run
 from privessel.privacy.promises import Sizes
 from privessel.privacy.seen import read_seen, seen_of
 from privessel.privacy.site import Entries, Site
-from privessel.study.names import VOTE
+from privessel.study.names import PRIVATE_UNET, VOTE
 
 # What a privacy.json has in common with its ledger, by the names that both have.
 LEDGER = {
@@ -101,8 +101,9 @@ def check_kept(record: Mapping, *, results: Path | None, patients: int, patches:
 
 
 def find_run(results: Path, name: str) -> Path:
-    """Return the folder of a GAN or a vote, by its name, in a study's results."""
-    return results / name if name.startswith(f"{VOTE}/") else results / "gan" / name
+    """Return the folder of a GAN, a vote or a private U-Net, by its name, in a study's results."""
+    own = name.startswith((f"{VOTE}/", f"{PRIVATE_UNET}/"))
+    return results / name if own else results / "gan" / name
 
 
 def check_counts(run: Run, sizes: Sizes) -> None:

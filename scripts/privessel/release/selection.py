@@ -16,11 +16,12 @@ from privessel.files.reading import read_json, read_text, reading
 from privessel.release.checks.words import tell_choices
 from privessel.release.guarantee import Trainings
 from privessel.release.own_run import find_run
-from privessel.study.names import GanName
+from privessel.study.names import PRIVATE_UNET, GanName
 
 # What a private run's history.csv may show: what follows from its noisy gradients, and from other patients.
 SHOWN = {
-    "epoch", "critic_steps", "epsilon", "score_fake", "score_validation", "norm_generator", "norm_critic"
+    "epoch", "critic_steps", "epsilon", "score_fake", "score_validation", "norm_generator", "norm_critic",
+    "step", "norm", "distance_from_start",
 }  # fmt: skip
 
 
@@ -45,10 +46,10 @@ def find_choice(
 ) -> Choice:
     """Return how `pairs` ({arch}/{level}/run-{n}/epoch-{e}) was chosen among the private sets there were.
 
-    `results` is the study's folder of results, `history` the run's history.csv (None for a vote, which is
-    named vote/{level}/run-{n}), `train_patients` the ids of `cohort` that it was trained on, and `epochs` the
-    epochs of which the run has saved a generator. `trainings` are what the site's ledgers say; None for a
-    public cohort.
+    A private U-Net is named private-unet/{level}/run-{n}, a vote vote/{level}/run-{n}. `results` is the
+    study's folder of results, `history` the run's history.csv (None for a vote), `train_patients` the ids of
+    `cohort` that it was trained on, and `epochs` the epochs of which the run has saved a generator.
+    `trainings` are what the site's ledgers say; None for a public cohort.
     """
     run = GanName.parse(pairs).run_name
     candidates = sorted({pairs, *(f"{run}/epoch-{epoch}" for epoch in epochs), *_private_sets(results)})
@@ -66,7 +67,8 @@ def find_choice(
                 f"the site's ledgers have private runs on these patients of which this study has no files "
                 f"({', '.join(missing)}): no file shows what chose among them"
             )
-    told = tell_choices(len(candidates), *((trainings.runs, trainings.models) if trainings else ()))
+    ledgers = (trainings.runs, trainings.models) if trainings else ()
+    told = tell_choices(len(candidates), *ledgers, model=run.arch == PRIVATE_UNET)
     if len(candidates) == 1:
         return Choice(1, *told, tuple(faults))
     by_validation, by_nobody_knows = told
@@ -90,7 +92,9 @@ def _private_sets(results: Path) -> list[str]:
     )
     names = [path.as_posix().removesuffix(".npz") for path in found]
     votes = (path.parent.relative_to(results).as_posix() for path in results.glob("vote/*/run-*/pairs.npz"))
-    return [*(name for name in names if GanName.parse(name).private), *votes]
+    models = results.glob(f"{PRIVATE_UNET}/*/run-*/unet.pt")
+    unets = (path.parent.relative_to(results).as_posix() for path in models)
+    return [*(name for name in names if GanName.parse(name).private), *votes, *unets]
 
 
 def _identity(name: str, results: Path) -> str | None:

@@ -34,19 +34,20 @@ def summarise_numbers(
         "epsilon_limit": terms.max_region_epsilon,
         "reason": terms.region_reason if of_region else None,
     }
+    model = guarantee.model
     return {
         "format": FORMAT,
         "protects": not guarantee.public_key,
         "public_key": guarantee.public_key,
         "public_cohort": guarantee.cohort.public,
         "unit": guarantee.unit,
-        "neighbours": name_neighbours(guarantee.unit, vote=vote),
+        "neighbours": name_neighbours(guarantee.unit),
         "vote": vote,
         "patients": guarantee.cohort.patients,
         "patches": guarantee.cohort.patches,
         "patches_per_patient": guarantee.cohort.patches_per_patient,
         "region_patches": guarantee.cohort.region_patches,
-        "sampler": name_sampler(vote),
+        "sampler": name_sampler(vote, model=model),
         "clipping_norm": guarantee.clipping_norm,
         "run": asdict(guarantee.run),
         "patient": _promise(promises["patient"], together["patient"]),
@@ -68,7 +69,7 @@ def summarise_numbers(
         # The last line of the site's ledgers at this moment, so that the site cannot lose charges unseen.
         "register": guarantee.register,
         "override": _override(terms, outweighed),
-        "not_covered": list_not_covered(vote),
+        "not_covered": list_not_covered(vote, model=model),
     }
 
 

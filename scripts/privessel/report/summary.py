@@ -22,15 +22,16 @@ from privessel.study.names import (
     COMPARED_GAN,
     CONTROL,
     FREE_KINDS,
-    GAN_KINDS,
     PRIVATE_GAN,
+    PRIVATE_UNET,
     REAL,
+    RUN_KINDS,
     VOTE,
     GanName,
 )
 
 FULL_STUDY = "paper"
-_PROMISING = (PRIVATE_GAN, VOTE)  # kinds with an eps
+_PROMISING = (PRIVATE_GAN, VOTE, PRIVATE_UNET)  # kinds with an eps
 _HEADINGS = 2  # lines of headings of the table
 _MEANING = {
     "patch": "eps: valid (PLD), of a whole patient, of a region (all patches of a place) and of a patch;\n"
@@ -41,6 +42,10 @@ _MEANING = {
 _VOTES = (
     "A vote: pure eps (delta 0) of a whole patient, replaced by an empty one, and twice that of what\n"
     "changes inside of a patient. No run of the paper is like it, so nothing is published."
+)
+_UNETS = (
+    "A private U-Net: a public U-Net that was trained further on patients, by noisy gradients. It is a\n"
+    "model and has no data that could be shared. No run of the paper is like it, so nothing is published."
 )
 _PUBLISHED_SEED = "in name only: published seed"
 _IN_NAME_ONLY = (
@@ -85,6 +90,7 @@ def summary(
         _MEANING[name_unit(rows)],
     ]
     lines += [_VOTES] if rows["kind"].eq(VOTE).any() else []
+    lines += [_UNETS] if rows["kind"].eq(PRIVATE_UNET).any() else []
     lines += [_IN_NAME_ONLY] if public and rows["kind"].isin(_PROMISING).any() else []
     lines += [f"Note: {note}" for note in describe_gaps(shown)]
     lines += ["", "What protects patients, and what is it worth?"]
@@ -127,7 +133,7 @@ def _table(shown: pd.DataFrame, rows: pd.DataFrame, cohorts: list[str]) -> list[
     ]
     for source, part in shown.groupby("source", sort=False):
         first = part.iloc[0]
-        count = runs[first["model"]] if first["kind"] in GAN_KINDS else 1
+        count = runs[first["model"]] if first["kind"] in RUN_KINDS else 1
         cells = [f"{source}, best of {count} runs" if count > 1 else source]
         free = first["kind"] in FREE_KINDS
         cells += [
@@ -157,15 +163,16 @@ def _lay_out(table: list[list[str]]) -> list[str]:
 def _protection(
     rows: pd.DataFrame, cohorts: list[str], expectations: pd.DataFrame | None, *, public: bool
 ) -> list[str]:
-    """Say of each vote, and of the chosen private GAN, whether it protects a whole patient, and its worth."""
+    """Say of votes, private U-Nets and the chosen private GAN whom they protect, and what they are worth."""
     lines = []
     for source in dict.fromkeys(rows["source"][rows["kind"] == VOTE]):
         lines += _worth(rows, source, cohorts, public=public)
         expected = expectations[expectations["source"] == source] if expectations is not None else ()
         lines += [_expected(row) for row in (expected.itertuples() if len(expected) else ())]
-    private = choose_private(rows)
-    if private is not None:
-        lines += _worth(rows, private, cohorts, public=public)
+    unets = order_levels(rows)
+    unets = unets[(unets["kind"] == PRIVATE_UNET) & unets["best"]]
+    for source in dict.fromkeys([*unets["source"], choose_private(rows)]):
+        lines += _worth(rows, source, cohorts, public=public) if source else []
     return lines or ["  Nothing here was made from patients with any protection."]
 
 
@@ -202,11 +209,22 @@ def _verdict(rows: pd.DataFrame, cohorts: list[str]) -> list[str]:
     The answer is an unqualified yes only where the table has public cohorts and baselines, and all of them
     have a result that is lower.
     """
-    private = choose_private(rows)
-    if private is None:
+    private, unet = choose_private(rows), choose_private(rows, kind=PRIVATE_UNET)
+    if private is None and unet is None:
         return ["  It cannot be said: there is no private model in this table."]
+    lines = []
+    if private is not None:
+        lines.append(f"  By mean DSC, for {private}, the private run with the best validation DSC:")
+        lines += _compare(rows, cohorts, private)
+    if unet is not None:
+        lines.append(f"  The same for {unet}, the private U-Net with the best validation DSC:")
+        lines += _compare(rows, cohorts, unet)
+    return lines
+
+
+def _compare(rows: pd.DataFrame, cohorts: list[str], private: str) -> list[str]:
     free_names, missing = list_free(rows), list_missing(rows, kinds=FREE_KINDS)
-    lines = [f"  By mean DSC, for {private}, the private run with the best validation DSC:"]
+    lines = []
     for cohort in cohorts:
         dsc = rows[rows["cohort"] == cohort].set_index("source")["dsc_mean"]
         private_dsc, free = dsc[private], dsc.reindex(free_names)

@@ -85,7 +85,7 @@ def collect(
 
 
 def find_eps(record: dict, privacy: dict[tuple[str, str, int], dict]) -> dict[str, float]:
-    """Return the eps of a patient, a region and a unit at a source's epoch, and the published one.
+    """Return the eps of a patient, a region and a unit at a source's epoch, and the published one of a GAN.
 
     `record` has the source's arch, level, run and epoch. Beside the eps stand noise multiplier and unit.
     Of a vote, whose unit is the patient, the eps of a patch stands in the place of a unit's: the largest.
@@ -100,6 +100,10 @@ def find_eps(record: dict, privacy: dict[tuple[str, str, int], dict]) -> dict[st
             f"eps_{level}": run["promises"][level]["epsilon"] for level in ("patient", "region", "patch")
         }
         return {"unit": run["unit"], "eps": spent.pop("eps_patch"), **spent}
+    if "promises" in run:  # a private U-Net, of which nothing was published
+        spent = {f"eps_{level}": run["promises"][level]["epsilon"] for level in ("patient", "region")}
+        one = {"noise_multiplier": run["noise_multiplier"], "unit": run["unit"]}
+        return one | spent | {"eps": run["promises"][run["unit"]]["epsilon"], "eps_published": np.nan}
     if run["noise_multiplier"] is None:
         return dict.fromkeys(eps_columns("patch").values(), np.inf)
     spent = run["epochs"][str(record["epoch"])]

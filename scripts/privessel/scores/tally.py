@@ -6,7 +6,7 @@ import pandas as pd
 from privessel.files.tables import TEXT_COLUMNS, as_text
 from privessel.scores.formatting import eps_columns
 from privessel.scores.references import list_missing
-from privessel.study.names import GAN_KINDS, LEVEL_KINDS, PRIVATE_GAN, VOTE, model_name
+from privessel.study.names import GAN_KINDS, LEVEL_KINDS, PRIVATE_GAN, RUN_KINDS, VOTE, model_name
 
 METRICS = ("dsc", "bahd_voxel", "cldice", "component_error")  # of which tables show mean and SD over patients
 
@@ -49,7 +49,7 @@ def tally(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def name_unit(rows: pd.DataFrame) -> str:
-    """Return whom the noise of the study's GANs protects: one training `patch`, or one training `patient`.
+    """Return whom the noise of GANs and private U-Nets protects: one training `patch`, or one `patient`.
 
     Where votes alone have an eps, that is the patient.
     """
@@ -72,15 +72,15 @@ def name_cohorts(rows: pd.DataFrame) -> list[str]:
 
 
 def order_levels(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of GANs and votes by rising eps of a unit, without privacy last, then model and run."""
+    """Return the rows of what has an eps by rising eps of a unit, inf last, then model and run."""
     levels = rows[rows["kind"].isin(LEVEL_KINDS)]
     keyed = levels.assign(_eps=levels[column_of_unit(rows)].fillna(np.inf))
     return keyed.sort_values(["_eps", "model", "run"], kind="stable").drop(columns="_eps")
 
 
-def choose_private(rows: pd.DataFrame) -> str | None:
-    """Return the private source with the highest validation DSC, the first where equal; None without any."""
-    private = rows[(rows["kind"] == PRIVATE_GAN) & rows["best"]].drop_duplicates("source")
+def choose_private(rows: pd.DataFrame, *, kind: str = PRIVATE_GAN) -> str | None:
+    """Return the source of a kind with the highest validation DSC, the first of equal ones; None without."""
+    private = rows[(rows["kind"] == kind) & rows["best"]].drop_duplicates("source")
     if private.empty:
         return None
     return str(private.loc[private["validation_dsc"].fillna(-np.inf).idxmax(), "source"])
@@ -114,7 +114,7 @@ def _name_few(names: list[str]) -> str:
 
 
 def _is_best(sources: pd.DataFrame) -> pd.Series:
-    best = ~sources["kind"].isin(GAN_KINDS)
+    best = ~sources["kind"].isin(RUN_KINDS)
     candidates = sources[~best].sort_values("run", kind="stable")
     candidates = candidates.assign(validation_dsc=candidates["validation_dsc"].fillna(-np.inf))
     best.loc[candidates.groupby("model", sort=False)["validation_dsc"].idxmax()] = True

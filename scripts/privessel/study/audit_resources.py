@@ -37,6 +37,14 @@ class AuditResources:
         step = 3 * 17 * keys["critic_width"] ** 2 * samples * self.common.pixels / 1e12 / GPU_TERA + 0.5
         return int(60 + self.config.audit.step_guesses / 100 * step / 60)
 
+    def audited_unet_steps_minutes(self) -> int:
+        """Half of a hundred canaries through a U-Net, forward, backward and clipped, on CPU threads."""
+        privacy, unet = self.config.privacy, self.config.unet
+        copies = privacy.patient_patches if privacy.unit == "patient" else 1
+        passes = 6 * 60 * copies * self.config.audit.step_guesses / 100
+        seconds = passes * self.common.forward_tera(unet.filters) / (THREAD_TERA * unet.threads)
+        return int(60 + seconds / 60)
+
     def _attacked_points(self) -> int:
         cohort, audit = self.config.train_cohort, self.config.audit
         patients = [self.common.cohorts.count(cohort, split) for split in ("train", "validation")]

@@ -51,10 +51,11 @@ class AuditPlan:
         return [f"{folder}/{level}/run-{self.config.audit.run}" for level in levels]
 
     def step_files(self) -> list[str]:
-        """Return what the audit of single steps found at every audited private level."""
-        folder = f"{self.sources.results}/audit/{self.config.arch}"
+        """Return what the audit of single steps finds: of audited private levels, and of private U-Nets."""
         levels = [level for level in self.config.private_levels if level in self.config.audit.levels]
-        return [f"{folder}/{level}/steps.csv" for level in levels]
+        gans = [f"{self.config.arch}/{level}" for level in levels]
+        unets = [f"private-unet/{level}" for level in self.config.private_unet.levels]
+        return [f"{self.sources.results}/audit/{name}/steps.csv" for name in gans + unets]
 
     def files(self, name: str) -> list[str]:
         """Return a file of every audited run."""

@@ -18,6 +18,7 @@ def check_study(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan, site
         *_check_units(config, site),
         *_check_release(config, site),
         *_check_vote(config, site),
+        *_check_private_unet(config, site),
         *_check_quality(config, cohorts),
         *_check_transfer(config, cohorts, sources),
     ]
@@ -39,6 +40,13 @@ def _check_vote(config: StudyConfig, site: SitePlan) -> list[str]:
         f"vote.levels asks {site.training_patients} training patients to vote, and {FEWEST_VOTERS} are the "
         "fewest whose ranks say more than the draw's chance: set it to [] for no vote"
     ]
+
+
+def _check_private_unet(config: StudyConfig, site: SitePlan) -> list[str]:
+    batch, unit = config.private_unet.batch, config.privacy.unit
+    if not config.private_unet.levels or batch <= site.units:
+        return []
+    return [f"private_unet.batch {batch} is more than the {site.units} that a step samples from ({unit})"]
 
 
 def _check_release(config: StudyConfig, site: SitePlan) -> list[str]:

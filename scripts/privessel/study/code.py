@@ -30,6 +30,22 @@ PRIVATE_STEP = (
     "privacy/mechanism",
     "privacy/norms",
 )
+# The same of a private U-Net.
+PRIVATE_UNET_STEP = (
+    "cohort/patches",
+    "device",
+    "privacy/clipping",
+    "privacy/grid",
+    "privacy/identity",
+    "privacy/keys",
+    "privacy/layers",
+    "privacy/mechanism",
+    "privacy/norms",
+    "private_unet/loop",
+    "private_unet/step",
+    "private_unet/training",
+    "unet/net",
+)
 # What decides a vote beside its ballots.
 VOTED_STEP = ("privacy/identity", "privacy/keys", "vote/mechanism", "vote/ranks", "vote/run")
 # What decides the draw of a hull under local privacy, beside the scans and the public model.
@@ -107,6 +123,10 @@ class Library:
         return self._paths(
             name for name in (AUDITED_STEP if audited else PRIVATE_STEP) if name in self.modules
         )
+
+    def private_unet_files(self) -> list[str]:
+        """Return the files that decide a step of a private U-Net, relative to the working folder."""
+        return self._paths(PRIVATE_UNET_STEP)
 
     def vote_files(self) -> list[str]:
         """Return the files that decide the draw of a vote, relative to the working folder."""

@@ -16,6 +16,8 @@ PAIRS_NAME = rf"{RUN_NAME}/epoch-[1-9]\d*"
 # A vote of patients among public sets: its level is the eps of a whole patient.
 VOTE_LEVEL = rf"eps-(?!0(?![.\d])){_NUMBER}"
 VOTE_NAME = rf"vote/{VOTE_LEVEL}/run-[1-9]\d*"
+# A public U-Net that is trained further on patients, by noisy gradients.
+PRIVATE_UNET_NAME = rf"private-unet/{_PRIVATE_LEVEL}/run-[1-9]\d*"
 # The hull around a head, and how it is shielded (docs/deid.md).
 HULL = rf"(?:paper|brain|k-same-(?:[2-9]|[1-9]\d+)|local-dp-(?!0(?![.\d])){_NUMBER})"
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
@@ -28,9 +30,10 @@ COHORT = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 # What a source of labelled pairs, or a way to segment, is. Rows of every table carry one of these.
 REAL, PHANTOM, BASELINE = "real", "phantom", "baseline"
 PLAIN_GAN, PRIVATE_GAN, COMPARED_GAN, CONTROL = "inf", "private", "compared", "control"
-VOTE = "vote"
+VOTE, PRIVATE_UNET = "vote", "private-unet"
 GAN_KINDS = (PLAIN_GAN, PRIVATE_GAN)  # the levels of a study
-LEVEL_KINDS = (*GAN_KINDS, VOTE)  # all that has an eps of its own
+LEVEL_KINDS = (*GAN_KINDS, VOTE, PRIVATE_UNET)  # all that has an eps of its own
+RUN_KINDS = (*GAN_KINDS, PRIVATE_UNET)  # of these a level may have several runs
 FREE_KINDS = (PHANTOM, BASELINE)  # what costs no patient any privacy: eps = 0
 
 
@@ -142,6 +145,15 @@ def vote_name(epsilon: float, run: int) -> str:
     ('vote/eps-1/run-1', 'vote/eps-0.25/run-2')
     """
     return f"{VOTE}/{Level('eps', epsilon)}/run-{run}"
+
+
+def private_unet_name(level: str, run: int) -> str:
+    """Return the name of a private U-Net, which is that of its source.
+
+    >>> private_unet_name("eps-8", 1)
+    'private-unet/eps-8/run-1'
+    """
+    return f"{PRIVATE_UNET}/{level}/run-{run}"
 
 
 def model_name(source: str) -> str:

@@ -6,7 +6,7 @@ from privessel.errors import ConfigError
 from privessel.study.config import StudyConfig
 from privessel.study.config.fields import resolve_delta
 from privessel.study.gans import ANY_PRIVATE, GanPlan
-from privessel.study.names import GanName, vote_name
+from privessel.study.names import GanName, private_unet_name, vote_name
 from privessel.study.site import SitePlan
 
 
@@ -35,9 +35,21 @@ class ReleasePlan:
         }
 
     def steps(self) -> int:
-        """Critic steps of the whole run."""
+        """Private steps of the whole run."""
+        if self.config.release.pairs in self.config.private_unets:
+            return self.config.private_unet.steps
         keys = self.config.gan_keys(ANY_PRIVATE)
         return keys["epochs"] * keys["steps_per_epoch"] * keys["critic_steps"]
+
+    def searched(self) -> str:
+        """The set that is searched for copies of patches; ConfigError for a model, which has none."""
+        inputs = self.inputs()
+        if "pairs" not in inputs:
+            raise ConfigError(
+                f"config: release.pairs {self.config.release.pairs} is a model, and has no images that could "
+                "be copies. Remedy: ask for `copies` of a set only."
+            )
+        return inputs["pairs"]
 
     def inputs(self) -> dict[str, object]:
         """Return the files of the set, its run and its generator by name; ConfigError with the remedy."""
@@ -46,9 +58,11 @@ class ReleasePlan:
             example = (self.gans.private_pairs or ["wgan/noise-1/run-1/epoch-50"])[-1]
             raise ConfigError(
                 "config: release.pairs is not set, so there is nothing to release. Remedy: name one set of "
-                f"a private level, such as {example}, or a vote, such as {vote_name(1.0, 1)}."
+                f"a private level, such as {example}, a vote, such as {vote_name(1.0, 1)}, or a private "
+                f"U-Net, such as {private_unet_name('eps-8', 1)}."
             )
-        if release.pairs not in [*self.gans.pairs, *self.gans.studied_pairs, *self.config.votes]:
+        known = [*self.gans.pairs, *self.gans.studied_pairs, *self.config.votes, *self.config.private_unets]
+        if release.pairs not in known:
             raise ConfigError(
                 f"config: release.pairs {release.pairs} is not in this study. Remedy: name one of its sets."
             )
@@ -71,6 +85,15 @@ class ReleasePlan:
             names = {"pairs": "pairs.npz", "privacy": "privacy.json", "setting": "setting.json"}
             names |= {"model": "unet.pt"} if release.weights else {}
             return {name: f"{vote}/{file}" for name, file in names.items()} | ledgers
+        if release.pairs in self.config.private_unets:
+            if not release.weights:
+                raise ConfigError(
+                    f"config: release.pairs {release.pairs} is a model and has no data, but release.weights "
+                    "is false, so nothing would leave. Remedy: set release.weights to true."
+                )
+            unet = f"{self.results}/{release.pairs}"
+            names = {"model": "unet.pt", "privacy": "privacy.json", "history": "history.csv"}
+            return {name: f"{unet}/{file}" for name, file in names.items()} | ledgers
         run = f"{self.results}/gan/{pairs.run_name}"
         files: dict[str, object] = {
             "pairs": f"{self.results}/synthetic/{pairs}.npz",

@@ -147,6 +147,18 @@ class Resources:
         count, _ = self.sources.image_count(wildcards.source)
         return self._unet_minutes(count, epochs=self.config.unet.epochs)
 
+    def private_unet_memory(self) -> Callable[..., int]:
+        """All training patches, a U-Net's training, and the gradient of each patch of a micro-batch."""
+        stored_mb = self._unet_weights_mb() * self.config.unet.batch
+        return memory(self._unet_megabytes(0, 0) + self.training_patches_mb() + stored_mb)
+
+    def private_unet_minutes(self) -> int:
+        """All steps, forward and backward and as much again for clipping, on CPU threads."""
+        asked, unet = self.config.private_unet, self.config.unet
+        patches = self.config.privacy.patient_patches if self.config.privacy.unit == "patient" else 1
+        passes = 6 * asked.steps * (asked.batch * patches + unet.batch)
+        return int(30 + passes * self.forward_tera(unet.filters) / (THREAD_TERA * unet.threads) / 60)
+
     def transfer_memory(self) -> Callable[..., int]:
         """A U-Net trained on k patients."""
         each = self.config.patches.per_patient

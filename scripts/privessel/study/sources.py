@@ -14,6 +14,7 @@ from privessel.study.names import GanName, setting_name
 BASELINES = ("threshold", "frangi")
 SCRATCH = "scratch"
 VOTED = "voted"  # in place of a setting: a vote's own U-Net, by which the patients have voted
+TRAINED = "trained"  # in place of a setting: a private U-Net, which is a U-Net itself
 SELECTED = "selected"  # in place of a setting: the one that validation patients have chosen
 
 
@@ -39,7 +40,12 @@ class SourcePlan:
         return {setting_name(**setting): setting for setting in keyed}
 
     def settings_of(self, source: str) -> list[str]:
-        """The settings that validation patients choose from; of a vote also its own U-Net."""
+        """The settings that validation patients choose from; of a vote also its own U-Net.
+
+        A private U-Net is trained once, so there is nothing to choose.
+        """
+        if source in self.config.private_unets:
+            return [TRAINED]
         return [*self.settings, *([VOTED] if source in self.config.votes else [])]
 
     def weights_of(self, source: str) -> list[str]:
@@ -54,7 +60,9 @@ class SourcePlan:
 
     def setting(self, name: str) -> dict[str, object]:
         """Return a setting by its name."""
-        return {**self.settings, self.study_setting: self.config.epoch_study.setting.model_dump()}[name]
+        asked = [self.config.epoch_study.setting, self.config.private_unet.setting]
+        named = {setting_name(**setting.model_dump()): setting.model_dump() for setting in asked}
+        return {**self.settings, **named}[name]
 
     @cached_property
     def trained_on(self) -> list[str]:
@@ -62,36 +70,45 @@ class SourcePlan:
         return [
             "real",
             *self.config.public_baselines,
-            *self.levels,
+            *self.level_sets,
             *self.gans.compared,
             *self.gans.controls,
         ]
 
     @cached_property
     def levels(self) -> list[str]:
-        """Everything that has an eps of its own: the pairs of GANs, and the sets that patients voted for."""
+        """Everything that has an eps of its own: these sets, and the private U-Nets."""
+        return [*self.level_sets, *self.config.private_unets]
+
+    @cached_property
+    def level_sets(self) -> list[str]:
+        """The sets that have an eps of their own: the pairs of GANs, and what patients voted for."""
         return [*self.gans.pairs, *self.config.votes]
 
     @cached_property
     def privacy_records(self) -> list[str]:
-        """The privacy.json of every GAN and vote."""
+        """The privacy.json of every GAN, vote and private U-Net."""
         gans = [f"{self.results}/gan/{gan}/privacy.json" for gan in self.gans.all_runs]
-        return gans + [f"{self.results}/{vote}/privacy.json" for vote in self.config.votes]
+        return gans + [f"{self.results}/{name}/privacy.json" for name in self._own_folders]
+
+    @property
+    def _own_folders(self) -> list[str]:
+        return [*self.config.votes, *self.config.private_unets]
 
     @cached_property
     def tested(self) -> list[str]:
         """Everything whose segmentations are judged."""
-        return [*self.trained_on, *BASELINES]
+        return [*self.trained_on, *self.config.private_unets, *BASELINES]
 
     @cached_property
     def image_sets(self) -> list[str]:
         """Sets whose images are compared; a control's are those of the pairs it shuffles."""
-        return ["real", *self.config.public_baselines, *self.levels, *self.gans.compared]
+        return ["real", *self.config.public_baselines, *self.level_sets, *self.gans.compared]
 
     @cached_property
     def embedded(self) -> list[str]:
         """Sets that may be shown in the t-SNE."""
-        return ["real", *self.config.public_baselines, *self.levels]
+        return ["real", *self.config.public_baselines, *self.level_sets]
 
     @cached_property
     def free(self) -> list[str]:
@@ -105,6 +122,7 @@ class SourcePlan:
         kinds |= dict.fromkeys(self.config.public_baselines, names.PHANTOM)
         kinds |= {pairs: self._level_kind(pairs) for pairs in self.gans.pairs}
         kinds |= dict.fromkeys(self.config.votes, names.VOTE)
+        kinds |= dict.fromkeys(self.config.private_unets, names.PRIVATE_UNET)
         kinds |= dict.fromkeys(self.gans.compared, names.COMPARED_GAN)
         kinds |= dict.fromkeys(self.gans.controls, names.CONTROL)
         kinds |= dict.fromkeys(BASELINES, names.BASELINE)
@@ -190,6 +208,14 @@ class SourcePlan:
         if source in self.config.votes:
             return self.config.vote.pairs, 2
         return self.config.synthesis.pairs, 2
+
+    # --- Private U-Nets ---
+
+    @property
+    def start_weights(self) -> str:
+        """The U-Net that private ones start from."""
+        asked = self.config.private_unet
+        return f"{self.results}/unet/{asked.start}/{setting_name(**asked.setting.model_dump())}/weights.pt"
 
     # --- Votes ---
 

@@ -22,7 +22,7 @@ from privessel.study.releases import ReleasePlan
 from privessel.study.resources import Resources
 from privessel.study.site import SitePlan
 from privessel.study.sizes import find_small
-from privessel.study.sources import VOTED, SourcePlan
+from privessel.study.sources import TRAINED, VOTED, SourcePlan
 from privessel.study.vote_resources import VoteResources
 
 log = logging.getLogger("privessel")
@@ -87,6 +87,32 @@ class Study:
             "release_delta": self.release.unit_delta,
         }
 
+    def private_unet_training(self) -> dict[str, object]:
+        """What private U-Nets are trained with, as `private_unet.run.train_private_unet` takes it."""
+        asked, unet = self.config.private_unet, self.config.unet
+        return self.site.promise() | {
+            "learning_rate": asked.learning_rate,
+            "batch": asked.batch,
+            "steps": asked.steps,
+            "clipping_norm": asked.clip_norm,
+            "micro_batch": unet.batch,  # as many patches at a time as in any U-Net's training
+            "device": unet.device,
+            "threads": unet.threads,
+            "checkpoint_seconds": unet.checkpoint_seconds,
+        }
+
+    def private_unet_runs(self) -> dict[str, int]:
+        """How many private U-Nets each of their levels has."""
+        asked = self.config.private_unet
+        count = asked.runs if isinstance(asked.runs, int) else len(asked.runs)
+        return dict.fromkeys(asked.levels, count)
+
+    def planned_private_unet(self) -> dict[str, object]:
+        """What private U-Nets will do, as `planner.plan_private_unets` takes it."""
+        asked = self.config.private_unet
+        rate = {"sampling_rate": asked.batch / self.site.units, "steps": asked.steps, "critic_steps": 1}
+        return self.planned_mechanism() | rate
+
     def training_digest(self, script: str, level: str) -> str:
         """Return a digest of the code behind a training: an edit trains again.
 
@@ -131,8 +157,9 @@ class Study:
             "level": names.LEVEL,
             "run": r"\d+",
             "epoch": r"\d+",
-            "setting": f"lr-[^/]+|{VOTED}",
-            "source": f"real|{cohorts}|{names.PAIRS_NAME}(?:-shuffled)?|{names.VOTE_NAME}",
+            "setting": f"lr-[^/]+|{VOTED}|{TRAINED}",
+            "source": f"real|{cohorts}|{names.PAIRS_NAME}(?:-shuffled)?|{names.VOTE_NAME}"
+            f"|{names.PRIVATE_UNET_NAME}",
             "candidate": one_of(self.sources.candidates),
             "baseline": baselines,
             "split": "train|validation|test",

@@ -113,11 +113,12 @@ class Block(nn.Module):
 
     def forward(self, features: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
         """Return the block's features; `share` of the first convolution's outputs is set to zero."""
-        features = functional.relu(self.first(features), inplace=True)
+        # Not in place, which would save no time, because hooks of private training see the outputs.
+        features = functional.relu(self.first(features))
         if share > 0:
             kept = torch.empty_like(features).bernoulli_(1 - share, generator=generator)
             features = features * kept / (1 - share)
-        return functional.relu(self.second(features), inplace=True)
+        return functional.relu(self.second(features))
 
 
 def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -130,6 +131,19 @@ def soft_dice_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
     return 1 - (2 * overlap + SMOOTH) / (probabilities.sum() + labels.sum() + SMOOTH)
 
 
+def patch_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of each patch by itself, (n,): soft Dice and `saturation_penalty` of its own pixels.
+
+    What `soft_dice_loss` is of a batch, a patch's share in it depends on all others; so a batch's loss has no
+    part that could be clipped for one patch alone.
+    """
+    probabilities = torch.sigmoid(logits).flatten(1)
+    labels = labels.flatten(1)
+    overlap = (probabilities * labels).sum(1)
+    dice = (2 * overlap + SMOOTH) / (probabilities.sum(1) + labels.sum(1) + SMOOTH)
+    return 1 - dice + _saturation(logits).flatten(1).mean(1)
+
+
 def saturation_penalty(logits: Tensor) -> Tensor:
     """0.01 times the mean of what |logit| has above 8: a small term that brings saturated pixels back.
 
@@ -139,7 +153,11 @@ def saturation_penalty(logits: Tensor) -> Tensor:
     good. The slope of this term is the same however large a logit is. Below 8 the published loss alone
     decides. Measured by `benchmarks/dead_unets.py`.
     """
-    return SATURATION_WEIGHT * functional.relu(logits.abs() - LARGEST_LOGIT).mean()
+    return _saturation(logits).mean()
+
+
+def _saturation(logits: Tensor) -> Tensor:
+    return SATURATION_WEIGHT * functional.relu(logits.abs() - LARGEST_LOGIT)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from privessel.release.checks.card import name_dataset, write_card, write_licenc
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
 from privessel.release.checks.exports import describe_nnunet, find_odd_png, list_pairs
 from privessel.release.checks.statement import write_statement
+from privessel.release.checks.words import call, is_model
 
 MANIFEST, SIGNATURE, PUBLIC_KEY = "MANIFEST.sha256", "MANIFEST.sha256.sig", "site.pub"
 # The programs of a release, and where they lie in the library: the check, and the accountant it needs.
 CHECKS = (
-    "__init__", "card", "croissant", "epsilon", "exports", "files", "numbers", "shape", "signature",
-    "statement", "votes", "words",
+    "__init__", "card", "croissant", "epsilon", "exports", "files", "models", "numbers", "shape",
+    "signature", "statement", "votes", "words",
 )  # fmt: skip
 ACCOUNTANT = (
     "privacy/accounting", "privacy/levels", "privacy/losses", "privacy/patient", "privacy/renyi", "errors",
@@ -56,34 +57,45 @@ def find_changes(folder: Path) -> list[str]:
 
 
 def name_model(numbers: dict) -> str:
-    """Return the path of the model that a release may hold: a GAN's generator, or a voted set's U-Net."""
-    return "model/unet.pt" if numbers["vote"] else "model/generator.pt"
+    """Return the path of the model that a release may hold: a GAN's generator, or a U-Net."""
+    return "model/unet.pt" if has_unet(numbers) else "model/generator.pt"
+
+
+def has_unet(numbers: dict) -> bool:
+    """Whether the model of a release is a U-Net: a voted set's, or a private one."""
+    return bool(numbers["vote"]) or is_model(numbers)
 
 
 def list_expected(numbers: dict) -> set[str]:
     """Return the names of all files that a release with this privacy.json has."""
     data = numbers["data"]
+    signed = [SIGNATURE, PUBLIC_KEY] * data["signed"]
+    if is_model(numbers):
+        return {*TEXTS, *PROGRAMS, "privacy.json", name_model(numbers), MANIFEST, *signed}
     nnunet, png = Path("data", "nnunet", name_dataset(data["name"])), Path("data", "png")
     found = {nnunet / "dataset.json"}
     for number in map("{:05d}".format, range(data["pairs"])):
         found |= {png / f"image-{number}.png", png / f"label-{number}.png"}
         found |= {nnunet / "imagesTr" / f"case_{number}_0000.png", nnunet / "labelsTr" / f"case_{number}.png"}
     names = {path.as_posix() for path in found} | {*TEXTS, *DESCRIBED, *PROGRAMS, MANIFEST, "croissant.json"}
-    return names | {*([name_model(numbers)] * data["weights"]), *([SIGNATURE, PUBLIC_KEY] * data["signed"])}
+    return names | {*([name_model(numbers)] * data["weights"]), *signed}
 
 
 def find_contradictions(folder: Path, numbers: dict) -> list[str]:
     """Return where files contradict privacy.json: which there are, their texts, metadata and sizes."""
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     expected = list_expected(numbers)
-    found = [f"{name} is missing, which this data set should have" for name in sorted(expected - there)[:5]]
-    found += [f"{name} is no file of this data set" for name in sorted(there - expected)[:5]]
+    called = call(numbers)["set"]
+    found = [f"{name} is missing, which this {called} should have" for name in sorted(expected - there)[:5]]
+    found += [f"{name} is no file of this {called}" for name in sorted(there - expected)[:5]]
     if found:
         return found
     for name, write in TEXTS.items():
         stated, derived = (folder / name).read_bytes().decode(), write(numbers)
         if stated != derived:
             found.append(f"{name} says other than privacy.json: {_first_difference(stated, derived)}")
+    if is_model(numbers):
+        return found
     digests = {name: digest_of(folder / name) for name in DESCRIBED}
     described = json.dumps(describe_dataset(numbers, digests), indent=1, ensure_ascii=False) + "\n"
     if (folder / "croissant.json").read_bytes() != described.encode():

@@ -7,7 +7,9 @@ from privessel.release.checks.statement import METHOD, list_not_covered
 from privessel.release.checks.words import (
     LEVELS,
     SELECTION,
+    call,
     count_units,
+    is_model,
     is_region_too_large,
     name_neighbours,
     name_sampler,
@@ -37,12 +39,13 @@ def check_numbers(stated: dict) -> tuple[list[str], list[str]]:
 
 
 def _check_constants(stated):
+    model = is_model(stated)
     expected = {
         "format": FORMAT,
         "protects": not stated["public_key"],
-        "neighbours": name_neighbours(stated["unit"], vote=stated["vote"]),
-        "sampler": name_sampler(stated["vote"]),
-        "not_covered": list_not_covered(stated["vote"]),
+        "neighbours": name_neighbours(stated["unit"]),
+        "sampler": name_sampler(stated["vote"], model=model),
+        "not_covered": list_not_covered(stated["vote"], model=model),
     }
     found = [f"{name} is not {value!r}" for name, value in expected.items() if stated[name] != value]
     if stated["accountant"]["method"] != METHOD:
@@ -54,7 +57,9 @@ def _check_constants(stated):
     if stated["public_cohort"] and not stated["public_key"]:
         found.append("secret noise on a public cohort, whose runs nobody would have counted")
     choice = stated["choice"]
-    allowed = tell_choices(choice["private_sets"], choice["runs"], choice["models_without_noise"])
+    allowed = tell_choices(
+        choice["private_sets"], choice["runs"], choice["models_without_noise"], model=model
+    )
     if choice["told"] not in allowed:
         found.append(
             f"how the set was chosen is told in other words than {choice['private_sets']} sets allow"
@@ -83,7 +88,9 @@ def _check_sizes(stated):
     own = {name: stated[name] for name in ("patches_per_patient", "region_patches")}
     for level in [*LEVELS, *(["adaptive"] if stated["adaptive"] else [])]:
         if stated["run"] | own | {"counted": True} not in stated[level]["composed"]:
-            found.append(f"the run that made the data is not among the runs behind the eps of one {level}")
+            found.append(
+                f"the run that made {call(stated)['the']} is not among the runs behind the eps of one {level}"
+            )
     return found
 
 
@@ -121,7 +128,9 @@ def _check_promises(stated):
         promise = stated[level]
         runs = {"epsilon": [stated["run"] | own], "epsilon_composed": promise["composed"]}
         for key, mechanisms in runs.items():
-            run = "all private runs" if key.endswith("composed") else "the run that made the data"
+            run = (
+                "all private runs" if key.endswith("composed") else f"the run that made {call(stated)['the']}"
+            )
             name = f"one {level}, {run}"
             counts = _counts(mechanisms, "patch" if unit == "patient" else level)
             found = _compute(mechanisms, unit, level, promise["delta"], counts)

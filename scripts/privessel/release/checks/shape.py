@@ -5,6 +5,7 @@ import re
 
 from privessel.limits import MOST_PAIRS, UNITS
 from privessel.release.checks.card import LICENCES
+from privessel.release.checks.words import is_model
 
 NUMBER, NOTHING = (int, float), type(None)
 FORMAT = "privessel release 4"
@@ -126,11 +127,14 @@ def _find_odd_vote(stated):
 def _find_impossible(stated):
     counts = ("patients", "patches", "patches_per_patient", "region_patches")
     found = [f"privacy.json: {name} is {stated[name]}" for name in counts if stated[name] < 1]
+    model = is_model(stated)
     found += [
         f"privacy.json: {key} is {stated['data'][key]}"
         for key, most in MOST.items()
-        if not 1 <= stated["data"][key] <= most
+        if not (1 <= stated["data"][key] <= most or (model and key == "pairs" and stated["data"][key] == 0))
     ]
+    if model and not (stated["data"]["pairs"] == 0 and stated["data"]["weights"]):
+        found.append("privacy.json: a private U-Net is released as weights, and has no pairs")
     if stated["data"]["licence"] not in LICENCES:
         found.append("privacy.json: licence is one that no release has")
     if stated["unit"] not in UNITS:

@@ -3,6 +3,7 @@
 import math
 
 from privessel.limits import VACUOUS, readable
+from privessel.release.checks.models import MODEL_NOT_COVERED, tell_training
 from privessel.release.checks.votes import (
     VOTE_NOT_COVERED,
     tell_bits,
@@ -11,7 +12,9 @@ from privessel.release.checks.votes import (
 )
 from privessel.release.checks.words import (
     LEVELS,
+    call,
     count_units,
+    is_model,
     name_of_eps,
     odds,
     tell_adaptive,
@@ -37,15 +40,16 @@ NOT_COVERED = (
 )
 
 
-def list_not_covered(vote: dict | None) -> list[str]:
-    """Return what the guarantee does not cover; `vote`: that part of privacy.json."""
-    return list(VOTE_NOT_COVERED if vote else NOT_COVERED)
+def list_not_covered(vote: dict | None, *, model: bool) -> list[str]:
+    """Return what the guarantee does not cover; `vote`: that part of privacy.json; `model`: of a U-Net."""
+    return list(VOTE_NOT_COVERED if vote else MODEL_NOT_COVERED if model else NOT_COVERED)
 
 
 def write_statement(numbers: dict) -> str:
     """Return PRIVACY.md; `numbers` is privacy.json."""
+    called = call(numbers)
     parts = [
-        f"# What the data set {numbers['data']['name']} tells about patients",
+        f"# What the {called['set']} {numbers['data']['name']} tells about patients",
         "For whoever answers for data protection. `privacy.json` holds the same numbers for programs, and "
         "`verify.py` computes them again.",
         *warn(numbers),
@@ -53,9 +57,9 @@ def write_statement(numbers: dict) -> str:
         _short(numbers),
         "## What the numbers mean",
         *_meaning(numbers),
-        "## How the data were made",
+        f"## How {called['the']} {called['were']} made",
         *_mechanism(numbers),
-        "## How this set was chosen",
+        f"## How this {'model' if is_model(numbers) else 'set'} was chosen",
         numbers["choice"]["told"],
         "## What is not covered",
         "\n".join(f"- {line}" for line in numbers["not_covered"]),
@@ -74,8 +78,8 @@ def _short(numbers):
     }
     runs = " or ".join(map(str, sorted({len(numbers[level]["composed"]) for level in LEVELS})))
     rows = [
-        f"| {name_of_eps(numbers)} of | by the run that made the data | by all private runs on one patient "
-        f"({runs}) | delta |",
+        f"| {name_of_eps(numbers)} of | by the run that made {call(numbers)['the']} | by all private runs on "
+        f"one patient ({runs}) | delta |",
         "|---|---|---|---|",
         *(
             f"| {name} | {_spent(numbers[key]['epsilon'])} | {_spent(numbers[key]['epsilon_composed'])} "
@@ -103,7 +107,7 @@ def _headline(numbers):
     """Return the one sentence about whole patients that a reader must not miss."""
     spent = numbers["patient"]["epsilon_composed"]
     if numbers["public_key"]:
-        return "Nobody is protected by these data, and nobody is meant to be."
+        return f"Nobody is protected by {call(numbers)['these']}, and nobody is meant to be."
     if spent is None or spent > VACUOUS:
         hides = (
             "The noise hides single patches of a patient, not the patient"
@@ -125,15 +129,16 @@ def _limit_of_places(numbers):
 
 
 def _meaning(numbers):
-    unit, spent = numbers["unit"], numbers["epsilon_composed"]
+    unit, spent, called = numbers["unit"], numbers["epsilon_composed"], call(numbers)
     tier = next(
         (told for most, told in TIERS.items() if spent <= most), "too large to promise much by itself"
     )
     random = "draw" if numbers["vote"] else "noise"
     secret = f"If the {random} were secret: " if numbers["public_key"] else ""
     change = (
-        f"{secret}**eps** bounds what these data tell about one {unit}, together with everything else that "
-        f"the site computed by this method from the same patients. Whoever wonders whether a given {unit} "
+        f"{secret}**eps** bounds what {called['these']} {called['tell']} about one {unit}, together with "
+        "everything else that the site computed by this method from the same patients. Whoever wonders "
+        f"whether a given {unit} "
         "was used finds the odds changed by at most a factor of "
         f"{odds(spent)}, whatever else they know. Somebody who thought it as likely as not may be "
         f"{_percent(1 / (1 + math.exp(-spent)))} sure afterwards, at worst. This is a bound, not what is "
@@ -156,7 +161,7 @@ def _meaning(numbers):
         whole = (
             f"**A whole patient** gave {numbers['patches_per_patient']:,} patches, and **a place on a "
             f"vessel** lies in up to {numbers['region_patches']:,} of them. Both are protected less than one "
-            "patch. The run that made these data promises:\n\n"
+            f"patch. The run that made {called['these']} promises:\n\n"
         )
         whole += "\n".join(f"- {sentence}" for sentence in tell_promises(numbers))
         if any(len(numbers[level]["composed"]) > 1 for level in LEVELS):
@@ -187,7 +192,8 @@ def _training(numbers):
 
 def _mechanism(numbers):
     unit = numbers["unit"]
-    how = tell_mechanism(numbers) if numbers["vote"] else _training(numbers)
+    training = tell_training if is_model(numbers) else _training
+    how = tell_mechanism(numbers) if numbers["vote"] else training(numbers)
     versions = ", ".join(f"{name} {number}" for name, number in numbers["accountant"]["versions"].items())
     groups = (
         ""
@@ -203,21 +209,23 @@ def _mechanism(numbers):
 
 
 def _trust(numbers):
+    name = call(numbers)["set"]
+    texts = "card and the licence" if is_model(numbers) else "card, the licence and the Croissant metadata"
     check = (
         "`python verify.py` needs Python and the package dp-accounting. It compares every file with its "
         "digest, computes every eps of this page again from the mechanisms above, and writes this page, the "
-        "card, the licence and the Croissant metadata again; it reports every difference. A forgery can pass "
+        f"{texts} again; it reports every difference. A forgery can pass "
         "all that: whoever changes the files can change digests, numbers and `verify.py`, too."
     )
     if numbers["data"]["signed"]:
         maker = (
-            "The data set is signed (Ed25519). `python verify.py --key FINGERPRINT`, which needs the package "
+            f"The {name} is signed (Ed25519). `python verify.py --key FINGERPRINT`, which needs the package "
             "cryptography as well, shows whether the site made these files and nobody has changed them. Take "
             "the fingerprint from the site itself and `verify.py` from the source code of privessel, not "
             "from this folder."
         )
     else:
-        maker = "The data set is not signed, so no check can show who made it or whether somebody changed it."
+        maker = f"The {name} is not signed, so no check can show who made it or whether somebody changed it."
     register = (
         f" The site's register of runs ended with `{numbers['register']}` at that time; a later release "
         "of the site must know that line."

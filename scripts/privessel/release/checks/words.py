@@ -10,16 +10,31 @@ COUNTS = (
     "used; the largest number that is known of any run stands in for them."
 )
 LEVELS = ("patient", "region", "patch")
+MODEL = "private-unet"  # the architecture of a release that is a model and has no data
+_OF_DATA = {"set": "data set", "the": "the data", "these": "these data", "tell": "tell", "were": "were"}
+_OF_MODEL = {"set": "model", "the": "the model", "these": "this model", "tell": "tells", "were": "was"}
 
 
-def name_neighbours(unit: str, *, vote: dict | None) -> str:
+def is_model(numbers: dict) -> bool:
+    """Whether a release is a model and has no data."""
+    return numbers["data"]["architecture"] == MODEL
+
+
+def call(numbers: dict) -> dict[str, str]:
+    """Return how the texts call what is released, and the verbs that go with it."""
+    return _OF_MODEL if is_model(numbers) else _OF_DATA
+
+
+def name_neighbours(unit: str) -> str:
     """Say in what neighbours differ."""
-    return "one patient added or removed" if vote else f"one {unit} replaced by an empty one"
+    return f"one {unit} replaced by an empty one"
 
 
-def name_sampler(vote: dict | None) -> str:
-    """Say which patients take part in a step."""
-    return "every patient votes" if vote else "poisson, a fresh sample every critic step"
+def name_sampler(vote: dict | None, *, model: bool) -> str:
+    """Say which patients take part in a step; `model`: of a private U-Net."""
+    if vote:
+        return "every patient votes"
+    return f"poisson, a fresh sample every {'step' if model else 'critic step'}"
 
 
 def odds(epsilon: float) -> str:
@@ -40,20 +55,22 @@ def name_of_eps(numbers: dict) -> str:
     return "eps in name only" if numbers["public_key"] else "valid eps"
 
 
-def tell_choices(sets: int, runs: int | None = None, models: int | None = None) -> list[str]:
+def tell_choices(
+    sets: int, runs: int | None = None, models: int | None = None, *, model: bool = False
+) -> list[str]:
     """Return the sentences of which one says how the release was chosen among so many private sets.
 
     runs: private runs and audits on its patients in the site's ledgers; models: those without noise; None: no
-    ledgers.
+    ledgers. model: the release is a private U-Net, and the other candidates may be sets.
     """
+    one, several = ("private model", "private sets and models") if model else ("private set", "private sets")
     told = [
-        f"The validation patients chose it among the study's {sets} private sets.",
-        f"It is one of the study's {sets} private sets; no file shows what chose it.",
+        f"The validation patients chose it among the study's {sets} {several}.",
+        f"It is one of the study's {sets} {several}; no file shows what chose it.",
     ]
     if sets == 1:
         told = [
-            "It was the only private set of its study"
-            + ("." if runs and runs > 1 else "; nothing was chosen.")
+            f"It was the only {one} of its study" + ("." if runs and runs > 1 else "; nothing was chosen.")
         ]
     ledgers = ""
     if runs is not None:
@@ -181,7 +198,8 @@ def tell_runs(numbers: dict) -> list[str]:
         ]
         parts.append("\n".join(rows))
     counted = (
-        "The run of these data is one of them. A run counts whether its data were released or not, with "
+        f"The run of {call(numbers)['these']} is one of them. A run counts whether "
+        f"{'what it made was' if is_model(numbers) else 'its data were'} released or not, with "
     )
     counted += "every step that was repeated."
     if not is_counted(numbers):
@@ -217,8 +235,9 @@ def warn(numbers: dict) -> list[str]:
     )
     if numbers["public_key"]:
         found.append(
-            f"**This data set protects nobody.** {seeded} That is right for the simulated or public scans "
-            "that it was made from, and for no others. Every eps here is in name only: it says what the same "
+            f"**This {call(numbers)['set']} protects nobody.** {seeded} That is right for the simulated or "
+            "public scans that it was made from, and for no others. Every eps here is in name only: it says "
+            "what the same "
             f"mechanism would be worth if the {'draw' if numbers['vote'] else 'noise'} were secret."
         )
     if numbers["override"]:

@@ -23,8 +23,9 @@ from privessel.study.config.fields import (
 )
 from privessel.study.config.gan import EpochStudy, Gan, Synthesis, check_bounded
 from privessel.study.config.privacy import Audit, Privacy, Release
+from privessel.study.config.private_unet import PrivateUNet
 from privessel.study.config.vote import Vote
-from privessel.study.names import Level, vote_name
+from privessel.study.names import Level, private_unet_name, vote_name
 from privessel.study.obstacles import private_obstacles
 
 
@@ -72,6 +73,7 @@ class StudyConfig(Section):
     epoch_study: EpochStudy = key("Which epoch is best.")
     privacy: Privacy = key("The promise of private levels.")
     vote: Vote = key("A vote of patients among public sets of labelled patches.")
+    private_unet: PrivateUNet = key("A public U-Net that learns from patients by noisy gradients.")
     synthesis: Synthesis = key("What is drawn from every kept generator.")
     quality: Quality = key("Image quality.")
     unet: UNet = key("The U-Net.")
@@ -108,6 +110,13 @@ class StudyConfig(Section):
         """The names of the study's votes, one a level."""
         return [vote_name(level, self.vote.run) for level in self.vote.levels]
 
+    @property
+    def private_unets(self) -> list[str]:
+        """The names of the study's private U-Nets, one a level and run."""
+        runs = self.private_unet.runs
+        numbers = range(1, runs + 1) if isinstance(runs, int) else runs
+        return [private_unet_name(level, run) for level in self.private_unet.levels for run in numbers]
+
     def gan_keys(self, level: str, arch: str | None = None) -> dict[str, object]:
         """Return a GAN's keys: an architecture's win over the common ones, those of `private` over both."""
         return self.gan.keys_of(arch or self.arch, private=Level.parse(level).private)
@@ -122,6 +131,7 @@ class StudyConfig(Section):
                 _critic_faults,
                 _patch_faults,
                 _vote_faults,
+                _private_unet_faults,
                 _epoch_faults,
                 _head_faults,
             )
@@ -133,7 +143,7 @@ class StudyConfig(Section):
 
 
 # Names of sources, sets and baselines in paths and tables, which no cohort may share.
-RESERVED = {"real", "scratch", "threshold", "frangi", "inf", "private", "next", "vote"}
+RESERVED = {"real", "scratch", "threshold", "frangi", "inf", "private", "next", "vote", "private-unet"}
 
 
 def _cohort_faults(config: StudyConfig) -> list[str]:
@@ -218,6 +228,13 @@ def _vote_faults(config: StudyConfig) -> list[str]:
     return [
         f"patches.size {size} can't be halved {halvings} times, once for every level of vote.unet.filters"
     ]
+
+
+def _private_unet_faults(config: StudyConfig) -> list[str]:
+    start = config.private_unet.start
+    if not config.private_unet.levels or start in config.public_baselines:
+        return []
+    return [f"private_unet.start {start} is not in public_baselines, so no public U-Net of it is trained"]
 
 
 def _epoch_faults(config: StudyConfig) -> list[str]:

@@ -66,12 +66,15 @@ CohortName = texts(
 LevelName = texts(
     names.LEVEL, "inf, noise-x or eps-x, x above 0 and without trailing zeros, such as noise-0.65"
 )
+PrivateLevelName = texts(
+    names.PRIVATE_LEVEL, "noise-x or eps-x, x above 0 and without trailing zeros, such as eps-8"
+)
 # Every run of a level, such as wgan/noise-0.65.
 GanLevel = texts(f"{names.ARCHITECTURE}/{names.LEVEL}", "architecture/level, such as wgan/noise-0.65")
 ReleasedName = texts(
-    f"{names.PAIRS_NAME}|{names.VOTE_NAME}",
+    f"{names.PAIRS_NAME}|{names.VOTE_NAME}|{names.PRIVATE_UNET_NAME}",
     "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50, or vote/level/run, such as "
-    "vote/eps-1/run-1",
+    "vote/eps-1/run-1, or private-unet/level/run, such as private-unet/eps-8/run-1",
 )
 PairsName = texts(names.PAIRS_NAME, "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50")
 # `~` is the home of whoever runs the workflow, in every path of a config alike.

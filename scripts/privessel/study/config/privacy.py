@@ -72,8 +72,9 @@ class Release(Section):
     """Target `release`, the only way by which anything should leave."""
 
     pairs: ReleasedName | None = key(
-        "The set that leaves: a vote, such as vote/eps-1/run-1, or a GAN's, such as "
-        "wgan/noise-0.65/run-1/epoch-50; null: none."
+        "What leaves: a vote, such as vote/eps-1/run-1, a GAN's set, such as "
+        "wgan/noise-0.65/run-1/epoch-50, or a private U-Net, such as private-unet/eps-8/run-1, which has no "
+        "data; null: none."
     )
     name: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = key(
         "Name of folder and archive."
@@ -82,7 +83,8 @@ class Release(Section):
     creators: tuple[Text, ...] = key("Who stands for the release; needed for one.")
     licence: LICENCES = key("Licence of the data.")
     weights: bool = key(
-        "Whether the generator, or the U-Net of a voted set, leaves too; eps covers it as the pairs."
+        "Whether the generator, or the U-Net of a voted set, leaves too; eps covers it as the pairs. A "
+        "private U-Net needs true."
     )
     epsilon: Positive = key("Most that all private runs on a patient may have cost, at the delta below.")
     delta: Delta = key("Delta of a patch at which a release states its eps, below 1/(10 units).")

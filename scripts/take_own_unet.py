@@ -1,4 +1,4 @@
-"""Take a vote's own U-Net among those that validation patients choose from."""
+"""Take the U-Net that a source brings along, a vote's or a private one, among those that are judged."""
 
 import shutil
 from pathlib import Path
