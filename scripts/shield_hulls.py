@@ -36,4 +36,5 @@ with logged(snakemake.log[0]):
     )
     save_hulls(Path(made.hulls), hulls)
     with atomic_path(Path(made.promise)) as partial:
-        partial.write_text(say_promise(snakemake.wildcards.hull, delta=params.local["delta"]) + "\n")
+        words = say_promise(shield.kind, delta=shield.delta, public=site is None)
+        partial.write_text(words + "\n")
