@@ -89,7 +89,7 @@ rule heads_checked:
     input:
         [path for name in heads.names for path in heads.files("intake", name, "json")],
     output:
-        f"{heads.folder}/intake.csv",
+        f"{heads.folder}/intake.json",
     log:
         f"{LOGS}/deid/intake.log",
     conda:

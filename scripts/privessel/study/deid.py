@@ -98,7 +98,7 @@ class DeidPlan:
 
     def records(self, cohort: str) -> list[dict[str, str]]:
         """The scans of a cohort as plain data, for a script's params."""
-        return [vars(scan) | {"name": scan.name} for scan in self.scans(cohort)]
+        return [vars(scan) | {"name": scan.name, "cohort": cohort} for scan in self.scans(cohort)]
 
     def simulated(self, cohort: str, name: str) -> list[str]:
         """Image and mask of a simulated scan; of another none, for `contents` decides."""
