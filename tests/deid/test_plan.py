@@ -114,6 +114,7 @@ def test_a_person_without_a_scan_and_a_scan_without_a_mask_are_refused(hospital)
         ("participant_id\tage\nsub-a1\t1\nsub-a1\t2\n", "lists a1 more than once"),
         ("participant_id\n", "lists nobody"),
         ("person\na1\n", "no column participant_id"),
+        ("participant_id\nsub-../a1\n", "cannot be a file's name"),
     ],
 )
 def test_a_table_that_does_not_say_who_there_is_is_refused(hospital, table, words):
