@@ -1,1 +1,1 @@
-"""Whole heads: de-identified by a GAN that keeps the brain, and compared with the usual ways."""
+"""Whole heads: a T1w scan whose brain is untouched and whose face is another one; and attacks on that."""
