@@ -27,12 +27,12 @@ SHAPES = {
 
 
 def make_heads(n=5, size=8, *, seed=0):
-    """Return balls of noise (head) around brighter balls (brain) in a slightly larger ball (hull)."""
+    """Return grey balls (head) around balls of all grey values (brain), in slightly larger balls (hull)."""
     rng = np.random.default_rng(seed)
     grid = np.mgrid[:size, :size, :size] - (size - 1) / 2
     radius = np.sqrt((grid**2).sum(0)) / size + rng.uniform(-0.03, 0.03, (n, 1, 1, 1))
     head, brains, hulls = radius < 0.42, radius < 0.25, radius < 0.48
-    images = np.where(brains, 0.8, 0.5 * head) + head * rng.uniform(-0.1, 0.1, head.shape)
+    images = np.where(brains, rng.uniform(0.05, 0.95, head.shape), head * rng.uniform(0.4, 0.6, head.shape))
     people = [f"p{k}" for k in range(n)]
     return TrainingHeads(images.astype(np.float32), hulls, brains, people)
 

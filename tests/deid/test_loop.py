@@ -62,7 +62,7 @@ def test_a_run_interrupted_at_any_step_ends_with_the_same_bits(tmp_path, monkeyp
 
 
 def test_a_run_interrupted_twice_between_checkpoints_ends_with_the_same_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "ROW_STEPS", 3)  # rows of the history do not end where checkpoints are
+    monkeypatch.setattr(loop, "ROW_STEPS", 4)  # no row of the history ends where a checkpoint is
     whole = run(tmp_path / "whole", steps=9)
     saves, save = itertools.count(), checkpoint.save
     monkeypatch.setattr(checkpoint, "save", lambda *given: save(*given) if next(saves) % 2 == 0 else None)
@@ -203,6 +203,24 @@ def test_the_networks_take_turns_and_each_follows_its_own_loss(monkeypatch):
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(taken[1], expected, strict=True))
 
 
+def test_originals_are_shown_with_air_outside_their_hulls_as_fakes_are(monkeypatch):
+    bright = replace(HEADS, images=np.where(HEADS.hulls, HEADS.images, 0.9).astype(np.float32))
+    gan, scored = make_gan(), []
+    forward = type(gan.discriminator).forward
+
+    def watch(discriminator, images, scales):
+        scored.append((images, scales))
+        return forward(discriminator, images, scales)
+
+    monkeypatch.setattr(type(gan.discriminator), "forward", watch)
+    gan.advance(bright)
+    assert len(scored) == 4  # the original and the fake, for either network
+    for images, scales in scored:
+        for image, scale in zip(images, scales, strict=True):
+            assert (image[scale.room == 0] == -1).all()
+            assert (scale.room == 0).any()
+
+
 def _gradient(optimiser, loss):
     parameters = optimiser.param_groups[0]["params"]
     return torch.autograd.grad(loss, parameters, retain_graph=True)
@@ -230,7 +248,7 @@ def test_heads_are_learned_in_seconds(tmp_path):
     settings = {"steps": 101, "warm_up": 100, "warm_up_learning_rate": 1e-2}
     _, history = run(tmp_path, make_heads(12, 16), shape=shape, **settings)
     first, last = history[0]["reconstruction"], history[1]["reconstruction"]
-    assert last < 0.6 * first
+    assert last < 0.75 * first
     assert last < 0.2
 
 

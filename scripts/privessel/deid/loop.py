@@ -66,7 +66,7 @@ def train(
     torch.set_num_threads(training.threads)
     device = pick_device(training.device)
     identity = {
-        "shape": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(shape).items()},
+        "shape": asdict(shape),
         **training.identity(device=device.type),
         "seed": seed,
         "torch": str(torch.__version__),

@@ -66,7 +66,7 @@ class HeadGanTraining:
         """
         fields = asdict(self)
         del fields["checkpoint_seconds"]
-        return {**fields, "betas": list(self.betas), "device": device}
+        return {**fields, "device": device}
 
 
 # The study: what section 4.1 and 3.2 of the paper say (128 voxels a side, mobile blocks, AdamP with 2e-3 and
