@@ -22,7 +22,7 @@ LAYERS = [
     {"gan", "unet", "deid"},
     {"scores"},
     {"quality"},
-    {"vote"},
+    {"vote", "deid"},
     {"audit"},
     {"figures"},
     {"report", "release"},

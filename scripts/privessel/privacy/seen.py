@@ -27,7 +27,7 @@ def read_seen(results: Path) -> list[Seen]:
     `results` is the study's folder of results. Of a finished run both privacy.json and its kept copy are
     read. Raises DamagedError for a file that cannot be read.
     """
-    patterns = ("gan/*/*/run-*", "audit/*/*/run-*", "vote/*/run-*")
+    patterns = ("gan/*/*/run-*", "audit/*/*/run-*", "vote/*/run-*", "deid/draws/*/*/*/run-*")
     folders = [folder for pattern in patterns for folder in results.glob(pattern)]
     places = [(folder / "privacy.json", folder / ".finished" / "privacy.json") for folder in sorted(folders)]
     found = [path for pair in places for path in pair if path.exists()]

@@ -1,0 +1,42 @@
+"""What each shield promises, in words for those who must answer for it, such as a data-protection officer."""
+
+_ALWAYS = (
+    "The brain is kept voxel by voxel, by intention. Whoever has another scan of the person can recognise "
+    "the brain, whatever surrounds it; nothing below says otherwise."
+)
+_CONDITIONS = (
+    "It holds if the brain mask holds no skin, if whatever draws the rest of the head was not trained on "
+    "this person's scans, and if the release is not withheld because of what the face looks like. That a "
+    "scan was refused by the checks says something about that scan."
+)
+
+
+def say_promise(hull: str, *, k: int, epsilon: float, delta: float) -> str:
+    """Return the statement of one kind of hull: paper, k-same, local-dp or brain."""
+    texts = {
+        "paper": (
+            "The shape of the head's convex hull is that of the person, as the paper has it. No promise is "
+            "made: in our measurements the hull alone lets an attacker who knows the person's face pick the "
+            "right scan far more often than by chance (docs/deid.md)."
+        ),
+        "k-same": (
+            f"Given the brains of all, the hull of this head says no more about its person than about each "
+            f"of at least {k - 1} others of the same release, because they share its shape. This is "
+            f"k-anonymity with k = {k}: it protects against picking one person out of the "
+            "release, not against somebody who knows the faces of all others in the group."
+        ),
+        "local-dp": (
+            f"Given the brain, its mask and its place, everything else in the output is ({epsilon:g}, "
+            f"{delta:g})-differentially private in the rest of the scan, locally: had the same brain been in "
+            "any other head, every output would have been at most e^eps times likelier or less likely, but "
+            "for outcomes that make up delta. It holds for all visits together, whatever else the attacker "
+            "knows, and needs no trust in other people's data."
+        ),
+        "brain": (
+            "Given the brain, its mask and its place, the output does not depend on the rest of the scan at "
+            "all (eps = 0): another person's face around the same brain gives the same output."
+        ),
+    }
+    if hull == "paper":
+        return f"{texts[hull]} {_ALWAYS}"
+    return f"{texts[hull]} {_CONDITIONS} {_ALWAYS}"
