@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 from deid.small_heads import SHAPES, TRAINING, make_heads
 
 from privessel.deid.folds import assign_folds, outside_fold
+from privessel.deid.gamma import Gamma
 from privessel.deid.run import train_to_files
 from privessel.deid.synthesis import make_head
 from privessel.deid.trained import TrainedHeadGan
@@ -39,21 +41,32 @@ def trained(request, tmp_path_factory):
     return train(tmp_path_factory.mktemp("gan"), request.param)
 
 
-def made(trained, *, person="p0", seed=5, **changes):
+def gamma_of(trained, **changes):
     heads = make_heads(size=trained.shape.size)
-    rows = {"image": heads.images[0], "hull": heads.hulls[0], "brain": heads.brains[0]}
-    return make_head(trained, person=person, **{**rows, **changes}, seed=seed, device=CPU)
+    masked = np.where(heads.brains[0], heads.images[0], 0).astype(np.float32)
+    return Gamma(**{"hull": heads.hulls[0], "brain": heads.brains[0], "masked_brain": masked, **changes})
+
+
+def made(trained, gamma=None, *, person="p0", seed=5):
+    return make_head(trained, gamma or gamma_of(trained), person=person, seed=seed, device=CPU)
 
 
 def test_the_brain_is_the_inputs_bit_for_bit_and_nothing_is_outside_the_hull(trained):
-    heads = make_heads(size=trained.shape.size)
-    image, hull, brain = heads.images[0], heads.hulls[0], heads.brains[0]
-    head = made(trained)
+    gamma, head = gamma_of(trained), made(trained)
     assert head.dtype == np.float32
-    assert np.array_equal(head[brain].view(np.uint32), image[brain].view(np.uint32))
-    assert (head[~hull & ~brain] == 0).all()
+    assert np.array_equal(head[gamma.brain].view(np.uint32), gamma.masked_brain[gamma.brain].view(np.uint32))
+    assert (head[~gamma.hull] == 0).all()
     assert 0 <= head.min() <= head.max() <= 1
-    assert (head[hull & ~brain] != image[hull & ~brain]).all()
+    assert head[gamma.hull & ~gamma.brain].std() > 0.01
+
+
+def test_a_brain_that_sticks_out_of_its_hull_is_kept_whole(trained):
+    gamma = gamma_of(trained)
+    hull = gamma.hull.copy()
+    hull[: trained.shape.size // 2] = False
+    head = made(trained, replace(gamma, hull=hull))
+    assert np.array_equal(head[gamma.brain], gamma.masked_brain[gamma.brain])
+    assert (head[~hull & ~gamma.brain] == 0).all()
 
 
 def test_a_head_follows_from_gamma_and_the_seed_alone(trained):
@@ -64,20 +77,21 @@ def test_a_head_follows_from_gamma_and_the_seed_alone(trained):
     assert not np.array_equal(made(trained, seed=6), first)
 
 
-def test_another_face_around_the_same_brain_gives_the_same_head_bit_for_bit(trained):
-    heads = make_heads(size=trained.shape.size)
-    face = np.random.default_rng(9).uniform(0, 1, heads.images[0].shape).astype(np.float32)
+def test_what_lies_outside_the_brain_mask_is_not_looked_at(trained):
+    """A masked brain is 0 there; were it the whole scan by mistake, no face would show in the head."""
+    gamma = gamma_of(trained)
+    face = np.random.default_rng(9).uniform(0, 1, gamma.hull.shape).astype(np.float32)
     face[0] = np.nan
-    other = np.where(heads.brains[0], heads.images[0], face)
-    assert np.array_equal(made(trained, image=other), made(trained))
+    scan = np.where(gamma.brain, gamma.masked_brain, face)
+    assert np.array_equal(made(trained, replace(gamma, masked_brain=scan)), made(trained))
 
 
 def test_another_hull_or_brain_gives_another_head(trained):
-    heads = make_heads(size=trained.shape.size)
-    assert not np.array_equal(made(trained, hull=np.roll(heads.hulls[0], 1, 0)), made(trained))
-    brighter = np.where(heads.brains[0], heads.images[0] / 2, heads.images[0])
-    outside = heads.hulls[0] & ~heads.brains[0]
-    assert not np.array_equal(made(trained, image=brighter)[outside], made(trained)[outside])
+    gamma = gamma_of(trained)
+    outside = gamma.hull & ~gamma.brain
+    assert not np.array_equal(made(trained, replace(gamma, hull=np.roll(gamma.hull, 1, 0))), made(trained))
+    darker = made(trained, replace(gamma, masked_brain=gamma.masked_brain / 2))
+    assert not np.array_equal(darker[outside], made(trained)[outside])
 
 
 def test_a_person_whom_the_gan_has_seen_is_refused(trained):
@@ -136,14 +150,15 @@ def test_another_file_is_no_gan(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image": np.zeros((4, 4, 4), np.float32)}, "image must be"),
-        ({"hull": np.zeros((8, 8, 8), np.uint8)}, "hull must be"),
+        (dict.fromkeys(("hull", "brain", "masked_brain"), np.zeros((4, 4, 4), bool)), "hull must be"),
+        ({"masked_brain": np.zeros((8, 8, 8))}, "masked_brain must be .* float32.*float64"),
+        ({"brain": np.zeros((8, 8, 8), np.uint8)}, "brain must be"),
         ({"brain": np.zeros((8, 8, 8), bool)}, "brain mask is empty"),
-        ({"image": np.full((8, 8, 8), 300, np.float32)}, "finite and in"),
-        ({"image": np.full((8, 8, 8), np.nan, np.float32)}, "finite and in"),
+        ({"masked_brain": np.full((8, 8, 8), 300, np.float32)}, "finite and in"),
+        ({"masked_brain": np.full((8, 8, 8), np.nan, np.float32)}, "finite and in"),
     ],
 )
-def test_arrays_that_gamma_cannot_be_made_of_are_refused(tmp_path_factory, change, message):
+def test_a_gamma_that_no_head_can_be_made_of_is_refused(tmp_path_factory, change, message):
     gan = train(tmp_path_factory.mktemp("gan"))
     with pytest.raises(ValueError, match=message):
-        made(gan, **change)
+        made(gan, gamma_of(gan, **change))
