@@ -1,7 +1,8 @@
 """What heads the C-DeID-GAN of the demo makes: one training on simulated heads, a table and a picture.
 
-    python benchmarks/deid_gan.py /tmp/heads                                # 32 voxels a side, minutes
-    timeout 6m python benchmarks/deid_gan.py /tmp/heads --discriminator-rate 3e-4
+    python benchmarks/deid_gan.py /tmp/heads                      # the demo's: 32 voxels a side, minutes
+    python benchmarks/deid_gan.py /tmp/other --discriminator-rate 6e-4 --r1 10 --reconstruction 0.5
+    timeout 6m python benchmarks/deid_gan.py /tmp/large --size 64 --steps 2300 --warm-up 900
 
 A killed training continues when the same command is started again in the same folder, so it can run in
 pieces. The folder then holds the generator, its history and `heads.png`: for people that the GAN has never
@@ -40,6 +41,7 @@ from privessel.deid.trained import TrainedHeadGan
 from privessel.deid.training import DEMO_SHAPE, DEMO_TRAINING
 from privessel.deid.training_heads import TrainingHeads
 
+WIDTHS = {32: DEMO_SHAPE.generator_widths, 64: (48, 48, 32, 24, 16)}  # by size, of both networks
 SHOWN = 5  # people of the sheet
 AIR = 0.08  # grey values below are noise of the air
 WHITE = 0.85  # the grey value that the brightest 5 % of a brain begin at
@@ -102,8 +104,11 @@ def main() -> None:
     """Train, or continue, then draw the sheet and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--size", type=int, default=DEMO_SHAPE.size, choices=sorted(WIDTHS))
     parser.add_argument("--people", type=int, default=240)
     parser.add_argument("--steps", type=int, default=DEMO_TRAINING.steps)
+    parser.add_argument("--warm-up", type=int, default=DEMO_TRAINING.warm_up)
+    parser.add_argument("--reconstruction", type=float, default=DEMO_TRAINING.reconstruction)
     parser.add_argument("--discriminator-rate", type=float, default=DEMO_TRAINING.discriminator_learning_rate)
     parser.add_argument("--r1", type=float, default=DEMO_TRAINING.r1)
     arguments = parser.parse_args()
@@ -112,18 +117,21 @@ def main() -> None:
 
     weights, history = arguments.folder / "generator.pt", arguments.folder / "history.csv"
     if not weights.exists():
-        images, gammas, people = make_heads(DEMO_SHAPE.size, arguments.people, cohort="train")
+        images, gammas, people = make_heads(arguments.size, arguments.people, cohort="train")
+        hulls, brains = (np.stack([getattr(gamma, name) for gamma in gammas]) for name in ("hull", "brain"))
+        widths = WIDTHS[arguments.size]
         started = time.process_time()
         train_to_files(
-            TrainingHeads(
-                images, *(np.stack([vars(g)[k] for g in gammas]) for k in ("hull", "brain")), people
-            ),
+            TrainingHeads(images, hulls, brains, people),
             held_out=[],
-            shape=DEMO_SHAPE,
+            shape=replace(
+                DEMO_SHAPE, size=arguments.size, generator_widths=widths, discriminator_widths=widths
+            ),
             training=replace(
                 DEMO_TRAINING,
                 steps=arguments.steps,
-                warm_up=min(DEMO_TRAINING.warm_up, arguments.steps),
+                warm_up=arguments.warm_up,
+                reconstruction=arguments.reconstruction,
                 discriminator_learning_rate=arguments.discriminator_rate,
                 r1=arguments.r1,
             ),
@@ -131,11 +139,11 @@ def main() -> None:
             weights=weights,
             history_csv=history,
         )
-        print(f"trained in {time.process_time() - started:.0f} s of one CPU, or the rest of it")
+        print(f"trained in {time.process_time() - started:.0f} s of one CPU since the last start")
     for row in csv.reader(history.open()):
         print(*(f"{cell[:6]:>18}" if cell[:1].isdigit() else f"{cell:>18}" for cell in row))
 
-    images, gammas, people = make_heads(DEMO_SHAPE.size, 12, cohort="test")
+    images, gammas, people = make_heads(arguments.size, 12, cohort="test")
     trained = TrainedHeadGan.load(weights)
     made = np.stack(
         [
