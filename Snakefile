@@ -75,6 +75,12 @@ include: "rules/release.smk"
 include: "rules/audit.smk"
 
 
+if settings.deid.enabled:
+
+    include: "rules/deid_heads.smk"
+    include: "rules/deid_study.smk"
+
+
 rule all:
     default_target: True
     input:

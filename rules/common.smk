@@ -28,7 +28,8 @@ try:
         redraw="--allowed-rules" in sys.argv,
         dry_run=workflow.output_settings.dryrun,
     )
-    cohorts = study.cohorts.names  # read now, so that a wrong table shows before any job
+    # Read now, so that a wrong table shows before any job.
+    cohorts, scans = study.cohorts.names, {name: study.deid.scans(name) for name in study.deid.names}
     if workflow.is_main_process:
         study.tell_notices()
         if workflow.dag_settings:
@@ -38,6 +39,7 @@ except (CohortError, ConfigError) as error:
 
 HOME = Path(os.path.relpath(workflow.basedir))  # of the workflow's own files, whichever folder it is run from
 RESULTS, DATA, LOGS = study.results, study.data, study.logs
+heads = study.deid
 settings, sources, cost, code = study.config, study.sources, study.cost, study.code
 # Scripts read the budget from the config and not from params, because a new budget must not start finished runs again.
 config["privacy"]["budget"] = study.site.budget()

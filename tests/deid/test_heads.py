@@ -13,7 +13,7 @@ from privessel.deid.head_cohort import (
     Person,
     make_people,
     write_people_table,
-    write_person,
+    write_scan,
 )
 from privessel.deid.head_tissue import FLUID, GREY, WHITE, simulate
 from privessel.deid.heads import FIELD_OF_VIEW, place, skin
@@ -110,7 +110,8 @@ def test_a_rendering_shows_a_head_on_black():
 def cohort(tmp_path):
     people = make_people({"h001": "train", "h002": "test"}, cohort="heads", seed=3)
     for one in people:
-        write_person(tmp_path, one, visits=2, side=16)
+        for visit in (1, 2):
+            write_scan(tmp_path, one, visit=visit, side=16)
     write_people_table(tmp_path, people, name="heads")
     return tmp_path, people
 
@@ -125,14 +126,14 @@ def test_a_cohort_is_a_bids_dataset_with_masks(cohort):
     image, brain = (nib.load(root / path.format(**names)) for path in (IMAGE, BRAIN))
     assert image.get_data_dtype() == np.int16
     np.testing.assert_allclose(image.affine, brain.affine)
-    np.testing.assert_allclose(image.header.get_zooms(), 15)
+    np.testing.assert_allclose(image.header.get_zooms(), 16)
     assert json.loads((root / "dataset_description.json").read_text())["DatasetType"] == "raw"
 
 
 def test_written_bytes_follow_from_the_seed(cohort, tmp_path_factory):
     root, people = cohort
     other = tmp_path_factory.mktemp("again")
-    write_person(other, people[0], visits=1, side=16)
+    write_scan(other, people[0], visit=1, side=16)
     path = IMAGE.format(patient="h001", session="1")
     assert (root / path).read_bytes() == (other / path).read_bytes()
 

@@ -157,12 +157,12 @@ def test_fewer_than_k_people_are_refused():
 
 
 def test_every_promise_names_its_numbers_and_that_the_brain_is_kept():
-    given = {"k": 10, "epsilon": 4.0, "delta": 1e-5}
-    texts = {hull: say_promise(hull, **given) for hull in ("paper", "k-same", "local-dp", "brain")}
+    hulls = ("paper", "k-same-10", "local-dp-4", "brain")
+    texts = {hull: say_promise(hull, delta=1e-5) for hull in hulls}
     assert all("brain is kept voxel by voxel" in text for text in texts.values())
     assert "No promise" in texts["paper"]
-    assert "at least 9 others" in texts["k-same"]
-    assert "(4, 1e-05)-differentially private" in texts["local-dp"]
+    assert "at least 9 others" in texts["k-same-10"]
+    assert "(4, 1e-05)-differentially private" in texts["local-dp-4"]
     assert "does not depend on the rest of the scan" in texts["brain"]
 
 

@@ -22,7 +22,8 @@ from privessel.files.reading import read_arrays, reading
 WHITE = 0.85  # of the brain's brightest twentieth, white matter, in a frame's image
 _BRIGHT = 0.95
 _TEMPLATE_SIDE = 32  # voxels; a rotation is found to a fraction of a voxel
-_MOST_STEPS = 10
+_MOST_STEPS = 15
+_STILL = 0.05  # degrees
 _MOST_TURN = 25.0  # degrees; a larger one is a registration that went wrong
 
 
@@ -146,9 +147,15 @@ def _find_rotation(brain: NDArray[np.bool_], affine: NDArray, centre: NDArray) -
         now = difference(turn)
         slopes = np.stack([difference(turn + step) - now for step in np.eye(3)], 1)
         move = -np.linalg.lstsq(slopes, now, rcond=None)[0]
-        if np.linalg.norm(difference(turn + move)) >= np.linalg.norm(now):
+        shares = (0.5**halvings for halvings in range(5))
+        better = (
+            turn + share * move
+            for share in shares
+            if np.linalg.norm(difference(turn + share * move)) < np.linalg.norm(now)
+        )
+        before, turn = turn, next(better, turn)
+        if np.linalg.norm(turn - before) < _STILL:
             break
-        turn = turn + move
     if np.linalg.norm(turn) > _MOST_TURN:
         turn = np.zeros(3)
     return Rotation.from_rotvec(turn, degrees=True).as_matrix()

@@ -62,17 +62,15 @@ def make_people(splits: Mapping[str, str], *, cohort: str, seed: int) -> list[Pe
     return [Person(name, split, derive(seed, "head", cohort, name)) for name, split in splits.items()]
 
 
-def write_person(root: Path, person: Person, *, visits: int, side: int) -> None:
-    """Write a person's scans with sidecars and brain masks; equal seeds give equal bytes."""
-    for number in range(1, visits + 1):
-        names = {"patient": person.id, "session": str(number)}
-        head = person.scan(number, side)
-        affine = scanner_affine(side)
-        stored = np.clip(np.rint(head.image * WHITE), 0, np.iinfo(np.int16).max).astype(np.int16)
-        image = root / IMAGE.format(**names)
-        write_nifti(image, stored, affine)
-        write_json(image.with_name(image.name.replace(".nii.gz", ".json")), _sidecar(person, number))
-        write_nifti(root / BRAIN.format(**names), head.brain.astype(np.uint8), affine)
+def write_scan(root: Path, person: Person, *, visit: int, side: int) -> None:
+    """Write one scan of a person with sidecar and brain mask; equal seeds give equal bytes."""
+    names = {"patient": person.id, "session": str(visit)}
+    head, affine = person.scan(visit, side), scanner_affine(side)
+    stored = np.clip(np.rint(head.image * WHITE), 0, np.iinfo(np.int16).max).astype(np.int16)
+    image = root / IMAGE.format(**names)
+    write_nifti(image, stored, affine)
+    write_json(image.with_name(image.name.replace(".nii.gz", ".json")), _sidecar(person, visit))
+    write_nifti(root / BRAIN.format(**names), head.brain.astype(np.uint8), affine)
 
 
 def write_people_table(root: Path, people: list[Person], *, name: str) -> None:

@@ -15,7 +15,8 @@ from scipy.spatial.transform import Rotation
 
 from privessel.deid.solids import Points, capsule, carve, ellipsoid, join, sphere
 
-FIELD_OF_VIEW = 240.0  # mm, the side of the volume
+FIELD_OF_VIEW = 256.0  # mm, the side of the volume
+_LOWER = 8.0  # mm that a head lies below the middle of the volume, so that no vertex is cut off
 
 # Mean and SD over people, mm. What surrounds the brain, and so shapes it, too.
 _SKULL = {
@@ -162,7 +163,8 @@ def place(identity: Identity, visit: Visit, side: int) -> Points:
     """Return the head's own coordinates, in mm, of every voxel of a volume with `side` voxels a side."""
     axis = ((np.arange(side, dtype=np.float32) + 0.5) / side - 0.5) * np.float32(FIELD_OF_VIEW)
     matrix = Rotation.from_rotvec(visit.turn, degrees=True).as_matrix() / identity.size
-    offsets = [axis - np.float32(shift) for shift in visit.shift]
+    middle = visit.shift - [0.0, 0.0, _LOWER]
+    offsets = [axis - np.float32(shift) for shift in middle]
     x, y, z = offsets[0][:, None, None], offsets[1][None, :, None], offsets[2][None, None, :]
     return tuple(np.float32(row[0]) * x + np.float32(row[1]) * y + np.float32(row[2]) * z for row in matrix)
 

@@ -11,8 +11,10 @@ _CONDITIONS = (
 )
 
 
-def say_promise(hull: str, *, k: int, epsilon: float, delta: float) -> str:
-    """Return the statement of one kind of hull: paper, k-same, local-dp or brain."""
+def say_promise(hull: str, *, delta: float) -> str:
+    """Return the statement of one kind of hull: paper, brain, or such as k-same-10 or local-dp-4."""
+    kind, number = _parse(hull)
+    k, epsilon = int(number), number
     texts = {
         "paper": (
             "The shape of the head's convex hull is that of the person, as the paper has it. No promise is "
@@ -37,6 +39,13 @@ def say_promise(hull: str, *, k: int, epsilon: float, delta: float) -> str:
             "all (eps = 0): another person's face around the same brain gives the same output."
         ),
     }
-    if hull == "paper":
-        return f"{texts[hull]} {_ALWAYS}"
-    return f"{texts[hull]} {_CONDITIONS} {_ALWAYS}"
+    conditions = "" if kind == "paper" else f"{_CONDITIONS} "
+    return f"{texts[kind]} {conditions}{_ALWAYS}"
+
+
+def _parse(hull: str) -> tuple[str, float]:
+    """Return the kind of a hull and its number, 0 where it has none."""
+    for kind in ("k-same", "local-dp"):
+        if hull.startswith(f"{kind}-"):
+            return kind, float(hull.removeprefix(f"{kind}-"))
+    return hull, 0.0

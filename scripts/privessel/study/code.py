@@ -32,6 +32,8 @@ PRIVATE_STEP = (
 )
 # What decides a vote beside its ballots.
 VOTED_STEP = ("privacy/identity", "privacy/keys", "vote/mechanism", "vote/ranks", "vote/run")
+# What decides the draw of a hull under local privacy, beside the scans and the public model.
+HULL_STEP = ("deid/draws", "deid/shield", "privacy/grid", "privacy/identity", "privacy/keys")
 AUDITED_STEP = (*PRIVATE_STEP, "audit/canaries", "audit/plan", "audit/run", "seeds")
 
 _IMPORT = re.compile(r"^[ \t]*from privessel((?:\.\w+)*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
@@ -109,6 +111,10 @@ class Library:
     def vote_files(self) -> list[str]:
         """Return the files that decide the draw of a vote, relative to the working folder."""
         return self._paths(VOTED_STEP)
+
+    def hull_files(self) -> list[str]:
+        """Return the files that decide the draw of a hull, relative to the working folder."""
+        return self._paths(HULL_STEP)
 
     def _paths(self, names: Iterable[str]) -> list[str]:
         return [os.path.relpath(self.modules[name]) for name in names]

@@ -16,6 +16,8 @@ PAIRS_NAME = rf"{RUN_NAME}/epoch-[1-9]\d*"
 # A vote of patients among public sets: its level is the eps of a whole patient.
 VOTE_LEVEL = rf"eps-(?!0(?![.\d])){_NUMBER}"
 VOTE_NAME = rf"vote/{VOTE_LEVEL}/run-[1-9]\d*"
+# The hull around a head, and how it is shielded (docs/deid.md).
+HULL = rf"(?:paper|brain|k-same-(?:[2-9]|[1-9]\d+)|local-dp-(?!0(?![.\d])){_NUMBER})"
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
 # Of files and folders, so without separators; one letter or digit first, so that none is hidden or an option.
 STUDY = r"[A-Za-z0-9][A-Za-z0-9_-]*"

@@ -14,6 +14,7 @@ from privessel.study.clock import check_clock
 from privessel.study.code import Library
 from privessel.study.cohorts import Cohorts
 from privessel.study.config.reading import read_config
+from privessel.study.deid import DeidPlan
 from privessel.study.gans import ANY_PRIVATE, GanPlan
 from privessel.study.names import Level
 from privessel.study.products import Entry, Products
@@ -56,6 +57,7 @@ class Study:
         self.sources = SourcePlan(config, self.cohorts, self.gans, self.results)
         self.site = SitePlan(config, self.cohorts, dry_run)
         self.audit = AuditPlan(config, self.sources, self.site)
+        self.deid = DeidPlan(config, self.data, self.results)
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
         self.products = Products(config, self.cohorts, self.gans, self.sources, figures)
         self.cost = Resources(config, self.cohorts, self.sources)
@@ -136,6 +138,12 @@ class Study:
             "start": one_of(["scratch", *self.sources.transfer_starts]),
             "k": r"\d+",
             "draw": r"\d+",
+            "heads": one_of(self.deid.names),
+            "scan": names.PATIENT,
+            "person": "[A-Za-z0-9]+",
+            "session": "[A-Za-z0-9]+",
+            "hull": one_of(self.deid.shielded),
+            "method": one_of(self.deid.methods),
         }
 
     def tell_notices(self) -> None:

@@ -7,6 +7,7 @@ docs/configuration.md are made from it (`make config-docs`).
 from pydantic import model_validator
 
 from privessel.study.config.data import Checks, Cohort, Layout, Patches
+from privessel.study.config.deid import Deid, check_heads
 from privessel.study.config.evaluation import Baselines, Prediction, Quality, Transfer, UNet
 from privessel.study.config.fields import (
     Architecture,
@@ -80,6 +81,7 @@ class StudyConfig(Section):
     export: distinct(PairsName) = key("Sets of pairs that target `export` writes for nnU-Net and as PNG.")
     release: Release = key("What may leave the building.")
     audit: Audit = key("The promise attacked.")
+    deid: Deid = key("Whole heads, de-identified.")
 
     @property
     def run_numbers(self) -> tuple[int, ...]:
@@ -121,6 +123,7 @@ class StudyConfig(Section):
                 _patch_faults,
                 _vote_faults,
                 _epoch_faults,
+                _head_faults,
             )
             for fault in check(self)
         ]
@@ -232,3 +235,7 @@ def _epoch_faults(config: StudyConfig) -> list[str]:
         for epoch in study.epochs
         if epoch > config.gan_keys(level)["epochs"]
     ]
+
+
+def _head_faults(config: StudyConfig) -> list[str]:
+    return check_heads(config.deid, config.cohorts)

@@ -26,7 +26,7 @@ def key(description: str, *, unit: str = "", source: str = "", **bounds: Any) ->
     return Field(description=description, json_schema_extra=extra or None, **bounds)
 
 
-def _texts(pattern: str, form: str) -> Any:
+def texts(pattern: str, form: str) -> Any:
     """Return the type of a text of some `pattern`; `form` says in words what is allowed."""
 
     def check(text: str) -> str:
@@ -59,28 +59,28 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Architecture = Literal["wgan", "dcgan", "wgan-gp", "wgan-gp-sn"]
 Device = Literal["auto", "cpu", "cuda"]
-CohortName = _texts(
+CohortName = texts(
     names.COHORT,
     "lower-case letters, digits and single hyphens, beginning with a letter, such as my-hospital",
 )
-LevelName = _texts(
+LevelName = texts(
     names.LEVEL, "inf, noise-x or eps-x, x above 0 and without trailing zeros, such as noise-0.65"
 )
 # Every run of a level, such as wgan/noise-0.65.
-GanLevel = _texts(f"{names.ARCHITECTURE}/{names.LEVEL}", "architecture/level, such as wgan/noise-0.65")
-ReleasedName = _texts(
+GanLevel = texts(f"{names.ARCHITECTURE}/{names.LEVEL}", "architecture/level, such as wgan/noise-0.65")
+ReleasedName = texts(
     f"{names.PAIRS_NAME}|{names.VOTE_NAME}",
     "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50, or vote/level/run, such as "
     "vote/eps-1/run-1",
 )
-PairsName = _texts(names.PAIRS_NAME, "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50")
+PairsName = texts(names.PAIRS_NAME, "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50")
 # `~` is the home of whoever runs the workflow, in every path of a config alike.
 _HOME = AfterValidator(os.path.expanduser)
 Location = Annotated[str, StringConstraints(min_length=1), _HOME]
 OptionalLocation = Annotated[str, _HOME]
-Template = Annotated[_texts(r".*\{patient\}.*", "a path with {patient} in it"), _HOME]
-OptionalTemplate = Annotated[_texts(r"|.*\{patient\}.*", 'a path with {patient} in it, or ""'), _HOME]
-StudyName = _texts(names.STUDY, "letters, digits, - and _, beginning with a letter or a digit")
+Template = Annotated[texts(r".*\{patient\}.*", "a path with {patient} in it"), _HOME]
+OptionalTemplate = Annotated[texts(r"|.*\{patient\}.*", 'a path with {patient} in it, or ""'), _HOME]
+StudyName = texts(names.STUDY, "letters, digits, - and _, beginning with a letter or a digit")
 
 
 def _is_delta(delta: float | str) -> float | str:

@@ -1,0 +1,103 @@
+# Whole heads, first part: from T1w scans, or a simulation, to checked heads in a common frame, and the paper's privacy
+# transform of them. Everything here stays inside.
+
+
+rule head:
+    output:
+        image=f"{DATA}/{{heads}}/sub-{{person}}/ses-{{session}}/anat/sub-{{person}}_ses-{{session}}_T1w.nii.gz",
+        sidecar=f"{DATA}/{{heads}}/sub-{{person}}/ses-{{session}}/anat/sub-{{person}}_ses-{{session}}_T1w.json",
+        brain=f"{DATA}/{{heads}}/derivatives/brain/sub-{{person}}/ses-{{session}}/anat/sub-{{person}}_ses-{{session}}_desc-brain_mask.nii.gz",
+    log:
+        f"{LOGS}/deid/heads/{{heads}}/{{person}}_{{session}}.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(lambda w: heads.scan_megabytes(w.heads)),
+        runtime=10,
+    params:
+        code=code.digest("make_head.py"),
+        root=lambda w: f"{DATA}/{w.heads}",
+        side=lambda w: heads.cohorts[w.heads].phantom.side,
+        seed=settings.seed,
+    script:
+        "../scripts/make_head.py"
+
+
+rule head_table:
+    output:
+        participants=f"{DATA}/{{heads}}/participants.tsv",
+        columns=f"{DATA}/{{heads}}/participants.json",
+        descriptions=[
+            f"{DATA}/{{heads}}/{folder}{name}"
+            for folder in ("", "derivatives/brain/")
+            for name in ("dataset_description.json", "README")
+        ],
+    log:
+        f"{LOGS}/deid/heads/{{heads}}/table.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(500),
+        runtime=5,
+    params:
+        code=code.digest("make_head_table.py"),
+        root=lambda w: f"{DATA}/{w.heads}",
+        splits=lambda w: heads.splits(w.heads),
+        seed=settings.seed,
+    script:
+        "../scripts/make_head_table.py"
+
+
+# Scans of your own are no inputs, as in cohort.smk: their contents decide.
+rule head_frame:
+    input:
+        simulated=lambda w: heads.simulated(w.heads, w.scan),
+    output:
+        frame=f"{heads.folder}/frame/{{heads}}/{{scan}}.npz",
+        gamma=f"{heads.folder}/gamma/{{heads}}/{{scan}}.npz",
+        report=f"{heads.folder}/intake/{{heads}}/{{scan}}.json",
+    log:
+        f"{LOGS}/deid/frame/{{heads}}/{{scan}}.log",
+    benchmark:
+        f"{LOGS}/deid/frame/{{heads}}/{{scan}}.tsv"
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(lambda w: heads.scan_megabytes(w.heads)),
+        runtime=20,
+    params:
+        code=code.digest("frame_head.py"),
+        scan=lambda w: vars(heads.scan(w.heads, w.scan)),
+        contents=lambda w: heads.contents(w.heads, w.scan),
+        cube={
+            "side": settings.deid.size,
+            "field_of_view": settings.deid.field_of_view,
+            "most_voxel_mm": settings.deid.voxel_mm,
+        },
+        surface={
+            "rotations": settings.deid.rotations,
+            "planes": settings.deid.planes,
+            "level": settings.deid.threshold,
+        },
+        seed=settings.seed,
+    script:
+        "../scripts/frame_head.py"
+
+
+rule heads_checked:
+    input:
+        [path for name in heads.names for path in heads.files("intake", name, "json")],
+    output:
+        f"{heads.folder}/intake.csv",
+    log:
+        f"{LOGS}/deid/intake.log",
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(500),
+        runtime=5,
+    params:
+        code=code.digest("list_heads.py"),
+        scans=[record for name in heads.names for record in heads.records(name)],
+    script:
+        "../scripts/list_heads.py"

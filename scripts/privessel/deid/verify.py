@@ -1,0 +1,114 @@
+"""The last check of a de-identified scan: it is read back and compared with its source, or it does not exist.
+
+The file is written under a temporary name. Only what was read back from the disk and passed every check gets
+its name; if any check fails, there is no file.
+"""
+
+import gzip
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from privessel.deid.frame import Place, to_cube
+from privessel.deid.headers import build_image, find_extra
+from privessel.deid.native import Native, read_native
+from privessel.deid.render import SKIN, measure_depth
+from privessel.errors import CohortError, raise_problems
+from privessel.files.atomic import atomic_path
+
+MOST_EQUAL = 0.01  # share of the source's head, beside the brain, whose stored values may be unchanged
+MOST_ALIKE = 0.8  # correlation of the two faces' depths, each beside the average face
+_FEW = 50  # pixels of a face, below which a correlation says nothing
+_GZIP_PLAIN = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"  # no name, no comment, no time
+
+
+def write_verified(
+    path: Path,
+    output: NDArray,
+    scan: Native,
+    brain: NDArray[np.bool_],
+    *,
+    place: Place,
+    average: NDArray[np.float32],
+    who: str,
+) -> None:
+    """Write a de-identified scan, read it back, and keep it only if every check passes.
+
+    output: stored values (x, y, z). average: depth of the average face (S, S), seen from the front in the
+    cube at `place`, of public heads. who: the patient, for messages. Raises CohortError that lists what
+    failed, with the remedy; there is no file then.
+    """
+    slope, intercept = scan.slope, scan.intercept
+    image = build_image(output, scan.header, slope=slope, intercept=intercept)
+    with atomic_path(path) as partial:
+        with partial.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+            packed.write(image.to_bytes())
+        problems = find_problems(partial, scan, brain, place=place, average=average)
+        remedy = "It was not written. Remedy: look at its QC picture; leave this scan out of the release"
+        try:
+            raise_problems(f"{who}: the de-identified scan failed its last check", problems)
+        except CohortError as problem:
+            raise CohortError(f"{problem} {remedy}") from None
+
+
+def find_problems(
+    path: Path, scan: Native, brain: NDArray[np.bool_], *, place: Place, average: NDArray[np.float32]
+) -> list[str]:
+    """Return what is wrong with the de-identified scan in the file `path`, given its source `scan`."""
+    packed = path.read_bytes()
+    problems = []
+    if packed[:8] != _GZIP_PLAIN:
+        problems.append("its gzip header has a name, a comment or a time")
+    raw = gzip.decompress(packed)
+    kind = nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image
+    extra = find_extra(kind.from_bytes(raw).header)
+    if extra:
+        problems.append(f"its header has more than it may: {', '.join(extra)}")
+    written = read_native(path)
+    if written.stored.shape != scan.stored.shape or not np.allclose(written.affine, scan.affine, atol=1e-4):
+        return [*problems, "it lies on another grid than its source"]
+    same_scale = np.allclose([written.slope, written.intercept], [scan.slope, scan.intercept], rtol=1e-6)
+    if written.stored.dtype != scan.stored.dtype or not same_scale:
+        problems.append("its values are stored in another type or on another scale than its source's")
+    if not np.array_equal(written.stored[brain], scan.stored[brain]):
+        problems.append("its brain is not the source's, voxel by voxel")
+    if (share := equal_share(written, scan, brain, place)) > MOST_EQUAL:
+        problems.append(f"{share:.1%} of the head beside the brain is as in the source")
+    if (alike := compare_faces(written, scan, place, average)) > MOST_ALIKE:
+        problems.append(f"its face is like the source's: depths correlate by {alike:.2f}")
+    return problems
+
+
+def equal_share(written: Native, scan: Native, brain: NDArray[np.bool_], place: Place) -> float:
+    """Return the share of the source's head, without the brain, where the stored value is unchanged."""
+    head = (scan.values >= SKIN * place.scale) & ~brain
+    return float((written.stored == scan.stored)[head].mean()) if head.any() else 0.0
+
+
+def compare_faces(written: Native, scan: Native, place: Place, average: NDArray[np.float32]) -> float:
+    """Return the correlation of what both faces' depths are beside the average face's, from the front.
+
+    Only pixels at which all three show a head count; the share that an average face explains is no likeness.
+    """
+    depths = [measure_depth(to_cube(one.values / place.scale, one.affine, place)) for one in (written, scan)]
+    far = 0.6 * place.side
+    seen = np.all([depth < far for depth in (*depths, average)], axis=0)
+    if seen.sum() < _FEW:
+        return 0.0
+    one, other = (depth[seen] - average[seen] for depth in depths)
+    if min(one.std(), other.std()) < 1e-6:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def write_defacing_mask(path: Path, changed: NDArray[np.uint8], scan: Native) -> None:
+    """Write where voxels were replaced (1), on the scan's grid."""
+    image = build_image(changed, scan.header, slope=1.0, intercept=0.0)
+    with (
+        atomic_path(path) as partial,
+        partial.open("wb") as file,
+        gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
+    ):
+        packed.write(image.to_bytes())

@@ -1,0 +1,136 @@
+"""Whole heads: whose scans, what is kept of them, how the hull is shielded, and how all of it is attacked."""
+
+from collections.abc import Collection
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from privessel.limits import MOST_PATIENT_DELTA
+from privessel.study import names
+from privessel.study.config.fields import (
+    CohortName,
+    Count,
+    Location,
+    Positive,
+    Section,
+    Share,
+    Template,
+    Whole,
+    distinct,
+    key,
+    texts,
+)
+
+PAPER = "C-DeID-GAN"
+HullName = texts(
+    names.HULL,
+    "paper, brain, k-same-N or local-dp-E, such as k-same-10 or local-dp-4, N from 2 and E above 0",
+)
+Session = texts(r"[A-Za-z0-9]+", "letters and digits")
+Delta = Annotated[float, Field(gt=0, le=MOST_PATIENT_DELTA)]
+Removal = Literal["blurred", "face-mask", "deface", "quickshear", "watershed", "reface"]
+
+
+class HeadPhantom(Section):
+    """Simulated people."""
+
+    people: Whole = key("How many people are simulated.")
+    visits: Literal[1, 2] = key("Scans of each; the second stands for another visit.")
+    side: Literal[16, 32, 64, 128, 256] = key("Side of a scan, a cube of 256 mm.", unit="voxels")
+
+
+class HeadCohort(Section):
+    """T1w scans of heads: a folder of yours (`root`) or a simulation (`phantom`), the other one null."""
+
+    name: CohortName = key("Name of the cohort in paths and tables.")
+    public: bool = key("Whether these are nobody's scans, or scans that anyone may have.")
+    root: Location | None = key("Folder of a cohort of your own.")
+    phantom: HeadPhantom | None = key("A simulated cohort instead of a folder.")
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> "HeadCohort":
+        if (self.root is None) == (self.phantom is None):
+            raise ValueError("a cohort has either `root`, a folder of yours, or `phantom`, a simulation")
+        return self
+
+
+class HullCode(Section):
+    """What a shield describes a hull by, given the brain."""
+
+    rank: Annotated[int, Field(ge=1, le=32)] = key("Axes along which hulls differ, fitted on public heads.")
+    clip: Positive = key("Largest L2 norm of a code under local privacy.", unit="SDs of public people")
+
+
+class HeadAttack(Section):
+    """The identification study."""
+
+    questions: Whole = key("Questions of each kind, each about one person.", source=f"{PAPER}: 800 a dataset")
+    candidates: Annotated[int, Field(ge=2)] = key("Heads to choose among.", source=f"{PAPER}: 5")
+    yaws: distinct(float) = key("Sides from which attackers see a head.", unit="degrees", min_length=1)
+    bootstrap: Whole = key("Resamples of the people asked about.", source=f"{PAPER}: 1,000")
+
+
+class Deid(Section):
+    """Whole heads de-identified: hulls, shields, rivals and attacks (docs/deid.md)."""
+
+    enabled: bool = key("Whether the study has this part at all; its target is `deid`.")
+    heads: HeadCohort = key("Whose heads are de-identified and asked about.")
+    public_heads: HeadCohort = key(
+        "Public heads that everything public is fitted on, and whom attackers know; no person of `heads`."
+    )
+    participants: Location = key(
+        "Tab-separated table of a cohort, with the column participant_id; age and sex if they are known."
+    )
+    image: Template = key(
+        "T1w scan of a person; {patient} is participant_id without `sub-`, {session} one of `sessions`."
+    )
+    brain: Template = key("Brain mask of a T1w scan, on its own grid.")
+    sessions: distinct(Session) = key(
+        "Sessions that are looked for, each person's first one first; a person may lack some.", min_length=1
+    )
+    size: Literal[16, 32, 64, 128] = key(
+        "Side of the common cube that heads are brought into.", unit="voxels", source=f"{PAPER}: 128"
+    )
+    field_of_view: Positive = key("Side of that cube.", unit="mm")
+    voxel_mm: Positive = key("Largest side of a scan's voxel; coarser scans are refused.", unit="mm")
+    threshold: Share = key(
+        "Brightness from which on a voxel is head and not air, where the brain's brightest is 0.85 (delta)."
+    )
+    rotations: Whole = key("Random rotations of the ray surface (K).", source=f"{PAPER} does not say")
+    planes: Whole = key("Random facets that make the hull.", source=f"{PAPER}: 100")
+    hulls: distinct(HullName) = key(
+        "Hulls that are made and attacked: `paper` is the person's own; `k-same-N` shares the mean of N "
+        "people; "
+        "`local-dp-E` has noise for an eps of E, charged to each person once; `brain` follows from the brain "
+        "alone.",
+        min_length=1,
+    )
+    delta: Delta = key("Delta of a person under `local-dp-E`.")
+    draw: Whole = key("Number of the draws of `local-dp-E`; another one is charged in addition.")
+    code: HullCode = key("What a shield describes a hull by.")
+    methods: distinct(Removal) = key("What else is done to faces and attacked, beside the hulls.")
+    attack: HeadAttack = key("The identification study.")
+    shown: Count = key("Which person of `heads` figure 1 shows, counted from 0.")
+
+
+def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
+    """Return what does not fit together, in sentences; nothing where this part is off."""
+    if not deid.enabled:
+        return []
+    faults = []
+    cohorts = [deid.heads.name, deid.public_heads.name]
+    if not deid.public_heads.public:
+        faults.append(
+            "deid.public_heads is not `public: true`, but what is fitted on it is published with every head"
+        )
+    taken = sorted({name for name in cohorts if name in taken_names or cohorts.count(name) > 1})
+    if taken:
+        faults.append(
+            f"deid.heads and deid.public_heads need names of their own; {', '.join(taken)} is taken"
+        )
+    if len(deid.sessions) > 1 and "{session}" not in deid.image:
+        faults.append("deid.sessions has several, but deid.image has no {session} in it")
+    phantoms = [cohort.phantom for cohort in (deid.heads, deid.public_heads) if cohort.phantom]
+    if any(phantom.visits > len(deid.sessions) for phantom in phantoms):
+        faults.append("deid.sessions has fewer sessions than a simulated cohort has visits")
+    return faults

@@ -1,0 +1,122 @@
+"""The plan of a study's heads, and its config: what is made, from what, and what is refused."""
+
+import pytest
+from study.studies import TINY, make, values
+
+from privessel.errors import CohortError, ConfigError
+from privessel.study.config.reading import read_config
+
+DEMO = ("config.yaml", "profiles/deid-demo/study.yaml")
+
+
+def deid(**changes):
+    return {"deid": {"enabled": True} | changes}
+
+
+def test_the_demo_is_legal_and_every_other_study_has_this_part_off():
+    assert read_config(values(*DEMO)).deid.enabled
+    for files in (TINY, ("config.yaml",), ("config.yaml", "profiles/demo/study.yaml")):
+        assert not read_config(values(*files)).deid.enabled
+        assert make(*files).deid.names == []
+
+
+def test_simulated_people_have_their_scans_without_a_file():
+    plan = make(*DEMO).deid
+    assert [scan.name for scan in plan.scans("heads")][:3] == ["h001_1", "h001_2", "h002_1"]
+    assert len(plan.scans("heads-public")) == 72
+    assert plan.simulated("heads", "h001_1")[0].endswith("sub-h001/ses-1/anat/sub-h001_ses-1_T1w.nii.gz")
+    splits = plan.splits("heads")
+    assert {"train", "test"} == set(splits.values())
+
+
+def test_methods_are_the_unaltered_heads_the_removals_and_a_hull_of_each_kind():
+    plan = make(*DEMO).deid
+    assert plan.methods[:2] == ["original", "blurred"]
+    assert "hull-local-dp-4" in plan.methods
+    assert plan.hulls_of("hull-paper", "heads") == []
+    assert plan.hulls_of("hull-brain", "heads") == ["results/deid-demo/deid/hulls/brain/heads.npz"]
+    assert plan.gammas_of("deface", "heads") == []
+    assert len(plan.gammas_of("hull-paper", "heads")) == 48
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hulls": ["k-same-1"]}, "k-same-N"),
+        ({"hulls": ["local-dp-0"]}, "local-dp-E"),
+        ({"delta": 1e-3}, "deid.delta"),
+        ({"public_heads": {"public": False}}, "not `public: true`"),
+        ({"public_heads": {"name": "heads"}}, "names of their own; heads"),
+        ({"heads": {"name": "phantom-a"}}, "names of their own; phantom-a"),
+        ({"heads": {"root": "somewhere"}}, "either `root`"),
+        ({"sessions": ["1"]}, "fewer sessions"),
+        ({"image": "sub-{patient}_T1w.nii.gz"}, "no {session} in it"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        read_config(values(*DEMO, **deid(**changes)))
+
+
+def test_of_a_study_without_this_part_nothing_of_it_is_refused():
+    read_config(values("config.yaml", deid={"sessions": ["1"]}))
+
+
+# --- A cohort of one's own ---
+
+
+@pytest.fixture
+def hospital(tmp_path):
+    """Three people; the second has one session."""
+    rows = ["participant_id\tage", "sub-a1\t40", "sub-b2\t50", "sub-c3\tn/a"]
+    (tmp_path / "participants.tsv").write_text("\n".join(rows) + "\n")
+    for person, session in (("a1", "1"), ("a1", "2"), ("b2", "2"), ("c3", "1")):
+        for name in (f"{person}_{session}.nii.gz", f"{person}_{session}_brain.nii.gz"):
+            (tmp_path / name).write_text("scan")
+    return tmp_path
+
+
+def own(hospital, **changes):
+    heads = {"name": "clinic", "public": False, "root": str(hospital), "phantom": None}
+    paths = {"image": "{patient}_{session}.nii.gz", "brain": "{patient}_{session}_brain.nii.gz"}
+    return make(*DEMO, **deid(heads=heads, **paths | changes)).deid
+
+
+def test_people_are_those_of_the_table_and_scans_those_that_exist(hospital):
+    plan = own(hospital)
+    assert [scan.name for scan in plan.scans("clinic")] == ["a1_1", "a1_2", "b2_2", "c3_1"]
+    assert plan.simulated("clinic", "a1_1") == []
+    assert plan.needs_secret("local-dp-4", "clinic")
+    assert not plan.needs_secret("brain", "clinic")
+    assert not plan.needs_secret("local-dp-4", "heads-public")
+
+
+def test_changed_contents_are_seen_and_a_touch_is_not(hospital):
+    before = own(hospital).contents("clinic", "a1_1")
+    (hospital / "a1_1.nii.gz").touch()
+    assert own(hospital).contents("clinic", "a1_1") == before
+    (hospital / "a1_1.nii.gz").write_text("another scan")
+    assert own(hospital).contents("clinic", "a1_1") != before
+
+
+def test_a_person_without_a_scan_and_a_scan_without_a_mask_are_refused(hospital):
+    (hospital / "a1_2_brain.nii.gz").unlink()
+    with pytest.raises(CohortError, match=r"1 scans have no brain mask.*a1_2_brain.*Remedy"):
+        own(hospital).scans("clinic")
+    (hospital / "c3_1.nii.gz").unlink()
+    with pytest.raises(CohortError, match=r"no T1w scan of c3 was found.*Remedy"):
+        own(hospital).scans("clinic")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("participant_id\tage\nsub-a1\t1\nsub-a1\t2\n", "lists a1 more than once"),
+        ("participant_id\n", "lists nobody"),
+        ("person\na1\n", "no column participant_id"),
+    ],
+)
+def test_a_table_that_does_not_say_who_there_is_is_refused(hospital, table, words):
+    (hospital / "participants.tsv").write_text(table)
+    with pytest.raises(CohortError, match=words):
+        own(hospital).scans("clinic")

@@ -1,0 +1,169 @@
+"""The steps from files to faces, as the rules take them, on a few simulated people."""
+
+import numpy as np
+import pytest
+from deid.native import SIDE, fine, write
+
+from privessel.deid.faces import Faces
+from privessel.deid.frame import Framed
+from privessel.deid.gamma import Gamma
+from privessel.deid.head_cohort import BRAIN, IMAGE, make_people, scanner_affine, write_scan
+from privessel.deid.methods import make_heads, measure_faces
+from privessel.deid.preparation import ScanFiles, make_gamma, prepare, write_report
+from privessel.deid.shielding import Shield, fit_public, save_hulls
+from privessel.errors import CohortError
+from privessel.files.reading import read_arrays, read_json
+
+SURFACE = {"rotations": 4, "planes": 80, "level": 0.2}
+CUBE = {"side": 32, "field_of_view": 256.0, "most_voxel_mm": 8.0}
+
+
+class Cohort:
+    def __init__(self, root, people=5):
+        self.root, self.scans = root, []
+        made = make_people({f"q{n}": "train" for n in range(people)}, cohort="some", seed=1)
+        for person in made:
+            for visit in (1, 2):
+                write_scan(root, person, visit=visit, side=32)
+                names = {"patient": person.id, "session": str(visit)}
+                files = ScanFiles(
+                    person.id, str(visit), root / IMAGE.format(**names), root / BRAIN.format(**names)
+                )
+                framed, report, digest = prepare(files, **CUBE)
+                gamma = make_gamma(framed, seed=1, name=files.name, settings=SURFACE)
+                framed.save(self.frame(files.name))
+                gamma.save(self.gamma(files.name))
+                write_report(root / f"{files.name}.json", files, report, digest)
+                self.scans.append({"name": files.name, "person": person.id, "session": str(visit)})
+
+    def frame(self, name):
+        return self.root / "frame" / f"{name}.npz"
+
+    def gamma(self, name):
+        return self.root / "gamma" / f"{name}.npz"
+
+    @property
+    def names(self):
+        return [scan["name"] for scan in self.scans]
+
+    def shield(self, kind, **changes):
+        given = {
+            "cohort": "some",
+            "kind": kind,
+            "seed": 3,
+            "delta": 1e-5,
+            "clip": 2.5,
+            "number": 1,
+            "site": None,
+            "results": self.root,
+            "draws": self.root / "draws",
+            "code_files": (),
+            "model_digest": "model",
+        }
+        return Shield(**given | changes).make(
+            self.model,
+            {name: self.gamma(name) for name in self.names},
+            {scan["name"]: scan["person"] for scan in self.scans},
+            dict.fromkeys(self.names, "digest"),
+        )
+
+    @property
+    def model(self):
+        return fit_public([self.frame(n) for n in self.names], [self.gamma(n) for n in self.names], rank=3)[0]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    return Cohort(tmp_path_factory.mktemp("cohort"))
+
+
+def test_a_scan_is_framed_checked_and_transformed(cohort):
+    framed, gamma = Framed.load(cohort.frame("q0_1")), Gamma.load(cohort.gamma("q0_1"))
+    assert framed.image.shape == (32, 32, 32)
+    np.testing.assert_array_equal(gamma.masked_brain, np.where(framed.brain, framed.image, 0))
+    record = read_json(cohort.root / "q0_1.json", keys=("sha256", "head_litres"))
+    assert len(record["sha256"]) == 64
+    assert record["warnings"] == []
+
+
+def test_both_visits_of_a_person_lie_alike_in_the_cube(cohort):
+    """The frame follows the brain: visits of one person overlap more than the scans do in the scanner."""
+
+    def overlap(one, other):
+        return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+    for person in ("q0", "q1", "q2"):
+        brains = [Framed.load(cohort.frame(f"{person}_{visit}")).brain for visit in (1, 2)]
+        assert overlap(*brains) > 0.93
+
+
+@pytest.mark.parametrize("kind", ["brain", "k-same-3", "local-dp-4"])
+def test_all_visits_of_a_person_share_one_code_and_the_same_shield_is_made_again(cohort, kind):
+    hulls, again = cohort.shield(kind), cohort.shield(kind)
+    assert set(hulls) == set(cohort.names)
+    for name, hull in hulls.items():
+        np.testing.assert_array_equal(hull, again[name])
+        assert hull[Gamma.load(cohort.gamma(name)).brain].all()
+    model = cohort.model
+    for person in ("q0", "q1"):
+        codes = [
+            model.encode(hulls[f"{person}_{v}"], Gamma.load(cohort.gamma(f"{person}_{v}")).brain)
+            for v in (1, 2)
+        ]
+        # A hull of voxels gives its code back only roughly.
+        np.testing.assert_allclose(codes[0], codes[1], atol=1.0)
+
+
+def test_methods_leave_faces_of_every_scan_in_order(cohort, tmp_path):
+    hulls = cohort.shield("brain")
+    save_hulls(tmp_path / "hulls.npz", hulls)
+    average = Framed.load(cohort.frame("q4_1")).image
+    faces = measure_faces(
+        "hull-brain",
+        cohort.scans,
+        frames=[cohort.frame(name) for name in cohort.names],
+        gammas=[cohort.gamma(name) for name in cohort.names],
+        hulls=tmp_path / "hulls.npz",
+        average=average,
+        yaws=[0.0, 30.0],
+    )
+    assert isinstance(faces, Faces)
+    assert faces.depths.shape == (10, 2, 32, 32)
+    assert faces.people[:3] == ("q0", "q0", "q1")
+    assert faces.sessions[:3] == ("1", "2", "1")
+    heads = make_heads(
+        ["original", "reface", "hull-paper", "hull-brain"],
+        "q0_1",
+        frame=cohort.frame("q0_1"),
+        gamma=cohort.gamma("q0_1"),
+        hulls={"brain": tmp_path / "hulls.npz"},
+        average=average,
+    )
+    brain = Framed.load(cohort.frame("q0_1")).brain
+    for head in heads.values():
+        np.testing.assert_array_equal(head[brain], heads["original"][brain])
+    assert not np.array_equal(heads["hull-paper"], heads["hull-brain"])
+    np.testing.assert_array_equal(read_arrays(tmp_path / "hulls.npz")["q0_1"], hulls["q0_1"])
+
+
+def test_a_faulty_scan_is_named_with_person_session_and_file(tmp_path):
+    values, brain = fine(0)
+    affine = scanner_affine(SIDE)
+    image = write(tmp_path / "scan.nii.gz", values, affine)
+    mask = write(tmp_path / "brain.nii.gz", brain[:-1].astype(np.uint8), affine, slope=None, dtype=np.uint8)
+    with pytest.raises(CohortError, match=r"person x1, session 2: .*brain.nii.gz has the shape"):
+        prepare(ScanFiles("x1", "2", image, mask), **CUBE)
+    whole = write(tmp_path / "whole.nii.gz", brain.astype(np.uint8), affine, slope=None, dtype=np.uint8)
+    with pytest.raises(CohortError, match=r"person x1, session 2: .*scan.nii.gz: its voxels are up to 4 mm"):
+        prepare(ScanFiles("x1", "2", image, whole), **CUBE | {"most_voxel_mm": 3.0})
+
+
+def test_a_copy_under_another_name_has_the_same_digest(tmp_path):
+    values, brain = fine(0)
+    affine = scanner_affine(SIDE)
+    mask = write(tmp_path / "brain.nii.gz", brain.astype(np.uint8), affine, slope=None, dtype=np.uint8)
+    digests = [
+        prepare(ScanFiles(name, "1", write(tmp_path / f"{name}.nii.gz", values, affine), mask), **CUBE)[2]
+        for name in ("jane", "john")
+    ]
+    assert digests[0] == digests[1]

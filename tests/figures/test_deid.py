@@ -1,0 +1,53 @@
+"""The figures on whole heads, drawn from their data alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from figures.looking import as_read_back, overlaps, pixels
+
+from privessel.deid.faces import ATTACKERS, QUERIES, VIEWS
+from privessel.deid.identification import COLUMNS
+from privessel.figures.deid_attack import deid_fig3, describe
+from privessel.figures.deid_methods import deid_fig1, deid_fig1_data
+from privessel.figures.deid_shield import deid_shield
+
+METHODS = ["original", "deface", "watershed", "hull-paper", "hull-k-same-4", "hull-local-dp-4", "hull-brain"]
+
+
+def table(queries=QUERIES, methods=METHODS):
+    random = np.random.default_rng(1)
+    rows = []
+    for view in VIEWS:
+        for query in queries:
+            for method in methods:
+                for attacker in ATTACKERS:
+                    rate = random.uniform(0, 100)
+                    numbers = [rate, 4.0, max(rate - 8, 0), min(rate + 8, 100), 24, 36, 480]
+                    rows.append([method, view, query, attacker, *numbers])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+@pytest.mark.parametrize("draw", [deid_fig3, deid_shield])
+def test_redrawn_from_its_csv_a_figure_has_the_same_pixels_and_no_texts_overlap(draw):
+    assert pixels(draw(table())) == pixels(draw(as_read_back(table())))
+    assert not overlaps(draw(table()))
+
+
+@pytest.mark.parametrize("draw", [deid_fig3, deid_shield])
+def test_one_visit_and_few_methods_are_drawn_too(draw):
+    assert pixels(draw(table(queries=QUERIES[:1], methods=["original", "hull-brain"])))
+
+
+def test_a_figure_says_how_many_people_it_rests_on():
+    assert describe(table()) == "480 questions about 24 people; attackers know 36 others."
+
+
+def test_figure_1_shows_every_method_in_its_own_column():
+    axis = np.arange(32) - 15.5
+    ball = (axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2 < 144) * 0.8
+    heads = {f"hull-k-same-{n}": ball * (1 if n % 2 else 0.6) for n in range(2, 12)}
+    data = deid_fig1_data(heads)
+    assert data["pictures"].shape == (10, 4, 192, 192)
+    figure = deid_fig1(data)
+    assert len(figure.axes) == 40
+    assert not overlaps(figure)
