@@ -7,8 +7,9 @@ import torch
 from deid.small_heads import SHAPES, TRAINING, make_heads
 
 from privessel.deid.folds import assign_folds, outside_fold
+from privessel.deid.frame import Framed, Place
 from privessel.deid.gamma import Gamma
-from privessel.deid.run import train_to_files
+from privessel.deid.run import load_heads, train_to_files
 from privessel.deid.synthesis import make_head
 from privessel.deid.trained import TrainedHeadGan
 from privessel.deid.training_heads import TrainingHeads
@@ -139,6 +140,30 @@ def test_a_saved_gan_makes_the_same_heads_again(tmp_path):
     gan = train(tmp_path)
     gan.save(tmp_path / "copy.pt")
     assert np.array_equal(made(TrainedHeadGan.load(tmp_path / "copy.pt")), made(gan))
+
+
+def save_heads(folder, heads):
+    """Write frames and gammas as the workflow does; return their files."""
+    frames, gammas = [], []
+    for k, (image, hull, brain) in enumerate(zip(heads.images, heads.hulls, heads.brains, strict=True)):
+        frames.append(folder / f"frame-{k}.npz")
+        gammas.append(folder / f"gamma-{k}.npz")
+        Framed(image, brain, Place(len(image), np.eye(4), 1.0)).save(frames[-1])
+        Gamma(hull, brain, np.where(brain, image, 0).astype(np.float32)).save(gammas[-1])
+    return frames, gammas
+
+
+def test_heads_are_read_from_the_files_of_frames_and_gammas(tmp_path):
+    heads = make_heads()
+    loaded = load_heads(*save_heads(tmp_path, heads), heads.people)
+    loaded.check(8)
+    assert loaded.digest() == heads.digest()
+
+
+def test_files_that_do_not_belong_together_are_refused(tmp_path):
+    frames, gammas = save_heads(tmp_path, make_heads())
+    with pytest.raises(ValueError, match="5 frames, 4 gammas and 5 people"):
+        load_heads(frames, gammas[1:], make_heads().people)
 
 
 def test_another_file_is_no_gan(tmp_path):

@@ -1,10 +1,14 @@
-"""One training of a C-DeID-GAN as the workflow runs it: from heads in memory to its files on disk."""
+"""One training of a C-DeID-GAN as the workflow runs it: from files of framed scans to its files on disk."""
 
 import csv
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from privessel.deid.frame import Framed
+from privessel.deid.gamma import Gamma
 from privessel.deid.loop import train
 from privessel.deid.shape import HeadGanShape
 from privessel.deid.state import COLUMNS
@@ -13,6 +17,20 @@ from privessel.deid.training_heads import TrainingHeads
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
+
+
+def load_heads(frames: Sequence[Path], gammas: Sequence[Path], people: Sequence[str]) -> TrainingHeads:
+    """Return the heads of scans, one file each of the scan in its frame and of its gamma, in one order.
+
+    people: whose scan each is. Raises DamagedError for a file that cannot be read, ValueError where the lists
+    differ in length or the scans in size.
+    """
+    loaded = [Gamma.load(path) for path in gammas]
+    images = [Framed.load(path).image for path in frames]
+    if not len(images) == len(loaded) == len(people):
+        raise ValueError(f"{len(images)} frames, {len(loaded)} gammas and {len(people)} people are no heads")
+    hulls, brains = [gamma.hull for gamma in loaded], [gamma.brain for gamma in loaded]
+    return TrainingHeads(np.stack(images), np.stack(hulls), np.stack(brains), list(people))
 
 
 def train_to_files(
