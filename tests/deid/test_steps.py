@@ -13,6 +13,9 @@ from privessel.deid.preparation import ScanFiles, make_gamma, prepare, write_rep
 from privessel.deid.shielding import Shield, fit_public, save_hulls
 from privessel.errors import CohortError
 from privessel.files.reading import read_arrays, read_json
+from privessel.privacy.accounting import composed_epsilon
+from privessel.privacy.keys import create_master
+from privessel.privacy.site import SECRET, Site
 
 SURFACE = {"rotations": 4, "planes": 80, "level": 0.2}
 CUBE = {"side": 32, "field_of_view": 256.0, "most_voxel_mm": 8.0}
@@ -112,6 +115,23 @@ def test_all_visits_of_a_person_share_one_code_and_the_same_shield_is_made_again
         ]
         # A hull of voxels gives its code back only roughly.
         np.testing.assert_allclose(codes[0], codes[1], atol=1.0)
+
+
+def test_on_patients_each_person_is_charged_once_for_all_visits_and_a_second_asking_is_free(cohort, tmp_path):
+    site = Site(tmp_path / "state", 10.0, 1e-5)
+    create_master(tmp_path / "state" / SECRET)
+    given = {"site": site, "results": tmp_path, "draws": tmp_path / "deid" / "draws"}
+    hulls = cohort.shield("local-dp-4", **given)
+    accounts = site.accounts()
+    assert len(accounts) == 5
+    assert {len(account.run.patients) for account in accounts} == {1}
+    for account in accounts:
+        assert composed_epsilon([account.charge], delta=1e-5) <= 4
+    again = cohort.shield("local-dp-4", **given)
+    assert all(np.array_equal(hulls[name], again[name]) for name in hulls)
+    assert [account.steps for account in site.accounts()] == [1] * 5
+    public = cohort.shield("local-dp-4")
+    assert any(not np.array_equal(hulls[name], public[name]) for name in hulls)
 
 
 def test_methods_leave_faces_of_every_scan_in_order(cohort, tmp_path):
