@@ -56,6 +56,7 @@ rule head_frame:
         frame=f"{heads.folder}/frame/{{heads}}/{{scan}}.npz",
         gamma=f"{heads.folder}/gamma/{{heads}}/{{scan}}.npz",
         report=f"{heads.folder}/intake/{{heads}}/{{scan}}.json",
+        picture=f"{heads.folder}/intake/{{heads}}/{{scan}}.png",
     log:
         f"{LOGS}/deid/frame/{{heads}}/{{scan}}.log",
     benchmark:
@@ -88,7 +89,7 @@ rule heads_checked:
     input:
         [path for name in heads.names for path in heads.files("intake", name, "json")],
     output:
-        f"{heads.folder}/intake.csv",
+        f"{heads.folder}/intake.json",
     log:
         f"{LOGS}/deid/intake.log",
     conda:

@@ -26,7 +26,7 @@ rule public_heads:
 rule hulls:
     input:
         gammas=lambda w: heads.files("gamma", w.heads),
-        checked=f"{heads.folder}/intake.csv",
+        checked=f"{heads.folder}/intake.json",
         model=f"{heads.folder}/public/hulls.npz",
         site=lambda w: study.site.require_secret() if heads.needs_secret(w.hull, w.heads) else [],
     output:
@@ -83,7 +83,7 @@ rule identification:
     input:
         asked=heads.faces(heads.own),
         known=heads.faces(heads.known),
-        checked=f"{heads.folder}/intake.csv",
+        checked=f"{heads.folder}/intake.json",
     output:
         f"{heads.folder}/tables/identification.csv",
     log:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from privessel.cohort.picture import save_picture
 from privessel.deid.preparation import ScanFiles, make_gamma, prepare, write_report
+from privessel.deid.qc import draw_scan
 from privessel.files.script import logged
 
 with logged(snakemake.log[0]):
@@ -15,4 +17,5 @@ with logged(snakemake.log[0]):
     )
     framed.save(Path(made.frame))
     gamma.save(Path(made.gamma))
+    save_picture(Path(made.picture), draw_scan(framed, gamma))
     write_report(Path(made.report), files, report, digest)

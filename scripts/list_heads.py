@@ -1,6 +1,6 @@
-"""List the checked scans of heads; refuse two people with one scan, and scans that lie in the results."""
+"""List the digests of all checked scans; refuse two people with one scan, and scans in the results."""
 
-import csv
+import json
 from pathlib import Path
 
 from privessel.deid.intake import check_shared_scans, check_sources_outside
@@ -8,16 +8,13 @@ from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 
-KEYS = ("person", "session", "sha256")
-
 with logged(snakemake.log[0]):
-    sources = {
-        f"{one['person']}, session {one['session']}": Path(one["image"]) for one in snakemake.params.scans
-    }
-    check_sources_outside(sources, Path(snakemake.output[0]).parents[1])
-    records = [read_json(path, keys=KEYS) for path in snakemake.input]
-    check_shared_scans({(one["person"], one["session"]): one["sha256"] for one in records})
-    with atomic_path(Path(snakemake.output[0])) as partial, partial.open("w", newline="") as file:
-        table = csv.DictWriter(file, KEYS, extrasaction="ignore")
-        table.writeheader()
-        table.writerows(records)
+    scans, made = snakemake.params.scans, Path(snakemake.output[0])
+    sources = {f"{one['cohort']}: scan {one['name']}": Path(one["image"]) for one in scans}
+    check_sources_outside(sources, made.parents[1])
+    digests = [read_json(path, keys=["sha256"])["sha256"] for path in snakemake.input]
+    people = [(f"{one['cohort']}/{one['person']}", one["session"]) for one in scans]
+    check_shared_scans(dict(zip(people, digests, strict=True)))
+    with atomic_path(made) as partial:
+        named = {f"{one['cohort']}/{one['name']}": digest for one, digest in zip(scans, digests, strict=True)}
+        partial.write_text(json.dumps(named, indent=1) + "\n")

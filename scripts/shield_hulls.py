@@ -6,17 +6,16 @@ from privessel.deid.promise import say_promise
 from privessel.deid.shield import HullModel
 from privessel.deid.shielding import Shield, save_hulls
 from privessel.files.atomic import atomic_path
-from privessel.files.reading import file_digest
+from privessel.files.reading import file_digest, read_json
 from privessel.files.script import logged
-from privessel.files.tables import read_table
 from privessel.privacy.site import Site
 
 with logged(snakemake.log[0]):
     params, given, made = snakemake.params, snakemake.input, snakemake.output
     names = [scan["name"] for scan in params.scans]
-    checked = read_table(given.checked, columns=["person", "session", "sha256"]).astype(str)
     # No parameter of the rule: a new budget must not draw anew.
     site = Site.from_config(snakemake.config["privacy"]) if params.charged else None
+    checked = read_json(given.checked, keys=())
     shield = Shield(
         cohort=snakemake.wildcards.heads,
         kind=snakemake.wildcards.hull,
@@ -32,8 +31,9 @@ with logged(snakemake.log[0]):
         HullModel.load(Path(given.model)),
         dict(zip(names, map(Path, given.gammas), strict=True)),
         {scan["name"]: scan["person"] for scan in params.scans},
-        dict(zip(checked["person"] + "_" + checked["session"], checked["sha256"], strict=True)),
+        {name: checked[f"{snakemake.wildcards.heads}/{name}"] for name in names},
     )
     save_hulls(Path(made.hulls), hulls)
     with atomic_path(Path(made.promise)) as partial:
-        partial.write_text(say_promise(snakemake.wildcards.hull, delta=params.local["delta"]) + "\n")
+        words = say_promise(shield.kind, delta=shield.delta, public=site is None)
+        partial.write_text(words + "\n")

@@ -158,12 +158,14 @@ def test_fewer_than_k_people_are_refused():
 
 def test_every_promise_names_its_numbers_and_that_the_brain_is_kept():
     hulls = ("paper", "k-same-10", "local-dp-4", "brain")
-    texts = {hull: say_promise(hull, delta=1e-5) for hull in hulls}
+    texts = {hull: say_promise(hull, delta=1e-5, public=False) for hull in hulls}
     assert all("brain is kept voxel by voxel" in text for text in texts.values())
     assert "No promise" in texts["paper"]
     assert "at least 9 others" in texts["k-same-10"]
     assert "(4, 1e-05)-differentially private" in texts["local-dp-4"]
     assert "does not depend on the rest of the scan" in texts["brain"]
+    assert "in name only" not in " ".join(texts.values())
+    assert say_promise("local-dp-4", delta=1e-5, public=True).startswith("The scans are marked as public")
 
 
 # --- A draw on patients ---

@@ -10,6 +10,7 @@ from privessel.deid.gamma import Gamma
 from privessel.deid.head_cohort import BRAIN, IMAGE, make_people, scanner_affine, write_scan
 from privessel.deid.methods import make_heads, measure_faces
 from privessel.deid.preparation import ScanFiles, make_gamma, prepare, write_report
+from privessel.deid.qc import draw_scan
 from privessel.deid.shielding import Shield, fit_public, save_hulls
 from privessel.errors import CohortError
 from privessel.files.reading import read_arrays, read_json
@@ -87,6 +88,15 @@ def test_a_scan_is_framed_checked_and_transformed(cohort):
     record = read_json(cohort.root / "q0_1.json", keys=("sha256", "head_litres"))
     assert len(record["sha256"]) == 64
     assert record["warnings"] == []
+
+
+def test_a_picture_shows_the_scan_with_its_outlines(cohort):
+    framed, gamma = Framed.load(cohort.frame("q0_1")), Gamma.load(cohort.gamma("q0_1"))
+    pixels = np.asarray(draw_scan(framed, gamma))
+    assert pixels.shape == (256, 5 * 256, 3)
+    blue = (pixels == (70, 160, 235)).all(2)
+    assert blue[:, : 3 * 256].sum() > 300
+    assert not blue[:, 3 * 256 :].any()
 
 
 def test_both_visits_of_a_person_lie_alike_in_the_cube(cohort):

@@ -2,7 +2,12 @@
 
 _ALWAYS = (
     "The brain is kept voxel by voxel, by intention. Whoever has another scan of the person can recognise "
-    "the brain, whatever surrounds it; nothing below says otherwise."
+    "the brain, whatever surrounds it; nothing here says otherwise."
+)
+_IN_NAME = (
+    "The scans are marked as public, so the noise follows from a published seed, and what is said next "
+    "of eps "
+    "and delta holds in name only: it is what other scans would be promised."
 )
 _CONDITIONS = (
     "It holds if the brain mask holds no skin, if whatever draws the rest of the head was not trained on "
@@ -11,8 +16,11 @@ _CONDITIONS = (
 )
 
 
-def say_promise(hull: str, *, delta: float) -> str:
-    """Return the statement of one kind of hull: paper, brain, or such as k-same-10 or local-dp-4."""
+def say_promise(hull: str, *, delta: float, public: bool) -> str:
+    """Return the statement of one kind of hull: paper, brain, or such as k-same-10 or local-dp-4.
+
+    public: whether a published seed draws the noise, because the scans are nobody's or anyone's.
+    """
     kind, number = _parse(hull)
     k, epsilon = int(number), number
     texts = {
@@ -22,7 +30,7 @@ def say_promise(hull: str, *, delta: float) -> str:
             "right scan far more often than by chance (docs/deid.md)."
         ),
         "k-same": (
-            f"Given the brains of all, the hull of this head says no more about its person than about each "
+            "Given the brains of all, the hull of this head says no more about its person than about each "
             f"of at least {k - 1} others of the same release, because they share its shape. This is "
             f"k-anonymity with k = {k}: it protects against picking one person out of the "
             "release, not against somebody who knows the faces of all others in the group."
@@ -40,7 +48,8 @@ def say_promise(hull: str, *, delta: float) -> str:
         ),
     }
     conditions = "" if kind == "paper" else f"{_CONDITIONS} "
-    return f"{texts[kind]} {conditions}{_ALWAYS}"
+    in_name = f"{_IN_NAME} " if public and kind == "local-dp" else ""
+    return f"{in_name}{texts[kind]} {conditions}{_ALWAYS}"
 
 
 def _parse(hull: str) -> tuple[str, float]:

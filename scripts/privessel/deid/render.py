@@ -7,7 +7,7 @@ from scipy.ndimage import affine_transform, gaussian_filter, zoom
 SKIN = (
     0.2  # a share of white matter above which a voxel belongs to the head, above noise (delta of the paper)
 )
-_LIGHT = np.array([0.45, -0.75, 0.5]) / np.linalg.norm([0.45, -0.75, 0.5])  # from the upper left, in front
+_LIGHT = np.array([-0.45, -0.75, 0.5]) / np.linalg.norm([0.45, 0.75, 0.5])  # from the upper left, in front
 
 
 def turn_head(image: NDArray, yaw: float) -> NDArray:
@@ -41,7 +41,7 @@ def measure_depth(image: NDArray, *, yaw: float = 0, level: float = SKIN) -> NDA
 def shade(image: NDArray, *, yaw: float = 0, pixels: int = 192, level: float = SKIN) -> NDArray[np.uint8]:
     """Return a picture (rows from the top, columns) of a head, seen from the front and turned by `yaw`.
 
-    `pixels` is about the side of the picture; the background is black.
+    `pixels` is about the side of the picture; the background is black. The person's right is on the left.
     """
     times = max(1, pixels // image.shape[0])
     fine = zoom(gaussian_filter(np.float32(image), 0.5), times, order=1, mode="nearest", grid_mode=True)
@@ -54,6 +54,5 @@ def shade(image: NDArray, *, yaw: float = 0, pixels: int = 192, level: float = S
     normal /= np.linalg.norm(normal, axis=0)
     # A surface that faces the viewer has the normal (0, 1, 0) in the head's frame, and depth grows backwards.
     bright = np.clip(-(normal[0] * _LIGHT[0] - normal[1] * _LIGHT[1] + normal[2] * _LIGHT[2]), 0, 1)
-    bright = np.clip(bright, 0, 1)
     picture = np.where(empty, 0, 30 + 225 * bright)
-    return picture.T[::-1].astype(np.uint8)
+    return picture.T[::-1, ::-1].astype(np.uint8)

@@ -1,6 +1,7 @@
 """The part of a study on whole heads: whose scans there are, and the files that stand for them."""
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from privessel.errors import CohortError
 from privessel.files.source import fingerprint
 from privessel.files.tsv import read_tsv
+from privessel.study import names
 from privessel.study.config import StudyConfig
 from privessel.study.config.deid import HeadCohort
 from privessel.study.resources import SCAN_VOXELS
@@ -98,7 +100,7 @@ class DeidPlan:
 
     def records(self, cohort: str) -> list[dict[str, str]]:
         """The scans of a cohort as plain data, for a script's params."""
-        return [vars(scan) | {"name": scan.name} for scan in self.scans(cohort)]
+        return [vars(scan) | {"name": scan.name, "cohort": cohort} for scan in self.scans(cohort)]
 
     def simulated(self, cohort: str, name: str) -> list[str]:
         """Image and mask of a simulated scan; of another none, for `contents` decides."""
@@ -185,6 +187,13 @@ class DeidPlan:
         if "participant_id" not in columns:
             raise CohortError(f"cohort {cohort}: {table} has no column participant_id. Remedy: add it.")
         people = [row["participant_id"].removeprefix("sub-") for row in rows]
+        strange = [name for name in people if not re.fullmatch(names.PATIENT, name)]
+        if strange:
+            raise CohortError(
+                f"cohort {cohort}: {table} has the id {strange[0]!r}, which cannot be a file's name. "
+                "Remedy: use "
+                "letters, digits, -, _ and dots, the first one a letter or digit."
+            )
         repeated = sorted({name for name in people if people.count(name) > 1})
         if repeated or not people:
             what = f"lists {', '.join(repeated)} more than once" if repeated else "lists nobody"
@@ -222,7 +231,7 @@ class DeidPlan:
         return found
 
     def _place(self, cohort: str, person: str, session: str) -> HeadScan:
-        names, root = {"patient": person, "session": session}, self.root(cohort)
+        given, root = {"patient": person, "session": session}, self.root(cohort)
         deid = self.config.deid
-        image, brain = (os.path.join(root, path.format(**names)) for path in (deid.image, deid.brain))
+        image, brain = (os.path.join(root, path.format(**given)) for path in (deid.image, deid.brain))
         return HeadScan(person, session, image, brain)
