@@ -41,7 +41,11 @@ from privessel.deid.trained import TrainedHeadGan
 from privessel.deid.training import DEMO_SHAPE, DEMO_TRAINING
 from privessel.deid.training_heads import TrainingHeads
 
-WIDTHS = {32: DEMO_SHAPE.generator_widths, 64: (48, 48, 32, 24, 16)}  # by size, of both networks
+# Of generator and discriminator by the size of heads.
+WIDTHS = {
+    32: (DEMO_SHAPE.generator_widths, DEMO_SHAPE.discriminator_widths),
+    64: ((48, 48, 32, 24, 16), (48, 48, 32, 24, 16)),
+}
 SHOWN = 5  # people of the sheet
 AIR = 0.08  # grey values below are noise of the air
 WHITE = 0.85  # the grey value that the brightest 5 % of a brain begin at
@@ -119,13 +123,16 @@ def main() -> None:
     if not weights.exists():
         images, gammas, people = make_heads(arguments.size, arguments.people, cohort="train")
         hulls, brains = (np.stack([getattr(gamma, name) for gamma in gammas]) for name in ("hull", "brain"))
-        widths = WIDTHS[arguments.size]
+        generator, discriminator = WIDTHS[arguments.size]
         started = time.process_time()
         train_to_files(
             TrainingHeads(images, hulls, brains, people),
             held_out=[],
             shape=replace(
-                DEMO_SHAPE, size=arguments.size, generator_widths=widths, discriminator_widths=widths
+                DEMO_SHAPE,
+                size=arguments.size,
+                generator_widths=generator,
+                discriminator_widths=discriminator,
             ),
             training=replace(
                 DEMO_TRAINING,
