@@ -103,10 +103,11 @@ PAPER_TRAINING = HeadGanTraining(
 )
 
 # The demo: what trains heads of 32 voxels a side in minutes on a CPU. All of it is ours and was measured on
-# simulated heads (benchmarks/deid_gan.py, docs/deid.md). With the paper's rates and no more, the loss of the
-# discriminator was 0.07 after 100 steps. With 6e-4 for the discriminator and R1 of 10 it still fell to 0.06 by
-# step 950, and faces were rough and without noses. With the values below it stays above 0.3. A generator of 24
-# and 12 channels at the two finest scales is 1.7 times as fast, but skin and slices have more flaws.
+# simulated heads (benchmarks/deid_gan.py, docs/deid.md). With the paper's rates, and neither warm-up nor R1
+# nor reconstruction, the loss of the discriminator was 0.07 after 100 steps. With 6e-4 for the
+# discriminator and R1 of 10 it still fell to 0.06 by step 950, and faces were rough and without noses. With
+# the values below it stays above 0.3. A generator of 24 and 12 channels at the two finest scales is 1.7 times
+# as fast, but skin and slices have more flaws.
 DEMO_SHAPE = HeadGanShape(
     size=32,
     blocks="plain",
