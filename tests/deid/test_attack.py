@@ -16,6 +16,7 @@ from privessel.deid.frame import Framed, Place
 from privessel.deid.gamma import Gamma
 from privessel.deid.identification import ask
 from privessel.deid.removal import face_region, keep_brain, mask_face, remove_face, shear
+from privessel.errors import CohortError
 
 
 def framed(number, visit=1):
@@ -160,6 +161,18 @@ def test_the_brain_alone_tells_l1_less_than_the_face(study):
     assert len(study) == 3 * 2 * 2 * 3
     assert study["rate"].between(0, 100).all()
     assert (study["people"] == 8).all()
+
+
+def test_too_few_people_to_ask_about_or_to_learn_from_are_refused():
+    def faces(people, sessions):
+        return {"original": Faces(np.zeros((len(people), 1, 8, 8), np.float32), people, sessions)}
+
+    few, single = faces(("a", "b"), ("1", "1")), faces(tuple("abcde"), ("1",) * 5)
+    given = {"questions": 5, "candidates": 5, "samples": 10, "seed": 1}
+    with pytest.raises(CohortError, match="2 people, fewer than the 5 candidates"):
+        ask(few, single, **given)
+    with pytest.raises(CohortError, match="one scan a person"):
+        ask(single, single, **given)
 
 
 def test_faces_are_read_as_they_were_written(tmp_path):

@@ -50,6 +50,9 @@ def test_methods_are_the_unaltered_heads_the_removals_and_a_hull_of_each_kind():
         ({"heads": {"name": "phantom-a"}}, "names of their own; phantom-a"),
         ({"heads": {"root": "somewhere"}}, "either `root`"),
         ({"sessions": ["1"]}, "fewer sessions"),
+        ({"heads": {"phantom": {"people": 4}}}, "4 people, fewer than deid.attack.candidates"),
+        ({"public_heads": {"phantom": {"visits": 1}}}, "one scan a person"),
+        ({"public_heads": {"phantom": {"people": 5}}}, "fewer than 2 scans for each axis"),
         ({"image": "sub-{patient}_T1w.nii.gz"}, "no {session} in it"),
     ],
 )

@@ -8,7 +8,7 @@ study: few-heads
 deid:
   enabled: true
   heads: {phantom: {people: 5, visits: 1, side: 32}}
-  public_heads: {phantom: {people: 8, visits: 1, side: 32}}
+  public_heads: {phantom: {people: 5, visits: 2, side: 32}}
   size: 32
   voxel_mm: 8.0
   rotations: 4

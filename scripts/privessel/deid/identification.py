@@ -7,6 +7,7 @@ import pandas as pd
 
 from privessel.deid.attack import Heads, answer, bootstrap, compare, draw_questions
 from privessel.deid.faces import ATTACKERS, ORIGINAL, QUERIES, VIEWS, Faces, as_photographs
+from privessel.errors import CohortError
 
 COLUMNS = ["method", "view", "query", "attacker", "rate", "sd", "low", "high", "people", "known", "questions"]
 
@@ -25,8 +26,10 @@ def ask(
     methods: the faces of the people asked about, by method, `original` among them. known: those of other
     people, whom attackers have seen, by the same methods. Candidates are each person's first session; the
     query is the same scan, or the second session of those who have one. questions, candidates: how many, and
-    of how many each. samples: of the bootstrap over people.
+    of how many each. samples: of the bootstrap over people. Raises CohortError where there are too few
+    people.
     """
+    _check(methods[ORIGINAL], known[ORIGINAL], candidates=candidates)
     rows = []
     for view in VIEWS:
         for query, asked, released in _pairs(methods[ORIGINAL]):
@@ -49,6 +52,20 @@ def ask(
                     counts = [people, len(set(others.people)), questions]
                     rows.append([method, view, query, attacker, rate, sd, low, high, *counts])
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _check(asked: Faces, known: Faces, *, candidates: int) -> None:
+    """Raise CohortError where there are too few people to ask about, or to learn from."""
+    if len(set(asked.people)) < candidates:
+        raise CohortError(
+            f"deid.heads has {len(set(asked.people))} people, fewer than the {candidates} candidates of a "
+            "question. Remedy: lower deid.attack.candidates"
+        )
+    if len(set(known.people)) == len(known.people):
+        raise CohortError(
+            "deid.public_heads has one scan a person, but attackers learn from several scans of the same "
+            "person. Remedy: name a public cohort with a second session, or a simulated one"
+        )
 
 
 def _pairs(original: Faces) -> Iterator[tuple[str, Faces, Faces]]:
