@@ -19,7 +19,7 @@ LAYERS = [
     {"cohort"},
     {"phantom"},
     {"privacy"},
-    {"gan", "unet"},
+    {"gan", "unet", "deid"},
     {"scores"},
     {"quality"},
     {"vote", "private_unet", "deid"},

@@ -5,7 +5,7 @@ import pytest
 from deid.people import SIDE, scan
 from scipy.spatial import Delaunay
 
-from privessel.deid.gamma import Gamma, make_pyramid, pool, pool_binary, transform
+from privessel.deid.gamma import Gamma, transform
 from privessel.deid.hull import draw_planes, fill_planes, fill_support, spread_directions, support
 from privessel.deid.surface import find_surface, first_hits
 from privessel.errors import CohortError, DamagedError
@@ -104,29 +104,6 @@ def test_directions_are_unit_vectors_all_around():
     np.testing.assert_allclose(directions.mean(0), 0, atol=0.01)
     nearest = (directions @ directions.T - 2 * np.eye(len(directions))).max(1)
     assert np.rad2deg(np.arccos(nearest)).max() < 20
-
-
-def test_pooling_binary_keeps_the_share_of_ones_in_expectation():
-    volume, random = ball(16, 6), np.random.default_rng(9)
-    drawn = [pool_binary(volume, random) for _ in range(400)]
-    assert {array.dtype for array in drawn} == {np.dtype(bool)}
-    np.testing.assert_allclose(np.mean(drawn, 0), pool(volume), atol=0.1)
-    assert np.mean(drawn) == pytest.approx(volume.mean(), rel=0.02)
-
-
-def test_pooling_leaves_whole_blocks_as_they_are():
-    volume = np.kron(np.random.default_rng(10).random((4, 4, 4)) < 0.5, np.ones((2, 2, 2), bool))
-    np.testing.assert_array_equal(pool_binary(volume, np.random.default_rng(0)), volume[::2, ::2, ::2])
-
-
-def test_a_pyramid_goes_from_the_scan_to_the_smallest_scale():
-    image, brain = scan(0)
-    gamma = transform(image, brain, np.random.default_rng(7), rotations=4, planes=100)
-    scales = make_pyramid(gamma, np.random.default_rng(1), smallest=4)
-    assert [scale.hull.shape[0] for scale in scales] == [32, 16, 8, 4]
-    assert scales[-1].masked_brain.mean() == pytest.approx(gamma.masked_brain.mean(), rel=1e-4)
-    with pytest.raises(ValueError, match="halved"):
-        make_pyramid(gamma, np.random.default_rng(1), smallest=3)
 
 
 def test_a_transform_is_read_as_it_was_written(tmp_path):

@@ -62,37 +62,3 @@ def transform(
     surface = find_surface(image, random, rotations=rotations, level=level)
     hull = fill_planes(draw_planes(surface, random, planes=planes), image.shape[0])
     return Gamma(hull | brain, brain, np.where(brain, image, 0).astype(np.float32))
-
-
-def pool(volume: NDArray, times: int = 2) -> NDArray[np.float32]:
-    """Return the mean of every block of `times` x `times` x `times` voxels."""
-    x, y, z = (side // times for side in volume.shape)
-    blocks = np.asarray(volume, np.float32)[: x * times, : y * times, : z * times]
-    return blocks.reshape(x, times, y, times, z, times).mean((1, 3, 5))
-
-
-def pool_binary(volume: NDArray[np.bool_], random: np.random.Generator, times: int = 2) -> NDArray[np.bool_]:
-    """Return a binary volume pooled by Bernoulli draws: a block of share p is 1 with probability p.
-
-    The expected share of ones stays, and the result is binary, which plain averaging would not give (section
-    3.2, 'Resampling blocks').
-    """
-    shares = pool(volume, times)
-    return random.random(shares.shape) < shares
-
-
-def make_pyramid(gamma: Gamma, random: np.random.Generator, *, smallest: int) -> list[Gamma]:
-    """Return `gamma` at every scale, halved from its own side down to `smallest`, the largest first.
-
-    Each scale is pooled from the one above it. Raises ValueError where halving does not reach `smallest`.
-    """
-    scales = [gamma]
-    while scales[-1].hull.shape[0] > smallest:
-        last = scales[-1]
-        if last.hull.shape[0] % 2:
-            raise ValueError(f"a side of {gamma.hull.shape[0]} cannot be halved down to {smallest}")
-        hull, brain = pool_binary(last.hull, random), pool_binary(last.brain, random)
-        scales.append(Gamma(hull, brain, pool(last.masked_brain)))
-    if scales[-1].hull.shape[0] != smallest:
-        raise ValueError(f"a side of {gamma.hull.shape[0]} cannot be halved down to {smallest}")
-    return scales

@@ -1,0 +1,66 @@
+"""One training of a C-DeID-GAN as the workflow runs it: from files of framed scans to its files on disk."""
+
+import csv
+import shutil
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from privessel.deid.frame import Framed
+from privessel.deid.gamma import Gamma
+from privessel.deid.loop import train
+from privessel.deid.shape import HeadGanShape
+from privessel.deid.state import COLUMNS
+from privessel.deid.training import HeadGanTraining
+from privessel.deid.training_heads import TrainingHeads
+from privessel.errors import PrivacyError
+from privessel.files.atomic import atomic_path
+from privessel.files.lock import SILENT_MINUTES, lock
+
+
+def load_heads(frames: Sequence[Path], gammas: Sequence[Path], people: Sequence[str]) -> TrainingHeads:
+    """Return the heads of scans, one file each of the scan in its frame and of its gamma, in one order.
+
+    people: whose scan each is. Raises DamagedError for a file that cannot be read, ValueError where the lists
+    differ in length or the scans in size.
+    """
+    loaded = [Gamma.load(path) for path in gammas]
+    images = [Framed.load(path).image for path in frames]
+    if not len(images) == len(loaded) == len(people):
+        raise ValueError(f"{len(images)} frames, {len(loaded)} gammas and {len(people)} people are no heads")
+    hulls, brains = [gamma.hull for gamma in loaded], [gamma.brain for gamma in loaded]
+    return TrainingHeads(np.stack(images), np.stack(hulls), np.stack(brains), list(people))
+
+
+def train_to_files(
+    heads: TrainingHeads,
+    *,
+    held_out: Collection[str],
+    shape: HeadGanShape,
+    training: HeadGanTraining,
+    seed: int,
+    weights: Path,
+    history_csv: Path,
+) -> None:
+    """Train a C-DeID-GAN; write its generator and its history, each whole or not at all.
+
+    held_out: the people of the GAN's fold, whose heads it will make. Beside `weights` lie the lock of the run
+    and, until it has finished, the folder `.resume` with the state that an interrupted training continues
+    from. Raises PrivacyError where a head belongs to a person that is held out; BusyError where another
+    process trains the same GAN; and what `train` raises.
+    """
+    if both := sorted(set(heads.people) & set(held_out)):
+        raise PrivacyError(
+            f"{', '.join(both)}: this GAN will make their heads, so it must not be trained on them. Remedy: "
+            "pass the heads of the other folds alone (deid.folds.outside_fold)"
+        )
+    resume = weights.parent / ".resume"
+    with lock(weights.parent / ".lock", silent_minutes=SILENT_MINUTES) as beat:
+        trained, history = train(heads, shape=shape, training=training, seed=seed, resume=resume, beat=beat)
+        with atomic_path(history_csv) as partial, partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=COLUMNS)
+            writer.writeheader()
+            writer.writerows(history)
+        trained.save(weights)
+        shutil.rmtree(resume, ignore_errors=True)
