@@ -103,8 +103,8 @@ def missing(rows: Sequence[Row], cells: Cells) -> list[tuple[Row, int]]:
     return [(row, seed) for row, seed in cut if cells.score(row, seed) is None]
 
 
-def fill(rows: Sequence[Row], cells: Cells, *, minutes: float, say: Callable[[str], None]) -> None:
-    """Compute and keep missing cells, but begin none after so many minutes.
+def fill(rows: Sequence[Row], cells: Cells, *, until: float, say: Callable[[str], None]) -> None:
+    """Compute and keep missing cells, but begin none after `until`, a time of `time.monotonic`.
 
     `say` is told of every cell, with the rate and the time that is left.
     """
@@ -112,7 +112,7 @@ def fill(rows: Sequence[Row], cells: Cells, *, minutes: float, say: Callable[[st
     began = time.monotonic()
     for done, (row, seed) in enumerate(wanted, 1):
         started = time.monotonic()
-        if started - began >= 60 * minutes:
+        if started >= until:
             say(f"{len(wanted) - done + 1} cells are left: the same command goes on with them")
             return
         score = row.score(seed)
