@@ -96,19 +96,24 @@ class Cells:
             writer.writerows(self._cells.values())
 
 
-def missing(rows: Sequence[Row], cells: Cells) -> list[tuple[Row, int]]:
-    """Return the cells that are still to be computed: those of all rows' first seed, then of the next."""
-    last = max(len(row.seeds) for row in rows)
-    cut = [(row, row.seeds[place]) for place in range(last) for row in rows if place < len(row.seeds)]
-    return [(row, seed) for row, seed in cut if cells.score(row, seed) is None]
+def missing(groups: Sequence[Sequence[Row]], cells: Cells) -> list[tuple[Row, int]]:
+    """Return the cells that are not there yet, one group after the other.
+
+    Within a group all rows come with their first seed, then with the next.
+    """
+    wanted = []
+    for rows in groups:
+        last = max((len(row.seeds) for row in rows), default=0)
+        wanted += [(row, row.seeds[place]) for place in range(last) for row in rows if place < len(row.seeds)]
+    return [(row, seed) for row, seed in wanted if cells.score(row, seed) is None]
 
 
-def fill(rows: Sequence[Row], cells: Cells, *, until: float, say: Callable[[str], None]) -> None:
+def fill(groups: Sequence[Sequence[Row]], cells: Cells, *, until: float, say: Callable[[str], None]) -> None:
     """Compute and keep missing cells, but begin none after `until`, a time of `time.monotonic`.
 
     `say` is told of every cell, with the rate and the time that is left.
     """
-    wanted = missing(rows, cells)
+    wanted = missing(groups, cells)
     began = time.monotonic()
     for done, (row, seed) in enumerate(wanted, 1):
         started = time.monotonic()

@@ -9,7 +9,7 @@ import pretrained_gans
 import pytest
 import torch
 from pretrained_gans import LEVELS, NETS, WAYS, Gans, Plan, gan_lines
-from scored_rows import FREE, Cells, Line, Row, Score, fill, tabulate
+from scored_rows import FREE, Cells, Line, Row, Score, fill, missing, tabulate
 from tiny_gan import SHAPE, TRAINING
 
 from privessel.gan.pairs import Pairs
@@ -109,7 +109,7 @@ def test_each_way_and_level_is_trained_and_has_a_line_with_its_eps(tmp_path, mon
     monkeypatch.setattr(Plan, "epsilon", {"patient": 9.0, "region": 8.0, "patch": 7.0})
     gans, cells = Gans(demo_rows.DemoCohort(1), tmp_path / "starts"), Cells(tmp_path / "table.csv")
     rows = gans.rows(seeds=(1, 2))
-    fill(rows, cells, until=math.inf, say=lambda _: None)
+    fill([rows], cells, until=math.inf, say=lambda _: None)
     assert [each for each in trained if each[0] != "inf"] == [
         (level, dict(way.keys)) for _ in (1, 2) for way in WAYS for level in LEVELS
     ]
@@ -132,26 +132,32 @@ def test_an_interrupted_table_goes_on_with_what_is_missing(tmp_path):
         return compute
 
     rows, told = [row("a", score("a")), row("b", score("b")), row("c", score("c"), seeds=(1,))], []
-    fill(rows, Cells(path), until=0, say=told.append)
+    fill([rows], Cells(path), until=0, say=told.append)
     assert computed == []
     assert "5 cells are left" in told[-1]
     with pytest.raises(KeyboardInterrupt):
-        fill(rows, Cells(path), until=math.inf, say=told.append)
+        fill([rows], Cells(path), until=math.inf, say=told.append)
     assert computed == [("a", 1), ("b", 1), ("c", 1), ("a", 2), ("b", 2)]
     assert "4 of 5: a, seed 2: DSC 0.500" in told[-1]
-    fill(rows, Cells(path), until=math.inf, say=told.append)
+    fill([rows], Cells(path), until=math.inf, say=told.append)
     assert computed[5:] == [("b", 2)]
     cells = Cells(path)
-    fill(rows, cells, until=math.inf, say=told.append)
+    fill([rows], cells, until=math.inf, say=told.append)
     assert len(computed) == 6
     assert cells.scores(rows[1]) == [Score(0.1 + 0.2 * seed, [1, 2]) for seed in (1, 2)]
+
+
+def test_groups_are_filled_one_after_the_other_and_seed_by_seed(tmp_path):
+    groups = [[row("a", Score), row("b", Score, seeds=(1, 2, 3))], [row("c", Score, seeds=(1,))]]
+    order = [(each.name, seed) for each, seed in missing(groups, Cells(tmp_path / "table.csv"))]
+    assert order == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("b", 3), ("c", 1)]
 
 
 def test_a_score_of_other_settings_is_refused(tmp_path):
     cells = Cells(tmp_path / "table.csv")
     cells.keep(row("a", Score), 1, Score(0.5), seconds=1)
     with pytest.raises(ValueError, match="other settings: as it is, and not longer"):
-        fill([row("a", Score, design="longer")], Cells(cells.path), until=math.inf, say=print)
+        fill([[row("a", Score, design="longer")]], Cells(cells.path), until=math.inf, say=print)
 
 
 def test_a_vote_is_the_exact_mean_over_its_draws_for_each_seed_that_is_whole(tmp_path):
