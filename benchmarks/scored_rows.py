@@ -61,10 +61,13 @@ class Cells:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._cells: dict[tuple[str, int], dict[str, str]] = {}
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                self._cells = {(cell["row"], int(cell["seed"])): cell for cell in csv.DictReader(file)}
+        self._cells = self._read()
+
+    def _read(self) -> dict[tuple[str, int], dict[str, str]]:
+        if not self.path.exists():
+            return {}
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return {(cell["row"], int(cell["seed"])): cell for cell in csv.DictReader(file)}
 
     def score(self, row: Row, seed: int) -> Score | None:
         """Return the score of a cell, None where it is not there yet.
@@ -87,7 +90,8 @@ class Cells:
         return [one for one in found if one]
 
     def keep(self, row: Row, seed: int, score: Score, *, seconds: float) -> None:
-        """Keep one finished cell; it is on disk when this returns."""
+        """Keep one finished cell; it is on disk when this returns, beside what other commands have kept."""
+        self._cells |= self._read()
         values = (row.name, seed, row.design, score.dsc, f"{seconds:.1f}", json.dumps(score.more))
         self._cells[row.name, seed] = dict(zip(COLUMNS, map(str, values), strict=True))
         with atomic_path(self.path) as partial, partial.open("w", newline="", encoding="utf-8") as file:

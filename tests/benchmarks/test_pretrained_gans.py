@@ -153,6 +153,14 @@ def test_groups_are_filled_one_after_the_other_and_seed_by_seed(tmp_path):
     assert order == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("b", 3), ("c", 1)]
 
 
+def test_two_commands_keep_each_others_cells(tmp_path):
+    one, other = Cells(tmp_path / "table.csv"), Cells(tmp_path / "table.csv")
+    one.keep(row("a", Score), 1, Score(0.5), seconds=1)
+    other.keep(row("b", Score), 1, Score(0.6), seconds=1)
+    both = Cells(tmp_path / "table.csv")
+    assert [both.score(row(name, Score), 1) for name in "ab"] == [Score(0.5), Score(0.6)]
+
+
 def test_a_score_of_other_settings_is_refused(tmp_path):
     cells = Cells(tmp_path / "table.csv")
     cells.keep(row("a", Score), 1, Score(0.5), seconds=1)
