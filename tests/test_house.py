@@ -19,7 +19,7 @@ LAYERS = [
     {"cohort"},
     {"phantom"},
     {"privacy"},
-    {"gan", "unet", "deid"},
+    {"gan", "unet"},
     {"scores"},
     {"quality"},
     {"vote", "private_unet", "deid"},
