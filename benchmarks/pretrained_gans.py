@@ -246,7 +246,7 @@ def main() -> None:
     gans = Gans(cohort, asked.table.with_suffix(".starts")).rows(seeds=seeds)
     until = time.monotonic() + 60 * asked.minutes
     last = len(LEVELS) * sum(not way.pretrained for way in WAYS)  # GANs from scratch take longest
-    groups = [[*references, *gans[:-last], *candidates], gans[-last:]]
+    groups = [[*references, *gans[:-last]], candidates, gans[-last:]]
     fill(groups, cells, until=until, say=say)
     lines = demo.reference_lines(references, cells)
     lines += [*demo.vote_lines(candidates, cells), *gan_lines(gans, cells)]
