@@ -77,7 +77,7 @@ def read_stored(path: Path) -> Stored:
     with _understanding():
         raw = unpack_nifti(content)
         frame = _read_frame(raw)
-        data = np.asanyarray(_kind_of(raw).from_bytes(raw).dataobj)
+        data = np.asanyarray(decode_image(raw).dataobj)
         return Stored(data=data.reshape(frame.shape), geometry=frame.geometry, header=frame.header)
 
 
@@ -94,6 +94,11 @@ def _understanding() -> Iterator[None]:
         raise CohortError(
             f"is empty, truncated or not NIfTI ({problem}). Remedy: export or copy the file again"
         ) from problem
+
+
+def decode_image(raw: bytes) -> nib.Nifti1Image:
+    """Return the image of a NIfTI file's unpacked bytes, unchecked: call `read_stored` of the file first."""
+    return _kind_of(raw).from_bytes(raw)
 
 
 def _kind_of(raw: bytes) -> type[nib.Nifti1Image]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from privessel.cohort.filetype import unpack_nifti
 from privessel.cohort.geometry import SAME_PLACE_VOXELS, Geometry, largest_shift
-from privessel.cohort.nifti import Stored, read_stored
+from privessel.cohort.nifti import Stored, decode_image, read_stored
 from privessel.errors import CohortError
 from privessel.files.source import read_content
 
@@ -47,9 +47,7 @@ class Native:
 def read_native(path: Path) -> Native:
     """Read a scan; raises CohortError as `cohort.nifti.read_stored`: its message follows the file's name."""
     checked = read_stored(path)
-    raw = unpack_nifti(read_content(path))
-    kind = nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image
-    image = kind.from_bytes(raw)
+    image = decode_image(unpack_nifti(read_content(path)))
     stored = np.asanyarray(image.dataobj.get_unscaled()).reshape(checked.data.shape)
     return Native(
         stored=stored,

@@ -7,10 +7,10 @@ its name; if any check fails, there is no file.
 import gzip
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from privessel.cohort.nifti import decode_image
 from privessel.deid.frame import Place, to_cube
 from privessel.deid.headers import build_image, find_extra
 from privessel.deid.native import Native, read_native
@@ -61,9 +61,7 @@ def find_problems(
     problems = []
     if packed[:8] != _GZIP_PLAIN:
         problems.append("its gzip header has a name, a comment or a time")
-    raw = gzip.decompress(packed)
-    kind = nib.Nifti2Image if raw[4:7] == b"n+2" else nib.Nifti1Image
-    extra = find_extra(kind.from_bytes(raw).header)
+    extra = find_extra(decode_image(gzip.decompress(packed)).header)
     if extra:
         problems.append(f"its header has more than it may: {', '.join(extra)}")
     written = read_native(path)
