@@ -1,6 +1,6 @@
 """What a vote is worth at the size of the demo: exact expectations, beside real patches and public phantoms.
 
-    python benchmarks/votes.py [--candidates 16] [--steps 600] [--test 3] [--augment]
+    python benchmarks/votes.py [--candidates 16] [--steps 600] [--test 3] [--augment] [--ema 0.98]
 
 Everything is simulated: the demo's ten training patients of phantom-a vote, candidates come from both
 families in turn, and test patients judge by whole volumes. All U-Nets have four levels from 8 filters and as
@@ -33,7 +33,7 @@ from privessel.vote.candidates import Design, cut_pairs  # noqa: E402
 from privessel.vote.expectation import tabulate_expectations  # noqa: E402
 from privessel.vote.ranks import add_ranks, rank  # noqa: E402
 
-SEED, SIZE, BATCH, PAIRS, RATE, EMA = 2022, 24, 16, 8000, 1e-3, 0.98
+SEED, SIZE, BATCH, PAIRS, RATE = 2022, 24, 16, 8000, 1e-3
 GRID = {"shape": (160, 192, 48), "spacing": (0.5, 0.5, 0.7)}
 FILTERS = (8, 16, 32, 64)
 
@@ -57,8 +57,10 @@ def pool(phantoms: list[Phantom]) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
-def learn(pairs: tuple[np.ndarray, np.ndarray], *, steps: int, augment: bool, seed: int) -> TrainedUNet:
-    """Return a U-Net after so many steps."""
+def learn(
+    pairs: tuple[np.ndarray, np.ndarray], *, steps: int, augment: bool, seed: int, ema: float = 0.0
+) -> TrainedUNet:
+    """Return a U-Net after so many steps; `ema`: as the config's key of that name."""
     with TemporaryDirectory() as folder:
         trained, _ = train(
             *pairs,
@@ -69,7 +71,7 @@ def learn(pairs: tuple[np.ndarray, np.ndarray], *, steps: int, augment: bool, se
                 epochs=1,
                 factor_train_samples=(steps + 0.5) * BATCH / len(pairs[0]),
                 augment=augment,
-                ema=EMA,
+                ema=ema,
                 checkpoint_seconds=1e9,
                 device="cpu",
                 threads=1,
@@ -101,9 +103,10 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=4)
     parser.add_argument("--test", type=int, default=3)
     parser.add_argument("--augment", action="store_true")
+    parser.add_argument("--ema", type=float, default=0.0)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    budget = {"steps": asked.steps, "augment": asked.augment}
+    budget = {"steps": asked.steps, "augment": asked.augment, "ema": asked.ema}
 
     voters = [patient("phantom-a", number, "a") for number in range(1, asked.patients + 1)]
     tests = [as_scan(patient("phantom-a", 13 + number, "a")) for number in range(asked.test)]
