@@ -13,7 +13,7 @@ demo: .venv/.installed  ## the whole study at demo scale, about ten minutes on t
 	$(BIN)/snakemake --profile profiles/demo
 	@cat results/demo/summary.txt
 
-test: .venv/.develop  ## the tests, about twenty minutes on two cores
+test: .venv/.develop  ## the tests, about ten minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/.develop  ## for every small change: no run of the workflow, no long loops; at most two minutes
