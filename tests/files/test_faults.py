@@ -40,7 +40,7 @@ from privessel.files import checkpoint
 from privessel.files.reading import read_arrays, read_json
 from privessel.files.script import logged
 from privessel.files.tables import read_table
-from privessel.gan import loop as train_gan
+from privessel.gan import charged_steps
 from privessel.gan import paid_runs as finished
 from privessel.gan.files import keep_critic, keep_generator, save_checkpoint
 from privessel.gan.step import Gan
@@ -443,7 +443,7 @@ def test_a_clock_that_jumps_between_two_heartbeats_changes_neither_bits_nor_char
     hours, tmp_path, bought, monkeypatch
 ):
     """The clock of a machine is shared: what moves is what programs see of it, the time and that of files."""
-    monkeypatch.setattr(train_gan, "LOG_SECONDS", 0.0)  # a heartbeat a step
+    monkeypatch.setattr(charged_steps, "LOG_SECONDS", 0.0)  # a heartbeat a step
     now, advance = time.time, Gan.advance
 
     def jumping(gan, data):

@@ -20,6 +20,7 @@ from tiny_gan import COMPARED, SHAPE, TRAINING
 from privessel.errors import BusyError, PrivacyError
 from privessel.files import checkpoint
 from privessel.files.lock import lock
+from privessel.gan import charged_steps
 from privessel.gan import loop as train_gan
 from privessel.gan.checkpoints import RunFiles
 from privessel.gan.loop import train
@@ -160,7 +161,7 @@ def test_history_of_a_private_run_holds_only_what_follows_from_released_gradient
 
 
 def test_log_of_a_private_run_holds_no_number_but_progress(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(train_gan, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(charged_steps, "LOG_SECONDS", 0.0)
     caplog.set_level("DEBUG")
     run(tmp_path, PRIVATE)
     assert len(caplog.messages) == PRIVATE.steps

@@ -125,7 +125,7 @@ class AuditRun(GanRun):
         stream = self.coins(private=training.private, site=site, identity=coins_identity(identity))
         plan = self.plan(private=training.private, delta=training.unit_delta)
         inserted = toss_coins(plan, stream)
-        copies = training.patient_patches if training.by_patient else 1
+        copies = training.patches_per_unit
         images, labels, whose = insert(
             patches.image, patches.label, patches.patient_index,
             canaries=self.canary_patches, inserted=inserted, copies=copies,

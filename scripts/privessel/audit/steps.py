@@ -19,7 +19,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from privessel.audit.canaries import NoNoise, draw_canaries
 from privessel.audit.gaussian import mu_of_rates, rate_bounds
 from privessel.privacy.accounting import RELATIVE_ERROR, epsilon
 from privessel.privacy.keys import Stream
+from privessel.privacy.terms import PrivateTerms
 from privessel.scores.formatting import format_eps
 
 log = logging.getLogger(__name__)
@@ -69,27 +70,6 @@ class StepFinding:
         return bool(self.failed)
 
 
-class Audited(Protocol):
-    """What is asked here of a private training's hyper-parameters, whatever is trained."""
-
-    unit: str
-    units: int
-    noise_multiplier: float
-    patient_patches: int
-
-    @property
-    def by_patient(self) -> bool:
-        """Whether whole patients are sampled and clipped."""
-
-    @property
-    def sampling_rate(self) -> float:
-        """The probability of each privacy unit to be in a step's sample."""
-
-    @property
-    def unit_delta(self) -> float:
-        """The delta of the privacy unit."""
-
-
 @dataclass(frozen=True)
 class Subject:
     """The step that is audited, by the code that trains; it only has to be called.
@@ -98,7 +78,7 @@ class Subject:
     step's sample of whatever stands in for the patches: `sample(patches, stream, step)`.
     """
 
-    training: Audited
+    training: PrivateTerms
     steps: int  # of the whole run
     probe: "Probe"
     units: Tensor  # (OTHERS + canaries, 3, s, s): the other units' patches, then the canaries'
@@ -224,8 +204,8 @@ def draw_units(size: int, canaries: int, *, background: float, device: str) -> T
 class _Numbers:
     """Stands in for a run's patches: what is sampled of it are the numbers of its units."""
 
-    def __init__(self, training: Audited) -> None:
-        self.each = training.patient_patches if training.by_patient else 1
+    def __init__(self, training: PrivateTerms) -> None:
+        self.each = training.patches_per_unit
         patches = np.arange(training.units * self.each)
         # Where patches are the units, nothing depends on whose they are.
         self.of_patient: Sequence[np.ndarray] = (

@@ -59,20 +59,9 @@ class HeadGanState:
         checkpoint.save(self.path, state)
 
     def restore(self) -> None:
-        """Continue from the saved state of an interrupted training of the same identity, if there is one.
-
-        A state of another identity is left alone with a warning; the next `save` overwrites it.
-        """
-        if not self.path.exists():
-            return
-        state = checkpoint.load(self.path)
-        if state["identity"] != self.identity:
-            changed = [key for key, value in self.identity.items() if state["identity"].get(key) != value]
-            log.warning(
-                "%s was saved by a training with other %s: the training starts from the beginning",
-                self.path,
-                ", ".join(changed),
-            )
+        """Continue from the saved state of an interrupted training of the same identity, if there is one."""
+        state = checkpoint.load_of(self.path, identity=self.identity)
+        if state is None:
             return
         self.gan.step, self.history, self.counted = state["step"], state["history"], state["counted"]
         self.sums.copy_(state["sums"])

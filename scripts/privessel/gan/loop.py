@@ -2,11 +2,9 @@
 
 import logging
 import math
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 import torch
@@ -14,6 +12,7 @@ from torch import nn
 
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.gan import paid_runs
+from privessel.gan.charged_steps import ChargedRun
 from privessel.gan.checkpoints import RunFiles, ledger_point
 from privessel.gan.files import keep_critic, keep_generator, list_outputs, load_checkpoint, save_checkpoint
 from privessel.gan.nets import GanShape
@@ -28,7 +27,6 @@ from privessel.privacy.site import PaidRun
 
 log = logging.getLogger(__name__)
 
-LOG_SECONDS = 10.0
 SCORED = 256  # pairs scored at a time, and the number of fakes behind the history's score
 
 
@@ -78,7 +76,7 @@ def train(
             history = _restore(gan, watch, saved)
             run = _OpenRun(gan, data, held_out, history, files, ledger, watch)
             with watch.open(gan, data) if watch else nullcontext():
-                run.take_steps(beat)
+                run.take_steps(gan.step, training.steps, charges=training.critic_steps, beat=beat)
             if watch:
                 keep_critic(files.resume, gan, watch.state())
             paid_runs.publish(
@@ -92,7 +90,7 @@ def train(
 
 
 @dataclass
-class _OpenRun:
+class _OpenRun(ChargedRun):
     """A run in progress: the GAN, its patches, and where its progress is written and charged."""
 
     gan: Gan
@@ -103,39 +101,19 @@ class _OpenRun:
     ledger: Ledger | None
     watch: Watch | None
 
-    def take_steps(self, beat: Callable[[], None]) -> None:
-        """Take all steps that are left; `beat` tells other processes that this one is alive."""
-        gan, training = self.gan, self.gan.training
-        first = charged = gan.step
-        started = saved = logged = time.monotonic()
-        while gan.step < training.steps:
-            gan.advance(self.data)
-            now = time.monotonic()
-            if now - logged >= LOG_SECONDS:
-                beat()
-                if self.ledger:
-                    self.ledger.beat()
-                _log_progress(training, step=gan.step, rate=(gan.step - first) / (now - started))
-                logged = now
-            ends_epoch = gan.step % training.steps_per_epoch == 0
-            if not ends_epoch and now - saved < self.files.checkpoint_seconds:
-                continue
-            # The charge is on disk before anything that the charged steps influenced (rule 8).
-            if self.ledger:
-                self.ledger.charge(charged * training.critic_steps, gan.step * training.critic_steps)
-                charged = gan.step
-            if ends_epoch:
-                self._end_epoch()
-            self._save_checkpoint()
-            saved = time.monotonic()
+    def advance(self) -> None:
+        self.gan.advance(self.data)
 
-    def _end_epoch(self) -> None:
+    def ends_row(self, step: int) -> bool:
+        return step % self.gan.training.steps_per_epoch == 0
+
+    def end_row(self) -> None:
         epoch = self.gan.step // self.gan.training.steps_per_epoch
         self.history.append(self._history_row(epoch))
         if epoch in self.gan.training.kept_epochs:
             keep_generator(self.files.resume, self.gan, epoch)
 
-    def _save_checkpoint(self) -> None:
+    def save(self) -> None:
         save_checkpoint(
             self.files.resume,
             self.gan,
@@ -144,6 +122,15 @@ class _OpenRun:
             ledger=self.ledger,
             watched=self.watch.state() if self.watch else None,
         )
+
+    def say(self, step: int, pace: str) -> None:
+        training = self.gan.training
+        epoch = (step - 1) // training.steps_per_epoch + 1
+        level = f"noise {training.noise_multiplier:.4g}" if training.private else "no noise"
+        log.info(
+            "GAN, %s: epoch %d of %d, step %d of %d, %s",
+            level, epoch, training.epochs, step, training.steps, pace,
+        )  # fmt: skip
 
     @torch.no_grad()
     def _history_row(self, epoch: int) -> dict:
@@ -211,13 +198,3 @@ def _mean_score(critic: nn.Module, pairs: Pairs) -> float:
 
 def _norm(net: nn.Module) -> float:
     return torch.stack([parameter.norm() for parameter in net.parameters()]).norm().item()
-
-
-def _log_progress(training: GanTraining, *, step: int, rate: float) -> None:
-    left = timedelta(seconds=round((training.steps - step) / rate))
-    epoch = (step - 1) // training.steps_per_epoch + 1
-    level = f"noise {training.noise_multiplier:.4g}" if training.private else "no noise"
-    log.info(
-        "GAN, %s: epoch %d of %d, step %d of %d, %.2f steps/s, %s left",
-        level, epoch, training.epochs, step, training.steps, rate, left,
-    )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Protocol
 
 import numpy as np
 
@@ -12,33 +11,7 @@ from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge
 from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.published import epsilon_published
-
-
-class PrivateTerms(Protocol):
-    """What is asked here of a private training's hyper-parameters, whatever is trained."""
-
-    unit: str
-    units: int
-    noise_multiplier: float | None
-    clipping_norm: float
-    grid_bits: int
-    batch: int
-    region_patches: int
-    delta: float
-    patient_delta: float
-
-    @property
-    def by_patient(self) -> bool:
-        """Whether whole patients are sampled and clipped."""
-
-    @property
-    def unit_delta(self) -> float:
-        """The delta of the privacy unit."""
-
-    @property
-    def sampling_rate(self) -> float:
-        """The probability of each privacy unit to be in a step's sample."""
-
+from privessel.privacy.terms import PrivateTerms
 
 LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")
 

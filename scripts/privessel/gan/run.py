@@ -14,7 +14,7 @@ from privessel.device import replaying_machine
 from privessel.errors import PrivacyError
 from privessel.files.reading import file_digest
 from privessel.gan.nets import GanShape
-from privessel.gan.record import PrivateTerms, library_versions, privacy_record
+from privessel.gan.record import library_versions, privacy_record
 from privessel.gan.step import Watch
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account, Run
@@ -23,6 +23,7 @@ from privessel.privacy.identity import identity_digest
 from privessel.privacy.keys import Stream, public_key
 from privessel.privacy.planner import noise_of
 from privessel.privacy.site import PaidRun, Site
+from privessel.privacy.terms import PrivateTerms
 from privessel.study.names import Level
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from privessel.gan.losses import LOSSES
 from privessel.limits import UNITS
 from privessel.privacy.mechanism import CLIPPING, Mechanism
+from privessel.privacy.terms import PrivateTerms
 
 
 @dataclass(frozen=True)
-class GanTraining:
+class GanTraining(PrivateTerms):
     """Every hyper-parameter of a run except the shape of its nets.
 
     Raises ValueError for values that cannot be used.
@@ -96,34 +97,14 @@ class GanTraining:
             self.mechanism()
 
     @property
-    def private(self) -> bool:
-        """Whether the critic's gradients are clipped and noise is added to them."""
-        return self.noise_multiplier is not None
-
-    @property
     def steps(self) -> int:
         """Generator steps of the whole run."""
         return self.epochs * self.steps_per_epoch
-
-    @property
-    def by_patient(self) -> bool:
-        """Whether whole patients are sampled and clipped, rather than patches."""
-        return self.private and self.unit == "patient"
 
     def rate_factor(self, step: int) -> float:
         """Return the factor on both learning rates at a generator step, counted from 0."""
         falling = self.steps * (1 - self.decay_start)
         return min(1.0, (self.steps - step) / falling) if falling else 1.0
-
-    @property
-    def sampling_rate(self) -> float:
-        """The probability of each privacy unit to be in a step's sample."""
-        return self.batch / self.units
-
-    @property
-    def unit_delta(self) -> float:
-        """The delta of the privacy unit."""
-        return self.patient_delta if self.by_patient else self.delta
 
     def mechanism(self) -> Mechanism:
         """Return the parameters of a private critic step."""
@@ -131,7 +112,7 @@ class GanTraining:
             noise_multiplier=self.noise_multiplier,
             clipping_norm=self.clipping_norm,
             batch=self.batch,
-            patches_per_unit=self.patient_patches if self.by_patient else 1,
+            patches_per_unit=self.patches_per_unit,
             generator_batch=self.generator_batch,
             fake_clipping=self.fake_clipping,
             micro_batch=self.micro_batch,

@@ -2,16 +2,15 @@
 
 import logging
 import math
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import torch
 
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.gan import paid_runs
+from privessel.gan.charged_steps import ChargedRun
 from privessel.gan.checkpoints import RunFiles, ledger_point, read_checkpoint, write_checkpoint
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import epsilon
@@ -24,7 +23,6 @@ from privessel.unet.net import TrainedUNet
 
 log = logging.getLogger(__name__)
 
-LOG_SECONDS = 10.0
 ROWS = 10  # of the history, at most: one for every tenth of the steps
 WEIGHTS, HISTORY = "unet.pt", "history.csv"
 
@@ -71,7 +69,7 @@ def train(
                 unet.restore(saved["unet"])
                 log.info("going on from step %d of %d", unet.step, training.steps)
             run = _OpenRun(unet, data, start, saved["history"] if saved else [], files, ledger)
-            run.take_steps(beat)
+            run.take_steps(unet.step, training.steps, charges=1, beat=beat)
             # Nothing that follows from patches of patients goes along with the weights.
             trained = replace(start, weights=unet.weights(), identity={"private": True})
             trained.save(files.resume / WEIGHTS)
@@ -86,7 +84,7 @@ def train(
 
 
 @dataclass
-class _OpenRun:
+class _OpenRun(ChargedRun):
     """A run in progress: the net, its patches, and where its progress is written and charged."""
 
     unet: PrivateUNet
@@ -96,39 +94,26 @@ class _OpenRun:
     files: RunFiles
     ledger: Ledger | None
 
-    def take_steps(self, beat: Callable[[], None]) -> None:
-        """Take all steps that are left; `beat` tells other processes that this one is alive."""
-        unet, training = self.unet, self.unet.training
-        first = charged = unet.step
-        started = saved = logged = time.monotonic()
-        while unet.step < training.steps:
-            unet.advance(self.data)
-            now = time.monotonic()
-            if now - logged >= LOG_SECONDS:
-                beat()
-                if self.ledger:
-                    self.ledger.beat()
-                rate = (unet.step - first) / (now - started)
-                left = timedelta(seconds=round((training.steps - unet.step) / rate))
-                log.info(
-                    "private U-Net, noise %.4g: step %d of %d, %.2f steps/s, %s left",
-                    training.noise_multiplier, unet.step, training.steps, rate, left,
-                )  # fmt: skip
-                logged = now
-            ends_row = unet.step % -(-training.steps // ROWS) == 0 or unet.step == training.steps
-            if not ends_row and now - saved < self.files.checkpoint_seconds:
-                continue
-            # The charge is on disk before anything that the charged steps influenced (rule 8).
-            if self.ledger:
-                self.ledger.charge(charged, unet.step)
-                charged = unet.step
-            if ends_row:
-                self.history.append(self._history_row())
-            state = {"unet": unet.state()}
-            write_checkpoint(
-                self.files.resume, state, digest=self.files.digest, history=self.history, ledger=self.ledger
-            )
-            saved = time.monotonic()
+    def advance(self) -> None:
+        self.unet.advance(self.data)
+
+    def ends_row(self, step: int) -> bool:
+        steps = self.unet.training.steps
+        return step % -(-steps // ROWS) == 0 or step == steps
+
+    def end_row(self) -> None:
+        self.history.append(self._history_row())
+
+    def save(self) -> None:
+        state = {"unet": self.unet.state()}
+        write_checkpoint(
+            self.files.resume, state, digest=self.files.digest, history=self.history, ledger=self.ledger
+        )
+
+    def say(self, step: int, pace: str) -> None:
+        training = self.unet.training
+        noise = training.noise_multiplier
+        log.info("private U-Net, noise %.4g: step %d of %d, %s", noise, step, training.steps, pace)
 
     @torch.no_grad()
     def _history_row(self) -> dict:

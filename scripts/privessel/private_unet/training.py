@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from privessel.limits import UNITS
 from privessel.privacy.mechanism import SampledGaussian
+from privessel.privacy.terms import PrivateTerms
 
 
 @dataclass(frozen=True)
-class PrivateTraining:
+class PrivateTraining(PrivateTerms):
     """The hyper-parameters of a private U-Net's training; ValueError for values that cannot be used.
 
     None of them may be chosen by looking at training patients (docs/mechanism.md, rule 5).
@@ -39,28 +40,13 @@ class PrivateTraining:
             raise ValueError(f"{self.units} units are fewer than a batch of {self.batch}")
         self.mechanism()
 
-    @property
-    def by_patient(self) -> bool:
-        """Whether whole patients are sampled and clipped, rather than patches."""
-        return self.unit == "patient"
-
-    @property
-    def sampling_rate(self) -> float:
-        """The probability of each privacy unit to be in a step's sample."""
-        return self.batch / self.units
-
-    @property
-    def unit_delta(self) -> float:
-        """The delta of the privacy unit."""
-        return self.patient_delta if self.by_patient else self.delta
-
     def mechanism(self) -> SampledGaussian:
         """Return the parameters of a step's mechanism."""
         return SampledGaussian(
             noise_multiplier=self.noise_multiplier,
             clipping_norm=self.clipping_norm,
             batch=self.batch,
-            patches_per_unit=self.patient_patches if self.by_patient else 1,
+            patches_per_unit=self.patches_per_unit,
             micro_batch=self.micro_batch,
             grid_bits=self.grid_bits,
         )

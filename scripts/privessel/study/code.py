@@ -12,9 +12,21 @@ from pathlib import Path
 PLUMBING = frozenset({"errors", "files/atomic", "files/lock", "files/reading", "files/script"})
 # What decides the weights of a private run beside its data and settings. They are named one by one, because a
 # change of any of them makes another run of it, and nothing else does (docs/mechanism.md, rule 7).
-PRIVATE_STEP = (
+_ANY_STEP = (
     "cohort/patches",
     "device",
+    "gan/charged_steps",
+    "privacy/clipping",
+    "privacy/grid",
+    "privacy/identity",
+    "privacy/keys",
+    "privacy/layers",
+    "privacy/mechanism",
+    "privacy/norms",
+    "privacy/terms",
+)
+PRIVATE_STEP = (
+    *_ANY_STEP,
     "gan/loop",
     "gan/losses",
     "gan/nets",
@@ -22,25 +34,10 @@ PRIVATE_STEP = (
     "gan/private_critic",
     "gan/step",
     "gan/training",
-    "privacy/clipping",
-    "privacy/grid",
-    "privacy/identity",
-    "privacy/keys",
-    "privacy/layers",
-    "privacy/mechanism",
-    "privacy/norms",
 )
 # The same of a private U-Net.
 PRIVATE_UNET_STEP = (
-    "cohort/patches",
-    "device",
-    "privacy/clipping",
-    "privacy/grid",
-    "privacy/identity",
-    "privacy/keys",
-    "privacy/layers",
-    "privacy/mechanism",
-    "privacy/norms",
+    *_ANY_STEP,
     "private_unet/loop",
     "private_unet/step",
     "private_unet/training",
