@@ -63,7 +63,7 @@ if settings.private_unets:
     include: "rules/private_unet.smk"
 
 
-if sources.transfers:
+if transfers.trainings:
 
     include: "rules/transfer.smk"
 

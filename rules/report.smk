@@ -57,7 +57,7 @@ rule comparison_data:
         published=str(HOME / "report/published.csv"),
         scores=f"{RESULTS}/tables/scores.csv",
         quality=f"{RESULTS}/tables/quality.csv",
-        transfer=f"{RESULTS}/tables/transfer.csv" if sources.transfers else [],
+        transfer=f"{RESULTS}/tables/transfer.csv" if transfers.trainings else [],
     output:
         f"{RESULTS}/figures/comparison.csv",
     log:

@@ -5,7 +5,7 @@ rule transfer_unet:
     input:
         pairs=lambda w: [
             f"{RESULTS}/patches/{settings.second_cohort}/{patient}.npz"
-            for patient in sources.chosen_patients(w.k, w.draw)
+            for patient in transfers.chosen_patients(w.k, w.draw)
         ],
         selection=lambda w: [] if w.start == "scratch" else f"{RESULTS}/selection/{w.start}.json",
         starts=lambda w: (
@@ -66,7 +66,7 @@ rule test_transfer:
 
 rule transfer_table:
     input:
-        metrics=[sources.transfer_table(tuned) for tuned in sources.transfers],
+        metrics=[transfers.table(training) for training in transfers.trainings],
         scores=f"{RESULTS}/tables/scores.csv",
     output:
         f"{RESULTS}/tables/transfer.csv",
@@ -79,7 +79,7 @@ rule transfer_table:
         runtime=10,
     params:
         code=code.digest("collect_transfer.py"),
-        starts=sources.transfer_starts,
+        starts=transfers.starts,
         patients=study.cohorts.ids(settings.second_cohort, "test"),
         cohort=settings.second_cohort,
     script:

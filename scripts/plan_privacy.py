@@ -6,12 +6,12 @@ import pandas as pd
 
 from privessel.files.atomic import atomic_path
 from privessel.files.script import logged
+from privessel.privacy.patient_plan import plan_cohorts
 from privessel.privacy.planner import (
     BUDGET_COLUMNS,
     REGION_COLUMNS,
     PlannedMechanism,
     plan_budget,
-    plan_cohorts,
     plan_levels,
     plan_overlaps,
 )

@@ -11,14 +11,13 @@ from privessel.errors import PrivacyError
 from privessel.figures.plan import draw_plan, format_plan
 from privessel.privacy import patient
 from privessel.privacy.accounting import Charge, epsilon
+from privessel.privacy.patient_plan import plan_cohorts, plan_patients
 from privessel.privacy.planner import (
     REGION_COLUMNS,
     PlannedMechanism,
     noise_of,
     plan_budget,
-    plan_cohorts,
     plan_overlaps,
-    plan_patients,
 )
 from privessel.privacy.planner import plan_levels as plan_mechanism
 from privessel.privacy.renyi import adaptive_epsilon

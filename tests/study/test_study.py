@@ -28,7 +28,7 @@ def test_the_papers_study_has_36_gans_those_of_2021_and_8_settings_a_source(pape
     assert (
         len(paper.sources.trained_on) == 36 + 3 + 1 + 2 + 2 + 1
     )  # real patches, two phantoms, two controls, a vote
-    assert len(paper.sources.transfers) == 3 * 5 * 3  # starts, numbers of patients, draws
+    assert len(paper.transfers.trainings) == 3 * 5 * 3  # starts, numbers of patients, draws
     assert len(paper.gans.studied_pairs) == 10
     counts = {name: len(patients) for name, patients in paper.cohorts.patients.items()}
     assert counts == {"phantom-a": 66, "phantom-b": 80, "phantom-one": 41, "phantom-random": 41}

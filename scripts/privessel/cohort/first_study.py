@@ -18,7 +18,7 @@ from privessel.errors import CohortError
 from privessel.files.tsv import read_tsv
 from privessel.seeds import derive
 from privessel.study import names
-from privessel.study.config import RESERVED
+from privessel.study.config.agreement import RESERVED
 from privessel.study.config.reading import read_config
 
 FEWEST = 3  # one patient for each split

@@ -26,7 +26,7 @@ _WIDTH = 110  # characters of a line of text
 def draw_plan(levels: pd.DataFrame, regions: pd.DataFrame, patients: pd.DataFrame) -> Figure:
     """Draw the eps of each level (A), what bounding the overlap buys (B) and protecting patients would (C).
 
-    The tables are those of `planner.plan_levels`, `planner.plan_overlaps` and `planner.plan_patients`.
+    The tables are those of `planner.plan_levels`, `planner.plan_overlaps` and `patient_plan.plan_patients`.
     """
     figure = Figure(figsize=(7.6, 3.7))
     private = levels.dropna(subset=["epsilon"]).reset_index(drop=True)

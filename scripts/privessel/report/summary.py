@@ -1,15 +1,14 @@
 """The text that ends a run: every model's eps and scores, and whether privacy was worth its cost."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from privessel.limits import VACUOUS
-from privessel.scores.formatting import eps_columns, format_eps, format_score
-from privessel.scores.references import list_free, list_missing, select_references
+from privessel.report.verdict import PUBLISHED_SEED, format_plain_eps, tell_protection, tell_verdict
+from privessel.scores.formatting import eps_columns, format_score
+from privessel.scores.references import select_references
 from privessel.scores.tally import (
     choose_private,
     describe_gaps,
@@ -27,7 +26,6 @@ from privessel.study.names import (
     REAL,
     RUN_KINDS,
     VOTE,
-    GanName,
 )
 
 FULL_STUDY = "paper"
@@ -47,7 +45,6 @@ _UNETS = (
     "A private U-Net: a public U-Net that was trained further on patients, by noisy gradients. It is a\n"
     "model and has no data that could be shared. No run of the paper is like it, so nothing is published."
 )
-_PUBLISHED_SEED = "in name only: published seed"
 _IN_NAME_ONLY = (
     "In name only: the training scans are public, so noise and draws come from a published seed, and every\n"
     "eps says what the same run would promise if its seed were secret."
@@ -94,8 +91,8 @@ def summary(
     lines += [_IN_NAME_ONLY] if public and rows["kind"].isin(_PROMISING).any() else []
     lines += [f"Note: {note}" for note in describe_gaps(shown)]
     lines += ["", "What protects patients, and what is it worth?"]
-    lines += _protection(rows, cohorts, expectations, public=public)
-    lines += ["", "Does the private model beat the eps = 0 rows?", *_verdict(rows, cohorts)]
+    lines += tell_protection(rows, cohorts, expectations, public=public)
+    lines += ["", "Does the private model beat the eps = 0 rows?", *tell_verdict(rows, cohorts)]
     lines += ["", *_pictures(figures)]
     if study != FULL_STUDY:
         lines += [
@@ -113,12 +110,12 @@ def _headline(rows: pd.DataFrame, *, public: bool) -> list[str]:
         return []
     first = rows[rows["source"] == private].iloc[0]
     spent = first["eps_patient"]
-    kept = _PUBLISHED_SEED if public else "a promise to every training patient"
+    kept = PUBLISHED_SEED if public else "a promise to every training patient"
     worth = "which promises nothing" if spent > VACUOUS else kept
-    lines = [f"What {private} promises to a whole patient: eps {_format_eps(spent)}, {worth}."]
+    lines = [f"What {private} promises to a whole patient: eps {format_plain_eps(spent)}, {worth}."]
     if name_unit(rows) == "patch":
-        region, patch = _format_eps(first["eps_region"]), _format_eps(first["eps"])
-        only = f", {_PUBLISHED_SEED}" if public else ""
+        region, patch = format_plain_eps(first["eps_region"]), format_plain_eps(first["eps"])
+        only = f", {PUBLISHED_SEED}" if public else ""
         lines.append(f"To one region, a place on a vessel: eps {region}. To one patch: eps {patch}{only}.")
     return [*lines, ""]
 
@@ -137,7 +134,7 @@ def _table(shown: pd.DataFrame, rows: pd.DataFrame, cohorts: list[str]) -> list[
         cells = [f"{source}, best of {count} runs" if count > 1 else source]
         free = first["kind"] in FREE_KINDS
         cells += [
-            "0" if free and name != "published" else _format_eps(first[column])
+            "0" if free and name != "published" else format_plain_eps(first[column])
             for name, column in spent.items()
         ]
         for cohort in cohorts:
@@ -160,100 +157,6 @@ def _lay_out(table: list[list[str]]) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def _protection(
-    rows: pd.DataFrame, cohorts: list[str], expectations: pd.DataFrame | None, *, public: bool
-) -> list[str]:
-    """Say of votes, private U-Nets and the chosen private GAN whom they protect, and what they are worth."""
-    lines = []
-    for source in dict.fromkeys(rows["source"][rows["kind"] == VOTE]):
-        lines += _worth(rows, source, cohorts, public=public)
-        expected = expectations[expectations["source"] == source] if expectations is not None else ()
-        lines += [_expected(row) for row in (expected.itertuples() if len(expected) else ())]
-    unets = order_levels(rows)
-    unets = unets[(unets["kind"] == PRIVATE_UNET) & unets["best"]]
-    for source in dict.fromkeys([*unets["source"], choose_private(rows)]):
-        lines += _worth(rows, source, cohorts, public=public) if source else []
-    return lines or ["  Nothing here was made from patients with any protection."]
-
-
-def _worth(rows: pd.DataFrame, source: str, cohorts: list[str], *, public: bool) -> list[str]:
-    of_source = rows[rows["source"] == source].set_index("cohort")
-    spent = of_source["eps_patient"].iloc[0]
-    if spent > VACUOUS:
-        protects, only = " protects no whole patient", ""
-    elif public:
-        protects, only = "", f", {_PUBLISHED_SEED}"
-    else:
-        protects, only = " protects every training patient", ""
-    lines = [f"  {source}{protects}: eps {_format_eps(spent)} of a whole patient{only}."]
-    real = rows[rows["kind"] == REAL].set_index("cohort")["dsc_mean"]
-    for cohort in cohorts:
-        dsc, best = of_source.loc[cohort, "dsc_mean"], real.get(cohort, np.nan)
-        share = f", {dsc / best:.0%} of real patches ({best:.2f})" if best > 0 and np.isfinite(dsc) else ""
-        lines.append(f"    {cohort}: DSC {format_score(dsc)}{share}.")
-    return lines
-
-
-def _expected(row) -> str:
-    return (
-        f"    Inside only, as no eps covers it: one draw is luck. Over all draws from its {row.candidates} "
-        f"candidates,\n    each with its own small U-Net: DSC {row.expected_dsc:.3f} on average, and "
-        f"{row.low_dsc:.3f} or less in 5 % of the draws\n    (worst candidate {row.least_dsc:.3f}, best "
-        f"{row.best_dsc:.3f})."
-    )
-
-
-def _verdict(rows: pd.DataFrame, cohorts: list[str]) -> list[str]:
-    """Compare the mean DSC of the chosen private run with every eps = 0 row and with its own control.
-
-    The answer is an unqualified yes only where the table has public cohorts and baselines, and all of them
-    have a result that is lower.
-    """
-    private, unet = choose_private(rows), choose_private(rows, kind=PRIVATE_UNET)
-    if private is None and unet is None:
-        return ["  It cannot be said: there is no private model in this table."]
-    lines = []
-    if private is not None:
-        lines.append(f"  By mean DSC, for {private}, the private run with the best validation DSC:")
-        lines += _compare(rows, cohorts, private)
-    if unet is not None:
-        lines.append(f"  The same for {unet}, the private U-Net with the best validation DSC:")
-        lines += _compare(rows, cohorts, unet)
-    return lines
-
-
-def _compare(rows: pd.DataFrame, cohorts: list[str], private: str) -> list[str]:
-    free_names, missing = list_free(rows), list_missing(rows, kinds=FREE_KINDS)
-    lines = []
-    for cohort in cohorts:
-        dsc = rows[rows["cohort"] == cohort].set_index("source")["dsc_mean"]
-        private_dsc, free = dsc[private], dsc.reindex(free_names)
-        if np.isnan(private_dsc):
-            lines.append(f"  {cohort}: it cannot be said, the private model has no result.")
-            continue
-        beaten, ahead = free[free < private_dsc], free[free >= private_dsc]
-        not_computed = [*free.index[free.isna()], *missing]
-        if len(ahead):
-            answer = "no"
-        elif not_computed:
-            answer = "yes, as far as computed" if len(beaten) else "it cannot be said"
-        else:
-            answer = "yes"
-        parts = [f"does not beat {_list_scores(ahead)}"] if len(ahead) else []
-        parts += [f"beats {_list_scores(beaten)}"] if len(beaten) else []
-        parts += [f"not computed: {', '.join(not_computed)}"] if not_computed else []
-        lines.append(f"  {cohort}: {answer}; {private_dsc:.2f} {'; '.join(parts)}.")
-        control = dsc.get(str(replace(GanName.parse(private), shuffled=True)), np.nan)
-        if np.isfinite(control):
-            relation = "above" if private_dsc > control else "not above"
-            lines.append(f"  {cohort}: it is {relation} its control with shuffled labels ({control:.2f}).")
-    return lines
-
-
-def _list_scores(dsc: pd.Series) -> str:
-    return ", ".join(f"{source} ({value:.2f})" for source, value in dsc.items())
-
-
 def _pictures(figures: Sequence[Path]) -> list[str]:
     if not figures:
         return ["No figures were drawn."]
@@ -261,7 +164,3 @@ def _pictures(figures: Sequence[Path]) -> list[str]:
     for path in map(Path, figures):
         lines.append(f"  {path}" if path.exists() else f"  {path} (missing)")
     return lines
-
-
-def _format_eps(eps: float) -> str:
-    return format_eps(eps, infinity="inf", none="-")

@@ -9,10 +9,10 @@ from privessel.study.config import StudyConfig
 from privessel.study.config.fields import resolve_delta
 from privessel.study.gans import ANY_PRIVATE
 from privessel.study.site import SitePlan
-from privessel.study.sources import SourcePlan
+from privessel.study.transfers import TransferPlan
 
 
-def check_study(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan, site: SitePlan) -> None:
+def check_study(config: StudyConfig, cohorts: Cohorts, transfers: TransferPlan, site: SitePlan) -> None:
     """Raise ConfigError that lists every key which does not fit the study's patients."""
     faults = [
         *_check_units(config, site),
@@ -20,7 +20,7 @@ def check_study(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan, site
         *_check_vote(config, site),
         *_check_private_unet(config, site),
         *_check_quality(config, cohorts),
-        *_check_transfer(config, cohorts, sources),
+        *_check_transfer(config, cohorts, transfers),
     ]
     if faults:
         raise ConfigError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
@@ -81,7 +81,7 @@ def _check_quality(config: StudyConfig, cohorts: Cohorts) -> list[str]:
     ]
 
 
-def _check_transfer(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan) -> list[str]:
+def _check_transfer(config: StudyConfig, cohorts: Cohorts, transfers: TransferPlan) -> list[str]:
     wanted = config.transfer.patients
     if not wanted:
         return []
@@ -96,9 +96,10 @@ def _check_transfer(config: StudyConfig, cohorts: Cohorts, sources: SourcePlan) 
         for k in wanted
         if k > there
     ]
-    known = {*sources.gans.pairs, *sources.gans.compared}
+    gans = transfers.sources.gans
+    known = {*gans.pairs, *gans.compared}
     return faults + [
         f"transfer.sources has {source}, which is no GAN of this study (levels, compared_architectures)"
-        for source, start in zip(config.transfer.sources, sources.transfer_starts, strict=True)
+        for source, start in zip(config.transfer.sources, transfers.starts, strict=True)
         if start not in known
     ]

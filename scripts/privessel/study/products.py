@@ -9,6 +9,7 @@ from privessel.study.cohorts import Cohorts
 from privessel.study.config import StudyConfig
 from privessel.study.gans import GanPlan
 from privessel.study.sources import SourcePlan
+from privessel.study.transfers import TransferPlan
 
 # Conditions that an entry of the figures' registry may name.
 PRIVATE, SECOND_COHORT, COMPARED = "private", "second cohort", "compared"
@@ -34,6 +35,7 @@ class Products:
     cohorts: Cohorts
     gans: GanPlan
     sources: SourcePlan
+    transfers: TransferPlan
     registry: Mapping[str, Entry]
 
     @cached_property
@@ -42,7 +44,7 @@ class Products:
             PRIVATE: self.gans.private_pairs,
             SECOND_COHORT: self.config.second_cohort,
             COMPARED: self.gans.compared,
-            TRANSFER: self.sources.transfers,
+            TRANSFER: self.transfers.trainings,
             EPOCHS: self.gans.studied_pairs,
         }
         return {name for name, there in met.items() if there}
@@ -87,7 +89,7 @@ class Products:
             "Image quality": f"{folder}/tables/quality.csv",
             "Paired tests, and mean and SD over runs": f"{folder}/figures/statistics.csv",
         }
-        if self.sources.transfers:
+        if self.transfers.trainings:
             tables["Transfer learning, every test patient"] = f"{folder}/tables/transfer.csv"
         if self.gans.studied_pairs:
             tables["Epoch study"] = f"{folder}/tables/epochs.csv"

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from privessel.seeds import derive, draw
 from privessel.study import names
 from privessel.study.cohorts import SPLITS, Cohorts
 from privessel.study.config import StudyConfig
@@ -12,7 +11,6 @@ from privessel.study.gans import GanPlan
 from privessel.study.names import GanName, setting_name
 
 BASELINES = ("threshold", "frangi")
-SCRATCH = "scratch"
 VOTED = "voted"  # in place of a setting: a vote's own U-Net, by which the patients have voted
 TRAINED = "trained"  # in place of a setting: a private U-Net, which is a U-Net itself
 SELECTED = "selected"  # in place of a setting: the one that validation patients have chosen
@@ -238,36 +236,6 @@ class SourcePlan:
         cohort = self.config.train_cohort
         folder = f"{self.results}/vote/ballots-inside-only/{cohort}"
         return [f"{folder}/{patient}.json" for patient in self.cohorts.ids(cohort, "train")]
-
-    # --- Transfer learning ---
-
-    @cached_property
-    def transfer_starts(self) -> list[str]:
-        """The pairs whose chosen U-Nets go on with patients of the second cohort."""
-        split = [source.split("/") for source in self.config.transfer.sources]
-        return [self.gans.first_pairs(arch, level) for arch, level in split]
-
-    @cached_property
-    def transfers(self) -> list[str]:
-        """Every training of transfer learning: start, number of patients, draw of them."""
-        transfer = self.config.transfer
-        return [
-            f"transfer/{start}/patients-{k}/draw-{number}"
-            for start in [SCRATCH, *self.transfer_starts]
-            for k in transfer.patients
-            for number in range(1, transfer.draws + 1)
-        ]
-
-    def transfer_table(self, tuned: str) -> str:
-        """The metrics of one training of transfer learning."""
-        start, _, number = tuned.rpartition("/")
-        return self.metric_table(start, number, self.config.second_cohort)
-
-    def chosen_patients(self, k: str, number: str) -> list[str]:
-        """The k patients of one draw, the same for every start."""
-        cohort = self.config.second_cohort
-        seed = derive(self.config.seed, "transfer", cohort, k, number)
-        return draw(self.cohorts.ids(cohort, "train"), int(k), seed=seed)
 
 
 def _gan_record(source: str) -> dict[str, object]:

@@ -23,6 +23,7 @@ from privessel.study.resources import Resources
 from privessel.study.site import SitePlan
 from privessel.study.sizes import find_small
 from privessel.study.sources import TRAINED, VOTED, SourcePlan
+from privessel.study.transfers import SCRATCH, TransferPlan
 from privessel.study.vote_resources import VoteResources
 
 log = logging.getLogger("privessel")
@@ -55,17 +56,18 @@ class Study:
         self.cohorts = Cohorts(config, Path(self.data), outputs, absent_allowed=redraw)
         self.gans = GanPlan(config)
         self.sources = SourcePlan(config, self.cohorts, self.gans, self.results)
+        self.transfers = TransferPlan(config, self.sources)
         self.site = SitePlan(config, self.cohorts, dry_run)
         self.audit = AuditPlan(config, self.sources, self.site)
         self.deid = DeidPlan(config, self.data, self.results)
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
-        self.products = Products(config, self.cohorts, self.gans, self.sources, figures)
+        self.products = Products(config, self.cohorts, self.gans, self.sources, self.transfers, figures)
         self.cost = Resources(config, self.cohorts, self.sources)
         self.audit_cost, self.vote_cost = AuditResources(self.cost), VoteResources(self.cost)
         self.code = Library(scripts)
         self.notices: list[str] = []  # what is too small for what is asked; to be said once
         if not self.cohorts.absent:
-            check_study(config, self.cohorts, self.sources, self.site)
+            check_study(config, self.cohorts, self.transfers, self.site)
             self.notices = find_small(config, self.cohorts, self.site)
 
     def checked_splits(self) -> list[str]:
@@ -163,7 +165,7 @@ class Study:
             "candidate": one_of(self.sources.candidates),
             "baseline": baselines,
             "split": "train|validation|test",
-            "start": one_of(["scratch", *self.sources.transfer_starts]),
+            "start": one_of([SCRATCH, *self.transfers.starts]),
             "k": r"\d+",
             "draw": r"\d+",
             "heads": one_of(self.deid.names),

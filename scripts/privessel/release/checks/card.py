@@ -1,9 +1,10 @@
 """The data set's card (README.md) and its LICENSE: what it is, how it was made, what it is for."""
 
 from privessel.limits import readable
+from privessel.release.checks.cautions import warn
 from privessel.release.checks.models import tell_inputs, tell_training
 from privessel.release.checks.votes import tell_cohort, tell_limit, tell_making, tell_model, tell_origin
-from privessel.release.checks.words import is_model, name_of_eps, tell_adaptive, tell_promises, warn
+from privessel.release.checks.words import is_model, name_of_eps, tell_adaptive, tell_promises
 
 DATASET_NUMBER = 501  # nnU-Net's: up to 500 are its own
 LICENCES = {

@@ -16,7 +16,7 @@ from privessel.release.checks.words import call, is_model
 MANIFEST, SIGNATURE, PUBLIC_KEY = "MANIFEST.sha256", "MANIFEST.sha256.sig", "site.pub"
 # The programs of a release, and where they lie in the library: the check, and the accountant it needs.
 CHECKS = (
-    "__init__", "card", "croissant", "epsilon", "exports", "files", "models", "numbers", "shape",
+    "__init__", "card", "cautions", "croissant", "epsilon", "exports", "files", "models", "numbers", "shape",
     "signature", "statement", "votes", "words",
 )  # fmt: skip
 ACCOUNTANT = (

@@ -1,6 +1,7 @@
 """The numbers of privacy.json: each is computed again from the mechanisms, or compared with others."""
 
 from privessel.limits import readable
+from privessel.release.checks.cautions import is_region_too_large
 from privessel.release.checks.epsilon import compose_adaptively, compose_epsilon
 from privessel.release.checks.shape import FORMAT, find_misshapen
 from privessel.release.checks.statement import METHOD, list_not_covered
@@ -10,7 +11,6 @@ from privessel.release.checks.words import (
     call,
     count_units,
     is_model,
-    is_region_too_large,
     name_neighbours,
     name_sampler,
     tell_choices,

@@ -3,6 +3,7 @@
 import math
 
 from privessel.limits import VACUOUS, readable
+from privessel.release.checks.cautions import warn
 from privessel.release.checks.models import MODEL_NOT_COVERED, tell_training
 from privessel.release.checks.votes import (
     VOTE_NOT_COVERED,
@@ -20,7 +21,6 @@ from privessel.release.checks.words import (
     tell_adaptive,
     tell_promises,
     tell_runs,
-    warn,
 )
 
 METHOD = "privacy loss distributions"
