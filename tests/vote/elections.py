@@ -12,7 +12,7 @@ from privessel.privacy.keys import create_master
 from privessel.privacy.site import SECRET, Site
 from privessel.unet.net import TrainedUNet, UNet, UNetShape
 from privessel.vote import run as run_module
-from privessel.vote.ballots import Ballot, digest_net
+from privessel.vote.ballots import Ballot
 from privessel.vote.ranks import Count
 from privessel.vote.run import Vote, hold_vote
 
@@ -52,7 +52,7 @@ def write_candidates(folder, count):
 
 def ballot(patient, right, *, candidates=None):
     """A ballot on which candidate k marks `right[k]` pixels rightly, of 100."""
-    candidates = candidates or [digest_net(net(number)) for number in range(1, len(right) + 1)]
+    candidates = candidates or [net(number).digest() for number in range(1, len(right) + 1)]
     counts = tuple(Count(one, 3, 100 - one) for one in right)
     return Ballot(patient, f"patches of {patient}", tuple(candidates), counts)
 

@@ -104,8 +104,7 @@ class HullDraw:
             "charged_steps": account.steps if account else 1,
         }
         if account:
-            entry = {"identity": account.run.identity, "attempts": len(account.attempts)}
-            record["ledger"] = entry | asdict(account.head) | {"register": account.register}
+            record["ledger"] = account.cite()
         return record
 
 

@@ -1,6 +1,5 @@
 """What privacy.json says about a finished run: its mechanism, and what every kept epoch has cost."""
 
-from dataclasses import asdict
 from importlib.metadata import version
 
 import numpy as np
@@ -57,8 +56,7 @@ def cohort_record(training: PrivateTerms, patches: Patches, account: Account | N
     """Return what privacy.json says of the patients and of the ledger, and the libraries' versions."""
     record = {}
     if account:
-        entry = {"identity": account.run.identity, "attempts": len(account.attempts)}
-        record["ledger"] = entry | asdict(account.head) | {"register": account.register}
+        record["ledger"] = account.cite()
     return record | {
         "patients": len(patches.patients),
         "patches": len(patches.image),

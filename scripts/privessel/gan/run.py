@@ -114,17 +114,9 @@ class GanRun:
         arrays: images, labels and patients exactly as they are handed to training, so that any change made to
         the patches on the way shows. code: the files of the package that decide a training step.
         """
-        return {
-            "architecture": {"name": self.arch, **asdict(shape)},
-            "level": self.level,
-            "run": self.number,
-            "training": asdict(training),
-            "patches": digest(*arrays),
-            "code": code_digests(code),
-            "libraries": library_versions(),
-            "device": device,
-            "threads": threads,
-        }
+        name = {"architecture": {"name": self.arch, **asdict(shape)}, "level": self.level, "run": self.number}
+        machine = {"device": device, "threads": threads}
+        return name | identify_training(training, arrays=arrays, code=code) | machine
 
     def source(
         self,
@@ -172,6 +164,18 @@ class GanRun:
         """Return what privacy.json says about the finished run (see `privacy_record`)."""
         name = {"arch": self.arch, "level": self.level, "run": self.number, "cohort": self.cohort}
         return name | privacy_record(training, patches, account)
+
+
+def identify_training(
+    training: PrivateTerms, *, arrays: Iterable[np.ndarray], code: Iterable[Path]
+) -> dict[str, object]:
+    """Return the part of an identity that says what is done to which patches, by which code."""
+    return {
+        "training": asdict(training),
+        "patches": digest(*arrays),
+        "code": code_digests(code),
+        "libraries": library_versions(),
+    }
 
 
 def paid_run(

@@ -1,7 +1,7 @@
 """What a ledger says, as plain data: who a private run is, its attempts, and the steps it was charged for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from privessel.errors import PrivacyError
 from privessel.limits import UNITS
@@ -111,6 +111,11 @@ class Account:
     attempts: tuple[Attempt, ...]
     head: Head
     register: str = ""
+
+    def cite(self) -> dict[str, object]:
+        """Return what the run's privacy.json says of its ledger, so that a release can look it up."""
+        entry = {"identity": self.run.identity, "attempts": len(self.attempts)}
+        return entry | asdict(self.head) | {"register": self.register}
 
     @property
     def steps(self) -> int:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from privessel.cohort.patches import Patches, digest, load
+from privessel.cohort.patches import Patches, load
 from privessel.cohort.regions import region_patches
 from privessel.device import pick_device
 from privessel.errors import PrivacyError
 from privessel.gan.checkpoints import RunFiles
-from privessel.gan.record import cohort_record, library_versions, mechanism_record, promises_of_steps
-from privessel.gan.run import code_digests, paid_run, require_counts
+from privessel.gan.record import cohort_record, mechanism_record, promises_of_steps
+from privessel.gan.run import identify_training, paid_run, require_counts
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import check_delta
 from privessel.privacy.keys import Stream, public_key
@@ -99,22 +99,14 @@ class PrivateUNetRun:
         The start is named by what it was trained on and how; its weights, which another version of the code
         or another machine changes, by a digest of their own. arrays, code: as of a GAN.
         """
-        weights = (start.weights[name].cpu().numpy() for name in sorted(start.weights))
+        begun = {k: v for k, v in start.identity.items() if k not in _MACHINE}
+        shape = {**asdict(start.shape), "patch": start.patch_size}
         return {
-            "architecture": {
-                "name": PRIVATE_UNET,
-                **asdict(start.shape),
-                "patch": start.patch_size,
-                "start": start_name,
-                "start_training": {k: v for k, v in start.identity.items() if k not in _MACHINE},
-            },
-            "start": digest(np.array([start.mean, start.sd]), *weights),
+            "architecture": {"name": PRIVATE_UNET, **shape, "start": start_name, "start_training": begun},
+            "start": start.digest(),
             "level": self.level,
             "run": self.number,
-            "training": asdict(training),
-            "patches": digest(*arrays),
-            "code": code_digests(code),
-            "libraries": library_versions(),
+            **identify_training(training, arrays=arrays, code=code),
             "device": device,
             "threads": threads,
         }

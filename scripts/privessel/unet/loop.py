@@ -90,7 +90,7 @@ def train(
         "torch": str(torch.__version__),
         "code": digest_files(DECIDING_CODE, root=Path(privessel.__file__).parent),
         "patches": digest(images, labels),
-        **({"start": _digest_start(start)} if start else {}),
+        **({"start": start.digest()} if start else {}),
     }
     parts = {"network": network, "optimiser": optimiser} | ({"average": average} if average else {})
     state = UNetState(resume / "unet.pt", identity=identity, parts=parts, device=device)
@@ -187,12 +187,6 @@ def _generator(seed: int, purpose: int, index: int, device: torch.device) -> tor
     """Return torch's generator of one random stream."""
     state = np.random.SeedSequence([seed, purpose, index]).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]))
-
-
-def _digest_start(start: TrainedUNet) -> str:
-    """Return a SHA-256 of the weights and input statistics that a training starts from."""
-    weights = (start.weights[name].numpy() for name in sorted(start.weights))
-    return digest(np.array([start.mean, start.sd]), *weights)
 
 
 def _check(images: np.ndarray, labels: np.ndarray, *, shape: UNetShape) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from privessel.cohort.patches import digest
 from privessel.errors import DamagedError
 from privessel.files import checkpoint
 from privessel.files.reading import REMEDY, read_json
@@ -180,6 +182,11 @@ class TrainedUNet:
         network = UNet(self.shape, generator=torch.Generator())
         network.load_state_dict(self.weights)
         return network.to(device, memory_format=torch.channels_last)
+
+    def digest(self) -> str:
+        """Return a SHA-256 of the weights and of the statistics of the inputs."""
+        weights = (self.weights[name].cpu().numpy() for name in sorted(self.weights))
+        return digest(np.array([self.mean, self.sd]), *weights)
 
     def check_form(self, shape: UNetShape, *, patch_size: int) -> None:
         """Raise ValueError where a network of this shape, on such patches, cannot start from this one."""

@@ -76,7 +76,7 @@ def fill_in(
     return Ballot(
         patient=patient,
         patches=digest(image, label, brain),
-        candidates=tuple(map(digest_net, candidates)),
+        candidates=tuple(candidate.digest() for candidate in candidates),
         counts=tuple(count(one, image, label, brain, **prediction) for one in candidates),
     )
 
@@ -103,9 +103,3 @@ def count(
         right += int((marked & label[part]).sum())
         wrong += int((marked & ~label[part]).sum())
     return Count(right, wrong, int((label & brain).sum()) - right)
-
-
-def digest_net(trained: TrainedUNet) -> str:
-    """Return a SHA-256 of a U-Net's weights and the statistics of its inputs."""
-    weights = (trained.weights[name].numpy() for name in sorted(trained.weights))
-    return digest(np.array([trained.mean, trained.sd]), *weights)

@@ -7,7 +7,7 @@ import math
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from privessel.privacy.promises import Sizes, state_promises
 from privessel.privacy.site import PaidRun, Site
 from privessel.study.names import VOTE, Level
 from privessel.unet.net import TrainedUNet
-from privessel.vote.ballots import Ballot, digest_net
+from privessel.vote.ballots import Ballot
 from privessel.vote.mechanism import Bits, draw
 from privessel.vote.ranks import add_ranks, rank
 
@@ -132,8 +132,7 @@ class Vote:
         promises = state_promises([charge], unit="patient", sizes=sizes, delta=1e-5, patient_delta=1e-5)
         record = {"arch": VOTE, "level": self.level, "run": self.number, "cohort": self.cohort}
         if account:
-            entry = {"identity": account.run.identity, "attempts": len(account.attempts)}
-            record["ledger"] = entry | asdict(account.head) | {"register": account.register}
+            record["ledger"] = account.cite()
         return record | {
             "protection": "differential privacy",
             "unit": "patient",
@@ -222,7 +221,7 @@ def _check(
             "and run the same command again; they are made anew"
         )
     nets = [TrainedUNet.load(files["unet.pt"]) for files in candidates]
-    if tuple(map(digest_net, nets)) != ballots[0].candidates:
+    if tuple(net.digest() for net in nets) != ballots[0].candidates:
         raise PrivacyError(
             f"{vote.name}: the candidates are not those that the ballots are about. Remedy: remove the "
             "ballots and run the same command again; they are made anew"

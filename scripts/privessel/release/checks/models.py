@@ -3,15 +3,12 @@
 `numbers` is privacy.json. A model is known by its architecture (`words.is_model`).
 """
 
+from privessel.release.checks.words import TRAINING_NOT_COVERED
+
 MODEL_NOT_COVERED = (
     "Patients whose scans chose or judged models (validation and test patients): this model did not learn "
     "from them, but models were compared on them.",
-    "Settings that people tuned while they looked at patients of the site.",
-    "The numbers of patients, of patches a patient and a place, of steps, the expected batch and the noise: "
-    "they count as public.",
-    "Weaknesses of the generator of random numbers, and what the time of a step tells: the noise is taken to "
-    "be normal up to the grid that it and the sums lie on.",
-    "What others publish about the same patients, and whatever the site releases of them later: both add up.",
+    *TRAINING_NOT_COVERED,
     "Look-alikes: the model may know anatomy that is common to many people. That tells nothing about one of "
     "them.",
 )

@@ -13,6 +13,7 @@ from privessel.release.checks.votes import (
 )
 from privessel.release.checks.words import (
     LEVELS,
+    TRAINING_NOT_COVERED,
     call,
     count_units,
     is_model,
@@ -29,12 +30,7 @@ TIERS = {1.0: "a strong guarantee", 10.0: "usual for trained networks, and no st
 NOT_COVERED = (
     "Patients whose scans chose or judged models (validation and test patients): no model learned from "
     "them, but settings were compared on them.",
-    "Settings that people tuned while they looked at patients of the site.",
-    "The numbers of patients, of patches a patient and a place, of steps, the expected batch and the noise: "
-    "they count as public.",
-    "Weaknesses of the generator of random numbers, and what the time of a step tells: the noise is taken to "
-    "be normal up to the grid that it and the sums lie on.",
-    "What others publish about the same patients, and whatever the site releases of them later: both add up.",
+    *TRAINING_NOT_COVERED,
     "Look-alikes: the data may show anatomy that is common to many people. That tells nothing about one of "
     "them.",
 )

@@ -10,6 +10,15 @@ COUNTS = (
     "used; the largest number that is known of any run stands in for them."
 )
 LEVELS = ("patient", "region", "patch")
+# What no private training covers, in whatever form its result is released.
+TRAINING_NOT_COVERED = (
+    "Settings that people tuned while they looked at patients of the site.",
+    "The numbers of patients, of patches a patient and a place, of steps, the expected batch and the noise: "
+    "they count as public.",
+    "Weaknesses of the generator of random numbers, and what the time of a step tells: the noise is taken to "
+    "be normal up to the grid that it and the sums lie on.",
+    "What others publish about the same patients, and whatever the site releases of them later: both add up.",
+)
 MODEL = "private-unet"  # the architecture of a release that is a model and has no data
 _OF_DATA = {"set": "data set", "the": "the data", "these": "these data", "tell": "tell", "were": "were"}
 _OF_MODEL = {"set": "model", "the": "the model", "these": "this model", "tell": "tells", "were": "was"}
