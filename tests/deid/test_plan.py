@@ -94,6 +94,27 @@ def test_people_are_those_of_the_table_and_scans_those_that_exist(hospital):
     assert not plan.needs_secret("local-dp-4", "heads-public")
 
 
+def test_simulated_heads_beside_scans_of_ones_own_lie_where_they_are_written(hospital):
+    plan = own(hospital, sessions=["before", "1", "2"])
+    image, brain = plan.simulated("heads-public", "hp001_before")
+    assert image.endswith("heads-public/sub-hp001/ses-before/anat/sub-hp001_ses-before_T1w.nii.gz")
+    assert brain.endswith(
+        "heads-public/derivatives/brain/sub-hp001/ses-before/anat/sub-hp001_ses-before_desc-brain_mask.nii.gz"
+    )
+
+
+@pytest.mark.parametrize("name", ["a1_2.nii.gz", "a1_2_brain.nii.gz"])
+def test_a_scan_that_is_there_by_name_alone_is_refused_and_not_left_out(hospital, name):
+    (hospital / name).unlink()
+    (hospital / name).symlink_to("/nowhere/annex/objects/scan")
+    with pytest.raises(CohortError, match=f"{name} is a link of git-annex.*Remedy"):
+        own(hospital).scans("clinic")
+    (hospital / name).unlink()
+    (hospital / name).mkdir()
+    with pytest.raises(CohortError, match=f"{name} is a folder.*Remedy"):
+        own(hospital).scans("clinic")
+
+
 def test_changed_contents_are_seen_and_a_touch_is_not(hospital):
     before = own(hospital).contents("clinic", "a1_1")
     (hospital / "a1_1.nii.gz").touch()

@@ -7,9 +7,9 @@ from deid.native import SIDE, fine, write
 from privessel.deid.faces import Faces
 from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
-from privessel.deid.head_cohort import BRAIN, IMAGE, make_people, scanner_affine, write_scan
+from privessel.deid.head_cohort import make_people, scanner_affine, write_scan
 from privessel.deid.methods import make_heads, measure_faces
-from privessel.deid.preparation import ScanFiles, make_gamma, prepare, write_report
+from privessel.deid.preparation import make_gamma, prepare, write_report
 from privessel.deid.qc import draw_scan
 from privessel.deid.shielding import Shield, fit_public, save_hulls
 from privessel.errors import CohortError
@@ -17,6 +17,8 @@ from privessel.files.reading import read_arrays, read_json
 from privessel.privacy.accounting import composed_epsilon
 from privessel.privacy.keys import create_master
 from privessel.privacy.site import SECRET, Site
+from privessel.study.head_scans import HeadScan, place_scan
+from privessel.study.names import HEAD_BRAIN, HEAD_IMAGE
 
 SURFACE = {"rotations": 4, "planes": 80, "level": 0.2}
 CUBE = {"side": 32, "field_of_view": 256.0, "most_voxel_mm": 8.0}
@@ -28,11 +30,8 @@ class Cohort:
         made = make_people({f"q{n}": "train" for n in range(people)}, cohort="some", seed=1)
         for person in made:
             for visit in (1, 2):
-                write_scan(root, person, visit=visit, side=32)
-                names = {"patient": person.id, "session": str(visit)}
-                files = ScanFiles(
-                    person.id, str(visit), root / IMAGE.format(**names), root / BRAIN.format(**names)
-                )
+                write_scan(root, person, visit=visit, session=str(visit), side=32)
+                files = place_scan(root, HEAD_IMAGE, HEAD_BRAIN, person=person.id, session=str(visit))
                 framed, report, digest = prepare(files, **CUBE)
                 gamma = make_gamma(framed, seed=1, name=files.name, settings=SURFACE)
                 framed.save(self.frame(files.name))
@@ -182,10 +181,10 @@ def test_a_faulty_scan_is_named_with_person_session_and_file(tmp_path):
     image = write(tmp_path / "scan.nii.gz", values, affine)
     mask = write(tmp_path / "brain.nii.gz", brain[:-1].astype(np.uint8), affine, slope=None, dtype=np.uint8)
     with pytest.raises(CohortError, match=r"person x1, session 2: .*brain.nii.gz has the shape"):
-        prepare(ScanFiles("x1", "2", image, mask), **CUBE)
+        prepare(HeadScan("x1", "2", image, mask), **CUBE)
     whole = write(tmp_path / "whole.nii.gz", brain.astype(np.uint8), affine, slope=None, dtype=np.uint8)
     with pytest.raises(CohortError, match=r"person x1, session 2: .*scan.nii.gz: its voxels are up to 4 mm"):
-        prepare(ScanFiles("x1", "2", image, whole), **CUBE | {"most_voxel_mm": 3.0})
+        prepare(HeadScan("x1", "2", image, whole), **CUBE | {"most_voxel_mm": 3.0})
 
 
 def test_a_copy_under_another_name_has_the_same_digest(tmp_path):
@@ -193,7 +192,7 @@ def test_a_copy_under_another_name_has_the_same_digest(tmp_path):
     affine = scanner_affine(SIDE)
     mask = write(tmp_path / "brain.nii.gz", brain.astype(np.uint8), affine, slope=None, dtype=np.uint8)
     digests = [
-        prepare(ScanFiles(name, "1", write(tmp_path / f"{name}.nii.gz", values, affine), mask), **CUBE)[2]
+        prepare(HeadScan(name, "1", write(tmp_path / f"{name}.nii.gz", values, affine), mask), **CUBE)[2]
         for name in ("jane", "john")
     ]
     assert digests[0] == digests[1]

@@ -20,6 +20,9 @@ VOTE_NAME = rf"vote/{VOTE_LEVEL}/run-[1-9]\d*"
 PRIVATE_UNET_NAME = rf"private-unet/{_PRIVATE_LEVEL}/run-[1-9]\d*"
 # The hull around a head, and how it is shielded (docs/deid.md).
 HULL = rf"(?:paper|brain|k-same-(?:[2-9]|[1-9]\d+)|local-dp-(?!0(?![.\d])){_NUMBER})"
+# Where a simulated head lies in its cohort's folder, as BIDS has it.
+_HEAD = "sub-{patient}/ses-{session}/anat/sub-{patient}_ses-{session}"
+HEAD_IMAGE, HEAD_BRAIN = f"{_HEAD}_T1w.nii.gz", f"derivatives/brain/{_HEAD}_desc-brain_mask.nii.gz"
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
 # Of files and folders, so without separators; one letter or digit first, so that none is hidden or an option.
 STUDY = r"[A-Za-z0-9][A-Za-z0-9_-]*"
