@@ -13,11 +13,12 @@ from privessel.deid.removal import fill_hull, keep_brain, mask_face, reface, rem
 from privessel.deid.render import measure_depth
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_arrays, reading
+from privessel.study.names import BLURRED, ORIGINAL
 
 # The words of the identification study: attackers, what they see, and what they are asked with.
 ATTACKERS = ("l1", "fisherface", "adaptive")
 VIEWS, QUERIES = ("photo", "metric"), ("same-scan", "other-visit")
-ORIGINAL, BLURRED, FLOOR = "original", "blurred", "watershed"
+FLOOR = "watershed"
 REMOVALS = {
     "face-mask": mask_face,
     "deface": remove_face,

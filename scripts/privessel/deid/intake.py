@@ -88,7 +88,7 @@ def check_sources_outside(sources: Mapping[str, Path], results: Path) -> None:
     """
     inside = Path(results).resolve()
     problems = [
-        f"{who}: {path} lies in the results. Remedy: name the folder of the original scans in deid.cohorts"
+        f"{who}: {path} lies in the results. Remedy: name the folder of the original scans in deid.heads"
         for who, path in sources.items()
         if Path(path).resolve().is_relative_to(inside)
     ]

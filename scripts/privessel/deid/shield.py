@@ -59,7 +59,7 @@ class HullModel:
         if len(hulls) < 2 * rank:
             raise ConfigError(
                 f"deid: {len(hulls)} public heads are too few for a shield of {rank} axes, which needs "
-                f"{2 * rank}. Remedy: simulate more people in deid.public_cohort, or lower deid.code.rank"
+                f"{2 * rank}. Remedy: simulate more people in deid.public_heads, or lower deid.code.rank"
             )
         directions = spread_directions()
         head, brain = (np.stack([support(one, directions) for one in solids]) for solids in (hulls, brains))
@@ -177,8 +177,8 @@ def share_codes(
     """
     if len(codes) < k:
         raise ConfigError(
-            f"deid.hull k-same: {len(codes)} people are fewer than k = {k}. Remedy: lower deid.k, which "
-            "weakens what is promised, or take deid.hull local-dp or brain, which need no other people"
+            f"deid.hulls k-same-{k}: {len(codes)} people are fewer than k = {k}. Remedy: take a lower k, which "
+            "weakens what is promised, or local-dp or brain, which need no other people"
         )
     left = [sorted(codes)[place] for place in random.permutation(len(codes))]
     shared, groups = {}, {}

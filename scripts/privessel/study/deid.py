@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from privessel.errors import ConfigError
 from privessel.files.source import fingerprint
 from privessel.study import head_scans, names
 from privessel.study.config import StudyConfig
 from privessel.study.config.deid import HeadCohort
 from privessel.study.head_scans import HeadScan
 from privessel.study.resources import SCAN_VOXELS
-
-ORIGINAL = "original"
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,34 @@ class DeidPlan:
         """The ids of a cohort's people; raises CohortError where its table cannot be read."""
         return list(self._people[cohort])
 
+    def check(self) -> None:
+        """Read both cohorts; raise ConfigError that lists what asks for more people than there are.
+
+        Raises CohortError where a cohort cannot be read. Without a part on heads there is nothing to check.
+        """
+        faults = self._find_too_few() if self.names else []
+        if faults:
+            raise ConfigError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
+
+    def _find_too_few(self) -> list[str]:
+        deid, faults = self.config.deid, []
+        people, known = {name: len(self.people(name)) for name in self.names}, self.scans(self.known)
+        if people[self.own] < deid.attack.candidates:
+            faults.append(f"deid.heads has {people[self.own]} people, fewer than deid.attack.candidates")
+        for hull in deid.hulls:
+            kind, k = names.parse_hull(hull)
+            small = [name for name in self.names if kind == "k-same" and people[name] < k]
+            faults += [f"deid.hulls has {hull}, but {name} has {people[name]} people" for name in small]
+        if len(known) == people[self.known]:
+            faults.append(
+                "deid.public_heads has one scan a person, but attackers learn from two of the same person"
+            )
+        if people[self.known] < 2:
+            faults.append("deid.public_heads has one person, but attackers learn to tell people apart")
+        if len(known) < 2 * deid.code.rank:
+            faults.append("deid.public_heads has fewer than 2 scans for each axis of deid.code.rank")
+        return faults
+
     def splits(self, cohort: str) -> dict[str, str]:
         """Whether each simulated person trains or judges: four in five train, as in the paper."""
         people = self.people(cohort)
@@ -107,7 +134,7 @@ class DeidPlan:
     def methods(self) -> list[str]:
         """Everything that is attacked: the unaltered heads, the removals, and a `hull-` of each kind."""
         hulls = [f"hull-{hull}" for hull in self.config.deid.hulls]
-        return [ORIGINAL, *self.config.deid.methods, *hulls]
+        return [names.ORIGINAL, *self.config.deid.methods, *hulls]
 
     def gammas_of(self, method: str, cohort: str) -> list[str]:
         """The gammas that a hull's heads are made of; none for another method."""
@@ -128,11 +155,11 @@ class DeidPlan:
     @property
     def shown_methods(self) -> list[str]:
         """The methods of figure 1; blurring acts on pictures, and has none of its own."""
-        return [method for method in self.methods if method != "blurred"]
+        return [method for method in self.methods if method != names.BLURRED]
 
     def needs_secret(self, hull: str, cohort: str) -> bool:
         """Whether a hull's draws are charged to people."""
-        return hull.startswith("local-dp-") and not self.cohorts[cohort].public
+        return names.parse_hull(hull)[0] == "local-dp" and not self.cohorts[cohort].public
 
     def faces(self, cohort: str) -> list[str]:
         """The faces of a cohort by every method."""
