@@ -22,7 +22,7 @@ def table(queries=QUERIES, methods=METHODS):
             for method in methods:
                 for attacker in ATTACKERS:
                     rate = random.uniform(0, 100)
-                    numbers = [rate, 4.0, max(rate - 8, 0), min(rate + 8, 100), 24, 36, 480]
+                    numbers = [rate, 4.0, max(rate - 8, 0), min(rate + 8, 100), 24, 36, 480, 4]
                     rows.append([method, view, query, attacker, *numbers])
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -36,6 +36,12 @@ def test_redrawn_from_its_csv_a_figure_has_the_same_pixels_and_no_texts_overlap(
 @pytest.mark.parametrize("draw", [deid_fig3, deid_shield])
 def test_one_visit_and_few_methods_are_drawn_too(draw):
     assert pixels(draw(table(queries=QUERIES[:1], methods=["original", "hull-brain"])))
+
+
+def test_chance_is_that_of_as_many_candidates_as_were_asked_with():
+    for draw, across in ((deid_fig3, "get_xdata"), (deid_shield, "get_ydata")):
+        dotted = [line for line in draw(table()).axes[0].lines if line.get_linestyle() == ":"]
+        assert [getattr(line, across)()[0] for line in dotted] == [25.0]
 
 
 def test_a_figure_says_how_many_people_it_rests_on():

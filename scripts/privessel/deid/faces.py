@@ -39,15 +39,6 @@ class Faces:
     people: tuple[str, ...]
     sessions: tuple[str, ...]
 
-    def of(self, session: str) -> "Faces":
-        """Return the scans of one session."""
-        there = [place for place, name in enumerate(self.sessions) if name == session]
-        return Faces(
-            self.depths[there],
-            tuple(self.people[place] for place in there),
-            tuple(self.sessions[place] for place in there),
-        )
-
     def save(self, path: Path) -> None:
         """Write as .npz."""
         with atomic_path(path) as partial, partial.open("wb") as file:

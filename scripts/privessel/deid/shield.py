@@ -177,8 +177,8 @@ def share_codes(
     """
     if len(codes) < k:
         raise ConfigError(
-            f"deid.hulls k-same-{k}: {len(codes)} people are fewer than k = {k}. Remedy: take a lower k, which "
-            "weakens what is promised, or local-dp or brain, which need no other people"
+            f"deid.hulls k-same-{k}: {len(codes)} people are fewer than k = {k}. Remedy: take a lower "
+            "k, which weakens what is promised, or local-dp or brain, which need no other people"
         )
     left = [sorted(codes)[place] for place in random.permutation(len(codes))]
     shared, groups = {}, {}
