@@ -11,8 +11,9 @@ from privessel.deid.head_cohort import make_people, scanner_affine, write_scan
 from privessel.deid.methods import make_heads, measure_faces
 from privessel.deid.preparation import make_gamma, prepare, write_report
 from privessel.deid.qc import draw_scan
-from privessel.deid.shielding import Shield, fit_public, save_hulls
+from privessel.deid.shielding import Shield, fit_public
 from privessel.errors import CohortError
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, read_json
 from privessel.privacy.accounting import composed_epsilon
 from privessel.privacy.keys import create_master
@@ -145,7 +146,7 @@ def test_on_patients_each_person_is_charged_once_for_all_visits_and_a_second_ask
 
 def test_methods_leave_faces_of_every_scan_in_order(cohort, tmp_path):
     hulls = cohort.shield("brain")
-    save_hulls(tmp_path / "hulls.npz", hulls)
+    write_arrays(tmp_path / "hulls.npz", **hulls)
     average = Framed.load(cohort.frame("q4_1")).image
     faces = measure_faces(
         "hull-brain",

@@ -11,7 +11,7 @@ from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
 from privessel.deid.removal import fill_hull, keep_brain, mask_face, reface, remove_face, shear
 from privessel.deid.render import measure_depth
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, reading
 from privessel.study.names import BLURRED, ORIGINAL
 
@@ -41,8 +41,7 @@ class Faces:
 
     def save(self, path: Path) -> None:
         """Write as .npz."""
-        with atomic_path(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, depths=self.depths, people=self.people, sessions=self.sessions)
+        write_arrays(path, depths=self.depths, people=self.people, sessions=self.sessions)
 
     @classmethod
     def load(cls, path: Path) -> "Faces":

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from privessel.deid.hull import fill_support, spread_directions, support
 from privessel.errors import ConfigError
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, reading
 from privessel.privacy import grid
 from privessel.privacy.keys import Stream
@@ -93,8 +93,7 @@ class HullModel:
 
     def save(self, path: Path) -> None:
         """Write the model as .npz."""
-        with atomic_path(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **asdict(self))
+        write_arrays(path, **asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> "HullModel":
