@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from deid.native import SIDE, fine, write
 
+from privessel.deid import qc
 from privessel.deid.faces import Faces
 from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
@@ -99,6 +100,17 @@ def test_a_picture_shows_the_scan_with_its_outlines(cohort):
     assert not blue[:, 3 * 256 :].any()
 
 
+def test_every_view_of_a_picture_says_that_it_stays_inside(cohort, monkeypatch):
+    framed, gamma = Framed.load(cohort.frame("q0_1")), Gamma.load(cohort.gamma("q0_1"))
+    marked = np.asarray(draw_scan(framed, gamma)).astype(int)
+    monkeypatch.setattr(qc, "MARK", " ")
+    changed = (marked != np.asarray(draw_scan(framed, gamma))).any(2)
+    for view in range(5):
+        words = changed[:, view * 256 : (view + 1) * 256]
+        assert words.sum() > 100
+        assert not words[: 256 - 30].any()
+
+
 def test_both_visits_of_a_person_lie_alike_in_the_cube(cohort):
     """The frame follows the brain: visits of one person overlap more than the scans do in the scanner."""
 
@@ -186,6 +198,12 @@ def test_a_faulty_scan_is_named_with_person_session_and_file(tmp_path):
     whole = write(tmp_path / "whole.nii.gz", brain.astype(np.uint8), affine, slope=None, dtype=np.uint8)
     with pytest.raises(CohortError, match=r"person x1, session 2: .*scan.nii.gz: its voxels are up to 4 mm"):
         prepare(HeadScan("x1", "2", image, whole), **CUBE | {"most_voxel_mm": 3.0})
+
+
+def test_a_scan_without_a_surface_is_named(cohort):
+    framed = Framed.load(cohort.frame("q0_1"))
+    with pytest.raises(CohortError, match=r"scan some q0_1 has no surface.*Remedy: lower deid.threshold"):
+        make_gamma(framed, seed=1, name="some q0_1", settings=SURFACE | {"level": 1.1})
 
 
 def test_a_copy_under_another_name_has_the_same_digest(tmp_path):

@@ -63,7 +63,12 @@ def write_report(path: Path, scan: HeadScan, report: Report, digest: str) -> Non
 
 
 def make_gamma(framed: Framed, *, seed: int, name: str, settings: Mapping[str, float]) -> Gamma:
-    """Return the paper's privacy transform of a framed scan; `settings`: rotations, planes, level."""
-    return transform(
-        framed.image, framed.brain, np.random.default_rng(derive(seed, "gamma", name)), **settings
-    )
+    """Return the paper's privacy transform of a framed scan; `settings`: rotations, planes, level.
+
+    name: cohort and scan, which the draws follow. Raises CohortError, which has it, where there is no hull.
+    """
+    random = np.random.default_rng(derive(seed, "gamma", name))
+    try:
+        return transform(framed.image, framed.brain, random, **settings)
+    except CohortError as problem:
+        raise CohortError(f"scan {name} {problem}.") from problem
