@@ -29,7 +29,8 @@ try:
         dry_run=workflow.output_settings.dryrun,
     )
     # Read now, so that a wrong table shows before any job.
-    cohorts, scans = study.cohorts.names, {name: study.deid.scans(name) for name in study.deid.names}
+    cohorts = study.cohorts.names
+    study.deid.check()
     if workflow.is_main_process:
         study.tell_notices()
         if workflow.dag_settings:

@@ -17,6 +17,7 @@ rule head:
     params:
         code=code.digest("make_head.py"),
         root=lambda w: f"{DATA}/{w.heads}",
+        visit=lambda w: settings.deid.sessions.index(w.session) + 1,
         side=lambda w: heads.cohorts[w.heads].phantom.side,
         seed=settings.seed,
     script:

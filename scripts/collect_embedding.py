@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from privessel.figures.embedding import fig9_data
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.script import logged
 from privessel.files.tables import read_table
 from privessel.quality.embedding import choose_sets, embed
@@ -20,5 +20,4 @@ with logged(snakemake.log[0]):
         for source in shown["source"]
     ]
     position = embed(np.concatenate(images), perplexity=params.perplexity, seed=derive(params.seed, "t-SNE"))
-    with atomic_path(Path(snakemake.output[0])) as partial:
-        np.savez_compressed(partial, **fig9_data(shown, images, position))
+    write_arrays(Path(snakemake.output[0]), **fig9_data(shown, images, position))

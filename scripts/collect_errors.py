@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from privessel.cohort.nifti import load_mask
 from privessel.cohort.scan import load_native_scan
 from privessel.cohort.table import Patient
 from privessel.figures.errors import fig4_data
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.script import logged
 from privessel.files.tables import read_table
 from privessel.scores import choice
@@ -28,5 +27,4 @@ with logged(snakemake.log[0]):
         predictions=[load_mask(Path(path)) for path in files],
         columns=choice.add_scores(shown, scores, cohort=params.cohort, patient=patient),
     )
-    with atomic_path(Path(snakemake.output[0])) as partial:
-        np.savez_compressed(partial, **data)
+    write_arrays(Path(snakemake.output[0]), **data)

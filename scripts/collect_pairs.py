@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from privessel.cohort.patches import load_pairs
 from privessel.figures.pairs import fig2_data
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.script import logged
 from privessel.files.tables import read_table
 from privessel.scores.choice import choose_levels
@@ -25,5 +23,4 @@ with logged(snakemake.log[0]):
         pairs=[load_pairs([Path(files[source])]) for source in levels["source"]],
         count=SHOWN,
     )
-    with atomic_path(Path(snakemake.output[0])) as partial:
-        np.savez_compressed(partial, **data)
+    write_arrays(Path(snakemake.output[0]), **data)

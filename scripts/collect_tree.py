@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from privessel.cohort.nifti import load_mask
 from privessel.cohort.scan import load_native_scan
 from privessel.cohort.table import Patient
 from privessel.figures.errors import fig7_data
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.script import logged
 from privessel.files.tables import read_table
 from privessel.scores.choice import add_scores, choose_best_private, choose_patient
@@ -27,5 +25,4 @@ with logged(snakemake.log[0]):
         spacing=scan.spacing,
         model=best,
     )
-    with atomic_path(Path(snakemake.output[0])) as partial:
-        np.savez_compressed(partial, **data)
+    write_arrays(Path(snakemake.output[0]), **data)

@@ -8,4 +8,4 @@ from privessel.files.script import logged
 with logged(snakemake.log[0]):
     params, wildcards = snakemake.params, snakemake.wildcards
     (person,) = make_people({wildcards.person: "train"}, cohort=wildcards.heads, seed=params.seed)
-    write_scan(Path(params.root), person, visit=int(wildcards.session), side=params.side)
+    write_scan(Path(params.root), person, visit=params.visit, session=wildcards.session, side=params.side)

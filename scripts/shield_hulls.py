@@ -4,7 +4,8 @@ from pathlib import Path
 
 from privessel.deid.promise import say_promise
 from privessel.deid.shield import HullModel
-from privessel.deid.shielding import Shield, save_hulls
+from privessel.deid.shielding import Shield
+from privessel.files.arrays import write_arrays
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import file_digest, read_json
 from privessel.files.script import logged
@@ -33,7 +34,7 @@ with logged(snakemake.log[0]):
         {scan["name"]: scan["person"] for scan in params.scans},
         {name: checked[f"{snakemake.wildcards.heads}/{name}"] for name in names},
     )
-    save_hulls(Path(made.hulls), hulls)
+    write_arrays(Path(made.hulls), **hulls)
     with atomic_path(Path(made.promise)) as partial:
         words = say_promise(shield.kind, delta=shield.delta, public=site is None)
         partial.write_text(words + "\n")

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from privessel.device import pick_device
 from privessel.figures.pairs import contact_sheet
 from privessel.figures.style import save
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.gan.synthesis import pairs_seed, synthesise
@@ -34,5 +33,4 @@ with logged(snakemake.log[0]):
     promise = "no privacy" if eps is None else f"valid {say_eps(eps, unit=record['unit'])}"
     title = f"{name.arch}, {name.level}, run {name.run}, epoch {name.epoch}: {promise}"
     save(contact_sheet(images[:SHOWN], labels[:SHOWN], title=title), Path(snakemake.output.sheet))
-    with atomic_path(Path(snakemake.output.pairs)) as partial:
-        np.savez_compressed(partial, image=images, label=labels)
+    write_arrays(Path(snakemake.output.pairs), image=images, label=labels)

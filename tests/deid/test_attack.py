@@ -6,12 +6,12 @@ from privessel.deid.attack import (
     Heads,
     answer,
     bootstrap,
-    compare,
     draw_questions,
     fit_embedding,
     fit_ridge,
+    learn_ways,
 )
-from privessel.deid.faces import FLOOR, REMOVALS, Faces, apply_method, as_photographs, measure_face
+from privessel.deid.faces import ATTACKERS, FLOOR, REMOVALS, Faces, apply_method, as_photographs, measure_face
 from privessel.deid.frame import Framed, Place
 from privessel.deid.gamma import Gamma
 from privessel.deid.identification import ask
@@ -114,9 +114,10 @@ def test_only_the_adaptive_attacker_undoes_a_method_that_turns_pictures_round():
     others = Heads(known, -known[:, order], people)
     questions = draw_questions(10, 100, 5, random)
     rates = {
-        name: max(answer(way, questions).mean() for way in compare(name, others, asked, -asked[:, order]))
-        for name in ("l1", "fisherface", "adaptive")
+        name: max(answer(way(asked, -asked[:, order]), questions).mean() for way in ways)
+        for name, ways in learn_ways(others, fit_embedding(known, people)).items()
     }
+    assert tuple(rates) == ATTACKERS
     assert rates["adaptive"] > 0.8
     assert max(rates["l1"], rates["fisherface"]) < 0.55
 
@@ -163,6 +164,29 @@ def test_the_brain_alone_tells_l1_less_than_the_face(study):
     assert (study["people"] == 8).all()
 
 
+def test_each_persons_first_scan_is_shown_and_a_second_query_needs_as_many_people_as_candidates():
+    """Sessions are in the order of the config and not of the alphabet; b has the later one alone."""
+    scans = [("a", "pre"), ("a", "late"), ("b", "late"), ("c", "pre"), ("c", "late")]
+    people, sessions = zip(*scans, strict=True)
+    depths = np.random.default_rng(8).uniform(0, 8, (5, 1, 8, 8)).astype(np.float32)
+    faces = {"original": Faces(depths, people, sessions)}
+    given = {"questions": 6, "samples": 10, "seed": 1}
+    two, three = (ask(faces, faces, candidates=n, **given) for n in (2, 3))
+    assert dict(two.groupby("query")["people"].first()) == {"other-visit": 2, "same-scan": 3}
+    assert set(three["query"]) == {"same-scan"}
+    assert (three["candidates"] == 3).all()
+    same = three[three["query"] == "same-scan"]
+    assert (same["rate"] == 100).all()
+
+
+def test_faces_of_other_scans_are_not_compared():
+    depths = np.zeros((3, 1, 8, 8), np.float32)
+    scans = {"original": ("aab", "121"), "deface": ("abb", "112")}
+    faces = {method: Faces(depths, tuple(who), tuple(when)) for method, (who, when) in scans.items()}
+    with pytest.raises(ValueError, match="same scans in the same order"):
+        ask(faces, faces, questions=5, candidates=2, samples=10, seed=1)
+
+
 def test_too_few_people_to_ask_about_or_to_learn_from_are_refused():
     def faces(people, sessions):
         return {"original": Faces(np.zeros((len(people), 1, 8, 8), np.float32), people, sessions)}
@@ -180,4 +204,3 @@ def test_faces_are_read_as_they_were_written(tmp_path):
     faces.save(tmp_path / "faces.npz")
     again = Faces.load(tmp_path / "faces.npz")
     assert (again.people, again.sessions) == (faces.people, faces.sessions)
-    assert again.of("2").people == ("007",)

@@ -8,8 +8,6 @@ import pytest
 from deid.people import SIDE, person, scan
 
 from privessel.deid.head_cohort import (
-    BRAIN,
-    IMAGE,
     Person,
     make_people,
     write_people_table,
@@ -21,6 +19,7 @@ from privessel.deid.render import measure_depth, shade
 from privessel.deid.solids import capsule, ellipsoid, sphere
 from privessel.errors import CohortError
 from privessel.files.tsv import read_tsv
+from privessel.study.names import HEAD_BRAIN, HEAD_IMAGE
 
 
 def points(*at):
@@ -111,7 +110,7 @@ def cohort(tmp_path):
     people = make_people({"h001": "train", "h002": "test"}, cohort="heads", seed=3)
     for one in people:
         for visit in (1, 2):
-            write_scan(tmp_path, one, visit=visit, side=16)
+            write_scan(tmp_path, one, visit=visit, session=str(visit), side=16)
     write_people_table(tmp_path, people, name="heads")
     return tmp_path, people
 
@@ -123,7 +122,7 @@ def test_a_cohort_is_a_bids_dataset_with_masks(cohort):
     assert [row["split"] for row in rows] == ["train", "test"]
     assert float(rows[0]["age"]) == pytest.approx(people[0].identity.age, abs=0.06)
     names = {"patient": "h002", "session": "2"}
-    image, brain = (nib.load(root / path.format(**names)) for path in (IMAGE, BRAIN))
+    image, brain = (nib.load(root / path.format(**names)) for path in (HEAD_IMAGE, HEAD_BRAIN))
     assert image.get_data_dtype() == np.int16
     np.testing.assert_allclose(image.affine, brain.affine)
     np.testing.assert_allclose(image.header.get_zooms(), 16)
@@ -133,8 +132,8 @@ def test_a_cohort_is_a_bids_dataset_with_masks(cohort):
 def test_written_bytes_follow_from_the_seed(cohort, tmp_path_factory):
     root, people = cohort
     other = tmp_path_factory.mktemp("again")
-    write_scan(other, people[0], visit=1, side=16)
-    path = IMAGE.format(patient="h001", session="1")
+    write_scan(other, people[0], visit=1, session="1", side=16)
+    path = HEAD_IMAGE.format(patient="h001", session="1")
     assert (root / path).read_bytes() == (other / path).read_bytes()
 
 

@@ -57,9 +57,11 @@ def test_two_volumes_in_one_file_are_refused(tmp_path):
 
 def test_values_that_are_no_image_are_refused(head):
     values, brain = head
-    broken = values.copy()
-    broken[0, 0, 0] = np.nan
-    refuse("not numbers", broken, brain)
+    for value in (np.nan, 1e300):  # the frame has float32
+        broken = values.astype(np.float64)
+        broken[0, 0, 0] = value
+        refuse("1 NaN or infinite voxels", broken, brain)
+    refuse("zero everywhere", np.zeros_like(values), brain)
     refuse("1 grey levels", np.ones_like(values), brain)
     refuse("2 grey levels", (values > 100) * 1.0, brain)
 

@@ -53,12 +53,16 @@ def test_methods_are_the_unaltered_heads_the_removals_and_a_hull_of_each_kind():
         ({"heads": {"phantom": {"people": 4}}}, "4 people, fewer than deid.attack.candidates"),
         ({"public_heads": {"phantom": {"visits": 1}}}, "one scan a person"),
         ({"public_heads": {"phantom": {"people": 5}}}, "fewer than 2 scans for each axis"),
-        ({"image": "sub-{patient}_T1w.nii.gz"}, "no {session} in it"),
+        ({"image": "sub-{patient}_T1w.nii.gz"}, "deid.image has no {session} in it"),
+        ({"brain": "sub-{patient}_mask.nii.gz"}, "deid.brain has no {session} in it"),
+        ({"hulls": ["paper", "k-same-21"]}, "k-same-21, but heads has 20 people"),
+        ({"hulls": ["paper", "k-same-29"]}, "k-same-29, but heads has 20.*heads-public has 28 people"),
+        ({"public_heads": {"phantom": {"people": 1}}, "code": {"rank": 1}}, "one person, but attackers"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes, words):
     with pytest.raises(ConfigError, match=words):
-        read_config(values(*DEMO, **deid(**changes)))
+        make(*DEMO, **deid(**changes)).deid.check()
 
 
 def test_of_a_study_without_this_part_nothing_of_it_is_refused():
@@ -92,6 +96,33 @@ def test_people_are_those_of_the_table_and_scans_those_that_exist(hospital):
     assert plan.needs_secret("local-dp-4", "clinic")
     assert not plan.needs_secret("brain", "clinic")
     assert not plan.needs_secret("local-dp-4", "heads-public")
+
+
+def test_simulated_heads_beside_scans_of_ones_own_lie_where_they_are_written(hospital):
+    plan = own(hospital, sessions=["before", "1", "2"])
+    image, brain = plan.simulated("heads-public", "hp001_before")
+    assert image.endswith("heads-public/sub-hp001/ses-before/anat/sub-hp001_ses-before_T1w.nii.gz")
+    assert brain.endswith(
+        "heads-public/derivatives/brain/sub-hp001/ses-before/anat/sub-hp001_ses-before_desc-brain_mask.nii.gz"
+    )
+
+
+@pytest.mark.parametrize("name", ["a1_2.nii.gz", "a1_2_brain.nii.gz"])
+def test_a_scan_that_is_there_by_name_alone_is_refused_and_not_left_out(hospital, name):
+    (hospital / name).unlink()
+    (hospital / name).symlink_to("/nowhere/annex/objects/scan")
+    with pytest.raises(CohortError, match=f"{name} is a link of git-annex.*Remedy"):
+        own(hospital).scans("clinic")
+    (hospital / name).unlink()
+    (hospital / name).mkdir()
+    with pytest.raises(CohortError, match=f"{name} is a folder.*Remedy"):
+        own(hospital).scans("clinic")
+
+
+def test_scans_of_ones_own_that_are_too_few_are_refused_before_any_job(hospital):
+    with pytest.raises(ConfigError, match=r"deid.heads has 3 people, fewer.*k-same-4, but clinic has 3"):
+        own(hospital, hulls=["k-same-4"]).check()
+    own(hospital, hulls=["k-same-3"], attack={"candidates": 3}).check()
 
 
 def test_changed_contents_are_seen_and_a_touch_is_not(hospital):

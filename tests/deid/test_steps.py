@@ -4,19 +4,23 @@ import numpy as np
 import pytest
 from deid.native import SIDE, fine, write
 
+from privessel.deid import qc
 from privessel.deid.faces import Faces
 from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
-from privessel.deid.head_cohort import BRAIN, IMAGE, make_people, scanner_affine, write_scan
+from privessel.deid.head_cohort import make_people, scanner_affine, write_scan
 from privessel.deid.methods import make_heads, measure_faces
-from privessel.deid.preparation import ScanFiles, make_gamma, prepare, write_report
+from privessel.deid.preparation import make_gamma, prepare, write_report
 from privessel.deid.qc import draw_scan
-from privessel.deid.shielding import Shield, fit_public, save_hulls
+from privessel.deid.shielding import Shield, fit_public
 from privessel.errors import CohortError
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, read_json
 from privessel.privacy.accounting import composed_epsilon
 from privessel.privacy.keys import create_master
 from privessel.privacy.site import SECRET, Site
+from privessel.study.head_scans import HeadScan, place_scan
+from privessel.study.names import HEAD_BRAIN, HEAD_IMAGE
 
 SURFACE = {"rotations": 4, "planes": 80, "level": 0.2}
 CUBE = {"side": 32, "field_of_view": 256.0, "most_voxel_mm": 8.0}
@@ -28,11 +32,8 @@ class Cohort:
         made = make_people({f"q{n}": "train" for n in range(people)}, cohort="some", seed=1)
         for person in made:
             for visit in (1, 2):
-                write_scan(root, person, visit=visit, side=32)
-                names = {"patient": person.id, "session": str(visit)}
-                files = ScanFiles(
-                    person.id, str(visit), root / IMAGE.format(**names), root / BRAIN.format(**names)
-                )
+                write_scan(root, person, visit=visit, session=str(visit), side=32)
+                files = place_scan(root, HEAD_IMAGE, HEAD_BRAIN, person=person.id, session=str(visit))
                 framed, report, digest = prepare(files, **CUBE)
                 gamma = make_gamma(framed, seed=1, name=files.name, settings=SURFACE)
                 framed.save(self.frame(files.name))
@@ -99,6 +100,17 @@ def test_a_picture_shows_the_scan_with_its_outlines(cohort):
     assert not blue[:, 3 * 256 :].any()
 
 
+def test_every_view_of_a_picture_says_that_it_stays_inside(cohort, monkeypatch):
+    framed, gamma = Framed.load(cohort.frame("q0_1")), Gamma.load(cohort.gamma("q0_1"))
+    marked = np.asarray(draw_scan(framed, gamma)).astype(int)
+    monkeypatch.setattr(qc, "MARK", " ")
+    changed = (marked != np.asarray(draw_scan(framed, gamma))).any(2)
+    for view in range(5):
+        words = changed[:, view * 256 : (view + 1) * 256]
+        assert words.sum() > 100
+        assert not words[: 256 - 30].any()
+
+
 def test_both_visits_of_a_person_lie_alike_in_the_cube(cohort):
     """The frame follows the brain: visits of one person overlap more than the scans do in the scanner."""
 
@@ -146,7 +158,7 @@ def test_on_patients_each_person_is_charged_once_for_all_visits_and_a_second_ask
 
 def test_methods_leave_faces_of_every_scan_in_order(cohort, tmp_path):
     hulls = cohort.shield("brain")
-    save_hulls(tmp_path / "hulls.npz", hulls)
+    write_arrays(tmp_path / "hulls.npz", **hulls)
     average = Framed.load(cohort.frame("q4_1")).image
     faces = measure_faces(
         "hull-brain",
@@ -182,10 +194,16 @@ def test_a_faulty_scan_is_named_with_person_session_and_file(tmp_path):
     image = write(tmp_path / "scan.nii.gz", values, affine)
     mask = write(tmp_path / "brain.nii.gz", brain[:-1].astype(np.uint8), affine, slope=None, dtype=np.uint8)
     with pytest.raises(CohortError, match=r"person x1, session 2: .*brain.nii.gz has the shape"):
-        prepare(ScanFiles("x1", "2", image, mask), **CUBE)
+        prepare(HeadScan("x1", "2", image, mask), **CUBE)
     whole = write(tmp_path / "whole.nii.gz", brain.astype(np.uint8), affine, slope=None, dtype=np.uint8)
     with pytest.raises(CohortError, match=r"person x1, session 2: .*scan.nii.gz: its voxels are up to 4 mm"):
-        prepare(ScanFiles("x1", "2", image, whole), **CUBE | {"most_voxel_mm": 3.0})
+        prepare(HeadScan("x1", "2", image, whole), **CUBE | {"most_voxel_mm": 3.0})
+
+
+def test_a_scan_without_a_surface_is_named(cohort):
+    framed = Framed.load(cohort.frame("q0_1"))
+    with pytest.raises(CohortError, match=r"scan some q0_1 has no surface.*Remedy: lower deid.threshold"):
+        make_gamma(framed, seed=1, name="some q0_1", settings=SURFACE | {"level": 1.1})
 
 
 def test_a_copy_under_another_name_has_the_same_digest(tmp_path):
@@ -193,7 +211,7 @@ def test_a_copy_under_another_name_has_the_same_digest(tmp_path):
     affine = scanner_affine(SIDE)
     mask = write(tmp_path / "brain.nii.gz", brain.astype(np.uint8), affine, slope=None, dtype=np.uint8)
     digests = [
-        prepare(ScanFiles(name, "1", write(tmp_path / f"{name}.nii.gz", values, affine), mask), **CUBE)[2]
+        prepare(HeadScan(name, "1", write(tmp_path / f"{name}.nii.gz", values, affine), mask), **CUBE)[2]
         for name in ("jane", "john")
     ]
     assert digests[0] == digests[1]

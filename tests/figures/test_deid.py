@@ -22,7 +22,7 @@ def table(queries=QUERIES, methods=METHODS):
             for method in methods:
                 for attacker in ATTACKERS:
                     rate = random.uniform(0, 100)
-                    numbers = [rate, 4.0, max(rate - 8, 0), min(rate + 8, 100), 24, 36, 480]
+                    numbers = [rate, 4.0, max(rate - 8, 0), min(rate + 8, 100), 24, 36, 480, 4]
                     rows.append([method, view, query, attacker, *numbers])
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -38,6 +38,12 @@ def test_one_visit_and_few_methods_are_drawn_too(draw):
     assert pixels(draw(table(queries=QUERIES[:1], methods=["original", "hull-brain"])))
 
 
+def test_chance_is_that_of_as_many_candidates_as_were_asked_with():
+    for draw, across in ((deid_fig3, "get_xdata"), (deid_shield, "get_ydata")):
+        dotted = [line for line in draw(table()).axes[0].lines if line.get_linestyle() == ":"]
+        assert [getattr(line, across)()[0] for line in dotted] == [25.0]
+
+
 def test_a_figure_says_how_many_people_it_rests_on():
     assert describe(table()) == "480 questions about 24 people; attackers know 36 others."
 
@@ -45,9 +51,14 @@ def test_a_figure_says_how_many_people_it_rests_on():
 def test_figure_1_shows_every_method_in_its_own_column():
     axis = np.arange(32) - 15.5
     ball = (axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2 < 144) * 0.8
-    heads = {f"hull-k-same-{n}": ball * (1 if n % 2 else 0.6) for n in range(2, 12)}
-    data = deid_fig1_data(heads)
-    assert data["pictures"].shape == (10, 4, 192, 192)
-    figure = deid_fig1(data)
+    data = deid_fig1_data({"original": ball, "hull-brain": 0.6 * ball})
+    assert data["pictures"].shape == (2, 4, 192, 192)
+    many = {
+        "names": [f"hull-k-same-{n}" for n in range(2, 12)],
+        "pictures": np.tile(data["pictures"], (5, 1, 1, 1)),
+    }
+    figure = deid_fig1(many)
+    shown = [axes.images[0].get_array() for axes in figure.axes[:8]]
+    np.testing.assert_array_equal(shown, many["pictures"][:2].reshape(8, 192, 192))
     assert len(figure.axes) == 40
     assert not overlaps(figure)

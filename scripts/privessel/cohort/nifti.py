@@ -1,5 +1,6 @@
 """NIfTI files: the one reader of an image file, and masks written back to the file's own frame."""
 
+import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from privessel.cohort.filetype import unpack_nifti
 from privessel.cohort.geometry import Geometry, canonical_affine, find_axes, read_geometry
 from privessel.errors import CohortError
+from privessel.files.atomic import atomic_path
 from privessel.files.source import read_content
 
 _UNREADABLE = (
@@ -33,9 +35,8 @@ _UNREADABLE = (
 _START_BYTES = 65536  # of a file: whatever is compressed how often, its header is in them
 # What a header says of the voxels' place. Nothing else of it goes into a file that is written: descrip,
 # aux_file, intent_name, db_name and extensions are where converters leave names and times.
-_PLACE = (
-    "qform_code",
-    "sform_code",
+PLACE = (
+    *("qform_code", "sform_code"),
     *("quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z"),
     *("srow_x", "srow_y", "srow_z"),
@@ -68,16 +69,18 @@ class Volume:
     affine: NDArray[np.float64]
 
 
-def read_stored(path: Path) -> Stored:
+def read_stored(path: Path, *, scaled: bool = True) -> Stored:
     """Read a NIfTI file by its content, whatever its name says, and drop trailing axes of 1.
 
-    Raises CohortError with what is wrong and the remedy; the caller names the patient and the file.
+    scaled: whether the header's slope and intercept are applied to the stored values. Raises CohortError with
+    what is wrong and the remedy; the caller names the patient and the file.
     """
     content = read_content(path)
     with _understanding():
         raw = unpack_nifti(content)
         frame = _read_frame(raw)
-        data = np.asanyarray(decode_image(raw).dataobj)
+        image = decode_image(raw)
+        data = np.asanyarray(image.dataobj if scaled else image.dataobj.get_unscaled())
         return Stored(data=data.reshape(frame.shape), geometry=frame.geometry, header=frame.header)
 
 
@@ -161,18 +164,34 @@ def restore(mask: NDArray[np.bool_], reference: Path) -> nib.Nifti1Image:
     data = orientations.apply_orientation(mask.astype(np.uint8), transform)
     if data.shape != original.shape:
         raise ValueError(f"mask {mask.shape} does not belong to {reference} with shape {original.shape}")
-    header = type(original.header)()  # in the machine's own byte order
-    header.set_data_shape(data.shape)
-    header.set_data_dtype(np.uint8)
-    for field in _PLACE:
-        header[field] = original.header[field]
-    header["pixdim"][:4] = original.header["pixdim"][:4]
-    header["xyzt_units"] = int(original.header["xyzt_units"]) & 7
+    header = place_header(original.header, data)
     # The display window shows a mask of 0 and 1.
     header["cal_min"], header["cal_max"] = 0, 1
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     # nibabel leaves a header alone that has this affine already.
     return kind(data, header.get_best_affine(), header)
+
+
+def place_header(source: nib.Nifti1Header, data: NDArray) -> nib.Nifti1Header:
+    """Return a new header for `data` (x, y, z), with the grid and the place of `source` and nothing else."""
+    header = type(source)()  # in the machine's own byte order
+    header.set_data_shape(data.shape)
+    header.set_data_dtype(data.dtype)
+    for field in PLACE:
+        header[field] = source[field]
+    header["pixdim"][:4] = source["pixdim"][:4]
+    header["xyzt_units"] = int(source["xyzt_units"]) & 7
+    return header
+
+
+def write_image(path: Path, image: nib.Nifti1Image, *, level: int) -> None:
+    """Write an image, gzipped at a level of compression without time and name: equal images, equal bytes."""
+    with (
+        atomic_path(path) as partial,
+        partial.open("wb") as file,
+        gzip.GzipFile("", "wb", level, file, mtime=0) as packed,
+    ):
+        packed.write(image.to_bytes())
 
 
 def _check_type(kind: np.dtype) -> None:

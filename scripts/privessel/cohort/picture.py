@@ -23,7 +23,7 @@ _GREYS = 48  # of the picture; a page with hundreds of patients stays small
 _VESSELS, _BRAIN, _WORDS = _GREYS, _GREYS + 1, _GREYS + 2
 _COLOURS = [(255, 106, 61), (70, 160, 235), (255, 255, 255)]  # of the two outlines and of words
 _GAP = 6  # pixels between two views
-_MARK = "inside only"  # in every view, so that a view which is cut out and sent on still says it
+MARK = "inside only"  # in every view, so that a view which is cut out and sent on still says it
 _COVERED = 96  # of 255: a pixel belongs to a mask that fills this much of it
 # Percentiles of the brain's voxels: what becomes white, and what black in slices and in the projection.
 _BRIGHTEST, _DARKEST, _TISSUE = 99.5, 0.5, 10
@@ -56,7 +56,7 @@ def draw_patient(files: Files) -> Image.Image:
         drawing = ImageDraw.Draw(tile)
         drawing.text((3, 1), letter, fill=_WORDS)
         at = (3, tile.height - 3)
-        drawing.text(at, _MARK, fill=_WORDS, anchor="ls", stroke_width=1, stroke_fill=0)
+        drawing.text(at, MARK, fill=_WORDS, anchor="ls", stroke_width=1, stroke_fill=0)
     return _side_by_side(tiles)
 
 

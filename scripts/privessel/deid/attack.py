@@ -1,4 +1,4 @@
-"""Who is it? An unaltered head against five de-identified ones, among them the same person's; chance is 20 %.
+"""Who is it? An unaltered head against several de-identified ones, among them the same person's.
 
 The paper asked this of paid workers. Here three attackers answer, who see depths (`faces.py`): `l1` takes the
 nearest depths; `fisherface` compares codes that PCA and LDA have learned from other people's unaltered heads
@@ -21,6 +21,7 @@ _RIDGES = 1e-2  # of the mean variance of depths' main components
 _TIE = 1e-9
 
 Embedding = Callable[[NDArray], NDArray]
+Similarity = Callable[[NDArray, NDArray], NDArray]
 
 
 @dataclass(frozen=True)
@@ -58,21 +59,26 @@ def answer(similarity: NDArray, questions: NDArray[np.int_]) -> NDArray[np.float
     return best[:, 0] / best.sum(1)
 
 
-def compare(attacker: str, others: Heads, queries: NDArray, candidates: NDArray) -> list[NDArray]:
-    """Return the similarities (queries, candidates) that an attacker has, one for each way of his.
+def learn_ways(others: Heads, learned: Embedding) -> dict[str, list[Similarity]]:
+    """Return by attacker the ways he has to compare heads, learned from people who are not asked about.
 
-    others: scans of people the attacker knows, none of whom is asked about. queries: unaltered vectors
-    (people, n). candidates: de-identified vectors of the same people in the same order.
+    learned: `fit_embedding` of their unaltered heads, which no method changes. A way takes unaltered vectors
+    (queries, n) and de-identified ones (candidates, n), and returns similarities (queries, candidates).
     """
-    if attacker == "l1":
-        return [-np.stack([np.abs(candidates - query).mean(1) for query in queries])]
-    learned = fit_embedding(others.original, others.people)
-    if attacker == "fisherface":
-        return [learned(queries) @ learned(candidates).T]
-    both = np.concatenate([others.original, others.released])
-    joint = fit_embedding(both, (*others.people, *others.people))
+    joint = fit_embedding(np.concatenate([others.original, others.released]), others.people * 2)
     regress = fit_ridge(others.released, learned(others.original))
-    return [joint(queries) @ joint(candidates).T, learned(queries) @ regress(candidates).T]
+    return {
+        "l1": [_nearness],
+        "fisherface": [lambda queries, candidates: learned(queries) @ learned(candidates).T],
+        "adaptive": [
+            lambda queries, candidates: joint(queries) @ joint(candidates).T,
+            lambda queries, candidates: learned(queries) @ regress(candidates).T,
+        ],
+    }
+
+
+def _nearness(queries: NDArray, candidates: NDArray) -> NDArray:
+    return -np.stack([np.abs(candidates - query).mean(1) for query in queries])
 
 
 def fit_embedding(vectors: NDArray, people: tuple[str, ...]) -> Embedding:

@@ -11,13 +11,14 @@ from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
 from privessel.deid.removal import fill_hull, keep_brain, mask_face, reface, remove_face, shear
 from privessel.deid.render import measure_depth
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, reading
+from privessel.study.names import BLURRED, ORIGINAL
 
 # The words of the identification study: attackers, what they see, and what they are asked with.
 ATTACKERS = ("l1", "fisherface", "adaptive")
 VIEWS, QUERIES = ("photo", "metric"), ("same-scan", "other-visit")
-ORIGINAL, BLURRED, FLOOR = "original", "blurred", "watershed"
+FLOOR = "watershed"
 REMOVALS = {
     "face-mask": mask_face,
     "deface": remove_face,
@@ -38,19 +39,9 @@ class Faces:
     people: tuple[str, ...]
     sessions: tuple[str, ...]
 
-    def of(self, session: str) -> "Faces":
-        """Return the scans of one session."""
-        there = [place for place, name in enumerate(self.sessions) if name == session]
-        return Faces(
-            self.depths[there],
-            tuple(self.people[place] for place in there),
-            tuple(self.sessions[place] for place in there),
-        )
-
     def save(self, path: Path) -> None:
         """Write as .npz."""
-        with atomic_path(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, depths=self.depths, people=self.people, sessions=self.sessions)
+        write_arrays(path, depths=self.depths, people=self.people, sessions=self.sessions)
 
     @classmethod
     def load(cls, path: Path) -> "Faces":

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from privessel.deid.head_tissue import simulate
 from privessel.deid.heads import FIELD_OF_VIEW, average_identity, resting_visit
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, reading
 
 WHITE = 0.85  # of the brain's brightest twentieth, white matter, in a frame's image
@@ -54,8 +54,7 @@ class Framed:
 
     def save(self, path: Path) -> None:
         """Write image, brain, affine and scale as .npz."""
-        with atomic_path(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, image=self.image, brain=self.brain, **asdict(self.place))
+        write_arrays(path, image=self.image, brain=self.brain, **asdict(self.place))
 
     @classmethod
     def load(cls, path: Path) -> "Framed":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from privessel.deid.hull import draw_planes, fill_planes
 from privessel.deid.render import SKIN
 from privessel.deid.surface import find_surface
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, reading
 
 
@@ -35,8 +35,7 @@ class Gamma:
 
     def save(self, path: Path) -> None:
         """Write the three arrays as .npz."""
-        with atomic_path(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, hull=self.hull, brain=self.brain, masked_brain=self.masked_brain)
+        write_arrays(path, hull=self.hull, brain=self.brain, masked_brain=self.masked_brain)
 
     @classmethod
     def load(cls, path: Path) -> "Gamma":

@@ -14,11 +14,8 @@ from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 from privessel.phantom.dataset import write_json, write_nifti
 from privessel.seeds import derive
+from privessel.study.names import HEAD_BRAIN, HEAD_IMAGE
 
-IMAGE = "sub-{patient}/ses-{session}/anat/sub-{patient}_ses-{session}_T1w.nii.gz"
-BRAIN = (
-    "derivatives/brain/sub-{patient}/ses-{session}/anat/sub-{patient}_ses-{session}_desc-brain_mask.nii.gz"
-)
 WHITE = 600  # the stored value of white matter: 16-bit scans have some hundreds
 BIDS_VERSION = "1.9.0"
 _COLUMNS = {
@@ -62,15 +59,18 @@ def make_people(splits: Mapping[str, str], *, cohort: str, seed: int) -> list[Pe
     return [Person(name, split, derive(seed, "head", cohort, name)) for name, split in splits.items()]
 
 
-def write_scan(root: Path, person: Person, *, visit: int, side: int) -> None:
-    """Write one scan of a person with sidecar and brain mask; equal seeds give equal bytes."""
-    names = {"patient": person.id, "session": str(visit)}
+def write_scan(root: Path, person: Person, *, visit: int, session: str, side: int) -> None:
+    """Write the scan of visit `visit`, counted from 1, with sidecar and brain mask.
+
+    Its files bear the name of the `session`. Equal seeds give equal bytes.
+    """
+    names = {"patient": person.id, "session": session}
     head, affine = person.scan(visit, side), scanner_affine(side)
     stored = np.clip(np.rint(head.image * WHITE), 0, np.iinfo(np.int16).max).astype(np.int16)
-    image = root / IMAGE.format(**names)
+    image = root / HEAD_IMAGE.format(**names)
     write_nifti(image, stored, affine)
     write_json(image.with_name(image.name.replace(".nii.gz", ".json")), _sidecar(person, visit))
-    write_nifti(root / BRAIN.format(**names), head.brain.astype(np.uint8), affine)
+    write_nifti(root / HEAD_BRAIN.format(**names), head.brain.astype(np.uint8), affine)
 
 
 def write_people_table(root: Path, people: list[Person], *, name: str) -> None:

@@ -7,12 +7,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-# Of a NIfTI header: the grid, its place, and what stored values mean. `descrip`, `aux_file`, `intent_name`,
-# `db_name`, `cal_max` and extensions are where converters leave names, times and whole DICOM headers.
-FIELDS = (
-    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
-    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
-)
+from privessel.cohort.nifti import PLACE, place_header
+
 # Of a BIDS sidecar: how the scan was made, in numbers that many scans share.
 SIDECAR = (
     *("Modality", "MagneticFieldStrength", "EchoTime", "RepetitionTime", "InversionTime", "FlipAngle"),
@@ -26,14 +22,7 @@ def build_image(
 ) -> nib.Nifti1Image:
     """Return an image of stored values (x, y, z) whose header has the source's grid and place alone."""
     kind = nib.Nifti2Image if isinstance(source, nib.Nifti2Header) else nib.Nifti1Image
-    header = kind.header_class()  # in the machine's own byte order
-    header.set_data_dtype(stored.dtype)
-    header.set_data_shape(stored.shape)
-    for field in FIELDS:
-        header[field] = source[field]
-    header["pixdim"][:4] = source["pixdim"][:4]
-    header["xyzt_units"] = int(source["xyzt_units"]) & 7
-    image = kind(stored, None, header)
+    image = kind(stored, None, place_header(source, stored))
     # With these set, nibabel writes the stored values as they are; without, it would scale them anew.
     image.header.set_slope_inter(slope, intercept)
     return image
@@ -42,7 +31,7 @@ def build_image(
 def find_extra(header: nib.Nifti1Header) -> list[str]:
     """Return the fields of a header that are not on the list and not as a new header has them."""
     fresh = type(header)()
-    allowed = {*FIELDS, "sizeof_hdr", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "magic"}
+    allowed = {*PLACE, "sizeof_hdr", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "magic"}
     allowed |= {"scl_slope", "scl_inter", "xyzt_units"}
     found = [name for name in header if name not in allowed and not np.array_equal(header[name], fresh[name])]
     if np.any(header["pixdim"][4:] != 1) or int(header["xyzt_units"]) > 7:

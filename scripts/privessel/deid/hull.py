@@ -27,8 +27,8 @@ def draw_planes(surface: NDArray, random: np.random.Generator, *, planes: int) -
         facets = ConvexHull(points).equations
     except (QhullError, ValueError) as problem:
         raise CohortError(
-            f"has no surface to draw a hull around ({len(points)} voxels were found). Remedy: look at the "
-            "scan; its head must be brighter than deid.threshold"
+            f"has no surface to draw a hull around ({len(points)} voxels were found). Remedy: lower "
+            "deid.threshold, or look at the scan, whose head must be brighter than that"
         ) from problem
     return facets[random.choice(len(facets), min(planes, len(facets)), replace=False)]
 

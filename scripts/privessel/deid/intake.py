@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt, label
 
+from privessel.cohort.contents import find_image_fault
 from privessel.cohort.geometry import Geometry, spacing_of
 from privessel.errors import raise_problems
 
@@ -88,7 +89,7 @@ def check_sources_outside(sources: Mapping[str, Path], results: Path) -> None:
     """
     inside = Path(results).resolve()
     problems = [
-        f"{who}: {path} lies in the results. Remedy: name the folder of the original scans in deid.cohorts"
+        f"{who}: {path} lies in the results. Remedy: name the folder of the original scans in deid.heads"
         for who, path in sources.items()
         if Path(path).resolve().is_relative_to(inside)
     ]
@@ -119,8 +120,8 @@ def _header_problems(geometry: Geometry, most_voxel_mm: float) -> Iterator[str]:
 
 
 def _value_problems(values: NDArray) -> Iterator[str]:
-    if not np.isfinite(values).all():
-        yield "it holds values that are not numbers. Remedy: export the scan again"
+    if fault := find_image_fault(values):
+        yield f"it {fault}"
     elif len(np.unique(values)) < _GREY_LEVELS:
         yield (
             f"it has {len(np.unique(values))} grey levels, fewer than {_GREY_LEVELS}: a mask or an empty "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from privessel.deid.faces import BLURRED, Faces, apply_method, measure_face
 from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
-from privessel.files.reading import read_arrays
+from privessel.files.reading import read_array
 
 
 def measure_faces(
@@ -27,12 +27,9 @@ def measure_faces(
     scans: `name`, `person` and `session` of each scan, in the order of `frames`. gammas: needed for hulls
     alone, else empty. hulls: the archive of a shield, None for the paper's own.
     """
-    shielded = read_arrays(hulls) if hulls else {}
     depths = []
     for place, scan in enumerate(scans):
-        gamma = Gamma.load(gammas[place]) if gammas else None
-        if shielded:
-            gamma = gamma.with_hull(shielded[scan["name"]])
+        gamma = _load_gamma(gammas[place], hulls, scan["name"]) if gammas else None
         head = apply_method(method, Framed.load(frames[place]), average=average, gamma=gamma)
         depths.append(measure_face(head, yaws=tuple(yaws), blurred=method == BLURRED))
     people, sessions = (tuple(scan[key] for scan in scans) for key in ("person", "session"))
@@ -49,10 +46,14 @@ def make_heads(
     average: NDArray,
 ) -> dict[str, NDArray]:
     """Return what each of `methods` makes of one scan; `hulls` has the archive of every shield."""
-    framed, own = Framed.load(frame), Gamma.load(gamma)
-    heads = {}
+    framed, heads = Framed.load(frame), {}
     for method in methods:
-        archive = hulls.get(method.removeprefix("hull-"))
-        seen = own.with_hull(read_arrays(archive)[scan]) if archive else own
+        seen = _load_gamma(gamma, hulls.get(method.removeprefix("hull-")), scan)
         heads[method] = apply_method(method, framed, average=average, gamma=seen)
     return heads
+
+
+def _load_gamma(path: Path, hulls: Path | None, scan: str) -> Gamma:
+    """Return a scan's gamma, in the hull that the archive `hulls` of a shield has for it, if there is one."""
+    own = Gamma.load(path)
+    return own.with_hull(read_array(hulls, scan)) if hulls else own

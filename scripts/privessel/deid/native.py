@@ -7,11 +7,9 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.cohort.filetype import unpack_nifti
 from privessel.cohort.geometry import SAME_PLACE_VOXELS, Geometry, largest_shift
-from privessel.cohort.nifti import Stored, decode_image, read_stored
+from privessel.cohort.nifti import Stored, read_stored
 from privessel.errors import CohortError
-from privessel.files.source import read_content
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,14 @@ class Native:
 
 def read_native(path: Path) -> Native:
     """Read a scan; raises CohortError as `cohort.nifti.read_stored`: its message follows the file's name."""
-    checked = read_stored(path)
-    image = decode_image(unpack_nifti(read_content(path)))
-    stored = np.asanyarray(image.dataobj.get_unscaled()).reshape(checked.data.shape)
+    file = read_stored(path, scaled=False)
+    slope, intercept = file.header.get_slope_inter()
     return Native(
-        stored=stored,
-        slope=float(image.dataobj.slope),
-        intercept=float(image.dataobj.inter),
-        geometry=checked.geometry,
-        header=checked.header,
+        stored=file.data,
+        slope=1.0 if slope is None else slope,
+        intercept=0.0 if intercept is None else intercept,
+        geometry=file.geometry,
+        header=file.header,
     )
 
 

@@ -1,5 +1,7 @@
 """What each shield promises, in words for those who must answer for it, such as a data-protection officer."""
 
+from privessel.study.names import parse_hull
+
 _ALWAYS = (
     "The brain is kept voxel by voxel, by intention. Whoever has another scan of the person can recognise "
     "the brain, whatever surrounds it; nothing here says otherwise."
@@ -21,7 +23,7 @@ def say_promise(hull: str, *, delta: float, public: bool) -> str:
 
     public: whether a published seed draws the noise, because the scans are nobody's or anyone's.
     """
-    kind, number = _parse(hull)
+    kind, number = parse_hull(hull)
     k, epsilon = int(number), number
     texts = {
         "paper": (
@@ -50,11 +52,3 @@ def say_promise(hull: str, *, delta: float, public: bool) -> str:
     conditions = "" if kind == "paper" else f"{_CONDITIONS} "
     in_name = f"{_IN_NAME} " if public and kind == "local-dp" else ""
     return f"{in_name}{texts[kind]} {conditions}{_ALWAYS}"
-
-
-def _parse(hull: str) -> tuple[str, float]:
-    """Return the kind of a hull and its number, 0 where it has none."""
-    for kind in ("k-same", "local-dp"):
-        if hull.startswith(f"{kind}-"):
-            return kind, float(hull.removeprefix(f"{kind}-"))
-    return hull, 0.0

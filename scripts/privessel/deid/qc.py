@@ -4,26 +4,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from privessel.cohort.picture import MARK
 from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
 from privessel.deid.render import shade
 
 SIDE = 256  # pixels of each view
 _BRAIN, _HULL = (70, 160, 235), (255, 106, 61)
-_WORDS = "inside only"
 
 
 def draw_scan(framed: Framed, gamma: Gamma) -> Image.Image:
     """Return three slices through the brain's middle and two renderings, side by side.
 
     The brain mask is outlined in blue, the paper's hull in orange. The person's right is on the left. Each
-    slice carries the words `inside only`, since a face can be recognised.
+    view carries the words `inside only`, since a face can be recognised in one that is cut out and sent on.
     """
     middle = np.rint(np.argwhere(framed.brain).mean(0)).astype(int)
     views = [_draw_slice(framed, gamma, axis, place) for axis, place in enumerate(middle)]
     views += [_enlarge(shade(framed.image, yaw=yaw, pixels=SIDE)) for yaw in (0.0, -35.0)]
     picture = Image.fromarray(np.concatenate(views, axis=1))
-    ImageDraw.Draw(picture).text((4, 4), _WORDS, fill=(255, 255, 255))
+    for place in range(len(views)):
+        at, white = (4 + place * SIDE, SIDE - 4), (255, 255, 255)
+        ImageDraw.Draw(picture).text(at, MARK, fill=white, anchor="ls", stroke_width=1, stroke_fill=(0, 0, 0))
     return picture
 
 

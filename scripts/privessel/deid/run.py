@@ -25,11 +25,10 @@ def load_heads(frames: Sequence[Path], gammas: Sequence[Path], people: Sequence[
     people: whose scan each is. Raises DamagedError for a file that cannot be read, ValueError where the lists
     differ in length or the scans in size.
     """
-    loaded = [Gamma.load(path) for path in gammas]
+    if not len(frames) == len(gammas) == len(people):
+        raise ValueError(f"{len(frames)} frames, {len(gammas)} gammas and {len(people)} people are no heads")
     images = [Framed.load(path).image for path in frames]
-    if not len(images) == len(loaded) == len(people):
-        raise ValueError(f"{len(images)} frames, {len(loaded)} gammas and {len(people)} people are no heads")
-    hulls, brains = [gamma.hull for gamma in loaded], [gamma.brain for gamma in loaded]
+    hulls, brains = zip(*((one.hull, one.brain) for one in map(Gamma.load, gammas)), strict=True)
     return TrainingHeads(np.stack(images), np.stack(hulls), np.stack(brains), list(people))
 
 

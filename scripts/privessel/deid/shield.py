@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from privessel.deid.hull import fill_support, spread_directions, support
 from privessel.errors import ConfigError
-from privessel.files.atomic import atomic_path
+from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, reading
 from privessel.privacy import grid
 from privessel.privacy.keys import Stream
@@ -59,7 +59,7 @@ class HullModel:
         if len(hulls) < 2 * rank:
             raise ConfigError(
                 f"deid: {len(hulls)} public heads are too few for a shield of {rank} axes, which needs "
-                f"{2 * rank}. Remedy: simulate more people in deid.public_cohort, or lower deid.code.rank"
+                f"{2 * rank}. Remedy: simulate more people in deid.public_heads, or lower deid.code.rank"
             )
         directions = spread_directions()
         head, brain = (np.stack([support(one, directions) for one in solids]) for solids in (hulls, brains))
@@ -93,8 +93,7 @@ class HullModel:
 
     def save(self, path: Path) -> None:
         """Write the model as .npz."""
-        with atomic_path(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **asdict(self))
+        write_arrays(path, **asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> "HullModel":
@@ -177,8 +176,8 @@ def share_codes(
     """
     if len(codes) < k:
         raise ConfigError(
-            f"deid.hull k-same: {len(codes)} people are fewer than k = {k}. Remedy: lower deid.k, which "
-            "weakens what is promised, or take deid.hull local-dp or brain, which need no other people"
+            f"deid.hulls k-same-{k}: {len(codes)} people are fewer than k = {k}. Remedy: take a lower "
+            "k, which weakens what is promised, or local-dp or brain, which need no other people"
         )
     left = [sorted(codes)[place] for place in random.permutation(len(codes))]
     shared, groups = {}, {}

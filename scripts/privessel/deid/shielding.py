@@ -18,11 +18,11 @@ from privessel.deid.shield import (
     make_plausible,
     share_codes,
 )
-from privessel.files.atomic import atomic_path
 from privessel.privacy.calibration import calibrate
 from privessel.privacy.keys import Stream, public_key
 from privessel.privacy.site import Site
 from privessel.seeds import derive
+from privessel.study.names import parse_hull
 
 SCALP_MM = 8.0  # of skin and skull that every hull leaves around a brain, at least
 
@@ -33,8 +33,7 @@ def fit_public(frames: Sequence[Path], gammas: Sequence[Path], *, rank: int) -> 
     for path in frames:
         framed = Framed.load(path)
         total, voxel = total + framed.image, framed.place.voxel
-    loaded = [Gamma.load(path) for path in gammas]
-    hulls, brains = [one.hull for one in loaded], [one.brain for one in loaded]
+    hulls, brains = zip(*((one.hull, one.brain) for one in map(Gamma.load, gammas)), strict=True)
     model = HullModel.fit(hulls, brains, rank=rank, margin=SCALP_MM / voxel)
     return model, (total / len(frames)).astype(np.float32)
 
@@ -72,33 +71,28 @@ class Shield:
         gammas: file of each scan. people: whose each scan is. digests: SHA-256 of each scan. All scans of a
         person get one code.
         """
-        loaded = {name: Gamma.load(path) for name, path in gammas.items()}
         scans: dict[str, list[str]] = {}
         for name, person in people.items():
             scans.setdefault(person, []).append(name)
-        codes = {
-            person: combine_visits([model.encode(loaded[name].hull, loaded[name].brain) for name in names])
-            for person, names in scans.items()
-        }
-        if self.kind == "brain":
-            shielded = {person: draw_code(len(model.axes), self._stream(person)) for person in codes}
-        elif self.kind.startswith("k-same-"):
-            brains = {
-                person: combine_visits([model.describe_brain(loaded[name].brain) for name in names])
-                for person, names in scans.items()
-            }
-            random = np.random.default_rng(derive(self.seed, "k-same", self.cohort))
-            k = int(self.kind.removeprefix("k-same-"))
-            shielded, _ = share_codes(codes, brains, k=k, random=random)
+        kind, number = parse_hull(self.kind)
+        if kind == "brain":
+            shielded = {person: draw_code(len(model.axes), self._stream(person)) for person in scans}
         else:
-            shielded = self._draw(codes, scans, digests)
-        return {name: model.build(loaded[name].brain, shielded[people[name]]) for name in loaded}
+            codes, brains = _describe_people(model, gammas, scans)
+            if kind == "k-same":
+                random = np.random.default_rng(derive(self.seed, "k-same", self.cohort))
+                shielded, _ = share_codes(codes, brains, k=int(number), random=random)
+            else:
+                shielded = self._draw(codes, scans, digests)
+        return {
+            name: model.build(Gamma.load(path).brain, shielded[people[name]]) for name, path in gammas.items()
+        }
 
     def _draw(
         self, codes: Mapping[str, NDArray], scans: Mapping[str, list[str]], digests: Mapping[str, str]
     ) -> dict[str, NDArray]:
         """Return each person's noisy code, made plausible; charged where the cohort is not public."""
-        epsilon = float(self.kind.removeprefix("local-dp-"))
+        _, epsilon = parse_hull(self.kind)
         noise = calibrate(target_epsilon=epsilon, sampling_rate=1.0, steps=1, delta=self.delta)
         mechanism = Mechanism(self.clip, noise)
         level = f"eps-{self.kind.removeprefix('local-dp-')}"
@@ -125,7 +119,13 @@ class Shield:
         return Stream(public_key(seed=self.seed, name=f"hull {self.kind} {self.cohort} {person}"))
 
 
-def save_hulls(path: Path, hulls: Mapping[str, NDArray[np.bool_]]) -> None:
-    """Write the hulls of a cohort as .npz, one array a scan."""
-    with atomic_path(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **hulls)
+def _describe_people(
+    model: HullModel, gammas: Mapping[str, Path], scans: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+    """Return the code of each person, and what the model says of the brain, over all scans of the person."""
+    codes, brains = {}, {}
+    for person, names in scans.items():
+        loaded = [Gamma.load(gammas[name]) for name in names]
+        codes[person] = combine_visits([model.encode(one.hull, one.brain) for one in loaded])
+        brains[person] = combine_visits([model.describe_brain(one.brain) for one in loaded])
+    return codes, brains

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.cohort.nifti import decode_image
+from privessel.cohort.nifti import decode_image, write_image
 from privessel.deid.frame import Place, to_cube
 from privessel.deid.headers import build_image, find_extra
 from privessel.deid.native import Native, read_native
@@ -21,6 +21,7 @@ from privessel.files.atomic import atomic_path
 MOST_EQUAL = 0.01  # share of the source's head, beside the brain, whose stored values may be unchanged
 MOST_ALIKE = 0.8  # correlation of the two faces' depths, each beside the average face
 _FEW = 50  # pixels of a face, below which a correlation says nothing
+_LEVEL = 6  # of compression
 _GZIP_PLAIN = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"  # no name, no comment, no time
 
 
@@ -43,8 +44,7 @@ def write_verified(
     slope, intercept = scan.slope, scan.intercept
     image = build_image(output, scan.header, slope=slope, intercept=intercept)
     with atomic_path(path) as partial:
-        with partial.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-            packed.write(image.to_bytes())
+        write_image(partial, image, level=_LEVEL)
         problems = find_problems(partial, scan, brain, place=place, average=average)
         remedy = "It was not written. Remedy: look at its QC picture; leave this scan out of the release"
         try:
@@ -103,10 +103,4 @@ def compare_faces(written: Native, scan: Native, place: Place, average: NDArray[
 
 def write_defacing_mask(path: Path, changed: NDArray[np.uint8], scan: Native) -> None:
     """Write where voxels were replaced (1), on the scan's grid."""
-    image = build_image(changed, scan.header, slope=1.0, intercept=0.0)
-    with (
-        atomic_path(path) as partial,
-        partial.open("wb") as file,
-        gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
-    ):
-        packed.write(image.to_bytes())
+    write_image(path, build_image(changed, scan.header, slope=1.0, intercept=0.0), level=_LEVEL)

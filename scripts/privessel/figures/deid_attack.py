@@ -58,9 +58,14 @@ def describe(data: pd.DataFrame) -> str:
     )
 
 
+def find_chance(data: pd.DataFrame) -> float:
+    """Return how often a guess names the right person, in percent."""
+    return 100 / data["candidates"].iloc[0]
+
+
 def _draw_panel(axes, part: pd.DataFrame, methods: list[str]) -> None:
     floor = part[(part["method"] == FLOOR) & (part["attacker"] == "adaptive")]["rate"]
-    axes.axvline(20, color=PALETTE["grey"], linewidth=0.7, linestyle=":")
+    axes.axvline(find_chance(part), color=PALETTE["grey"], linewidth=0.7, linestyle=":")
     if len(floor):
         axes.axvline(floor.iloc[0], color=PALETTE["black"], linewidth=0.7, linestyle="--")
     for shift, (attacker, (marker, colour)) in zip((-0.2, 0, 0.2), LOOKS.items(), strict=True):

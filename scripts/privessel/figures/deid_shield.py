@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from privessel.deid.faces import FLOOR, ORIGINAL, QUERIES, VIEWS
-from privessel.figures.deid_attack import describe
+from privessel.figures.deid_attack import describe, find_chance
 from privessel.figures.style import PALETTE, SMALL, place_axes, styled, write_notes
 
 _LEFT, _TOP, _WIDE, _TALL, _BETWEEN, _BELOW = 0.55, 0.5, 2.9, 1.9, 0.45, 1.0
@@ -48,7 +48,7 @@ def deid_shield(data: pd.DataFrame) -> Figure:
                         rows.loc[method, "rate"], color=PALETTE[colour], linewidth=0.7, linestyle=dashes,
                         label=f"{words}, {query.replace('-', ' ')}",
                     )  # fmt: skip
-        axes.axhline(20, color=PALETTE["grey"], linewidth=0.7, linestyle=":", label="chance")
+        axes.axhline(find_chance(part), color=PALETTE["grey"], linewidth=0.7, linestyle=":", label="chance")
         axes.set_title(f"{view} view", loc="left", fontsize=8)
         axes.set_xticks(range(len(hulls)), [_say(name) for name in hulls], rotation=35, ha="right")
         axes.set_ylim(0, 104)

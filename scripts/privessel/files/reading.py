@@ -64,6 +64,12 @@ def read_arrays(path: str | Path) -> dict[str, NDArray]:
         return {name: archive[name] for name in archive.files}
 
 
+def read_array(path: str | Path, name: str) -> NDArray:
+    """Read one array of an `.npz` and no other; DamagedError where that fails."""
+    with reading(path), np.load(path, allow_pickle=False) as archive:
+        return archive[name]
+
+
 def file_digest(path: str | Path) -> str:
     """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:

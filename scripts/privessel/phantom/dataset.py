@@ -1,6 +1,5 @@
 """The simulated cohort on disk: a BIDS dataset with vessel and brain masks as derivatives."""
 
-import gzip
 import json
 import re
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from privessel.cohort.nifti import write_image
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 from privessel.phantom.description import (
@@ -64,17 +64,12 @@ def write_table(root: Path, splits: dict[str, str], *, name: str) -> None:
 
 
 def write_nifti(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
-    """Write a volume in scanner RAS mm, gzipped without time and name: equal volumes give equal bytes."""
+    """Write a volume in scanner RAS mm; equal volumes give equal bytes."""
     image = nib.Nifti1Image(volume, affine)
     image.header.set_xyzt_units("mm")
     image.set_qform(affine, code=1)
     image.set_sform(affine, code=1)
-    with (
-        atomic_path(path) as partial,
-        partial.open("wb") as file,
-        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=2) as packed,
-    ):
-        packed.write(image.to_bytes())
+    write_image(path, image, level=2)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

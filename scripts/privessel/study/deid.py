@@ -1,35 +1,16 @@
 """The part of a study on whole heads: whose scans there are, and the files that stand for them."""
 
-import os
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from privessel.errors import CohortError
+from privessel.errors import ConfigError
 from privessel.files.source import fingerprint
-from privessel.files.tsv import read_tsv
-from privessel.study import names
+from privessel.study import head_scans, names
 from privessel.study.config import StudyConfig
 from privessel.study.config.deid import HeadCohort
+from privessel.study.head_scans import HeadScan
 from privessel.study.resources import SCAN_VOXELS
-
-ORIGINAL = "original"
-
-
-@dataclass(frozen=True)
-class HeadScan:
-    """One T1w scan: whose, which session, and its files."""
-
-    person: str
-    session: str
-    image: str
-    brain: str
-
-    @property
-    def name(self) -> str:
-        """The scan's name in paths."""
-        return f"{self.person}_{self.session}"
 
 
 @dataclass(frozen=True)
@@ -81,6 +62,34 @@ class DeidPlan:
         """The ids of a cohort's people; raises CohortError where its table cannot be read."""
         return list(self._people[cohort])
 
+    def check(self) -> None:
+        """Read both cohorts; raise ConfigError that lists what asks for more people than there are.
+
+        Raises CohortError where a cohort cannot be read. Without a part on heads there is nothing to check.
+        """
+        faults = self._find_too_few() if self.names else []
+        if faults:
+            raise ConfigError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
+
+    def _find_too_few(self) -> list[str]:
+        deid, faults = self.config.deid, []
+        people, known = {name: len(self.people(name)) for name in self.names}, self.scans(self.known)
+        if people[self.own] < deid.attack.candidates:
+            faults.append(f"deid.heads has {people[self.own]} people, fewer than deid.attack.candidates")
+        for hull in deid.hulls:
+            kind, k = names.parse_hull(hull)
+            small = [name for name in self.names if kind == "k-same" and people[name] < k]
+            faults += [f"deid.hulls has {hull}, but {name} has {people[name]} people" for name in small]
+        if len(known) == people[self.known]:
+            faults.append(
+                "deid.public_heads has one scan a person, but attackers learn from two of the same person"
+            )
+        if people[self.known] < 2:
+            faults.append("deid.public_heads has one person, but attackers learn to tell people apart")
+        if len(known) < 2 * deid.code.rank:
+            faults.append("deid.public_heads has fewer than 2 scans for each axis of deid.code.rank")
+        return faults
+
     def splits(self, cohort: str) -> dict[str, str]:
         """Whether each simulated person trains or judges: four in five train, as in the paper."""
         people = self.people(cohort)
@@ -125,7 +134,7 @@ class DeidPlan:
     def methods(self) -> list[str]:
         """Everything that is attacked: the unaltered heads, the removals, and a `hull-` of each kind."""
         hulls = [f"hull-{hull}" for hull in self.config.deid.hulls]
-        return [ORIGINAL, *self.config.deid.methods, *hulls]
+        return [names.ORIGINAL, *self.config.deid.methods, *hulls]
 
     def gammas_of(self, method: str, cohort: str) -> list[str]:
         """The gammas that a hull's heads are made of; none for another method."""
@@ -146,11 +155,11 @@ class DeidPlan:
     @property
     def shown_methods(self) -> list[str]:
         """The methods of figure 1; blurring acts on pictures, and has none of its own."""
-        return [method for method in self.methods if method != "blurred"]
+        return [method for method in self.methods if method != names.BLURRED]
 
     def needs_secret(self, hull: str, cohort: str) -> bool:
         """Whether a hull's draws are charged to people."""
-        return hull.startswith("local-dp-") and not self.cohorts[cohort].public
+        return names.parse_hull(hull)[0] == "local-dp" and not self.cohorts[cohort].public
 
     def faces(self, cohort: str) -> list[str]:
         """The faces of a cohort by every method."""
@@ -172,66 +181,26 @@ class DeidPlan:
 
     @cached_property
     def _people(self) -> dict[str, list[str]]:
-        return {name: self._read_people(name) for name in self.names}
+        return {name: self._name_people(name) for name in self.names}
 
-    def _read_people(self, cohort: str) -> list[str]:
+    def _name_people(self, cohort: str) -> list[str]:
         phantom = self.cohorts[cohort].phantom
-        if phantom:
-            prefix = "".join(part[0] for part in cohort.split("-"))
-            return [f"{prefix}{number:03d}" for number in range(1, phantom.people + 1)]
-        table = Path(self.root(cohort), self.config.deid.participants)
-        try:
-            columns, rows = read_tsv(table)
-        except ValueError as problem:
-            raise CohortError(f"cohort {cohort}: {table} {problem}.") from problem
-        if "participant_id" not in columns:
-            raise CohortError(f"cohort {cohort}: {table} has no column participant_id. Remedy: add it.")
-        people = [row["participant_id"].removeprefix("sub-") for row in rows]
-        strange = [name for name in people if not re.fullmatch(names.PATIENT, name)]
-        if strange:
-            raise CohortError(
-                f"cohort {cohort}: {table} has the id {strange[0]!r}, which cannot be a file's name. "
-                "Remedy: use "
-                "letters, digits, -, _ and dots, the first one a letter or digit."
-            )
-        repeated = sorted({name for name in people if people.count(name) > 1})
-        if repeated or not people:
-            what = f"lists {', '.join(repeated)} more than once" if repeated else "lists nobody"
-            raise CohortError(f"cohort {cohort}: {table} {what}. Remedy: give each person one row.")
-        return people
+        if not phantom:
+            return head_scans.read_people(Path(self.root(cohort), self.config.deid.participants), cohort)
+        prefix = "".join(part[0] for part in cohort.split("-"))
+        return [f"{prefix}{number:03d}" for number in range(1, phantom.people + 1)]
 
     @cached_property
     def _scans(self) -> dict[str, dict[str, HeadScan]]:
-        return {name: {scan.name: scan for scan in self._find_scans(name)} for name in self.names}
+        return {name: {scan.name: scan for scan in self._list_scans(name)} for name in self.names}
 
-    def _find_scans(self, cohort: str) -> list[HeadScan]:
-        phantom, found, without = self.cohorts[cohort].phantom, [], []
-        for person in self.people(cohort):
-            scans = [self._place(cohort, person, session) for session in self.config.deid.sessions]
-            scans = (
-                scans[: phantom.visits] if phantom else [one for one in scans if os.path.exists(one.image)]
-            )
-            found += scans
-            without += [] if scans else [person]
-        if without:
-            raise CohortError(
-                f"cohort {cohort}: no T1w scan of "
-                f"{', '.join(without[:5])}{' and others' * (len(without) > 5)} "
-                "was found; the first place is "
-                f"{self._place(cohort, without[0], self.config.deid.sessions[0]).image}. "
-                "Remedy: correct deid.image and deid.sessions, or remove these people's rows."
-            )
-        missing = [one.brain for one in found if not phantom and not os.path.exists(one.brain)]
-        if missing:
-            raise CohortError(
-                f"cohort {cohort}: {len(missing)} scans have no brain mask, such as {missing[0]}. "
-                "Remedy: correct "
-                "deid.brain, or make the masks."
-            )
-        return found
-
-    def _place(self, cohort: str, person: str, session: str) -> HeadScan:
-        given, root = {"patient": person, "session": session}, self.root(cohort)
-        deid = self.config.deid
-        image, brain = (os.path.join(root, path.format(**given)) for path in (deid.image, deid.brain))
-        return HeadScan(person, session, image, brain)
+    def _list_scans(self, cohort: str) -> list[HeadScan]:
+        deid, root, phantom = self.config.deid, self.root(cohort), self.cohorts[cohort].phantom
+        # Simulated scans lie where they are written, wherever those of a cohort of your own lie.
+        paths = (names.HEAD_IMAGE, names.HEAD_BRAIN) if phantom else (deid.image, deid.brain)
+        sessions = deid.sessions[: phantom.visits] if phantom else deid.sessions
+        places = [
+            [head_scans.place_scan(root, *paths, person=person, session=session) for session in sessions]
+            for person in self.people(cohort)
+        ]
+        return [scan for own in places for scan in own] if phantom else head_scans.find_scans(places, cohort)

@@ -20,6 +20,11 @@ VOTE_NAME = rf"vote/{VOTE_LEVEL}/run-[1-9]\d*"
 PRIVATE_UNET_NAME = rf"private-unet/{_PRIVATE_LEVEL}/run-[1-9]\d*"
 # The hull around a head, and how it is shielded (docs/deid.md).
 HULL = rf"(?:paper|brain|k-same-(?:[2-9]|[1-9]\d+)|local-dp-(?!0(?![.\d])){_NUMBER})"
+# Where a simulated head lies in its cohort's folder, as BIDS has it.
+_HEAD = "sub-{patient}/ses-{session}/anat/sub-{patient}_ses-{session}"
+HEAD_IMAGE, HEAD_BRAIN = f"{_HEAD}_T1w.nii.gz", f"derivatives/brain/{_HEAD}_desc-brain_mask.nii.gz"
+# What is attacked beside the hulls and the removals: the head as it is, and pictures of it, blurred.
+ORIGINAL, BLURRED = "original", "blurred"
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
 # Of files and folders, so without separators; one letter or digit first, so that none is hidden or an option.
 STUDY = r"[A-Za-z0-9][A-Za-z0-9_-]*"
@@ -163,6 +168,16 @@ def model_name(source: str) -> str:
     ('wgan/inf/epoch-5', 'phantom-one', 'vote/eps-1')
     """
     return GanName.parse(source).model if GanName.is_one(source) else source
+
+
+def parse_hull(name: str) -> tuple[str, float]:
+    """Return the kind of a hull and its number, 0 where it has none.
+
+    >>> parse_hull("k-same-10"), parse_hull("local-dp-0.5"), parse_hull("brain")
+    (('k-same', 10.0), ('local-dp', 0.5), ('brain', 0.0))
+    """
+    kind, _, number = name.rpartition("-")
+    return (kind, float(number)) if kind else (name, 0.0)
 
 
 def setting_name(*, learning_rate: float, dropout: float, augment: bool) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.cohort.patches import cut, rescale
+from privessel.files.arrays import write_arrays
 from privessel.files.atomic import atomic_path
 from privessel.phantom import Parameters, Phantom, draw_setting, simulate
 from privessel.seeds import derive
@@ -65,8 +66,7 @@ class Design:
 def write_candidate(design: Design, number: int, *, seed: int, pairs: Path, setting: Path) -> None:
     """Make a candidate's pairs and write them, as a generator's are written, and its setting."""
     images, labels = design.make(number, seed=seed)
-    with atomic_path(pairs) as partial:
-        np.savez_compressed(partial, image=images, label=labels)
+    write_arrays(pairs, image=images, label=labels)
     with atomic_path(setting) as partial:
         partial.write_text(json.dumps(design.describe(number, seed=seed), indent=1) + "\n")
 

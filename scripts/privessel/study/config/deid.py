@@ -128,17 +128,12 @@ def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
         faults.append(
             f"deid.heads and deid.public_heads need names of their own; {', '.join(taken)} is taken"
         )
-    if len(deid.sessions) > 1 and "{session}" not in deid.image:
-        faults.append("deid.sessions has several, but deid.image has no {session} in it")
-    own, known = deid.heads.phantom, deid.public_heads.phantom
-    if own and own.people < deid.attack.candidates:
-        faults.append(f"deid.heads has {own.people} people, fewer than deid.attack.candidates")
-    if known and known.visits < 2:
-        faults.append(
-            "deid.public_heads has one scan a person, but attackers learn from two of the same person"
-        )
-    if known and known.people * known.visits < 2 * deid.code.rank:
-        faults.append("deid.public_heads has fewer than 2 scans for each axis of deid.code.rank")
+    templates = {"deid.image": deid.image, "deid.brain": deid.brain}
+    faults += [
+        f"deid.sessions has several, but {name} has no {{session}} in it"
+        for name, template in templates.items()
+        if len(deid.sessions) > 1 and "{session}" not in template
+    ]
     phantoms = [cohort.phantom for cohort in (deid.heads, deid.public_heads) if cohort.phantom]
     if any(phantom.visits > len(deid.sessions) for phantom in phantoms):
         faults.append("deid.sessions has fewer sessions than a simulated cohort has visits")
