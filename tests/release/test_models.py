@@ -15,6 +15,7 @@ from tiny_release import verified
 
 from privessel.cohort.intake import read_voxels
 from privessel.errors import ConfigError, PrivacyError
+from privessel.private_unet.run import PrivateUNetRun
 from privessel.release import bundle
 from privessel.release.forbidden import list_forbidden
 from privessel.release.guarantee import count_cohort, state_guarantee
@@ -152,6 +153,26 @@ def test_other_weights_in_the_place_of_the_paid_ones_are_not_released(tmp_path):
     ward = Finished(tmp_path)
     shutil.copyfile(ward.start, ward.folder() / "unet.pt")
     with pytest.raises(PrivacyError, match="unet.pt are not as they were when the run finished"):
+        ward.guarantee()
+
+
+def test_without_its_kept_copies_nothing_shows_what_was_paid_for_and_nothing_is_released(tmp_path):
+    ward = Finished(tmp_path)
+    shutil.rmtree(ward.folder() / ".finished")
+    shutil.copyfile(ward.start, ward.folder() / "unet.pt")
+    with pytest.raises(PrivacyError, match=r"copies of its files .* are missing"):
+        ward.guarantee()
+
+
+def test_kept_copies_of_a_run_with_less_noise_do_not_pass_for_those_of_this_one(tmp_path):
+    """Whole and undamaged, with the same patients, delta and clipping norm: only the identity differs."""
+    ward, loud = Finished(tmp_path), PrivateUNetRun("noise-0.5", 1, "cohort")
+    ward.train(loud)
+    for name in (".finished", "unet.pt"):
+        own, other = ward.folder() / name, ward.folder(loud) / name
+        shutil.rmtree(own) if own.is_dir() else own.unlink()
+        (shutil.copytree if other.is_dir() else shutil.copyfile)(other, own)
+    with pytest.raises(PrivacyError, match="are of another run than its ledger"):
         ward.guarantee()
 
 
