@@ -134,6 +134,19 @@ def test_other_private_runs_on_its_patients_are_composed_with_it(tmp_path):
     assert "private sets and models" in choice.told
 
 
+def test_a_privacy_state_from_before_a_private_unet_is_an_older_copy_and_nothing_is_released(tmp_path):
+    """The charges of the second one are gone with it, so the first would seem to be the only one."""
+    ward = Finished(tmp_path)
+    shutil.copytree(ward.site.state, tmp_path / "backup")
+    ward.train(replace(RUN, number=2))
+    shutil.rmtree(ward.site.state)
+    shutil.copytree(tmp_path / "backup", ward.site.state)
+    with pytest.raises(PrivacyError, match="charges were removed|older copy"):
+        ward.guarantee()
+    with pytest.raises(PrivacyError, match="charges were removed|older copy"):
+        ward.train(replace(RUN, number=3))
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
