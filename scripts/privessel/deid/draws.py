@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,9 @@ class HullDraw:
         Its noise multiplier counts the difference of any two codes, which is what replacing a person's head
         does. To remove the person would move the code half as far, so nothing is under-stated.
         """
-        digests = site.digests({self.person: _digest(sorted(self.scans.items()))})
+        scans = dict(sorted(self.scans.items()))
+        voxels = [voxels for _, voxels in site.digests(scans).values()]
+        digests = site.digests({self.person: next(iter(scans.values()))})
         run = Run(
             identity=identity_digest(identity),
             cohort=self.cohort,
@@ -86,7 +89,9 @@ class HullDraw:
             noise_multiplier=self.mechanism.noise_multiplier,
             sampling_rate=1.0,
             steps=1,
-            patients=tuple(digests.values()),
+            # One person, recognised by the id and by each of the scans: every pair shares a digest with the
+            # next one, and pairs that share one are of one person (`spending.join_people`).
+            patients=(*digests.values(), *pairwise(voxels)),
         )
         return PaidRun(site, run, digests, machine=ANY_MACHINE, results=results)
 
