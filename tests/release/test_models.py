@@ -4,17 +4,26 @@ import io
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from dp_accounting.pld.privacy_loss_distribution import (
+    from_gaussian_mechanism,
+    from_mixture_gaussian_mechanism,
+)
 from private_unet.ward import PATIENTS, RUN, Ward
+from scipy import stats
 from study.studies import TINY, make
 from tiny_release import TERMS as USUAL
 from tiny_release import verified
 
 from privessel.cohort.intake import read_voxels
+from privessel.deid.draws import HullDraw, draw_hull
+from privessel.deid.shield import Mechanism
 from privessel.errors import ConfigError, PrivacyError
+from privessel.private_unet import step as step_module
 from privessel.private_unet.run import PrivateUNetRun
 from privessel.release import bundle
 from privessel.release.forbidden import list_forbidden
@@ -145,6 +154,63 @@ def test_a_privacy_state_from_before_a_private_unet_is_an_older_copy_and_nothing
         ward.guarantee()
     with pytest.raises(PrivacyError, match="charges were removed|older copy"):
         ward.train(replace(RUN, number=3))
+
+
+def draw_a_hull(ward, person, *, noise=1.08):
+    draw = HullDraw(
+        "heads", person, "eps-4", 1, 1e-5, Mechanism(2.5, noise), "model", {"1": f"head of {person}"}
+    )
+    folder = ward.results / f"deid/draws/heads/{person}/eps-4/run-1"
+    files = [Path(step_module.__file__)]
+    rest = {"code_files": files, "seed": 1, "site": ward.site, "results": ward.results}
+    draw_hull(draw, np.array([0.5, -1.0]), folder=folder, **rest)
+
+
+def test_a_hull_that_was_drawn_of_a_patient_is_composed_with_a_model_that_hides_patches(tmp_path):
+    """The oracle is dp-accounting: the hull is one Gaussian step on all of the person, at every level."""
+    ward = Finished(tmp_path)
+    alone, _ = ward.guarantee()
+    draw_a_hull(ward, "p1")
+    draw_a_hull(ward, "nobody of the study")
+    both, _ = ward.guarantee()
+    for level, patches in (("patient", 8), ("region", 8), ("patch", 1)):
+        promise = both.promises_composed[level]
+        assert promise["epsilon"] > 1.02 * alone.promises_composed[level]["epsilon"]
+        assert len(promise["composed"]) == 2
+        exact = exact_epsilon(patches, delta=promise["delta"])
+        assert exact <= promise["epsilon"] <= 1.02 * exact
+    assert both.trainings.runs == 2
+    # A hull is no set that somebody could have chosen this model from, and its recipient counts it, too.
+    assert not ward.choice(both).faults
+    told = verified(ward.publish(tmp_path / "released"))
+    assert told.returncode == 0, told.stdout
+
+
+def exact_epsilon(patches, *, delta):
+    """Of the ward's six steps and a hull's draw, for so many patches of a patient."""
+    counts = stats.binom(patches, 0.1).pmf(np.arange(patches + 1))
+    given = {"value_discretization_interval": 1e-3}
+    step = from_mixture_gaussian_mechanism(1.0, list(range(patches + 1)), list(counts), **given)
+    hull = from_gaussian_mechanism(1.08, **given)
+    return step.self_compose(6).compose(hull).get_epsilon_for_delta(delta)
+
+
+def test_a_run_that_hides_patients_is_still_refused_beside_one_that_hides_patches(tmp_path):
+    ward = Finished(tmp_path)
+    draw_a_hull(ward, "p1")
+    ward.train(replace(RUN, number=2), unit="patient", batch=2)
+    with pytest.raises(PrivacyError, match="no single eps follows from both"):
+        ward.guarantee()
+
+
+def test_a_hull_counts_for_a_model_that_hides_patients(tmp_path):
+    ward = Finished(tmp_path, unit="patient", batch=2)
+    draw_a_hull(ward, "p1")
+    both, _ = ward.guarantee()
+    given = {"value_discretization_interval": 1e-3}
+    step = from_gaussian_mechanism(1.0, sampling_prob=0.4, **given).self_compose(6)
+    exact = step.compose(from_gaussian_mechanism(1.08, **given)).get_epsilon_for_delta(TERMS.patient_delta)
+    assert both.epsilon_composed == pytest.approx(exact, rel=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.identity import identity_digest
 from privessel.privacy.keys import Stream, public_key
 from privessel.privacy.site import PaidRun, Site
+from privessel.study.names import HULL_DRAW
 
-ARCHITECTURE = "deid"  # in ledgers, beside the names of GANs and `vote`
 CODE = "code.json"
 # Code and noise are added as whole numbers, so that any machine repeats a draw bit by bit.
 ANY_MACHINE = "any machine: whole numbers alone"
@@ -53,12 +53,12 @@ class HullDraw:
     @property
     def name(self) -> str:
         """The name of the draw in ledgers and messages; no person is in it."""
-        return f"{ARCHITECTURE}/{self.level}/run-{self.number}"
+        return f"{HULL_DRAW}/{self.level}/run-{self.number}"
 
     def identity(self, whole: NDArray, *, code: Iterable[Path]) -> dict[str, object]:
         """Return everything that decides the draw, as plain JSON (docs/mechanism.md, rule 7)."""
         return {
-            "architecture": {"name": ARCHITECTURE, "rank": len(whole), "model": self.model},
+            "architecture": {"name": HULL_DRAW, "rank": len(whole), "model": self.model},
             "level": self.level,
             "run": self.number,
             "training": asdict(self.mechanism) | {"delta": self.delta, "grid_bits": GRID_BITS},
@@ -82,7 +82,7 @@ class HullDraw:
         run = Run(
             identity=identity_digest(identity),
             cohort=self.cohort,
-            architecture=ARCHITECTURE,
+            architecture=HULL_DRAW,
             level=self.level,
             run=self.number,
             unit="patient",
@@ -98,7 +98,7 @@ class HullDraw:
     def record(self, account: Account | None) -> dict[str, object]:
         """Return what privacy.json says about the draw; `account`: its ledger, None on a public cohort."""
         record = {
-            "arch": ARCHITECTURE,
+            "arch": HULL_DRAW,
             "level": self.level,
             "run": self.number,
             "cohort": self.cohort,
