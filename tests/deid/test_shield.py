@@ -166,6 +166,10 @@ def test_every_promise_names_its_numbers_and_that_the_brain_is_kept():
     assert "(4, 1e-05)-differentially private" in texts["local-dp-4"]
     assert "does not depend on the rest of the scan" in texts["brain"]
     assert "in name only" not in " ".join(texts.values())
+    # Several draws of one person leave more than the eps of each, and the header stays.
+    assert "add to it, and the site's ledgers count them all" in texts["local-dp-4"]
+    for hull in ("local-dp-4", "brain"):
+        assert "the type and the scale of the stored values" in texts[hull]
     assert say_promise("local-dp-4", delta=1e-5, public=True).startswith("The scans are marked as public")
 
 
