@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,43 @@ def test_kept_copies_of_a_run_with_less_noise_do_not_pass_for_those_of_this_one(
         (shutil.copytree if other.is_dir() else shutil.copyfile)(other, own)
     with pytest.raises(PrivacyError, match="are of another run than its ledger"):
         ward.guarantee()
+
+
+def forge_kept(ward, name, content):
+    """Replace a kept copy, its digest and the output, as somebody who writes to the results can."""
+    kept = ward.folder() / ".finished"
+    (kept / name).write_bytes(content)
+    digests = json.loads((kept / "digests.json").read_text())
+    (kept / "digests.json").write_text(json.dumps(digests | {name: sha256(content).hexdigest()}))
+    (ward.folder() / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["unet.pt", "privacy.json"])
+def test_kept_copies_that_were_edited_with_their_digests_are_not_released(tmp_path, name):
+    """The digests are in the site's register, which nobody can write to without its secret."""
+    ward = Finished(tmp_path)
+    ward.guarantee()
+    if name == "unet.pt":
+        forge_kept(ward, name, ward.start.read_bytes())
+    else:
+        forge_kept(ward, name, json.dumps(ward.record | {"clipping_norm": 1e-3, "delta": 1e-3}).encode())
+    with pytest.raises(PrivacyError, match="not the files that the site's register lists"):
+        ward.guarantee()
+    ward.train()  # restores what is kept, and does not make it the run's
+    with pytest.raises(PrivacyError, match="not the files that the site's register lists"):
+        ward.guarantee()
+
+
+def test_one_run_that_two_studies_of_a_site_have_made_can_be_released_from_each(tmp_path):
+    ward = Finished(tmp_path)
+    first = ward.weights()
+    home, ward.results = ward.results, tmp_path / "another study"
+    ward.train()
+    assert any(not torch.equal(first[name], value) for name, value in ward.weights().items())
+    for results in (home, ward.results):
+        ward.results = results
+        guarantee, _ = ward.guarantee()
+        assert guarantee.run.steps == 12
 
 
 def test_with_a_published_seed_it_protects_nobody_and_says_so(tmp_path):

@@ -8,8 +8,8 @@ _ALWAYS = (
 # scanner's export often takes the scale from the brightest voxel of the whole head.
 _GIVEN = "Given the brain, its mask, its place, and the grid, the type and the scale of the stored values"
 _ADDS_UP = (
-    "This is one draw: others of the same person, for another eps or under another number, add to it, and the "
-    "site's ledgers count them all."
+    "This is one draw: others of the same person, for another eps or under another number, add to it, and "
+    "the site's ledgers count them all."
 )
 _IN_NAME = (
     "The scans are marked as public, so the noise follows from a published seed, and what is said next "

@@ -144,7 +144,7 @@ def state_guarantee(
     """
     if site:
         counts = {"patients": cohort.patients, "patches": cohort.patches, "region": cohort.region_patches}
-        check_kept(record, results=results, **counts)
+        check_kept(record, entries, results=results, **counts)
         return _paid_guarantee(record, entries, patients=site.digests(voxels), cohort=cohort, terms=terms)
     pure = record.get("pure_epsilon")
     run = Charge(record["noise_multiplier"], record["sampling_rate"], 1 if pure else steps, pure)

@@ -72,24 +72,34 @@ def own_account(record: Mapping, accounts: Sequence[Account]) -> Account:
     return own
 
 
-def check_kept(record: Mapping, *, results: Path | None, patients: int, patches: int, region: int) -> None:
+def check_kept(
+    record: Mapping, entries: Entries, *, results: Path | None, patients: int, patches: int, region: int
+) -> None:
     """Compare a run's files, and the study's numbers, with the copies that were kept when it finished.
 
-    Raises PrivacyError where they differ, where the copies were edited or are those of another run, and where
-    there are none. Only of GANs, which older versions have finished without, there may be none.
+    Raises PrivacyError where they differ, where the copies are not those whose digests the register got when
+    the run ended (`entries`), and where there are none. Older versions noted no digests, and kept no copies
+    of some GANs.
     """
     name = _name(record)
     folder = find_run(results, name) if results else None
+    noted = entries.outputs.get(record["ledger"]["identity"], ())
     compared = compare_kept(folder, name=name) if folder else None
     if compared is None:
-        if folder and _has_own_folder(name):
+        if folder and (noted or _has_own_folder(name)):
             raise PrivacyError(
                 f"{name}: the copies of its files that were kept when it finished are missing, so nothing "
                 f"shows that the files are what it has paid for. Remedy: restore {folder / FOLDER} from a "
                 "backup; or make another run under another number, which is charged in addition"
             )
         return
-    kept, changed = compared
+    kept, changed, digests = compared
+    if noted and digests not in noted:
+        raise PrivacyError(
+            f"{name}: the copies that are kept in {folder / FOLDER} are not the files that the site's "
+            "register lists of the run, so they may not be what it has paid for. Remedy: restore them from a "
+            "backup; or make another run under another number, which is charged in addition"
+        )
     if kept.get("ledger", {}).get("identity") != record["ledger"]["identity"]:
         raise PrivacyError(
             f"{name}: the copies that are kept in {folder / FOLDER} are of another run than its ledger, so "
