@@ -22,6 +22,7 @@ from privessel.privacy.calibration import calibrate
 from privessel.privacy.keys import Stream, create_master, public_key
 from privessel.privacy.seen import read_seen
 from privessel.privacy.site import SECRET, Site
+from privessel.privacy.spending import spent_by_patient
 
 RANK = 4
 MECHANISM = Mechanism(clip=2.5, noise_multiplier=1.1)
@@ -165,6 +166,10 @@ def test_every_promise_names_its_numbers_and_that_the_brain_is_kept():
     assert "(4, 1e-05)-differentially private" in texts["local-dp-4"]
     assert "does not depend on the rest of the scan" in texts["brain"]
     assert "in name only" not in " ".join(texts.values())
+    # Several draws of one person leave more than the eps of each, and the header stays.
+    assert "add to it, and the site's ledgers count them all" in texts["local-dp-4"]
+    for hull in ("local-dp-4", "brain"):
+        assert "the type and the scale of the stored values" in texts[hull]
     assert say_promise("local-dp-4", delta=1e-5, public=True).startswith("The scans are marked as public")
 
 
@@ -230,6 +235,22 @@ def test_the_same_scans_with_a_code_that_rounds_otherwise_give_the_paid_draw(dra
     first = draws.ask()
     np.testing.assert_array_equal(draws.ask(code=(0.5000001, -1.0)), first)
     assert sum(account.steps for account in draws.site.accounts()) == 1
+
+
+@pytest.mark.parametrize("scans", [{"1": "a"}, {"1": "b"}, {"1": "new", "2": "b"}, {"7": "c", "8": "new"}])
+def test_a_person_is_recognised_under_another_id_by_any_of_the_scans(draws, scans):
+    draws.ask("x1", scans={"1": "a", "2": "b", "3": "c"})
+    draws.ask("another-id", scans=scans)
+    sites = draws.site
+    for person, voxels in (("x1", "not seen"), ("another-id", "not seen"), ("third-id", scans.get("1", "c"))):
+        (spent,) = spent_by_patient(sites.accounts(), patients=sites.digests({person: voxels}), delta=1e-5)
+        assert len(spent.runs) == 2, person
+
+
+def test_another_person_is_not_taken_for_one_who_has_spent(draws):
+    draws.ask("x1", scans={"1": "a", "2": "b"})
+    accounts, own = draws.site.accounts(), draws.site.digests({"x2": "c"})
+    assert spent_by_patient(accounts, patients=own, delta=1e-5)[0].runs == ()
 
 
 def test_the_budget_is_asked_before_the_draw(tmp_path):

@@ -4,17 +4,28 @@ import io
 import json
 import shutil
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from dp_accounting.pld.privacy_loss_distribution import (
+    from_gaussian_mechanism,
+    from_mixture_gaussian_mechanism,
+)
 from private_unet.ward import PATIENTS, RUN, Ward
+from scipy import stats
 from study.studies import TINY, make
 from tiny_release import TERMS as USUAL
 from tiny_release import verified
 
 from privessel.cohort.intake import read_voxels
+from privessel.deid.draws import HullDraw, draw_hull
+from privessel.deid.shield import Mechanism
 from privessel.errors import ConfigError, PrivacyError
+from privessel.private_unet import step as step_module
+from privessel.private_unet.run import PrivateUNetRun
 from privessel.release import bundle
 from privessel.release.forbidden import list_forbidden
 from privessel.release.guarantee import count_cohort, state_guarantee
@@ -133,6 +144,76 @@ def test_other_private_runs_on_its_patients_are_composed_with_it(tmp_path):
     assert "private sets and models" in choice.told
 
 
+def test_a_privacy_state_from_before_a_private_unet_is_an_older_copy_and_nothing_is_released(tmp_path):
+    """The charges of the second one are gone with it, so the first would seem to be the only one."""
+    ward = Finished(tmp_path)
+    shutil.copytree(ward.site.state, tmp_path / "backup")
+    ward.train(replace(RUN, number=2))
+    shutil.rmtree(ward.site.state)
+    shutil.copytree(tmp_path / "backup", ward.site.state)
+    with pytest.raises(PrivacyError, match="charges were removed|older copy"):
+        ward.guarantee()
+    with pytest.raises(PrivacyError, match="charges were removed|older copy"):
+        ward.train(replace(RUN, number=3))
+
+
+def draw_a_hull(ward, person, *, noise=1.08):
+    draw = HullDraw(
+        "heads", person, "eps-4", 1, 1e-5, Mechanism(2.5, noise), "model", {"1": f"head of {person}"}
+    )
+    folder = ward.results / f"deid/draws/heads/{person}/eps-4/run-1"
+    files = [Path(step_module.__file__)]
+    rest = {"code_files": files, "seed": 1, "site": ward.site, "results": ward.results}
+    draw_hull(draw, np.array([0.5, -1.0]), folder=folder, **rest)
+
+
+def test_a_hull_that_was_drawn_of_a_patient_is_composed_with_a_model_that_hides_patches(tmp_path):
+    """The oracle is dp-accounting: the hull is one Gaussian step on all of the person, at every level."""
+    ward = Finished(tmp_path)
+    alone, _ = ward.guarantee()
+    draw_a_hull(ward, "p1")
+    draw_a_hull(ward, "nobody of the study")
+    both, _ = ward.guarantee()
+    for level, patches in (("patient", 8), ("region", 8), ("patch", 1)):
+        promise = both.promises_composed[level]
+        assert promise["epsilon"] > 1.02 * alone.promises_composed[level]["epsilon"]
+        assert len(promise["composed"]) == 2
+        exact = exact_epsilon(patches, delta=promise["delta"])
+        assert exact <= promise["epsilon"] <= 1.02 * exact
+    assert both.trainings.runs == 2
+    # A hull is no set that somebody could have chosen this model from, and its recipient counts it, too.
+    assert not ward.choice(both).faults
+    told = verified(ward.publish(tmp_path / "released"))
+    assert told.returncode == 0, told.stdout
+
+
+def exact_epsilon(patches, *, delta):
+    """Of the ward's six steps and a hull's draw, for so many patches of a patient."""
+    counts = stats.binom(patches, 0.1).pmf(np.arange(patches + 1))
+    given = {"value_discretization_interval": 1e-3}
+    step = from_mixture_gaussian_mechanism(1.0, list(range(patches + 1)), list(counts), **given)
+    hull = from_gaussian_mechanism(1.08, **given)
+    return step.self_compose(6).compose(hull).get_epsilon_for_delta(delta)
+
+
+def test_a_run_that_hides_patients_is_still_refused_beside_one_that_hides_patches(tmp_path):
+    ward = Finished(tmp_path)
+    draw_a_hull(ward, "p1")
+    ward.train(replace(RUN, number=2), unit="patient", batch=2)
+    with pytest.raises(PrivacyError, match="no single eps follows from both"):
+        ward.guarantee()
+
+
+def test_a_hull_counts_for_a_model_that_hides_patients(tmp_path):
+    ward = Finished(tmp_path, unit="patient", batch=2)
+    draw_a_hull(ward, "p1")
+    both, _ = ward.guarantee()
+    given = {"value_discretization_interval": 1e-3}
+    step = from_gaussian_mechanism(1.0, sampling_prob=0.4, **given).self_compose(6)
+    exact = step.compose(from_gaussian_mechanism(1.08, **given)).get_epsilon_for_delta(TERMS.patient_delta)
+    assert both.epsilon_composed == pytest.approx(exact, rel=2e-3)
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
@@ -153,6 +234,63 @@ def test_other_weights_in_the_place_of_the_paid_ones_are_not_released(tmp_path):
     shutil.copyfile(ward.start, ward.folder() / "unet.pt")
     with pytest.raises(PrivacyError, match="unet.pt are not as they were when the run finished"):
         ward.guarantee()
+
+
+def test_without_its_kept_copies_nothing_shows_what_was_paid_for_and_nothing_is_released(tmp_path):
+    ward = Finished(tmp_path)
+    shutil.rmtree(ward.folder() / ".finished")
+    shutil.copyfile(ward.start, ward.folder() / "unet.pt")
+    with pytest.raises(PrivacyError, match=r"copies of its files .* are missing"):
+        ward.guarantee()
+
+
+def test_kept_copies_of_a_run_with_less_noise_do_not_pass_for_those_of_this_one(tmp_path):
+    """Whole and undamaged, with the same patients, delta and clipping norm: only the identity differs."""
+    ward, loud = Finished(tmp_path), PrivateUNetRun("noise-0.5", 1, "cohort")
+    ward.train(loud)
+    for name in (".finished", "unet.pt"):
+        own, other = ward.folder() / name, ward.folder(loud) / name
+        shutil.rmtree(own) if own.is_dir() else own.unlink()
+        (shutil.copytree if other.is_dir() else shutil.copyfile)(other, own)
+    with pytest.raises(PrivacyError, match="are of another run than its ledger"):
+        ward.guarantee()
+
+
+def forge_kept(ward, name, content):
+    """Replace a kept copy, its digest and the output, as somebody who writes to the results can."""
+    kept = ward.folder() / ".finished"
+    (kept / name).write_bytes(content)
+    digests = json.loads((kept / "digests.json").read_text())
+    (kept / "digests.json").write_text(json.dumps(digests | {name: sha256(content).hexdigest()}))
+    (ward.folder() / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["unet.pt", "privacy.json"])
+def test_kept_copies_that_were_edited_with_their_digests_are_not_released(tmp_path, name):
+    """The digests are in the site's register, which nobody can write to without its secret."""
+    ward = Finished(tmp_path)
+    ward.guarantee()
+    if name == "unet.pt":
+        forge_kept(ward, name, ward.start.read_bytes())
+    else:
+        forge_kept(ward, name, json.dumps(ward.record | {"clipping_norm": 1e-3, "delta": 1e-3}).encode())
+    with pytest.raises(PrivacyError, match="not the files that the site's register lists"):
+        ward.guarantee()
+    ward.train()  # restores what is kept, and does not make it the run's
+    with pytest.raises(PrivacyError, match="not the files that the site's register lists"):
+        ward.guarantee()
+
+
+def test_one_run_that_two_studies_of_a_site_have_made_can_be_released_from_each(tmp_path):
+    ward = Finished(tmp_path)
+    first = ward.weights()
+    home, ward.results = ward.results, tmp_path / "another study"
+    ward.train()
+    assert any(not torch.equal(first[name], value) for name, value in ward.weights().items())
+    for results in (home, ward.results):
+        ward.results = results
+        guarantee, _ = ward.guarantee()
+        assert guarantee.run.steps == 12
 
 
 def test_with_a_published_seed_it_protects_nobody_and_says_so(tmp_path):

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,8 @@ from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.identity import identity_digest
 from privessel.privacy.keys import Stream, public_key
 from privessel.privacy.site import PaidRun, Site
+from privessel.study.names import HULL_DRAW
 
-ARCHITECTURE = "deid"  # in ledgers, beside the names of GANs and `vote`
 CODE = "code.json"
 # Code and noise are added as whole numbers, so that any machine repeats a draw bit by bit.
 ANY_MACHINE = "any machine: whole numbers alone"
@@ -52,12 +53,12 @@ class HullDraw:
     @property
     def name(self) -> str:
         """The name of the draw in ledgers and messages; no person is in it."""
-        return f"{ARCHITECTURE}/{self.level}/run-{self.number}"
+        return f"{HULL_DRAW}/{self.level}/run-{self.number}"
 
     def identity(self, whole: NDArray, *, code: Iterable[Path]) -> dict[str, object]:
         """Return everything that decides the draw, as plain JSON (docs/mechanism.md, rule 7)."""
         return {
-            "architecture": {"name": ARCHITECTURE, "rank": len(whole), "model": self.model},
+            "architecture": {"name": HULL_DRAW, "rank": len(whole), "model": self.model},
             "level": self.level,
             "run": self.number,
             "training": asdict(self.mechanism) | {"delta": self.delta, "grid_bits": GRID_BITS},
@@ -75,25 +76,29 @@ class HullDraw:
         Its noise multiplier counts the difference of any two codes, which is what replacing a person's head
         does. To remove the person would move the code half as far, so nothing is under-stated.
         """
-        digests = site.digests({self.person: _digest(sorted(self.scans.items()))})
+        scans = dict(sorted(self.scans.items()))
+        voxels = [voxels for _, voxels in site.digests(scans).values()]
+        digests = site.digests({self.person: next(iter(scans.values()))})
         run = Run(
             identity=identity_digest(identity),
             cohort=self.cohort,
-            architecture=ARCHITECTURE,
+            architecture=HULL_DRAW,
             level=self.level,
             run=self.number,
             unit="patient",
             noise_multiplier=self.mechanism.noise_multiplier,
             sampling_rate=1.0,
             steps=1,
-            patients=tuple(digests.values()),
+            # One person, recognised by the id and by each of the scans: every pair shares a digest with the
+            # next one, and pairs that share one are of one person (`spending.join_people`).
+            patients=(*digests.values(), *pairwise(voxels)),
         )
         return PaidRun(site, run, digests, machine=ANY_MACHINE, results=results)
 
     def record(self, account: Account | None) -> dict[str, object]:
         """Return what privacy.json says about the draw; `account`: its ledger, None on a public cohort."""
         record = {
-            "arch": ARCHITECTURE,
+            "arch": HULL_DRAW,
             "level": self.level,
             "run": self.number,
             "cohort": self.cohort,

@@ -6,6 +6,13 @@ _ALWAYS = (
     "The brain is kept voxel by voxel, by intention. Whoever has another scan of the person can recognise "
     "the brain, whatever surrounds it; nothing here says otherwise."
 )
+# The grid, the type and the scale of stored values are kept, so that the brain stays as it is bit for bit; a
+# scanner's export often takes the scale from the brightest voxel of the whole head.
+_GIVEN = "Given the brain, its mask, its place, and the grid, the type and the scale of the stored values"
+_ADDS_UP = (
+    "This is one draw: others of the same person, for another eps or under another number, add to it, and "
+    "the site's ledgers count them all."
+)
 _IN_NAME = (
     "The scans are marked as public, so the noise follows from a published seed, and what is said next "
     "of eps "
@@ -38,14 +45,14 @@ def say_promise(hull: str, *, delta: float, public: bool) -> str:
             "release, not against somebody who knows the faces of all others in the group."
         ),
         "local-dp": (
-            f"Given the brain, its mask and its place, everything else in the output is ({epsilon:g}, "
+            f"{_GIVEN}, everything else in the output is ({epsilon:g}, "
             f"{delta:g})-differentially private in the rest of the scan, locally: had the same brain been in "
             "any other head, every output would have been at most e^eps times likelier or less likely, but "
             "for outcomes that make up delta. It holds for all visits together, whatever else the attacker "
-            "knows, and needs no trust in other people's data."
+            f"knows, and needs no trust in other people's data. {_ADDS_UP}"
         ),
         "brain": (
-            "Given the brain, its mask and its place, the output does not depend on the rest of the scan at "
+            f"{_GIVEN}, the output does not depend on the rest of the scan at "
             "all (eps = 0): another person's face around the same brain gives the same output."
         ),
     }

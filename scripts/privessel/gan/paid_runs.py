@@ -90,13 +90,15 @@ def publish(
 ) -> None:
     """Move the finished run's files `names`, and privacy.json with `record`, from `resume` to `folder`.
 
-    Of a paid run copies are kept for good first, and then its nonce is destroyed: there are no outputs before
-    the nonce is gone, and the nonce is not destroyed before the run can be restored.
+    Of a paid run the register gets the files' digests, copies are kept for good, and then its nonce is
+    destroyed: there are no outputs before the nonce is gone, and the nonce is not destroyed before the run
+    can be restored.
     """
     with atomic_path(resume / RECORD) as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n")
     names = [*names, RECORD]
     if paid:
+        paid.note_outputs({name: file_digest(resume / name) for name in names})
         keep([resume / name for name in names], folder, identity=identity)
         paid.end()
     for name in names:
@@ -146,12 +148,12 @@ def is_kept(folder: Path) -> bool:
     return (folder / FOLDER).exists()
 
 
-def compare_kept(folder: Path, *, name: str) -> tuple[dict, list[str]] | None:
+def compare_kept(folder: Path, *, name: str) -> tuple[dict, list[str], dict[str, str]] | None:
     """Return the privacy.json that the finished run `name` in `folder` had, and its changed outputs.
 
     These are the outputs that are other bytes than the kept copies; privacy.json is left out, and so is an
-    output that is missing. Returns None where no privacy.json is kept. Every file is read once. Raises
-    PrivacyError where the kept files are damaged or were edited.
+    output that is missing. The third are the digests of the kept copies, by name. Returns None where no
+    privacy.json is kept. Every file is read once. Raises PrivacyError where the kept files are damaged.
     """
     if not is_kept(folder):
         return None
@@ -163,7 +165,7 @@ def compare_kept(folder: Path, *, name: str) -> tuple[dict, list[str]] | None:
     changed = [
         file for file, digest in outputs if (folder / file).exists() and file_digest(folder / file) != digest
     ]
-    return read_json(kept / RECORD, keys=()), changed
+    return read_json(kept / RECORD, keys=()), changed, digests
 
 
 def _read(kept: Path, *, name: str) -> tuple[dict, dict[str, str]]:

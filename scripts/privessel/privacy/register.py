@@ -19,7 +19,7 @@ the next opening of that run adds the missing line.
 import fcntl
 import logging
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -186,6 +186,25 @@ class Register:
     def models(self) -> list[dict]:
         """Return what `note_model` has noted, in its order."""
         return [record for record in self.chain.records if "model" in record]
+
+    def note_outputs(self, identity: str, outputs: Mapping[str, str]) -> None:
+        """Add a line: the digests of the files that a run ends with, by name.
+
+        They are chained as charges are, so whoever has not the key cannot put other files in their place.
+        """
+        known = self.runs()[identity]
+        self.note(identity, Head(known["lines"], known["mac"]), outputs=dict(outputs))
+
+    def outputs(self) -> dict[str, list[dict[str, str]]]:
+        """Return what `note_outputs` has noted of each run, by identity; nothing of those of older versions.
+
+        A run has several where it was made in several studies: each time with noise of its own.
+        """
+        found: dict[str, list[dict[str, str]]] = {}
+        for record in self.chain.records:
+            if "outputs" in record:
+                found.setdefault(record["identity"], []).append(record["outputs"])
+        return found
 
     def write_anchor(self) -> None:
         """Append the head of the register to the site's anchor file, where it has one."""

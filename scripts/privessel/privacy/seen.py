@@ -7,6 +7,9 @@ from pathlib import Path
 from privessel.files.reading import read_json
 from privessel.privacy.chain import Head
 
+# The folders of all kinds of runs that patients are charged for, in a study's folder of results.
+RUNS = ("gan/*/*/run-*", "audit/*/*/run-*", "vote/*/run-*", "private-unet/*/run-*", "deid/draws/*/*/*/run-*")
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -27,8 +30,7 @@ def read_seen(results: Path) -> list[Seen]:
     `results` is the study's folder of results. Of a finished run both privacy.json and its kept copy are
     read. Raises DamagedError for a file that cannot be read.
     """
-    patterns = ("gan/*/*/run-*", "audit/*/*/run-*", "vote/*/run-*", "deid/draws/*/*/*/run-*")
-    folders = [folder for pattern in patterns for folder in results.glob(pattern)]
+    folders = [folder for pattern in RUNS for folder in results.glob(pattern)]
     places = [(folder / "privacy.json", folder / ".finished" / "privacy.json") for folder in sorted(folders)]
     found = [path for pair in places for path in pair if path.exists()]
     seen = [seen_of(read_json(path, keys=()), place=str(path)) for path in found]

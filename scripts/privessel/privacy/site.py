@@ -1,9 +1,9 @@
 """A site that is responsible for its patients: its master secret, its ledgers and each patient's budget."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Entries:
 
     accounts: tuple[Account, ...] = ()  # of all private runs
     models: tuple[Mapping, ...] = ()  # trained without noise on patients (`Register.note_model`)
+    outputs: Mapping[str, Sequence[Mapping]] = field(default_factory=dict)  # as `Register.outputs`
 
     def count_models(self, patients: Mapping[str, Digests]) -> int:
         """Return how many models without noise were trained on any of these patients.
@@ -106,7 +107,7 @@ class Site:
         with self._books().read() as register:
             accounts = list_accounts(register, seen=seen)
             register.write_anchor()
-            return Entries(tuple(accounts), tuple(register.models()))
+            return Entries(tuple(accounts), tuple(register.models()), register.outputs())
 
     @property
     def has_secret(self) -> bool:
@@ -217,6 +218,11 @@ class PaidRun:
                 site.delta, len(worst.runs), worst.epsilon,
             )  # fmt: skip
             yield Stream(ledger.key(master), threads=self.threads), ledger
+
+    def note_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Write the digests of the files that the run ends with, by name, into the site's register."""
+        with self.site._books().write() as register:
+            register.note_outputs(self.run.identity, outputs)
 
     def end(self, identity: str | None = None) -> None:
         """Destroy the nonces of the finished run, so that its noise can never be drawn again.

@@ -14,6 +14,7 @@ from privessel.privacy.levels import count_votes, level_epsilon
 from privessel.privacy.promises import Sizes
 from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release.checks.words import LEVELS
+from privessel.study.names import HULL_DRAW
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +41,10 @@ def parts_of(of_each: Sequence[Sequence[Account]], *, own: Account, sizes: Sizes
 
     Ledgers of older versions do not say how many patches their runs used; the largest number that is known of
     the others stands in for theirs. Where patients are the unit, these numbers decide nothing.
+
+    A hull's draw is one step on a whole person, and its noise hides one person in the place of another
+    (`deid.draws.HullDraw.paid`), so also whatever changes inside of a person. It counts as one patch that is
+    all the person gave: once for a patient, a region and a patch alike.
     """
     known = [
         account.run for taken in of_each for account in taken if account.run.patches_per_patient is not None
@@ -51,6 +56,8 @@ def parts_of(of_each: Sequence[Sequence[Account]], *, own: Account, sizes: Sizes
 
     def part(account: Account) -> Part:
         run = account.run
+        if run.architecture == HULL_DRAW:
+            return Part(account.charge, 1, 1)
         if account is own or run.unit == "patient":
             return Part(account.charge, sizes.patches_per_patient, sizes.region_patches)
         if run.patches_per_patient is None:

@@ -22,7 +22,7 @@ from privessel.privacy.spending import Digests, runs_by_patient
 from privessel.release.composition import Part, compose, compose_adaptively, parts_of
 from privessel.release.own_run import check_counts, check_kept, own_account
 from privessel.release.terms import Terms
-from privessel.study.names import PRIVATE_UNET
+from privessel.study.names import HULL_DRAW, PRIVATE_UNET
 
 LIBRARIES = ("dp-accounting", "numpy", "opacus", "randomgen", "scipy", "torch")
 # What the privacy.json of every run has.
@@ -50,7 +50,7 @@ class Trainings:
     """What was trained on the training patients of a run, as the site's ledgers say."""
 
     runs: int  # private runs on any of them in all studies, this one and audits included: all that eps counts
-    charged: frozenset[tuple[str, str]]  # (name, identity) of these runs, without audits
+    charged: frozenset[tuple[str, str]]  # (name, identity) of these runs, without audits and hulls' draws
     models: int  # models without noise
 
 
@@ -144,7 +144,7 @@ def state_guarantee(
     """
     if site:
         counts = {"patients": cohort.patients, "patches": cohort.patches, "region": cohort.region_patches}
-        check_kept(record, results=results, **counts)
+        check_kept(record, entries, results=results, **counts)
         return _paid_guarantee(record, entries, patients=site.digests(voxels), cohort=cohort, terms=terms)
     pure = record.get("pure_epsilon")
     run = Charge(record["noise_multiplier"], record["sampling_rate"], 1 if pure else steps, pure)
@@ -163,12 +163,13 @@ def _paid_guarantee(
             f"{own.run.name}: its ledger does not name the study's training patients. Remedy: release from "
             "the study whose patients trained it"
         )
-    # Beside a run that protects patches a vote counts for what changes inside of a patient, too (`compose`).
+    # Beside a run that protects patches a vote counts for what changes inside of a patient, too (`compose`),
+    # and so does a hull's draw (`parts_of`).
     units = {
         account.run.unit
         for taken in of_each
         for account in taken
-        if account is own or not account.run.pure_epsilon
+        if account is own or not (account.run.pure_epsilon or account.run.architecture == HULL_DRAW)
     }
     if len(units) > 1:
         names = sorted({account.run.name for taken in of_each for account in taken})
@@ -181,7 +182,8 @@ def _paid_guarantee(
     parts = parts_of(of_each, own=own, sizes=cohort.sizes)
     found = _guarantee(record, run=own.charge, taken=parts, cohort=cohort, terms=terms)
     runs = {account.run for taken in of_each for account in taken}
-    charged = frozenset((run.name, run.identity) for run in runs if run.series == "run")
+    sets = [run for run in runs if run.series == "run" and run.architecture != HULL_DRAW]
+    charged = frozenset((run.name, run.identity) for run in sets)
     trainings = Trainings(runs=len(runs), charged=charged, models=entries.count_models(patients))
     return replace(found, register=own.register, trainings=trainings)
 

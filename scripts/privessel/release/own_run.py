@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from privessel.errors import PrivacyError
-from privessel.gan.paid_runs import compare_kept
+from privessel.gan.paid_runs import FOLDER, compare_kept
 from privessel.privacy.account import Account, Run
 from privessel.privacy.promises import Sizes
 from privessel.privacy.seen import read_seen, seen_of
@@ -72,17 +72,40 @@ def own_account(record: Mapping, accounts: Sequence[Account]) -> Account:
     return own
 
 
-def check_kept(record: Mapping, *, results: Path | None, patients: int, patches: int, region: int) -> None:
+def check_kept(
+    record: Mapping, entries: Entries, *, results: Path | None, patients: int, patches: int, region: int
+) -> None:
     """Compare a run's files, and the study's numbers, with the copies that were kept when it finished.
 
-    Raises PrivacyError where they differ, and where the copies were edited. There are none of runs that older
-    versions have finished.
+    Raises PrivacyError where they differ, where the copies are not those whose digests the register got when
+    the run ended (`entries`), and where there are none. Older versions noted no digests, and kept no copies
+    of some GANs.
     """
     name = _name(record)
-    compared = compare_kept(find_run(results, name), name=name) if results else None
+    folder = find_run(results, name) if results else None
+    noted = entries.outputs.get(record["ledger"]["identity"], ())
+    compared = compare_kept(folder, name=name) if folder else None
     if compared is None:
+        if folder and (noted or _has_own_folder(name)):
+            raise PrivacyError(
+                f"{name}: the copies of its files that were kept when it finished are missing, so nothing "
+                f"shows that the files are what it has paid for. Remedy: restore {folder / FOLDER} from a "
+                "backup; or make another run under another number, which is charged in addition"
+            )
         return
-    kept, changed = compared
+    kept, changed, digests = compared
+    if noted and digests not in noted:
+        raise PrivacyError(
+            f"{name}: the copies that are kept in {folder / FOLDER} are not the files that the site's "
+            "register lists of the run, so they may not be what it has paid for. Remedy: restore them from a "
+            "backup; or make another run under another number, which is charged in addition"
+        )
+    if kept.get("ledger", {}).get("identity") != record["ledger"]["identity"]:
+        raise PrivacyError(
+            f"{name}: the copies that are kept in {folder / FOLDER} are of another run than its ledger, so "
+            "the files are not what it has paid for. Remedy: restore them from a backup; or make another run "
+            "under another number, which is charged in addition"
+        )
     if changed:
         raise PrivacyError(
             f"{name}: {', '.join(changed)} are not as they were when the run finished, so they may not be "
@@ -102,8 +125,12 @@ def check_kept(record: Mapping, *, results: Path | None, patients: int, patches:
 
 def find_run(results: Path, name: str) -> Path:
     """Return the folder of a GAN, a vote or a private U-Net, by its name, in a study's results."""
-    own = name.startswith((f"{VOTE}/", f"{PRIVATE_UNET}/"))
-    return results / name if own else results / "gan" / name
+    return results / name if _has_own_folder(name) else results / "gan" / name
+
+
+def _has_own_folder(name: str) -> bool:
+    """Whether a run is a vote or a private U-Net, and so lies in a folder of its kind beside the GANs'."""
+    return name.startswith((f"{VOTE}/", f"{PRIVATE_UNET}/"))
 
 
 def check_counts(run: Run, sizes: Sizes) -> None:

@@ -36,6 +36,7 @@ COHORT = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 REAL, PHANTOM, BASELINE = "real", "phantom", "baseline"
 PLAIN_GAN, PRIVATE_GAN, COMPARED_GAN, CONTROL = "inf", "private", "compared", "control"
 VOTE, PRIVATE_UNET = "vote", "private-unet"
+HULL_DRAW = "deid"  # in ledgers: the draw of a person's hull, which is no source
 GAN_KINDS = (PLAIN_GAN, PRIVATE_GAN)  # the levels of a study
 LEVEL_KINDS = (*GAN_KINDS, VOTE, PRIVATE_UNET)  # all that has an eps of its own
 RUN_KINDS = (*GAN_KINDS, PRIVATE_UNET)  # of these a level may have several runs
