@@ -94,17 +94,17 @@ def check_kept(
             )
         return
     kept, changed, digests = compared
-    if noted and digests not in noted:
-        raise PrivacyError(
-            f"{name}: the copies that are kept in {folder / FOLDER} are not the files that the site's "
-            "register lists of the run, so they may not be what it has paid for. Remedy: restore them from a "
-            "backup; or make another run under another number, which is charged in addition"
-        )
     if kept.get("ledger", {}).get("identity") != record["ledger"]["identity"]:
         raise PrivacyError(
             f"{name}: the copies that are kept in {folder / FOLDER} are of another run than its ledger, so "
             "the files are not what it has paid for. Remedy: restore them from a backup; or make another run "
             "under another number, which is charged in addition"
+        )
+    if noted and digests not in noted:
+        raise PrivacyError(
+            f"{name}: the copies that are kept in {folder / FOLDER} are not the files that the site's "
+            "register lists of the run, so they may not be what it has paid for. Remedy: restore them from a "
+            "backup; or make another run under another number, which is charged in addition"
         )
     if changed:
         raise PrivacyError(
