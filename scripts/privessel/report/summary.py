@@ -120,7 +120,8 @@ def _headline(rows: pd.DataFrame, *, public: bool) -> list[str]:
         if name_unit(rows) == "patch" and first["kind"] != VOTE:
             region, patch = format_plain_eps(first["eps_region"]), format_plain_eps(first["eps"])
             only = f", {PUBLISHED_SEED}" if public else ""
-            lines.append(f"To one region, a place on a vessel: eps {region}. To one patch: eps {patch}{only}.")
+            told = f"To one region, a place on a vessel: eps {region}. To one patch: eps {patch}{only}."
+            lines.append(told)
     return [*lines, ""] if lines else []
 
 
