@@ -41,6 +41,7 @@ except (CohortError, ConfigError) as error:
 HOME = Path(os.path.relpath(workflow.basedir))  # of the workflow's own files, whichever folder it is run from
 RESULTS, DATA, LOGS = study.results, study.data, study.logs
 heads = study.deid
+head_uses = study.head_uses
 settings, sources, transfers, cost, code = study.config, study.sources, study.transfers, study.cost, study.code
 # Scripts read the budget from the config and not from params, because a new budget must not start finished runs again.
 config["privacy"]["budget"] = study.site.budget()

@@ -168,5 +168,9 @@ for figure, draw, data in (
 
 rule deid:
     input:
-        [f"{heads.folder}/figures/{figure}.pdf" for figure in ("deid_fig1", "deid_fig3", "deid_shield")],
+        [
+            f"{heads.folder}/figures/{figure}.pdf"
+            for figure in ("deid_fig1", "deid_fig3", "deid_fig4", "deid_fig5", "deid_shield")
+        ],
+        head_uses.tables,
         [f"{DATA}/{name}/participants.tsv" for name in heads.names if heads.is_phantom(name)],

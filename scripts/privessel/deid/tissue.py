@@ -1,8 +1,8 @@
 """Brain tissues of a whole head, found as a user's tools find them: brain extraction, then tissue classes.
 
 The paper asks SIENAX, which is FSL's brain extraction followed by its classes (Smith et al. 2002). FSL cannot
-be installed from a package index, so the same two steps are taken here with scipy and scikit-learn. As there,
-nothing is given but the head: where the brain is, is found, and what has been done to the face may mislead it.
+be installed from a package index, so the same two steps are taken here with scipy and scikit-learn. As
+there, the head alone is given: the brain must be found, and what has been done to the face may mislead.
 """
 
 import numpy as np

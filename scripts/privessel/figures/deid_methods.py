@@ -24,9 +24,9 @@ def deid_fig1_data(heads: Mapping[str, NDArray]) -> dict[str, NDArray]:
     """
     pictures = [
         [
-            _slice(head, 0, 0.5),
-            _slice(head, 2, 0.6),
-            *(_fit(shade(head, yaw=yaw, pixels=_PIXELS)) for yaw in YAWS),
+            slice_head(head, 0, 0.5),
+            slice_head(head, 2, 0.6),
+            *(fit_picture(shade(head, yaw=yaw, pixels=_PIXELS)) for yaw in YAWS),
         ]
         for head in heads.values()
     ]
@@ -60,12 +60,13 @@ def deid_fig1(data: Mapping[str, NDArray]) -> Figure:
     return figure
 
 
-def _slice(head: NDArray, axis: int, share: float) -> NDArray[np.uint8]:
+def slice_head(head: NDArray, axis: int, share: float) -> NDArray[np.uint8]:
+    """Return a slice of a head in [0, 1], or of a mask, as a picture; `share` of the way along the axis."""
     plane = head.take(int(share * head.shape[axis]), axis)
-    return _fit((255 * np.clip(plane, 0, 1)).astype(np.uint8).T[::-1])
+    return fit_picture((255 * np.clip(plane, 0, 1)).astype(np.uint8).T[::-1])
 
 
-def _fit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def fit_picture(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a picture enlarged by whole pixels and cut or padded to _PIXELS a side."""
     large = np.kron(picture, np.ones((max(1, _PIXELS // len(picture)),) * 2, np.uint8))[:_PIXELS, :_PIXELS]
     return np.pad(large, [(0, _PIXELS - side) for side in large.shape])

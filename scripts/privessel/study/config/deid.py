@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from privessel.limits import MOST_PATIENT_DELTA
 from privessel.study import names
+from privessel.study.config.deid_utility import AgeKeys, ScalingKeys
 from privessel.study.config.fields import (
     CohortName,
     Count,
@@ -110,7 +111,9 @@ class Deid(Section):
     code: HullCode = key("What a shield describes a hull by.")
     methods: distinct(Removal) = key("What else is done to faces and attacked, beside the hulls.")
     attack: HeadAttack = key("The identification study.")
-    shown: Count = key("Which person of `heads` figure 1 shows, counted from 0.")
+    age: AgeKeys = key("The age network, whose ages are compared before and after each method.")
+    scaling: ScalingKeys = key("Gammas made larger and smaller.")
+    shown: Count = key("Which person of `heads` figures 1 and 5 show, counted from 0.")
 
 
 def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
