@@ -39,12 +39,38 @@ def test_methods_are_the_unaltered_heads_the_removals_and_a_hull_of_each_kind():
     assert len(plan.gammas_of("hull-paper", "heads")) == 40
 
 
+def test_what_heads_are_good_for_is_asked_of_every_method_that_makes_heads():
+    study = make(*DEMO)
+    uses, plan = study.head_uses, study.deid
+    assert uses.methods == [method for method in plan.methods if method != "blurred"]
+    assert uses.reference_of("original") == ["results/deid-demo/deid/truth/heads.npz"]
+    assert uses.reference_of("deface") == ["results/deid-demo/deid/tissues/original/heads.npz"]
+    assert uses.shields == plan.shielded
+    assert uses.made_of("gan-paper")[0] == "results/deid-demo/deid/made/paper/heads/h001_1.npz"
+    assert uses.made_of("hull-paper") == []
+    assert [scan.name for scan in uses.scaled][:2] == ["h001_1", "h002_1"]
+    assert len(uses.scaled) == 10
+    steps = {step["step"] for step in uses.steps("logs")}
+    assert {"age network", "method, tissues", "frame, privacy transform"} <= steps
+    off = make(*DEMO, **deid(age={"steps": 0})).head_uses
+    assert not off.has_ages
+    assert "age network" not in {step["step"] for step in off.steps("logs")}
+
+
+def test_figure_5_begins_with_the_person_that_figure_1_shows():
+    uses = make(*DEMO, **deid(shown=7, scaling={"people": 3})).head_uses
+    assert [scan.name for scan in uses.scaled] == ["h008_1", "h001_1", "h002_1"]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"hulls": ["k-same-1"]}, "k-same-N"),
         ({"hulls": ["local-dp-0"]}, "local-dp-E"),
         ({"delta": 1e-3}, "deid.delta"),
+        ({"age": {"batch": 1}}, "deid.age.batch"),
+        ({"scaling": {"factors": [1.0]}}, "deid.scaling.factors"),
+        ({"scaling": {"factors": [1.0, 2.0]}}, "deid.scaling.factors"),
         ({"public_heads": {"public": False}}, "not `public: true`"),
         ({"public_heads": {"name": "heads"}}, "names of their own; heads"),
         ({"heads": {"name": "phantom-a"}}, "names of their own; phantom-a"),

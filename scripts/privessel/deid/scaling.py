@@ -13,16 +13,21 @@ MEASURED = ("brain mask", "hull", "head", "extracted brain")
 _HEAD = 0.15  # grey value from which on a voxel is head, where white matter is about 0.85
 
 
+def resized_side(factor: float, side: int) -> int:
+    """Return the voxels a side of a cube of `side` voxels after scaling, rounded down as in the paper."""
+    return int(np.floor(factor * side + 1e-9))
+
+
 def scale_gamma(gamma: Gamma, factor: float) -> Gamma:
     """Return a gamma (S, S, S) made larger or smaller by a factor, in a volume of the same shape.
 
-    All three volumes are interpolated linearly to floor(factor S) voxels a side, then cut around the middle
+    All three volumes are interpolated linearly to `resized_side` voxels a side, then cut around the middle
     or padded evenly, as in the paper. Binary volumes are 1 from a share of 0.5 on, and the brain's grey
     values are interpolated among brain voxels only, as in the common frame.
     """
     side = gamma.hull.shape[0]
     hull, brain, inside = (
-        _resize(volume.astype(np.float32), int(np.floor(factor * side)), side)
+        _resize(volume.astype(np.float32), resized_side(factor, side), side)
         for volume in (gamma.hull, gamma.brain, gamma.masked_brain)
     )
     kept = brain >= 0.5

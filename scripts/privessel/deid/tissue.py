@@ -12,6 +12,7 @@ from scipy.ndimage import (
     binary_fill_holes,
     center_of_mass,
     distance_transform_edt,
+    find_objects,
     label,
     zoom,
 )
@@ -44,9 +45,13 @@ def extract_brain(head: NDArray, voxel: float) -> NDArray[np.bool_]:
         return nothing
     finer = max(1, round(voxel / _FINEST))
     image = zoom(head, finer, order=1, mode="nearest", grid_mode=True) if finer > 1 else head
-    brain = _erode_and_grow(image / np.quantile(image[image > 0.1 * image.max()], _BRIGHTEST), voxel / finer)
-    if brain is None:
+    image = image / np.quantile(image[image > 0.1 * image.max()], _BRIGHTEST)
+    (around,) = find_objects((image > _HEAD).astype(np.int8))
+    found = _erode_and_grow(np.pad(image[around], 1), voxel / finer)
+    if found is None:
         return nothing
+    brain = np.zeros(image.shape, bool)
+    brain[around] = found[1:-1, 1:-1, 1:-1]
     cells = brain.reshape(*(part for side in head.shape for part in (side, finer)))
     return cells.mean((1, 3, 5)) >= 0.5
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from privessel.deid.gamma import Gamma
 from privessel.deid.render import shade
-from privessel.deid.scaling import MEASURED
+from privessel.deid.scaling import MEASURED, resized_side
 from privessel.figures.deid_methods import fit_picture, slice_head
 from privessel.figures.style import PALETTE, SMALL, place_axes, show, styled, write_notes
 
@@ -29,6 +29,7 @@ def deid_fig5_data(
     volumes: mL (people, factors, MEASURED). shown: each scaled gamma of one person and the head made of it.
     source: what makes heads of gammas. Pictures are sagittal slices through the middle, and a rendering.
     """
+    side = len(shown[0][1])
     pictures = [
         [
             *(slice_head(volume, 0, 0.5) for volume in (gamma.brain, gamma.masked_brain, gamma.hull, head)),
@@ -38,6 +39,7 @@ def deid_fig5_data(
     ]
     return {
         "factors": np.array(factors, float),
+        "used": np.array([resized_side(factor, side) / side for factor in factors]),
         "volumes": volumes,
         "pictures": np.array(pictures, np.uint8),
         "source": np.array(source),
@@ -49,7 +51,8 @@ def deid_fig5(data: Mapping[str, NDArray]) -> Figure:
     """Draw `deid_fig5_data`: pictures of one person, and volumes of all against the cube of the factor.
 
     A mark is the median over people and its bar goes from the least to the largest. The line is where a
-    volume would be if it grew by the cube of the factor from its own at the factor nearest to 1.
+    volume would be if it grew by the cube of the factor, as whole voxels allow it, from its own at the factor
+    nearest to 1.
     """
     factors, pictures, volumes = data["factors"], data["pictures"], data["volumes"]
     wide = _LEFT + _SQUARE * len(factors) + 0.1
@@ -65,7 +68,7 @@ def deid_fig5(data: Mapping[str, NDArray]) -> Figure:
             if column == 0:
                 axes.text(-0.06, 0.5, label, transform=axes.transAxes, ha="right", va="center", fontsize=6.5)
     axes = place_axes(figure, left=_LEFT, top=above + _GAP, width=wide - _LEFT - 1.35, height=_TALL)
-    _draw_volumes(axes, factors, volumes)
+    _draw_volumes(axes, factors, data["used"], volumes)
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, fontsize=SMALL, borderpad=0)
     failed = int((volumes[:, :, -1] == 0).sum())
     notes = [
@@ -76,12 +79,10 @@ def deid_fig5(data: Mapping[str, NDArray]) -> Figure:
     return figure
 
 
-def _draw_volumes(axes, factors: NDArray, volumes: NDArray) -> None:
+def _draw_volumes(axes, factors: NDArray, used: NDArray, volumes: NDArray) -> None:
     middle = int(np.argmin(np.abs(factors - 1)))
-    fine = np.linspace(factors[0], factors[-1], 60)
-    axes.plot(
-        fine, (fine / factors[middle]) ** 3, color=PALETTE["grey"], linewidth=0.8, label="cube of factor"
-    )
+    expected = (used / used[middle]) ** 3
+    axes.plot(factors, expected, color=PALETTE["grey"], linewidth=0.8, label="cube of factor")
     step = np.diff(factors).min() / 10
     for place, (name, (marker, colour)) in enumerate(_LOOKS.items()):
         own = volumes[:, :, place]
