@@ -15,6 +15,8 @@ deid:
   hulls: [paper, k-same-5, local-dp-4, brain]
   methods: [deface, watershed]
   code: {rank: 3}
+  age: {steps: 4, width: 2, device: cpu, threads: 1}
+  scaling: {factors: [0.9, 1.0], people: 2}
   attack: {questions: 20, yaws: [0.0], bootstrap: 50}
 """
 
@@ -41,7 +43,17 @@ def test_a_few_heads_run_to_their_end_and_nothing_is_done_twice(workflow):
         *(f"hull-{hull}" for hull in ("paper", "k-same-5", "local-dp-4", "brain")),
     }
     assert (table[table["method"] == "original"]["rate"] == 100).all()
-    for figure in ("deid_fig1", "deid_fig3", "deid_shield"):
+    volumes = pd.read_csv(folder / "tables/volumes.csv").set_index(["method", "tissue"])
+    assert set(volumes.index.get_level_values("method")) == set(table["method"])
+    assert volumes.loc[("original", "brain"), "against"] == "truth"
+    assert volumes.loc[("original", "brain"), "dice_median"] > 0.8
+    assert volumes.loc[("hull-paper", "brain"), "failed"] == 5
+    deface = pd.read_csv(folder / "metrics/deface/heads.csv")
+    assert deface["changed_brain_voxels"].sum() == 0
+    assert deface[["age", "age_original", "age_after"]].notna().all(axis=None)
+    times = pd.read_csv(folder / "tables/times.csv")
+    assert times.set_index(["step", "of"]).loc[("frame, privacy transform", "heads-public"), "jobs"] == 10
+    for figure in ("deid_fig1", "deid_fig3", "deid_fig4", "deid_fig5", "deid_shield"):
         assert (folder / f"figures/{figure}.png").stat().st_size > 10_000
     promise = (folder / "hulls/local-dp-4/heads.txt").read_text()
     assert "(4, 1e-05)-differentially private" in promise
