@@ -55,9 +55,18 @@ def test_methods_are_the_unaltered_heads_the_removals_and_a_hull_of_each_kind():
         ({"public_heads": {"phantom": {"people": 5}}}, "fewer than 2 scans for each axis"),
         ({"image": "sub-{patient}_T1w.nii.gz"}, "deid.image has no {session} in it"),
         ({"brain": "sub-{patient}_mask.nii.gz"}, "deid.brain has no {session} in it"),
-        ({"hulls": ["paper", "k-same-21"]}, "k-same-21, but heads has 20 people"),
-        ({"hulls": ["paper", "k-same-29"]}, "k-same-29, but heads has 20.*heads-public has 28 people"),
+        ({"hulls": ["paper", "k-same-21"], "gan": {"hulls": []}}, "k-same-21, but heads has 20 people"),
+        (
+            {"hulls": ["paper", "k-same-29"], "gan": {"hulls": []}},
+            "k-same-29, but heads has 20.*heads-public has 28 people",
+        ),
         ({"public_heads": {"phantom": {"people": 1}}, "code": {"rank": 1}}, "one person, but attackers"),
+        ({"gan": {"hulls": ["paper", "k-same-2"]}}, "gan.hulls has k-same-2, which is not in deid.hulls"),
+        ({"gan": {"folds": 1}}, "deid.gan.folds"),
+        ({"gan": {"generator_widths": [8, 8, 8]}}, "generator_widths has 3 numbers.*have 4 scales"),
+        ({"gan": {"discriminator_widths": [8, 8, 8, 0]}}, "deid.gan.discriminator_widths"),
+        ({"gan": {"warm_up": 951}}, "warm_up is 951, more than the 950"),
+        ({"gan": {"learns_from": "patients"}}, "deid.gan.learns_from"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes, words):
@@ -121,8 +130,8 @@ def test_a_scan_that_is_there_by_name_alone_is_refused_and_not_left_out(hospital
 
 def test_scans_of_ones_own_that_are_too_few_are_refused_before_any_job(hospital):
     with pytest.raises(ConfigError, match=r"deid.heads has 3 people, fewer.*k-same-4, but clinic has 3"):
-        own(hospital, hulls=["k-same-4"]).check()
-    own(hospital, hulls=["k-same-3"], attack={"candidates": 3}).check()
+        own(hospital, hulls=["k-same-4"], gan={"hulls": []}).check()
+    own(hospital, hulls=["k-same-3"], gan={"hulls": []}, attack={"candidates": 3}).check()
 
 
 def test_changed_contents_are_seen_and_a_touch_is_not(hospital):
