@@ -31,27 +31,35 @@ GAN = {name: value for name, value in vars(TRAINING).items() if name != "betas"}
 }
 
 
-def plan_study(**gan):
-    """The plan of three own people and five public ones, one scan each, with keys of `deid.gan` changed."""
+def describe_study(**gan):
+    """The config of three own people, five public ones with two visits, and changed keys of `deid.gan`."""
     deid = {
         "enabled": True,
         "heads": {"phantom": {"people": 3, "visits": 1, "side": SIDE}},
-        "public_heads": {"phantom": {"people": 5, "visits": 1, "side": SIDE}},
+        "public_heads": {"phantom": {"people": 5, "visits": 2, "side": SIDE}},
+        "code": {"rank": 2},
+        "attack": {"candidates": 3},
         "size": SIDE,
         "voxel_mm": 16.0,
         "hulls": ["paper", "brain"],
         "gan": GAN | {"hulls": ["paper", "brain"]} | gan,
     }
-    return make("config.yaml", "profiles/deid-demo/study.yaml", deid=deid)
+    return {"study": "few-heads", "deid": deid}
+
+
+def plan_study(**gan):
+    """Its plan."""
+    return make("config.yaml", "profiles/deid-demo/study.yaml", **describe_study(**gan))
 
 
 def frame_scans(study, other_face=None):
     """Write all framed scans and their gammas; own person `other_face` has a stranger's face and skull."""
-    for offset, cohort in ((0, study.deid.own), (10, study.deid.known)):
+    for offset, visits, cohort in ((0, 1, study.deid.own), (10, 2, study.deid.known)):
         files = zip(*(study.deid.files(kind, cohort) for kind in ("frame", "gamma")), strict=True)
         for number, (frame, gamma) in enumerate(files):
-            image, brain = scan(offset + number, 1, SIDE)
-            if offset + number == other_face:
+            person = offset + number // visits
+            image, brain = scan(person, 1 + number % visits, SIDE)
+            if person == other_face:
                 image = np.where(brain, image, scan(30, 1, SIDE)[0])
             Framed(image, brain, Place(SIDE, np.eye(4), 16.0)).save(Path(frame))
             random = np.random.default_rng(number)
@@ -84,13 +92,14 @@ def train_gan(study, fold):
     """Train the GAN of a fold on the files that its rule has as inputs."""
     gans = study.head_gans
     shape, training = read_settings(gans.settings(), size=SIDE)
-    folder = Path(study.deid.folder, f"gan/fold-{fold}")
+    name = f"deid/gan/fold-{fold}"
+    folder = Path(study.results, name)
     train_to_files(
         load_heads(
             *([*map(Path, gans.learned_files(kind, fold))] for kind in ("frame", "gamma")),
             gans.learned_people(fold),
         ),
-        held_out=gans.held_out(fold), shape=shape, training=training, seed=derive(1, f"fold-{fold}"),
+        held_out=gans.held_out(fold), shape=shape, training=training, seed=derive(study.config.seed, name),
         weights=folder / "generator.pt", history_csv=folder / "history.csv",
     )  # fmt: skip
 
