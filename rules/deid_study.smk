@@ -115,9 +115,7 @@ rule deid_fig1_data:
         frame=lambda w: f"{heads.folder}/frame/{heads.own}/{heads.shown.name}.npz",
         gamma=lambda w: f"{heads.folder}/gamma/{heads.own}/{heads.shown.name}.npz",
         hulls=[f"{heads.folder}/hulls/{hull}/{heads.own}.npz" for hull in heads.shielded],
-        made=[
-            f"{heads.folder}/made/{hull}/{heads.own}/{heads.shown.name}.npz" for hull in head_gans.keys.hulls
-        ],
+        made=[f"{heads.folder}/made/{hull}/{heads.own}/{heads.shown.name}.npz" for hull in head_gans.keys.hulls],
         average=f"{heads.folder}/public/average.npz",
     output:
         f"{heads.folder}/figures/deid_fig1.npz",

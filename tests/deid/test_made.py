@@ -8,7 +8,10 @@ from deid.small_study import frame_scans, make_cohort, plan_study, release, trai
 
 from privessel.deid.gamma import Gamma
 from privessel.deid.promise import say_made, say_promise
+from privessel.deid.run import note_people
 from privessel.errors import PrivacyError
+from privessel.privacy.keys import create_master
+from privessel.privacy.site import SECRET, Site
 
 FIRST = "made/{}/heads/h001_1.npz"  # of the own person whose face is exchanged
 
@@ -88,3 +91,25 @@ def test_the_statement_beside_heads_promises_nothing_where_gans_learned_from_eve
         assert promise not in said
         assert "differentially private" not in said
         assert "of all other heads that leave, was not trained on this person's scans" in promise
+
+
+SCANS = {"clinic/x1_1": "x1", "clinic/x1_2": "x1", "clinic/y2_1": "y2"}
+DIGESTS = {name: 64 * mark for name, mark in zip(SCANS, "abc", strict=True)} | {"heads-public/p_1": 64 * "d"}
+
+
+def test_the_site_remembers_whose_faces_a_gan_has_learned(tmp_path):
+    """Each person by the id, and by every scan that was learned from."""
+    site = Site(tmp_path, 10.0, 1e-5)
+    create_master(tmp_path / SECRET)
+    note_people(site, SCANS, name="deid/gan/fold-0", digests=DIGESTS)
+    entries = site.entries()
+    assert entries.count_models(site.digests({"x1": "another scan"})) == 1
+    assert entries.count_models(site.digests({"another-id": 64 * "b"})) == 1
+    assert entries.count_models(site.digests({"stranger": "another scan"})) == 0
+
+
+def test_without_books_a_gan_on_people_is_warned_of(tmp_path, caplog):
+    note_people(Site(tmp_path, 10.0, 1e-5), SCANS, name="deid/gan/fold-0", digests=DIGESTS)
+    assert "trained on people's heads without noise" in caplog.text
+    assert "x1" not in caplog.text
+    assert not list(tmp_path.iterdir())

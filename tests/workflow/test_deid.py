@@ -72,7 +72,7 @@ def test_a_few_heads_run_to_their_end_and_nothing_is_done_twice(workflow):
 def test_a_killed_training_goes_on_and_ends_with_the_bits_of_an_undisturbed_one(
     workflow, tmp_path, monkeypatch
 ):
-    given = {"steps": 400, "checkpoint_seconds": 0.0}
+    given = {"steps": 120, "checkpoint_seconds": 0.0}
     (workflow.folder / "heads.yaml").write_text(yaml.safe_dump(describe_study(**given)))
     monkeypatch.chdir(workflow.folder)
     frame_scans(plan_study(**given))
