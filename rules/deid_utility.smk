@@ -1,4 +1,4 @@
-# Whole heads, third part: what tools find in the heads that each method makes, and what it took. Everything stays inside.
+# Whole heads, last part: what tools find in the heads that each method makes, and what it took. Everything stays inside.
 
 
 # Only simulated scans have a truth.
@@ -30,7 +30,7 @@ rule tissues:
         frames=lambda w: heads.files("frame", w.heads),
         gammas=lambda w: heads.gammas_of(w.method, w.heads),
         hulls=lambda w: heads.hulls_of(w.method, w.heads),
-        made=lambda w: head_uses.made_of(w.method),
+        made=lambda w: head_gans.made_of(w.method, w.heads),
         average=f"{heads.folder}/public/average.npz",
         reference=lambda w: head_uses.reference_of(w.method),
     output:
@@ -90,7 +90,7 @@ rule ages:
         frames=heads.files("frame", heads.own),
         gammas=heads.files("gamma", heads.own),
         hulls=[f"{heads.folder}/hulls/{hull}/{heads.own}.npz" for hull in head_uses.shields],
-        made=[path for hull in head_uses.filled for path in head_uses.made(hull)],
+        made=[path for hull in head_uses.filled for path in head_gans.made(hull, heads.own)],
         average=f"{heads.folder}/public/average.npz",
         weights=f"{heads.folder}/age/network.pt",
     output:
@@ -163,7 +163,7 @@ rule head_times:
 rule deid_fig5_data:
     input:
         gammas=[f"{heads.folder}/gamma/{heads.own}/{scan.name}.npz" for scan in head_uses.scaled],
-        gans=[],
+        gans=head_gans.generators(heads.own) if head_uses.filled else [],
     output:
         f"{heads.folder}/figures/deid_fig5.npz",
     log:
@@ -177,8 +177,8 @@ rule deid_fig5_data:
         runtime=60,
     params:
         code=code.digest("scale_heads.py"),
-        scans=[vars(scan) for scan in head_uses.scaled],
-        folds=[],
+        scans=head_uses.scaled_records,
+        folds=head_gans.needed(heads.own) if head_uses.filled else [],
         factors=list(settings.deid.scaling.factors),
         voxel=settings.deid.field_of_view / settings.deid.size,
         seed=settings.seed,

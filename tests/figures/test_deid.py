@@ -17,7 +17,10 @@ from privessel.figures.deid_shield import deid_shield
 from privessel.figures.deid_utility import deid_fig4
 from privessel.figures.deid_utility import describe as describe_uses
 
-METHODS = ["original", "deface", "watershed", "hull-paper", "hull-k-same-4", "hull-local-dp-4", "hull-brain"]
+METHODS = [
+    *("original", "deface", "watershed", "hull-paper", "hull-k-same-4", "hull-local-dp-4", "hull-brain"),
+    *("gan-paper", "gan-brain"),
+]
 
 
 def table(queries=QUERIES, methods=METHODS):
@@ -52,6 +55,24 @@ def test_chance_is_that_of_as_many_candidates_as_were_asked_with():
 
 def test_a_figure_says_how_many_people_it_rests_on():
     assert describe(table()) == "480 questions about 24 people; attackers know 36 others."
+
+
+def test_a_gans_head_stands_beside_the_hull_it_was_made_in():
+    figure = deid_shield(table())
+    axes = figure.axes[0]
+    bars = {bar.get_label(): bar.lines[0].get_xdata() for bar in axes.containers}
+    assert set(bars) == {
+        f"{what}, {query.replace('-', ' ')}" for what in ("hull", "GAN's head") for query in QUERIES
+    }
+    labels = [text.get_text() for text in axes.get_xticklabels()]
+    assert labels == ["paper's", "k = 4", "eps 4", "brain (eps 0)"]
+    shown = next(bar.lines[0] for bar in axes.containers if bar.get_label() == "GAN's head, other visit")
+    part = table().query("attacker == 'adaptive' and view == @VIEWS[0] and query == 'other-visit'")
+    rates = part.set_index("method")["rate"]
+    np.testing.assert_allclose(
+        np.array(shown.get_ydata(), float), [rates["gan-paper"], np.nan, np.nan, rates["gan-brain"]]
+    )
+    assert [round(float(x)) for x in shown.get_xdata()] == [0, 1, 2, 3]
 
 
 def test_figure_1_shows_every_method_in_its_own_column():

@@ -16,7 +16,7 @@ from privessel.deid.gamma import Gamma
 from privessel.deid.head_cohort import Person, scanner_affine
 from privessel.deid.tissue import TISSUES, compare, find_tissues, measure_volumes
 from privessel.files.reading import read_array
-from privessel.study.names import ORIGINAL
+from privessel.study.names import GAN_METHOD, HULL_METHOD, ORIGINAL
 
 SCAN = ["person", "session"]
 VOLUMES, OVERLAPS = [f"{name}_ml" for name in TISSUES], [f"{name}_dice" for name in TISSUES]
@@ -43,12 +43,12 @@ class HeadFiles:
 
     def make(self, method: str, place: int, framed: Framed) -> NDArray:
         """Return the head (S, S, S) that a method makes of the scan at a place in the lists."""
-        if method.startswith("gan-"):
-            return read_array(self.made[method.removeprefix("gan-")][place], "image")
+        if method.startswith(GAN_METHOD):
+            return read_array(self.made[method.removeprefix(GAN_METHOD)][place], "image")
         gamma = None
-        if method.startswith("hull-"):
+        if method.startswith(HULL_METHOD):
             gamma = Gamma.load(self.gammas[place])
-            if shield := self.hulls.get(method.removeprefix("hull-")):
+            if shield := self.hulls.get(method.removeprefix(HULL_METHOD)):
                 gamma = gamma.with_hull(read_array(shield, self.scans[place]["name"]))
         return apply_method(method, framed, average=self.average, gamma=gamma)
 

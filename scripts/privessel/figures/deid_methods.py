@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from privessel.deid.render import shade
 from privessel.figures.style import place_axes, show, styled, write_notes
+from privessel.study.names import GAN_METHOD, HULL_METHOD
 
 YAWS = (0.0, -35.0)
 _PIXELS = 192
@@ -53,7 +54,9 @@ def deid_fig1(data: Mapping[str, NDArray]) -> Figure:
             )
             show(axes, pictures[place, row])
             if row == 0:
-                axes.set_title(str(name).removeprefix("hull-"), fontsize=7, pad=2)
+                axes.set_title(
+                    str(name).removeprefix(HULL_METHOD).replace(GAN_METHOD, "GAN: "), fontsize=7, pad=2
+                )
             if column == 0:
                 axes.text(-0.06, 0.5, label, transform=axes.transAxes, ha="right", va="center", fontsize=6.5)
     write_notes(figure, ["Inside only, unless the head is nobody's."], left=0.05, bottom=0.04)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from privessel.study import names
 from privessel.study.deid import DeidPlan
+from privessel.study.deid_gan import HeadGanPlan
 from privessel.study.head_scans import HeadScan
+from privessel.study.names import HULL_METHOD
 from privessel.study.resources import GPU_TERA, THREAD_TERA
-
-_GAN, _HULL = "gan-", "hull-"
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class HeadUtilityPlan:
     """Tissues, ages, scaled gammas and times of the heads of a study; read only where the part is enabled."""
 
     heads: DeidPlan
+    gans: HeadGanPlan
 
     @property
     def methods(self) -> list[str]:
@@ -40,22 +41,15 @@ class HeadUtilityPlan:
     @property
     def shields(self) -> list[str]:
         """The shields whose hulls some method shows as they are."""
-        hulls = [method.removeprefix(_HULL) for method in self.methods if method.startswith(_HULL)]
+        hulls = [
+            method.removeprefix(HULL_METHOD) for method in self.methods if method.startswith(HULL_METHOD)
+        ]
         return [hull for hull in hulls if hull in self.heads.shielded]
 
     @property
     def filled(self) -> list[str]:
-        """The hulls that a GAN fills with heads."""
-        return [method.removeprefix(_GAN) for method in self.methods if method.startswith(_GAN)]
-
-    def made(self, hull: str) -> list[str]:
-        """The heads that a GAN has made in one kind of hull."""
-        folder = f"{self.heads.folder}/made/{hull}/{self.heads.own}"
-        return [f"{folder}/{scan.name}.npz" for scan in self.heads.scans(self.heads.own)]
-
-    def made_of(self, method: str) -> list[str]:
-        """The same of a method `gan-{hull}`; none of another method."""
-        return self.made(method.removeprefix(_GAN)) if method.startswith(_GAN) else []
+        """The hulls that a GAN fills with heads; none without a GAN."""
+        return list(self.gans.keys.hulls)
 
     def reference_of(self, method: str) -> list[str]:
         """The labels that a method's are compared with: of the unaltered heads, or of these the truth."""
@@ -95,6 +89,9 @@ class HeadUtilityPlan:
         for cohort in heads.names:
             for scan in heads.scans(cohort):
                 steps.append(("frame, privacy transform", cohort, f"frame/{cohort}/{scan.name}"))
+        folds = self.gans.needed(heads.own) if self.filled else []
+        steps += [("GAN", f"fold {fold}", f"gan/fold-{fold}") for fold in folds]
+        steps += [("heads by GANs", hull, f"made/{hull}/{heads.own}") for hull in self.filled]
         steps += [("method, depth maps", method, f"faces/{method}/{heads.own}") for method in heads.methods]
         steps += [("method, tissues", method, f"tissues/{method}/{heads.own}") for method in self.methods]
         steps.append(("identification", heads.own, "identification"))
@@ -105,6 +102,13 @@ class HeadUtilityPlan:
     def benchmarks(self, logs: str) -> list[str]:
         """Their files."""
         return [step["path"] for step in self.steps(logs)]
+
+    @property
+    def scaled_records(self) -> list[dict[str, object]]:
+        """The same as plain data, with the fold whose GAN makes each person's heads."""
+        scaled = [scan.name for scan in self.scaled]
+        records = {record["name"]: record for record in self.gans.records(self.heads.own)}
+        return [records[name] for name in scaled]
 
     # --- What it costs ---
 
