@@ -49,7 +49,7 @@ def test_what_heads_are_good_for_is_asked_of_every_method_that_makes_heads():
     assert uses.filled == list(study.config.deid.gan.hulls)
     assert uses.scaled_records[0]["known_as"] == "heads/h001"
     assert [scan.name for scan in uses.scaled][:2] == ["h001_1", "h002_1"]
-    assert len(uses.scaled) == 10
+    assert len(uses.scaled) == study.config.deid.scaling.people
     steps = {step["step"] for step in uses.steps("logs")}
     assert {"age network", "method, tissues", "frame, privacy transform"} <= steps
     off = make(*DEMO, **deid(age={"steps": 0})).head_uses
