@@ -20,6 +20,6 @@ with logged(snakemake.log[0]):
         voxel=params.voxel,
         seed=params.seed,
     )
-    source = "C-DeID-GAN" if params.folds else "no GAN yet, the hull filled evenly around the brain"
+    source = "C-DeID-GAN" if params.folds else "no GAN, but the hull filled evenly around the brain"
     data = deid_fig5_data(params.factors, volumes, shown, source=source)
     write_arrays(Path(snakemake.output[0]), **data)

@@ -14,7 +14,7 @@ _PANELS = {
     "brain_dice": "brain, Dice",
     "age_change": "age, change (years)",
 }
-_LEFT, _TOP, _WIDE, _LINE, _BETWEEN, _RIGHT, _BELOW = 1.3, 0.3, 1.35, 0.19, 0.14, 0.62, 0.72
+_LEFT, _TOP, _WIDE, _LINE, _BETWEEN, _RIGHT, _BELOW = 1.3, 0.3, 1.35, 0.19, 0.22, 0.62, 0.62
 
 
 @styled
