@@ -83,7 +83,9 @@ include: "rules/audit.smk"
 if settings.deid.enabled:
 
     include: "rules/deid_heads.smk"
+    include: "rules/deid_gan.smk"
     include: "rules/deid_study.smk"
+    include: "rules/deid_utility.smk"
 
 
 rule all:

@@ -31,6 +31,7 @@ try:
     # Read now, so that a wrong table shows before any job.
     cohorts = study.cohorts.names
     study.deid.check()
+    study.head_gans.check()
     if workflow.is_main_process:
         study.tell_notices()
         if workflow.dag_settings:
@@ -40,7 +41,7 @@ except (CohortError, ConfigError) as error:
 
 HOME = Path(os.path.relpath(workflow.basedir))  # of the workflow's own files, whichever folder it is run from
 RESULTS, DATA, LOGS = study.results, study.data, study.logs
-heads = study.deid
+heads, head_gans, head_uses = study.deid, study.head_gans, study.head_uses
 settings, sources, transfers, cost, code = study.config, study.sources, study.transfers, study.cost, study.code
 # Scripts read the budget from the config and not from params, because a new budget must not start finished runs again.
 config["privacy"]["budget"] = study.site.budget()

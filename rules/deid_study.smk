@@ -56,9 +56,10 @@ rule hulls:
 
 rule faces:
     input:
-        frames=lambda w: heads.files("frame", w.heads),
+        frames=lambda w: heads.frames_of(w.method, w.heads),
         gammas=lambda w: heads.gammas_of(w.method, w.heads),
         hulls=lambda w: heads.hulls_of(w.method, w.heads),
+        made=lambda w: head_gans.made_of(w.method, w.heads),
         average=f"{heads.folder}/public/average.npz",
     output:
         f"{heads.folder}/faces/{{method}}/{{heads}}.npz",
@@ -114,6 +115,7 @@ rule deid_fig1_data:
         frame=lambda w: f"{heads.folder}/frame/{heads.own}/{heads.shown.name}.npz",
         gamma=lambda w: f"{heads.folder}/gamma/{heads.own}/{heads.shown.name}.npz",
         hulls=[f"{heads.folder}/hulls/{hull}/{heads.own}.npz" for hull in heads.shielded],
+        made=[f"{heads.folder}/made/{hull}/{heads.own}/{heads.shown.name}.npz" for hull in head_gans.keys.hulls],
         average=f"{heads.folder}/public/average.npz",
     output:
         f"{heads.folder}/figures/deid_fig1.npz",
@@ -128,6 +130,7 @@ rule deid_fig1_data:
         code=code.digest("collect_heads.py"),
         methods=heads.shown_methods,
         shielded=heads.shielded,
+        gans=head_gans.keys.hulls,
         scan=lambda w: heads.shown.name,
     script:
         "../scripts/collect_heads.py"
@@ -168,5 +171,9 @@ for figure, draw, data in (
 
 rule deid:
     input:
-        [f"{heads.folder}/figures/{figure}.pdf" for figure in ("deid_fig1", "deid_fig3", "deid_shield")],
+        [
+            f"{heads.folder}/figures/{figure}.pdf"
+            for figure in ("deid_fig1", "deid_fig3", "deid_fig4", "deid_fig5", "deid_shield")
+        ],
+        head_uses.tables,
         [f"{DATA}/{name}/participants.tsv" for name in heads.names if heads.is_phantom(name)],

@@ -16,6 +16,7 @@ with logged(snakemake.log[0]):
         frame=Path(given.frame),
         gamma=Path(given.gamma),
         hulls={name: Path(path) for name, path in zip(params.shielded, given.hulls, strict=True)},
+        made={name: Path(path) for name, path in zip(params.gans, given.made, strict=True)},
         average=read_arrays(given.average)["image"],
     )
     write_arrays(Path(snakemake.output[0]), **deid_fig1_data(heads))

@@ -14,6 +14,7 @@ with logged(snakemake.log[0]):
         frames=list(map(Path, given.frames)),
         gammas=list(map(Path, given.gammas)),
         hulls=Path(given.hulls[0]) if given.hulls else None,
+        made=list(map(Path, given.made)),
         average=read_arrays(given.average)["image"],
         yaws=params.yaws,
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from deid.small_heads import SHAPES, make_heads, scales_of
@@ -5,7 +7,6 @@ from deid.small_heads import SHAPES, make_heads, scales_of
 from privessel.deid.blocks import InvertedResidual, PixelNorm
 from privessel.deid.networks import Discriminator, Generator
 from privessel.deid.shape import HeadGanShape
-from privessel.deid.training import DEMO_SHAPE, PAPER_SHAPE
 
 
 def draw(seed=0):
@@ -90,7 +91,7 @@ def test_features_are_scaled_to_a_root_mean_square_of_one():
 
 
 def test_weights_start_from_hes_distribution():
-    generator = Generator(DEMO_SHAPE, generator=draw())
+    generator = Generator(replace(SHAPES["plain with place"], generator_widths=(48, 3)), generator=draw())
     layer = generator.bodies[0][3]  # 48 channels, 3 x 3 x 3 voxels
     assert layer.weight.std().item() == pytest.approx((2 / (1 + 0.2**2) / (48 * 27)) ** 0.5, rel=0.02)
     assert (layer.bias == 0).all()
@@ -108,14 +109,21 @@ def test_an_inverted_residual_adds_its_input_and_halves_with_a_stride():
 def test_mobile_blocks_have_fewer_weights_than_plain_ones():
     counts = {}
     for blocks in ("mobile", "plain"):
-        shape = HeadGanShape(**{**vars(DEMO_SHAPE), "blocks": blocks})
+        shape = HeadGanShape(
+            size=32, blocks=blocks, generator_widths=(48, 48, 32, 24), discriminator_widths=(4,) * 4, noise=1,
+            place=True,
+        )  # fmt: skip
         counts[blocks] = sum(p.numel() for p in Generator(shape, generator=draw()).parameters())
     assert counts["mobile"] < 0.7 * counts["plain"]
 
 
 def test_the_papers_networks_make_heads_from_4_to_128_voxels():
-    assert PAPER_SHAPE.scales == 6
-    generator = Generator(PAPER_SHAPE, generator=draw())
+    shape = HeadGanShape(
+        size=128, blocks="mobile", generator_widths=(64, 64, 32, 16, 16, 8), discriminator_widths=(4,) * 6,
+        noise=0, place=False,
+    )  # fmt: skip
+    assert shape.scales == 6
+    generator = Generator(shape, generator=draw())
     assert [tuple(part.shape[2:]) for part in generator.draw(1, draw())] == [
         (side,) * 3 for side in (2, 4, 8, 16, 32, 64, 128)
     ]

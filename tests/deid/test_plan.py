@@ -39,12 +39,38 @@ def test_methods_are_the_unaltered_heads_the_removals_and_a_hull_of_each_kind():
     assert len(plan.gammas_of("hull-paper", "heads")) == 40
 
 
+def test_what_heads_are_good_for_is_asked_of_every_method_that_makes_heads():
+    study = make(*DEMO)
+    uses, plan = study.head_uses, study.deid
+    assert uses.methods == [method for method in plan.methods if method != "blurred"]
+    assert uses.reference_of("original") == ["results/deid-demo/deid/truth/heads.npz"]
+    assert uses.reference_of("deface") == ["results/deid-demo/deid/tissues/original/heads.npz"]
+    assert uses.shields == plan.shielded
+    assert uses.filled == list(study.config.deid.gan.hulls)
+    assert uses.scaled_records[0]["known_as"] == "heads/h001"
+    assert [scan.name for scan in uses.scaled][:2] == ["h001_1", "h002_1"]
+    assert len(uses.scaled) == study.config.deid.scaling.people
+    steps = {step["step"] for step in uses.steps("logs")}
+    assert {"age network", "method, tissues", "frame, privacy transform"} <= steps
+    off = make(*DEMO, **deid(age={"steps": 0})).head_uses
+    assert not off.has_ages
+    assert "age network" not in {step["step"] for step in off.steps("logs")}
+
+
+def test_figure_5_begins_with_the_person_that_figure_1_shows():
+    uses = make(*DEMO, **deid(shown=7, scaling={"people": 3})).head_uses
+    assert [scan.name for scan in uses.scaled] == ["h008_1", "h001_1", "h002_1"]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"hulls": ["k-same-1"]}, "k-same-N"),
         ({"hulls": ["local-dp-0"]}, "local-dp-E"),
         ({"delta": 1e-3}, "deid.delta"),
+        ({"age": {"batch": 1}}, "deid.age.batch"),
+        ({"scaling": {"factors": [1.0]}}, "deid.scaling.factors"),
+        ({"scaling": {"factors": [1.0, 2.0]}}, "deid.scaling.factors"),
         ({"public_heads": {"public": False}}, "not `public: true`"),
         ({"public_heads": {"name": "heads"}}, "names of their own; heads"),
         ({"heads": {"name": "phantom-a"}}, "names of their own; phantom-a"),
@@ -55,9 +81,18 @@ def test_methods_are_the_unaltered_heads_the_removals_and_a_hull_of_each_kind():
         ({"public_heads": {"phantom": {"people": 5}}}, "fewer than 2 scans for each axis"),
         ({"image": "sub-{patient}_T1w.nii.gz"}, "deid.image has no {session} in it"),
         ({"brain": "sub-{patient}_mask.nii.gz"}, "deid.brain has no {session} in it"),
-        ({"hulls": ["paper", "k-same-21"]}, "k-same-21, but heads has 20 people"),
-        ({"hulls": ["paper", "k-same-29"]}, "k-same-29, but heads has 20.*heads-public has 28 people"),
+        ({"hulls": ["paper", "k-same-21"], "gan": {"hulls": []}}, "k-same-21, but heads has 20 people"),
+        (
+            {"hulls": ["paper", "k-same-29"], "gan": {"hulls": []}},
+            "k-same-29, but heads has 20.*heads-public has 28 people",
+        ),
         ({"public_heads": {"phantom": {"people": 1}}, "code": {"rank": 1}}, "one person, but attackers"),
+        ({"gan": {"hulls": ["paper", "k-same-2"]}}, "gan.hulls has k-same-2, which is not in deid.hulls"),
+        ({"gan": {"folds": 1}}, "deid.gan.folds"),
+        ({"gan": {"generator_widths": [8, 8, 8]}}, "generator_widths has 3 numbers.*have 4 scales"),
+        ({"gan": {"discriminator_widths": [8, 8, 8, 0]}}, "deid.gan.discriminator_widths"),
+        ({"gan": {"warm_up": 701}}, "warm_up is 701, more than the 700"),
+        ({"gan": {"learns_from": "patients"}}, "deid.gan.learns_from"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes, words):
@@ -121,8 +156,8 @@ def test_a_scan_that_is_there_by_name_alone_is_refused_and_not_left_out(hospital
 
 def test_scans_of_ones_own_that_are_too_few_are_refused_before_any_job(hospital):
     with pytest.raises(ConfigError, match=r"deid.heads has 3 people, fewer.*k-same-4, but clinic has 3"):
-        own(hospital, hulls=["k-same-4"]).check()
-    own(hospital, hulls=["k-same-3"], attack={"candidates": 3}).check()
+        own(hospital, hulls=["k-same-4"], gan={"hulls": []}).check()
+    own(hospital, hulls=["k-same-3"], gan={"hulls": []}, attack={"candidates": 3}).check()
 
 
 def test_changed_contents_are_seen_and_a_touch_is_not(hospital):

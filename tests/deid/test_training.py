@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import pytest
-from deid.small_heads import TRAINING
+from deid.small_heads import SHAPE, TRAINING
+from study.studies import values
 
-from privessel.deid.training import DEMO_TRAINING, PAPER_SHAPE, PAPER_TRAINING
+from privessel.deid.training import read_settings
+from privessel.study.config.reading import read_config
 
 
 @pytest.mark.parametrize(
@@ -56,19 +58,34 @@ def test_all_but_the_time_between_checkpoints_is_part_of_the_identity():
     assert TRAINING.identity(device="cuda") != first
 
 
+def settings(*files):
+    config = read_config(values("config.yaml", *files)).deid
+    keys = config.gan.model_dump(exclude={"hulls", "folds", "learns_from"})
+    return read_settings(keys, size=config.size)
+
+
 def test_the_study_has_what_the_paper_states():
     """Sections 3.2 and 4.1 of the paper."""
-    assert (PAPER_SHAPE.size, PAPER_SHAPE.scales, PAPER_SHAPE.blocks) == (128, 6, "mobile")
-    assert PAPER_TRAINING.optimiser == "adamp"
-    rates = (PAPER_TRAINING.generator_learning_rate, PAPER_TRAINING.discriminator_learning_rate)
-    assert rates == (2e-3, 2e-3)
-    assert PAPER_TRAINING.betas == (0, 0.99)
-    assert PAPER_TRAINING.batch == DEMO_TRAINING.batch == 2
+    shape, training = settings()
+    assert (shape.size, shape.scales, shape.blocks) == (128, 6, "mobile")
+    assert training.optimiser == "adamp"
+    assert (training.generator_learning_rate, training.discriminator_learning_rate) == (2e-3, 2e-3)
+    assert training.betas == (0, 0.99)
+    assert training.batch == settings("profiles/deid-demo/study.yaml")[1].batch == 2
 
 
 def test_what_the_paper_does_not_mention_is_off_in_the_study():
-    assert PAPER_SHAPE.noise == PAPER_TRAINING.shift == 0
-    assert not PAPER_SHAPE.place
-    assert not PAPER_TRAINING.flip
-    assert PAPER_TRAINING.r1 == PAPER_TRAINING.reconstruction == PAPER_TRAINING.warm_up == 0
-    assert PAPER_TRAINING.decay_start == 1
+    shape, training = settings()
+    assert shape.noise == training.shift == 0
+    assert not shape.place
+    assert not training.flip
+    assert training.r1 == training.reconstruction == training.warm_up == 0
+    assert training.decay_start == 1
+
+
+def test_every_key_of_the_config_reaches_the_shape_or_the_training():
+    keys = {**vars(SHAPE), **vars(TRAINING)}
+    del keys["size"]
+    assert read_settings(keys, size=8) == (SHAPE, TRAINING)
+    with pytest.raises(TypeError, match="folds"):
+        read_settings(keys | {"folds": 2}, size=8)

@@ -6,12 +6,21 @@ import pytest
 from figures.looking import as_read_back, overlaps, pixels
 
 from privessel.deid.faces import ATTACKERS, QUERIES, VIEWS
+from privessel.deid.gamma import Gamma
 from privessel.deid.identification import COLUMNS
+from privessel.deid.scaling import MEASURED
+from privessel.deid.utility import COLUMNS as USES
 from privessel.figures.deid_attack import deid_fig3, describe
 from privessel.figures.deid_methods import deid_fig1, deid_fig1_data
+from privessel.figures.deid_scaling import deid_fig5, deid_fig5_data
 from privessel.figures.deid_shield import deid_shield
+from privessel.figures.deid_utility import deid_fig4
+from privessel.figures.deid_utility import describe as describe_uses
 
-METHODS = ["original", "deface", "watershed", "hull-paper", "hull-k-same-4", "hull-local-dp-4", "hull-brain"]
+METHODS = [
+    *("original", "deface", "watershed", "hull-paper", "hull-k-same-4", "hull-local-dp-4", "hull-brain"),
+    *("gan-paper", "gan-brain"),
+]
 
 
 def table(queries=QUERIES, methods=METHODS):
@@ -48,6 +57,24 @@ def test_a_figure_says_how_many_people_it_rests_on():
     assert describe(table()) == "480 questions about 24 people; attackers know 36 others."
 
 
+def test_a_gans_head_stands_beside_the_hull_it_was_made_in():
+    figure = deid_shield(table())
+    axes = figure.axes[0]
+    bars = {bar.get_label(): bar.lines[0].get_xdata() for bar in axes.containers}
+    assert set(bars) == {
+        f"{what}, {query.replace('-', ' ')}" for what in ("hull", "GAN's head") for query in QUERIES
+    }
+    labels = [text.get_text() for text in axes.get_xticklabels()]
+    assert labels == ["paper's", "k = 4", "eps 4", "brain (eps 0)"]
+    shown = next(bar.lines[0] for bar in axes.containers if bar.get_label() == "GAN's head, other visit")
+    part = table().query("attacker == 'adaptive' and view == @VIEWS[0] and query == 'other-visit'")
+    rates = part.set_index("method")["rate"]
+    np.testing.assert_allclose(
+        np.array(shown.get_ydata(), float), [rates["gan-paper"], np.nan, np.nan, rates["gan-brain"]]
+    )
+    assert [round(float(x)) for x in shown.get_xdata()] == [0, 1, 2, 3]
+
+
 def test_figure_1_shows_every_method_in_its_own_column():
     axis = np.arange(32) - 15.5
     ball = (axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2 < 144) * 0.8
@@ -62,3 +89,54 @@ def test_figure_1_shows_every_method_in_its_own_column():
     np.testing.assert_array_equal(shown, many["pictures"][:2].reshape(8, 192, 192))
     assert len(figure.axes) == 40
     assert not overlaps(figure)
+
+
+def uses(methods=METHODS, people=9):
+    """Tables of `deid.utility.join`: the hull's extractions fail, and nothing is known of the truth's age."""
+    random, rows = np.random.default_rng(2), []
+    for method in methods:
+        for person in range(people):
+            failed = int(method == "hull-paper")
+            dice = [0.0] * 4 if failed else list(random.uniform(0.6, 1, 4))
+            ages = [40.0 + person, 42.0 + person, 42.0 + person + random.normal()]
+            against = "truth" if method == "original" else "original"
+            volumes = [0.0] * 4 if failed else [600.0, 500.0, 30.0, 1100.0]
+            rows.append([f"p{person}", "1", against, failed, *dice, *volumes, *ages, 0, 0.1])
+    return pd.DataFrame(rows, columns=USES).assign(method=np.repeat(methods, people))
+
+
+def scaled(factors=(0.85, 1.0, 1.15), people=3):
+    """Volumes that follow the cube of the factor, but for an extraction that fails once."""
+    side = 16
+    radius = np.sqrt(((np.mgrid[:side, :side, :side] - 7.5) ** 2).sum(0))
+    one = Gamma(radius < 7, radius < 4, np.where(radius < 4, 0.8, 0).astype(np.float32))
+    volumes = 1000 * np.array(factors)[None, :, None] ** 3 * np.ones((people, 1, len(MEASURED)))
+    volumes[0, 0, -1] = 0
+    return deid_fig5_data(factors, volumes, [(one, 0.5 * one.hull)] * len(factors), source="a test")
+
+
+def test_figure_4_has_the_same_pixels_from_its_csv_and_no_texts_overlap():
+    assert pixels(deid_fig4(uses())) == pixels(deid_fig4(as_read_back(uses())))
+    assert not overlaps(deid_fig4(uses()))
+
+
+def test_figure_4_counts_failed_extractions_and_leaves_out_what_is_not_known():
+    texts = [text.get_text() for text in deid_fig4(uses()).axes[-1].texts]
+    assert texts[:-1] == ["9 of 9" if method == "hull-paper" else "0 of 9" for method in METHODS]
+    assert len(deid_fig4(uses()).axes) == 5
+    without = deid_fig4(uses().assign(age_original=np.nan, age_after=np.nan))
+    assert len(without.axes) == 4
+    assert describe_uses(uses())[-1].startswith("Ages read from unaltered heads err by 2.0 years")
+    assert "9 people, 9 scans" in describe_uses(uses())[0]
+
+
+def test_figure_5_shows_every_factor_and_says_how_often_no_brain_was_found():
+    figure = deid_fig5(scaled())
+    assert not overlaps(figure)
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["0.85", "1", "1.15"]
+    assert "No brain was found in 1 of 9 heads" in figure.texts[-1].get_text()
+    line = next(line for line in figure.axes[-1].lines if line.get_label() == "cube of factor")
+    np.testing.assert_allclose(line.get_ydata(), [(13 / 16) ** 3, 1, (18 / 16) ** 3])
+    nothing = scaled()
+    nothing["volumes"][:, :, -1] = 0
+    assert "9 of 9" in deid_fig5(nothing).texts[-1].get_text()

@@ -14,7 +14,7 @@ from scipy.ndimage import zoom
 from privessel.deid.heads import FIELD_OF_VIEW, Identity, Visit, mirrored, place, skin
 from privessel.deid.solids import Points, capsule, cover, ellipsoid, join, sphere
 
-FLUID, GREY, WHITE = 1, 2, 3  # of `Head.labels`
+FLUID, GREY, WHITE, VENTRICLES = 1, 2, 3, 4  # of `Head.labels`; fluid is that of the sulci
 _GREY_VALUES = {
     "muscle": 0.5,
     "fat": 0.95,
@@ -148,7 +148,7 @@ def _label(parts: _Brain, brain: NDArray[np.bool_]) -> NDArray[np.uint8]:
     labels[parts.white < 0] = WHITE
     labels[parts.sulci < 0] = FLUID
     labels[parts.deep < 0] = GREY
-    labels[parts.ventricles < 0] = FLUID
+    labels[parts.ventricles < 0] = VENTRICLES
     return labels * brain
 
 

@@ -10,6 +10,7 @@ from privessel.deid.faces import BLURRED, Faces, apply_method, measure_face
 from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
 from privessel.files.reading import read_array
+from privessel.study.names import GAN_METHOD, HULL_METHOD
 
 
 def measure_faces(
@@ -19,18 +20,23 @@ def measure_faces(
     frames: Sequence[Path],
     gammas: Sequence[Path],
     hulls: Path | None,
+    made: Sequence[Path],
     average: NDArray,
     yaws: Iterable[float],
 ) -> Faces:
     """Return the faces that one method leaves of a cohort.
 
-    scans: `name`, `person` and `session` of each scan, in the order of `frames`. gammas: needed for hulls
-    alone, else empty. hulls: the archive of a shield, None for the paper's own.
+    scans: `name`, `person` and `session` of each scan; all files are in their order. gammas: needed for hulls
+    alone, else empty. hulls: the archive of a shield, None for the paper's own. made: the heads of a GAN,
+    which need no `frames`; empty for any other method.
     """
     depths = []
     for place, scan in enumerate(scans):
-        gamma = _load_gamma(gammas[place], hulls, scan["name"]) if gammas else None
-        head = apply_method(method, Framed.load(frames[place]), average=average, gamma=gamma)
+        if made:
+            head = read_array(made[place], "image")
+        else:
+            gamma = _load_gamma(gammas[place], hulls, scan["name"]) if gammas else None
+            head = apply_method(method, Framed.load(frames[place]), average=average, gamma=gamma)
         depths.append(measure_face(head, yaws=tuple(yaws), blurred=method == BLURRED))
     people, sessions = (tuple(scan[key] for scan in scans) for key in ("person", "session"))
     return Faces(np.stack(depths), people, sessions)
@@ -43,12 +49,19 @@ def make_heads(
     frame: Path,
     gamma: Path,
     hulls: Mapping[str, Path],
+    made: Mapping[str, Path],
     average: NDArray,
 ) -> dict[str, NDArray]:
-    """Return what each of `methods` makes of one scan; `hulls` has the archive of every shield."""
+    """Return what each of `methods` makes of one scan.
+
+    hulls: the archive of every shield. made: the head that a GAN has made in each kind of hull.
+    """
     framed, heads = Framed.load(frame), {}
     for method in methods:
-        seen = _load_gamma(gamma, hulls.get(method.removeprefix("hull-")), scan)
+        if method.startswith(GAN_METHOD):
+            heads[method] = read_array(made[method.removeprefix(GAN_METHOD)], "image")
+            continue
+        seen = _load_gamma(gamma, hulls.get(method.removeprefix(HULL_METHOD)), scan)
         heads[method] = apply_method(method, framed, average=average, gamma=seen)
     return heads
 

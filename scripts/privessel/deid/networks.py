@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from privessel.deid.blocks import IMAGE_GAIN, SLOPE, body, halving, initialise
 from privessel.deid.pyramid import Scale, halve_images, keep_known
-from privessel.deid.shape import COARSEST, HeadGanShape
+from privessel.deid.shape import HeadGanShape
+from privessel.study.names import COARSEST
 
 GAMMA_CHANNELS, COORDINATES = 3, 3
 MEAN_RANGE = 0.97  # the mean head is shrunk to this range, because tanh never reaches -1 and 1

@@ -18,10 +18,21 @@ _IN_NAME = (
     "of eps "
     "and delta holds in name only: it is what other scans would be promised."
 )
+_PUBLIC_GAN = (
+    "These heads were made by GANs that were trained on public people alone, so training adds nothing to "
+    "what follows, which is the promise of the hulls that the heads were made in."
+)
+_EVERYONES_GAN = (
+    "No promise is made for these heads. The GANs that made them were trained, without noise, on the faces "
+    "of people of this study, those whose heads are de-identified among them. No head was made by a GAN that "
+    "had seen the same person, but the head of one person may show what a GAN has kept of another's face. "
+    "What is promised of the hulls (k-same, local-dp, brain) holds for the hulls alone, and not for these "
+    "heads. Heads that it holds for are made with `deid.gan.learns_from: public`."
+)
 _CONDITIONS = (
-    "It holds if the brain mask holds no skin, if whatever draws the rest of the head was not trained on "
-    "this person's scans, and if the release is not withheld because of what the face looks like. That a "
-    "scan was refused by the checks says something about that scan."
+    "It holds if the brain mask holds no skin, if whatever draws the rest of this head, and of all other "
+    "heads that leave, was not trained on this person's scans, and if the release is not withheld because "
+    "of what the face looks like. That a scan was refused by the checks says something about that scan."
 )
 
 
@@ -59,3 +70,13 @@ def say_promise(hull: str, *, delta: float, public: bool) -> str:
     conditions = "" if kind == "paper" else f"{_CONDITIONS} "
     in_name = f"{_IN_NAME} " if public and kind == "local-dp" else ""
     return f"{in_name}{texts[kind]} {conditions}{_ALWAYS}"
+
+
+def say_made(hull: str, *, delta: float, public: bool, learns_from: str) -> str:
+    """Return the statement beside the heads that GANs have made in a kind of hull.
+
+    public: as in `say_promise`. learns_from: public or everyone, whose heads the GANs were trained on.
+    """
+    if learns_from == "everyone":
+        return f"{_EVERYONES_GAN} {_ALWAYS}"
+    return f"{_PUBLIC_GAN} {say_promise(hull, delta=delta, public=public)}"

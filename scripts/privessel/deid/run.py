@@ -1,8 +1,9 @@
 """One training of a C-DeID-GAN as the workflow runs it: from files of framed scans to its files on disk."""
 
 import csv
+import logging
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from privessel.deid.training_heads import TrainingHeads
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
+from privessel.privacy.site import Site
+
+log = logging.getLogger(__name__)
 
 
 def load_heads(frames: Sequence[Path], gammas: Sequence[Path], people: Sequence[str]) -> TrainingHeads:
@@ -30,6 +34,25 @@ def load_heads(frames: Sequence[Path], gammas: Sequence[Path], people: Sequence[
     images = [Framed.load(path).image for path in frames]
     hulls, brains = zip(*((one.hull, one.brain) for one in map(Gamma.load, gammas)), strict=True)
     return TrainingHeads(np.stack(images), np.stack(hulls), np.stack(brains), list(people))
+
+
+def note_people(site: Site, scans: Mapping[str, str], *, name: str, digests: Mapping[str, str]) -> None:
+    """Have the site's register remember that a model without noise is trained on people's heads.
+
+    scans: the person of each scan. name: of the model. digests: SHA-256 of each scan. Without books nothing
+    remembers it, of which a warning says what that means.
+    """
+    if not site.has_secret:
+        log.warning(
+            "%s is trained on people's heads without noise, and where there is no privacy.state nothing "
+            "remembers it: a later release cannot say that it was there. Remedy: set privacy.state before "
+            "training",
+            name,
+        )
+        return
+    cohort = next(iter(scans)).partition("/")[0]
+    people = {scan: site.digests({person: digests[scan]})[person] for scan, person in scans.items()}
+    site.note_model(name=name, cohort=cohort, patients=people)
 
 
 def train_to_files(
@@ -52,7 +75,7 @@ def train_to_files(
     if both := sorted(set(heads.people) & set(held_out)):
         raise PrivacyError(
             f"{', '.join(both)}: this GAN will make their heads, so it must not be trained on them. Remedy: "
-            "pass the heads of the other folds alone (deid.folds.outside_fold)"
+            "pass the heads of the other folds alone"
         )
     resume = weights.parent / ".resume"
     with lock(weights.parent / ".lock", silent_minutes=SILENT_MINUTES) as beat:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-COARSEST = 4  # voxels a side of the coarsest image (C-DeID-GAN, section 3.2)
+from privessel.study.names import COARSEST
+
 BLOCKS = ("mobile", "plain")
 
 

@@ -1,6 +1,7 @@
-"""The hyper-parameters of a C-DeID-GAN's training, and the two sets of them that this project uses."""
+"""The hyper-parameters of a C-DeID-GAN's training, as the config has them."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 
 from privessel.deid.shape import HeadGanShape
 
@@ -69,70 +70,11 @@ class HeadGanTraining:
         return {**fields, "device": device}
 
 
-# The study: what section 4.1 and 3.2 of the paper say (128 voxels a side, mobile blocks, AdamP with 2e-3 and
-# betas 0 and 0.99, batches of 2). Widths and the number of steps stood in its appendix, which was never
-# published, so they are ours; so is the running average, as in MSG-GAN. What the paper does not mention
-# is off: noise at every scale, place, warm-up, reconstruction, R1, falling rates, mirrored or moved heads.
-PAPER_SHAPE = HeadGanShape(
-    size=128,
-    blocks="mobile",
-    generator_widths=(64, 64, 32, 16, 16, 8),
-    discriminator_widths=(64, 64, 32, 16, 16, 8),
-    noise=0,
-    place=False,
-)
-PAPER_TRAINING = HeadGanTraining(
-    steps=100_000,
-    batch=2,
-    optimiser="adamp",
-    betas=(0.0, 0.99),
-    generator_learning_rate=2e-3,
-    discriminator_learning_rate=2e-3,
-    decay_start=1.0,
-    ema=0.999,
-    warm_up=0,
-    warm_up_learning_rate=2e-3,
-    reconstruction=0.0,
-    r1=0.0,
-    r1_every=8,
-    flip=False,
-    shift=0,
-    checkpoint_seconds=300,
-    device="auto",
-    threads=4,
-)
+def read_settings(gan: Mapping[str, object], *, size: int) -> tuple[HeadGanShape, HeadGanTraining]:
+    """Return the shape and the training that the config's `deid.gan` asks for, without its keys on people.
 
-# The demo: what trains heads of 32 voxels a side in minutes on a CPU. All of it is ours and was measured on
-# simulated heads (benchmarks/deid_gan.py, docs/deid.md). With the paper's rates, and neither warm-up nor R1
-# nor reconstruction, the loss of the discriminator was 0.07 after 100 steps. With 6e-4 for the
-# discriminator and R1 of 10 it still fell to 0.06 by step 950, and faces were rough and without noses. With
-# the values below it stays above 0.3. A generator of 24 and 12 channels at the two finest scales is 1.7 times
-# as fast, but skin and slices have more flaws.
-DEMO_SHAPE = HeadGanShape(
-    size=32,
-    blocks="plain",
-    generator_widths=(48, 48, 32, 24),
-    discriminator_widths=(48, 48, 24, 12),
-    noise=1,
-    place=True,
-)
-DEMO_TRAINING = HeadGanTraining(
-    steps=950,
-    batch=2,
-    optimiser="adam",
-    betas=(0.0, 0.99),
-    generator_learning_rate=8e-4,
-    discriminator_learning_rate=3e-4,
-    decay_start=0.5,
-    ema=0.99,
-    warm_up=450,
-    warm_up_learning_rate=2e-3,
-    reconstruction=1.0,
-    r1=50.0,
-    r1_every=8,
-    flip=True,
-    shift=1,
-    checkpoint_seconds=60,
-    device="cpu",
-    threads=1,
-)
+    size: voxels a side of a head. Raises ValueError for unusable values, TypeError for other keys.
+    """
+    rest = dict(gan)
+    form = {field.name: rest.pop(field.name) for field in fields(HeadGanShape) if field.name != "size"}
+    return HeadGanShape(size=size, **form), HeadGanTraining(**rest)

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from privessel.deid.faces import ATTACKERS, FLOOR, QUERIES, VIEWS
 from privessel.figures.style import PALETTE, SMALL, place_axes, styled, write_notes
+from privessel.study.names import GAN_METHOD, HULL_METHOD
 
 LOOKS = dict(zip(ATTACKERS, (("o", "sky"), ("s", "orange"), ("D", "vermillion")), strict=True))
 _LEFT, _TOP, _WIDE, _LINE, _BETWEEN, _BELOW = 1.3, 0.45, 2.5, 0.17, 0.2, 0.62
@@ -88,4 +89,4 @@ def _draw_panel(axes, part: pd.DataFrame, methods: list[str]) -> None:
 def _say(method: str) -> str:
     if method == FLOOR:
         return "watershed (brain only)"
-    return method.replace("hull-", "hull: ")
+    return method.replace(HULL_METHOD, "hull: ").replace(GAN_METHOD, "GAN: ")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from privessel.deid.render import shade
 from privessel.figures.style import place_axes, show, styled, write_notes
+from privessel.study.names import GAN_METHOD, HULL_METHOD
 
 YAWS = (0.0, -35.0)
 _PIXELS = 192
@@ -24,9 +25,9 @@ def deid_fig1_data(heads: Mapping[str, NDArray]) -> dict[str, NDArray]:
     """
     pictures = [
         [
-            _slice(head, 0, 0.5),
-            _slice(head, 2, 0.6),
-            *(_fit(shade(head, yaw=yaw, pixels=_PIXELS)) for yaw in YAWS),
+            slice_head(head, 0, 0.5),
+            slice_head(head, 2, 0.6),
+            *(fit_picture(shade(head, yaw=yaw, pixels=_PIXELS)) for yaw in YAWS),
         ]
         for head in heads.values()
     ]
@@ -53,19 +54,22 @@ def deid_fig1(data: Mapping[str, NDArray]) -> Figure:
             )
             show(axes, pictures[place, row])
             if row == 0:
-                axes.set_title(str(name).removeprefix("hull-"), fontsize=7, pad=2)
+                axes.set_title(
+                    str(name).removeprefix(HULL_METHOD).replace(GAN_METHOD, "GAN: "), fontsize=7, pad=2
+                )
             if column == 0:
                 axes.text(-0.06, 0.5, label, transform=axes.transAxes, ha="right", va="center", fontsize=6.5)
     write_notes(figure, ["Inside only, unless the head is nobody's."], left=0.05, bottom=0.04)
     return figure
 
 
-def _slice(head: NDArray, axis: int, share: float) -> NDArray[np.uint8]:
+def slice_head(head: NDArray, axis: int, share: float) -> NDArray[np.uint8]:
+    """Return a slice of a head in [0, 1], or of a mask, as a picture; `share` of the way along the axis."""
     plane = head.take(int(share * head.shape[axis]), axis)
-    return _fit((255 * np.clip(plane, 0, 1)).astype(np.uint8).T[::-1])
+    return fit_picture((255 * np.clip(plane, 0, 1)).astype(np.uint8).T[::-1])
 
 
-def _fit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def fit_picture(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a picture enlarged by whole pixels and cut or padded to _PIXELS a side."""
     large = np.kron(picture, np.ones((max(1, _PIXELS // len(picture)),) * 2, np.uint8))[:_PIXELS, :_PIXELS]
     return np.pad(large, [(0, _PIXELS - side) for side in large.shape])

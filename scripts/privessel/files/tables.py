@@ -9,7 +9,19 @@ import pandas as pd
 
 from privessel.files.reading import read_text, reading
 
-TEXT_COLUMNS = ("source", "kind", "level", "unit", "setting", "cohort", "patient", "identity")
+TEXT_COLUMNS = (
+    "source",
+    "kind",
+    "level",
+    "unit",
+    "setting",
+    "cohort",
+    "patient",
+    "identity",
+    "method",
+    "person",
+    "session",
+)
 # What stands for no number; in a column of texts these are words like others, and only an empty cell is none.
 _NO_NUMBER = ("", "NA", "NaN", "nan")
 

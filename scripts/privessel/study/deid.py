@@ -132,17 +132,23 @@ class DeidPlan:
 
     @property
     def methods(self) -> list[str]:
-        """Everything that is attacked: the unaltered heads, the removals, and a `hull-` of each kind."""
-        hulls = [f"hull-{hull}" for hull in self.config.deid.hulls]
-        return [names.ORIGINAL, *self.config.deid.methods, *hulls]
+        """Everything that is attacked: unaltered heads, removals, `hull-` and `gan-` with a kind of hull."""
+        deid = self.config.deid
+        hulls = [f"{names.HULL_METHOD}{hull}" for hull in deid.hulls]
+        gans = [f"{names.GAN_METHOD}{hull}" for hull in deid.gan.hulls]
+        return [names.ORIGINAL, *deid.methods, *hulls, *gans]
+
+    def frames_of(self, method: str, cohort: str) -> list[str]:
+        """The framed scans that a method works on; none for a GAN's heads, which are files of their own."""
+        return [] if method.startswith(names.GAN_METHOD) else self.files("frame", cohort)
 
     def gammas_of(self, method: str, cohort: str) -> list[str]:
         """The gammas that a hull's heads are made of; none for another method."""
-        return self.files("gamma", cohort) if method.startswith("hull-") else []
+        return self.files("gamma", cohort) if method.startswith(names.HULL_METHOD) else []
 
     def hulls_of(self, method: str, cohort: str) -> list[str]:
         """The archive of a shield's hulls; none for the paper's, which are in the gammas."""
-        hull = method.removeprefix("hull-")
+        hull = method.removeprefix(names.HULL_METHOD)
         return [f"{self.folder}/hulls/{hull}/{cohort}.npz"] if hull in self.shielded else []
 
     @property

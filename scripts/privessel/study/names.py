@@ -25,6 +25,11 @@ _HEAD = "sub-{patient}/ses-{session}/anat/sub-{patient}_ses-{session}"
 HEAD_IMAGE, HEAD_BRAIN = f"{_HEAD}_T1w.nii.gz", f"derivatives/brain/{_HEAD}_desc-brain_mask.nii.gz"
 # What is attacked beside the hulls and the removals: the head as it is, and pictures of it, blurred.
 ORIGINAL, BLURRED = "original", "blurred"
+HULL_METHOD, GAN_METHOD = (
+    "hull-",
+    "gan-",
+)  # before a kind of hull: the hull filled evenly, and a GAN's head in it
+COARSEST = 4  # voxels a side of a GAN's coarsest head (C-DeID-GAN, section 3.2)
 SETTING = r"lr-[^/_]+_dropout-[^/_]+_augment-(?:on|off)"
 # Of files and folders, so without separators; one letter or digit first, so that none is hidden or an option.
 STUDY = r"[A-Za-z0-9][A-Za-z0-9_-]*"

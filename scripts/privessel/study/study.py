@@ -15,6 +15,8 @@ from privessel.study.code import Library
 from privessel.study.cohorts import Cohorts
 from privessel.study.config.reading import read_config
 from privessel.study.deid import DeidPlan
+from privessel.study.deid_gan import HeadGanPlan
+from privessel.study.deid_utility import HeadUtilityPlan
 from privessel.study.gans import ANY_PRIVATE, GanPlan
 from privessel.study.names import Level
 from privessel.study.products import Entry, Products
@@ -60,6 +62,8 @@ class Study:
         self.site = SitePlan(config, self.cohorts, dry_run)
         self.audit = AuditPlan(config, self.sources, self.site)
         self.deid = DeidPlan(config, self.data, self.results)
+        self.head_gans = HeadGanPlan(self.deid)
+        self.head_uses = HeadUtilityPlan(self.deid, self.head_gans)
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
         self.products = Products(config, self.cohorts, self.gans, self.sources, self.transfers, figures)
         self.cost = Resources(config, self.cohorts, self.sources)

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from privessel.limits import MOST_PATIENT_DELTA
-from privessel.study import names
+from privessel.study.config.deid_gan import PAPER, HeadGanKeys, check_head_gan
+from privessel.study.config.deid_utility import AgeKeys, ScalingKeys
 from privessel.study.config.fields import (
     CohortName,
     Count,
+    HullName,
     Location,
     Positive,
     Section,
@@ -21,11 +23,6 @@ from privessel.study.config.fields import (
     texts,
 )
 
-PAPER = "C-DeID-GAN"
-HullName = texts(
-    names.HULL,
-    "paper, brain, k-same-N or local-dp-E, such as k-same-10 or local-dp-4, N from 2 and E above 0",
-)
 Session = texts(r"[A-Za-z0-9]+", "letters and digits")
 Delta = Annotated[float, Field(gt=0, le=MOST_PATIENT_DELTA)]
 Removal = Literal["blurred", "face-mask", "deface", "quickshear", "watershed", "reface"]
@@ -108,9 +105,12 @@ class Deid(Section):
     delta: Delta = key("Delta of a person under `local-dp-E`.")
     draw: Whole = key("Number of the draws of `local-dp-E`; another one is charged in addition.")
     code: HullCode = key("What a shield describes a hull by.")
+    gan: HeadGanKeys = key("The GAN that makes heads in these hulls.")
     methods: distinct(Removal) = key("What else is done to faces and attacked, beside the hulls.")
     attack: HeadAttack = key("The identification study.")
-    shown: Count = key("Which person of `heads` figure 1 shows, counted from 0.")
+    age: AgeKeys = key("The age network, whose ages are compared before and after each method.")
+    scaling: ScalingKeys = key("Gammas made larger and smaller.")
+    shown: Count = key("Which person of `heads` figures 1 and 5 show, counted from 0.")
 
 
 def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
@@ -137,4 +137,4 @@ def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
     phantoms = [cohort.phantom for cohort in (deid.heads, deid.public_heads) if cohort.phantom]
     if any(phantom.visits > len(deid.sessions) for phantom in phantoms):
         faults.append("deid.sessions has fewer sessions than a simulated cohort has visits")
-    return faults
+    return faults + check_head_gan(deid.gan, hulls=deid.hulls, size=deid.size)

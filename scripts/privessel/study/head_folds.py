@@ -3,12 +3,11 @@
 A GAN may remember the heads it was trained on, and then a head made by it tells more about such a person than
 gamma does. So people are divided into folds, and not scans: all visits of a person share one fold. The paper
 divides its people once, 80 % for training and 20 % to make heads of; that is one of five folds.
+
+The Snakefile imports this module, so it needs only the standard library.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable
 
 from privessel.errors import CohortError
 from privessel.seeds import derive
@@ -32,18 +31,3 @@ def assign_folds(people: Iterable[str], *, folds: int, seed: int) -> dict[str, i
         )
     ordered = sorted(names, key=lambda name: (derive(seed, "fold", name), name))
     return {name: place % folds for place, name in enumerate(ordered)}
-
-
-def outside_fold(people: Sequence[str], *, fold: int, assigned: Mapping[str, int]) -> NDArray[np.bool_]:
-    """Return for each scan whether the GAN of `fold` may be trained on it: its person is in another fold.
-
-    people: the person of each scan. Raises CohortError for a person without a fold, ValueError for a fold
-    that nobody is in.
-    """
-    if fold not in assigned.values():
-        raise ValueError(f"nobody is in fold {fold} of {len(set(assigned.values()))}, counted from 0")
-    if unknown := sorted(set(people) - assigned.keys()):
-        raise CohortError(
-            f"no fold is assigned to {', '.join(unknown)}. Remedy: assign the folds of all people at once"
-        )
-    return np.array([assigned[person] != fold for person in people], bool)

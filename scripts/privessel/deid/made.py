@@ -1,0 +1,47 @@
+"""The heads that the GANs of all folds make of a cohort, from files to files."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from privessel.deid.gamma import Gamma
+from privessel.deid.synthesis import make_head
+from privessel.deid.trained import TrainedHeadGan
+from privessel.files.arrays import write_arrays
+from privessel.files.reading import read_array
+from privessel.seeds import derive
+
+
+def write_heads(
+    scans: Sequence[Mapping],
+    *,
+    gans: Mapping[int, Path],
+    gammas: Sequence[Path],
+    hulls: Path | None,
+    made: Sequence[Path],
+    seed: int,
+    device: torch.device,
+) -> None:
+    """Write the head of every scan, `image` (S, S, S) float32 in [0, 1], to its file of `made`.
+
+    scans: `name`, `fold` and `known_as` of each, the person's name as trainings have it; `gammas` and `made`
+    are in their order. gans: the generator of each fold. hulls: the archive of a shield, None for the paper's
+    own. A person's seed is the same for all scans and all hulls.
+
+    Raises PrivacyError where a GAN was trained on the person whose head it would make, DamagedError for a
+    file that cannot be read.
+    """
+    places = sorted(range(len(scans)), key=lambda place: scans[place]["fold"])
+    for fold, own in groupby(places, key=lambda place: scans[place]["fold"]):
+        trained = TrainedHeadGan.load(gans[fold])
+        for place in own:
+            scan, gamma = scans[place], Gamma.load(gammas[place])
+            if hulls:
+                gamma = gamma.with_hull(read_array(hulls, scan["name"]))
+            person = scan["known_as"]
+            head = make_head(
+                trained, gamma, person=person, seed=derive(seed, "deid-head", person), device=device
+            )
+            write_arrays(made[place], image=head)
