@@ -65,7 +65,7 @@ def test_methods_are_the_unaltered_heads_the_removals_and_a_hull_of_each_kind():
         ({"gan": {"folds": 1}}, "deid.gan.folds"),
         ({"gan": {"generator_widths": [8, 8, 8]}}, "generator_widths has 3 numbers.*have 4 scales"),
         ({"gan": {"discriminator_widths": [8, 8, 8, 0]}}, "deid.gan.discriminator_widths"),
-        ({"gan": {"warm_up": 701}}, "warm_up is 701, more than the 700"),
+        ({"gan": {"warm_up": 601}}, "warm_up is 601, more than the 600"),
         ({"gan": {"learns_from": "patients"}}, "deid.gan.learns_from"),
     ],
 )
