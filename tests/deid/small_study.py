@@ -10,6 +10,7 @@ from study.studies import make
 
 from privessel.deid.frame import Framed, Place
 from privessel.deid.gamma import transform
+from privessel.deid.head_cohort import scanner_affine
 from privessel.deid.made import write_heads
 from privessel.deid.run import load_heads, train_to_files
 from privessel.deid.shielding import Shield, fit_public
@@ -61,7 +62,7 @@ def frame_scans(study, other_face=None):
             image, brain = scan(person, 1 + number % visits, SIDE)
             if person == other_face:
                 image = np.where(brain, image, scan(30, 1, SIDE)[0])
-            Framed(image, brain, Place(SIDE, np.eye(4), 16.0)).save(Path(frame))
+            Framed(image, brain, Place(SIDE, scanner_affine(SIDE), 1.0)).save(Path(frame))
             random = np.random.default_rng(number)
             transform(image, brain, random, rotations=4, planes=100).save(Path(gamma))
 

@@ -91,7 +91,7 @@ def test_figure_5_begins_with_the_person_that_figure_1_shows():
         ({"gan": {"folds": 1}}, "deid.gan.folds"),
         ({"gan": {"generator_widths": [8, 8, 8]}}, "generator_widths has 3 numbers.*have 4 scales"),
         ({"gan": {"discriminator_widths": [8, 8, 8, 0]}}, "deid.gan.discriminator_widths"),
-        ({"gan": {"warm_up": 701}}, "warm_up is 701, more than the 700"),
+        ({"gan": {"warm_up": 601}}, "warm_up is 601, more than the 600"),
         ({"gan": {"learns_from": "patients"}}, "deid.gan.learns_from"),
     ],
 )
