@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from privessel.cohort.geometry import spacing_of
 from privessel.cohort.nifti import Stored, reorient
+from privessel.deid.cleaning import clean
 from privessel.deid.frame import Framed, find_place, frame
 from privessel.deid.gamma import Gamma, transform
 from privessel.deid.intake import Report, check_head
@@ -23,10 +25,16 @@ log = logging.getLogger(__name__)
 
 
 def prepare(
-    scan: HeadScan, *, side: int, field_of_view: float, most_voxel_mm: float
+    scan: HeadScan,
+    *,
+    side: int,
+    field_of_view: float,
+    most_voxel_mm: float,
+    corrections: Mapping[str, int],
 ) -> tuple[Framed, Report, str]:
     """Read and check a scan; return it in the common frame, what the checks found, and its SHA-256.
 
+    corrections: `bias_field` and `denoising`, as `cleaning.clean` takes them.
     The digest is of the stored values, so that a copy under another name has the same. Raises CohortError,
     which names person, file and remedy.
     """
@@ -49,10 +57,12 @@ def prepare(
     )
     for warning in report.warnings:
         log.warning("%s: %s", where, warning)
-    masked = np.where(brain, values, 0)
-    place = find_place(masked, brain, native.affine, side=side, field_of_view=field_of_view)
     digest = hashlib.sha256(np.ascontiguousarray(native.stored).tobytes()).hexdigest()
-    return frame(values, brain, native.affine, place), report, digest
+    cleaned = clean(values, brain, spacing_of(native.affine), **corrections)
+    masked = np.where(brain, cleaned.values, 0)
+    place = find_place(masked, brain, native.affine, side=side, field_of_view=field_of_view)
+    place = place.with_bias(cleaned.bias, native.affine)
+    return frame(cleaned.values, brain, native.affine, place), report, digest
 
 
 def write_report(path: Path, scan: HeadScan, report: Report, digest: str) -> None:

@@ -1,6 +1,6 @@
 """The part of a study on whole heads: whose scans there are, and the files that stand for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -112,18 +112,32 @@ class DeidPlan:
         return [vars(scan) | {"name": scan.name, "cohort": cohort} for scan in self.scans(cohort)]
 
     def simulated(self, cohort: str, name: str) -> list[str]:
-        """Image and mask of a simulated scan; of another none, for `contents` decides."""
+        """The files of a scan that rules make: all of a simulated one, and the mask that a tool makes.
+
+        `contents` stands for all others.
+        """
         scan = self.scan(cohort, name)
-        return [scan.image, scan.brain] if self.is_phantom(cohort) else []
+        if self.is_phantom(cohort):
+            return [scan.image, scan.brain]
+        return [scan.brain] if self.masked_by_tool(cohort) else []
+
+    def masked_by_tool(self, cohort: str) -> bool:
+        """Whether a tool makes the brain masks of a cohort; simulated heads have theirs."""
+        return self.config.deid.brain_tool != "file" and not self.is_phantom(cohort)
+
+    @property
+    def tools(self) -> list[str]:
+        """What the study asks of tools of others: a key of `head_tools`' tables each, or none of them."""
+        masks = [self.config.deid.brain_tool for name in self.names if self.masked_by_tool(name)]
+        return [*masks[:1], *(self.config.deid.methods if self.names else [])]
 
     def contents(self, cohort: str, name: str) -> list[str] | None:
         """What tells whether a scan of your own has changed; None of a simulated one."""
+        if self.is_phantom(cohort):
+            return None
         scan = self.scan(cohort, name)
-        return (
-            None
-            if self.is_phantom(cohort)
-            else [fingerprint(Path(scan.image)), fingerprint(Path(scan.brain))]
-        )
+        files = [scan.image] if self.masked_by_tool(cohort) else [scan.image, scan.brain]
+        return [fingerprint(Path(path)) for path in files]
 
     @property
     def shielded(self) -> list[str]:
@@ -203,4 +217,9 @@ class DeidPlan:
             [head_scans.place_scan(root, *paths, person=person, session=session) for session in sessions]
             for person in self.people(cohort)
         ]
-        return [scan for own in places for scan in own] if phantom else head_scans.find_scans(places, cohort)
+        if phantom:
+            return [scan for own in places for scan in own]
+        by_tool = self.masked_by_tool(cohort)
+        found = head_scans.find_scans(places, cohort, masks=not by_tool)
+        folder = f"{self.folder}/brain/{cohort}"
+        return [replace(scan, brain=f"{folder}/{scan.name}.nii.gz") if by_tool else scan for scan in found]

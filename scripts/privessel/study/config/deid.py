@@ -20,6 +20,7 @@ from privessel.study.config.fields import (
     key,
     texts,
 )
+from privessel.study.config.preprocessing import BrainTool, HeadPreprocessing
 
 PAPER = "C-DeID-GAN"
 HullName = texts(
@@ -28,7 +29,11 @@ HullName = texts(
 )
 Session = texts(r"[A-Za-z0-9]+", "letters and digits")
 Delta = Annotated[float, Field(gt=0, le=MOST_PATIENT_DELTA)]
-Removal = Literal["blurred", "face-mask", "deface", "quickshear", "watershed", "reface"]
+# The last three are tools of others, which must be installed; the others are a few lines in their manner.
+Removal = Literal[
+    *("blurred", "face-mask", "deface", "quickshear", "watershed", "reface"),
+    *("quickshear-tool", "niimath-deface", "niimath-reface"),
+]
 
 
 class HeadPhantom(Section):
@@ -84,7 +89,13 @@ class Deid(Section):
     image: Template = key(
         "T1w scan of a person; {patient} is participant_id without `sub-`, {session} one of `sessions`."
     )
-    brain: Template = key("Brain mask of a T1w scan, on its own grid.")
+    brain: Template = key("Brain mask of a T1w scan, on its own grid; read where `brain_tool` is `file`.")
+    brain_tool: BrainTool = key(
+        "What makes the brain masks of a cohort of your own: `file` = they are there; `deepbet`, `robex` = "
+        "these tools.",
+        source=f"{PAPER}: ROBEX",
+    )
+    preprocessing: HeadPreprocessing = key("What is corrected in a scan before it is used.")
     sessions: distinct(Session) = key(
         "Sessions that are looked for, each person's first one first; a person may lack some.", min_length=1
     )
@@ -128,7 +139,9 @@ def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
         faults.append(
             f"deid.heads and deid.public_heads need names of their own; {', '.join(taken)} is taken"
         )
-    templates = {"deid.image": deid.image, "deid.brain": deid.brain}
+    templates = {"deid.image": deid.image}
+    if deid.brain_tool == "file":
+        templates["deid.brain"] = deid.brain
     faults += [
         f"deid.sessions has several, but {name} has no {{session}} in it"
         for name, template in templates.items()
