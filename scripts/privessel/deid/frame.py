@@ -133,11 +133,19 @@ def _resample(
     return affine_transform(volume, mapping[:3, :3], mapping[:3, 3], output_shape=shape, order=1, mode=mode)
 
 
+def average_brain(place: Place) -> NDArray[np.bool_]:
+    """Return the brain mask of the average simulated head in a cube as large as `place`'s, (S, S, S)."""
+    head = simulate(average_identity(), resting_visit(), 2 * _TEMPLATE_SIDE)
+    cube = upright_cube(place.side, place.voxel * place.side)
+    own = head.brain.astype(np.float32)
+    return _resample(own, upright_cube(len(own)), cube, (place.side,) * 3) >= 0.5
+
+
 @cache
 def _template() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the smoothed brain mask of the average simulated head at rest, and its centroid in mm."""
     head = simulate(average_identity(), resting_visit(), _TEMPLATE_SIDE)
-    cube = _upright_cube(_TEMPLATE_SIDE)
+    cube = upright_cube(_TEMPLATE_SIDE)
     centre = cube[:3, :3] @ np.argwhere(head.brain).mean(0) + cube[:3, 3]
     return _smooth(head.brain), centre
 
@@ -148,7 +156,7 @@ def _find_rotation(brain: NDArray[np.bool_], affine: NDArray, centre: NDArray) -
     Gauss-Newton steps on the squared difference of the two smoothed masks, with the best common factor.
     """
     template, template_centre = _template()
-    cube = _upright_cube(_TEMPLATE_SIDE)
+    cube = upright_cube(_TEMPLATE_SIDE)
     cube[:3, 3] += centre - template_centre
     mask = _smooth(_resample(brain.astype(np.float32), affine, cube, template.shape))
     middle = (template_centre + FIELD_OF_VIEW / 2) / FIELD_OF_VIEW * _TEMPLATE_SIDE - 0.5
@@ -177,11 +185,11 @@ def _find_rotation(brain: NDArray[np.bool_], affine: NDArray, centre: NDArray) -
     return Rotation.from_rotvec(turn, degrees=True).as_matrix()
 
 
-def _upright_cube(side: int) -> NDArray[np.float64]:
-    """Return the affine of a cube of FIELD_OF_VIEW mm around the origin."""
-    voxel = FIELD_OF_VIEW / side
+def upright_cube(side: int, field_of_view: float = FIELD_OF_VIEW) -> NDArray[np.float64]:
+    """Return the affine of a cube of `field_of_view` mm around the origin."""
+    voxel = field_of_view / side
     cube = np.diag([voxel, voxel, voxel, 1.0])
-    cube[:3, 3] = voxel / 2 - FIELD_OF_VIEW / 2
+    cube[:3, 3] = voxel / 2 - field_of_view / 2
     return cube
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from privessel.errors import ConfigError
-from privessel.files.source import fingerprint
+from privessel.files.source import check_output_outside, fingerprint
 from privessel.study import head_scans, names
 from privessel.study.config import StudyConfig
 from privessel.study.config.deid import HeadCohort
@@ -17,12 +17,15 @@ from privessel.study.resources import SCAN_VOXELS
 class DeidPlan:
     """Both cohorts of heads of a study and what is made of them; read only where the part is enabled.
 
-    data, results: the study's folders.
+    data, results, logs: the study's folders. absent_allowed: a cohort whose folder does not exist gets one
+    stand-in person, so that who has tables and no scans may draw figures again.
     """
 
     config: StudyConfig
     data: str
     results: str
+    logs: str = "logs"
+    absent_allowed: bool = False
 
     @property
     def folder(self) -> str:
@@ -67,9 +70,26 @@ class DeidPlan:
 
         Raises CohortError where a cohort cannot be read. Without a part on heads there is nothing to check.
         """
-        faults = self._find_too_few() if self.names else []
+        for output in (self.results, self.data, self.logs) if self.names else ():
+            check_output_outside(Path(output), self._roots)
+        faults = []
+        if self.names and not self.absent:
+            faults = self._find_too_few()
+            twice = sorted({*self.people(self.own)} & {*self.people(self.known)})
+            faults += [
+                f"deid.heads and deid.public_heads both have {name}: no person is in both" for name in twice
+            ]
         if faults:
             raise ConfigError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
+
+    @property
+    def _roots(self) -> dict[str, Path]:
+        return {name: Path(root) for name, root in self.config.deid.roots.items()}
+
+    @property
+    def absent(self) -> list[str]:
+        """The cohorts whose folders do not exist, where that is allowed."""
+        return [name for name, root in self._roots.items() if self.absent_allowed and not root.exists()]
 
     def _find_too_few(self) -> list[str]:
         deid, faults = self.config.deid, []
@@ -133,7 +153,7 @@ class DeidPlan:
 
     def contents(self, cohort: str, name: str) -> list[str] | None:
         """What tells whether a scan of your own has changed; None of a simulated one."""
-        if self.is_phantom(cohort):
+        if self.is_phantom(cohort) or cohort in self.absent:
             return None
         scan = self.scan(cohort, name)
         files = [scan.image] if self.masked_by_tool(cohort) else [scan.image, scan.brain]
@@ -199,6 +219,8 @@ class DeidPlan:
 
     def _name_people(self, cohort: str) -> list[str]:
         phantom = self.cohorts[cohort].phantom
+        if cohort in self.absent:
+            return ["absent"]
         if not phantom:
             return head_scans.read_people(Path(self.root(cohort), self.config.deid.participants), cohort)
         prefix = "".join(part[0] for part in cohort.split("-"))
@@ -217,7 +239,7 @@ class DeidPlan:
             [head_scans.place_scan(root, *paths, person=person, session=session) for session in sessions]
             for person in self.people(cohort)
         ]
-        if phantom:
+        if phantom or cohort in self.absent:
             return [scan for own in places for scan in own]
         by_tool = self.masked_by_tool(cohort)
         found = head_scans.find_scans(places, cohort, masks=not by_tool)

@@ -1,6 +1,7 @@
 """Whole heads: whose scans, what is kept of them, how the hull is shielded, and how all of it is attacked."""
 
 from collections.abc import Collection
+from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -23,6 +24,7 @@ from privessel.study.config.fields import (
 from privessel.study.config.preprocessing import BrainTool, HeadPreprocessing
 
 PAPER = "C-DeID-GAN"
+_KNOWN = {"patient", "session"}  # what templates of paths may name
 HullName = texts(
     names.HULL,
     "paper, brain, k-same-N or local-dp-E, such as k-same-10 or local-dp-4, N from 2 and E above 0",
@@ -123,6 +125,20 @@ class Deid(Section):
     attack: HeadAttack = key("The identification study.")
     shown: Count = key("Which person of `heads` figure 1 shows, counted from 0.")
 
+    @property
+    def roots(self) -> dict[str, str]:
+        """The folders of scans of your own by cohort; none where this part is off."""
+        cohorts = [self.heads, self.public_heads] if self.enabled else []
+        return {cohort.name: cohort.root for cohort in cohorts if cohort.root}
+
+
+def _template_faults(template: str) -> list[str]:
+    try:
+        fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
+    except ValueError as problem:
+        return [f"is malformed ({problem})"]
+    return [f"names {{{field}}}, but knows only {{patient}} and {{session}}" for field in fields - _KNOWN]
+
 
 def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
     """Return what does not fit together, in sentences; nothing where this part is off."""
@@ -147,6 +163,7 @@ def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
         for name, template in templates.items()
         if len(deid.sessions) > 1 and "{session}" not in template
     ]
+    faults += [f"{name} {fault}" for name in templates for fault in _template_faults(templates[name])]
     phantoms = [cohort.phantom for cohort in (deid.heads, deid.public_heads) if cohort.phantom]
     if any(phantom.visits > len(deid.sessions) for phantom in phantoms):
         faults.append("deid.sessions has fewer sessions than a simulated cohort has visits")
