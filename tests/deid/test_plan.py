@@ -152,6 +152,15 @@ def test_a_tool_makes_the_masks_of_a_cohort_of_ones_own_and_of_no_simulated_one(
     assert plan.tools == ["deepbet", "quickshear-tool"]
 
 
+def test_people_may_have_one_scan_each_without_a_session_in_its_name(hospital):
+    for person in ("a1", "b2", "c3"):
+        (hospital / f"{person}.nii.gz").write_text("scan")
+        (hospital / f"{person}_mask.nii.gz").write_text("mask")
+    plan = own(hospital, image="{patient}.nii.gz", brain="{patient}_mask.nii.gz")
+    assert [scan.name for scan in plan.scans("clinic")] == ["a1_1", "b2_1", "c3_1"]
+    assert len(plan.scans("heads-public")) == 56
+
+
 def test_a_study_of_simulated_heads_asks_for_no_tool():
     plan = make(*DEMO, **deid(brain_tool="deepbet")).deid
     assert "deepbet" not in plan.tools

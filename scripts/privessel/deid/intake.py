@@ -227,13 +227,28 @@ def _was_defaced(values: NDArray, head: NDArray, box: NDArray) -> bool:
 def _skin_near_brain(
     head: NDArray, brain: NDArray, box: NDArray, spacing: tuple[float, float, float]
 ) -> float:
-    """Return how many mm of head lie in front of the lower front of the brain mask, at least."""
-    to_air = distance_transform_edt(head, spacing)
+    """Return how many mm of head lie in front of the lower front of the brain mask, at least.
+
+    Air is what is seen from outside: nasal cavity and sinuses reach within a few mm of every brain.
+    """
+    to_air = distance_transform_edt(_fill_from_outside(head), spacing)
     lower_front = np.zeros_like(brain)
     (_, back, low), (_, front, high) = box
     lower_front[:, front - (front - back) // 4 :, : low + (high - low) // 3] = True
     there = brain & lower_front
     return float(to_air[there].min()) if there.any() else np.inf
+
+
+def _fill_from_outside(head: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return what is hidden behind the head from the front, from both sides and from above."""
+    ends = ((1, -1), (0, 1), (0, -1), (2, -1))  # axis, and the step that leads to its beginning or end
+    hidden = [
+        np.flip(np.logical_or.accumulate(np.flip(head, a), a), a)
+        if s < 0
+        else np.logical_or.accumulate(head, a)
+        for a, s in ends
+    ]
+    return np.logical_and.reduce(hidden)
 
 
 def _warnings(head: NDArray, brain: NDArray, spacing: tuple[float, float, float]) -> Iterator[str]:

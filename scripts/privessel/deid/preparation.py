@@ -35,7 +35,8 @@ def prepare(
     """Read and check a scan; return it in the common frame, what the checks found, and its SHA-256.
 
     corrections: `bias_field` and `denoising`, as `cleaning.clean` takes them.
-    The digest is of the stored values, so that a copy under another name has the same. Raises CohortError,
+    The digest is of the intensities in RAS, so that a copy has the same, be it under another name, of another
+    type, or with its axes in another order. Raises CohortError,
     which names person, file and remedy.
     """
     where = f"person {scan.person}, session {scan.session}"
@@ -57,7 +58,7 @@ def prepare(
     )
     for warning in report.warnings:
         log.warning("%s: %s", where, warning)
-    digest = hashlib.sha256(np.ascontiguousarray(native.stored).tobytes()).hexdigest()
+    digest = hashlib.sha256((upright[0].data.astype(np.float32) + 0.0).tobytes()).hexdigest()
     cleaned = clean(values, brain, spacing_of(native.affine), **corrections)
     masked = np.where(brain, cleaned.values, 0)
     place = find_place(masked, brain, native.affine, side=side, field_of_view=field_of_view)

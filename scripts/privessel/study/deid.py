@@ -234,7 +234,8 @@ class DeidPlan:
         deid, root, phantom = self.config.deid, self.root(cohort), self.cohorts[cohort].phantom
         # Simulated scans lie where they are written, wherever those of a cohort of your own lie.
         paths = (names.HEAD_IMAGE, names.HEAD_BRAIN) if phantom else (deid.image, deid.brain)
-        sessions = deid.sessions[: phantom.visits] if phantom else deid.sessions
+        several = "{session}" in deid.image  # else each person has one scan, the first session's
+        sessions = deid.sessions[: phantom.visits] if phantom else deid.sessions[: None if several else 1]
         places = [
             [head_scans.place_scan(root, *paths, person=person, session=session) for session in sessions]
             for person in self.people(cohort)

@@ -158,11 +158,9 @@ def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
     templates = {"deid.image": deid.image}
     if deid.brain_tool == "file":
         templates["deid.brain"] = deid.brain
-    faults += [
-        f"deid.sessions has several, but {name} has no {{session}} in it"
-        for name, template in templates.items()
-        if len(deid.sessions) > 1 and "{session}" not in template
-    ]
+    without = [name for name, template in templates.items() if "{session}" not in template]
+    if len(deid.sessions) > 1 and 0 < len(without) < len(templates):
+        faults.append(f"deid.sessions has several, but {without[0]} has no {{session}} in it")
     faults += [f"{name} {fault}" for name in templates for fault in _template_faults(templates[name])]
     phantoms = [cohort.phantom for cohort in (deid.heads, deid.public_heads) if cohort.phantom]
     if any(phantom.visits > len(deid.sessions) for phantom in phantoms):
