@@ -62,6 +62,16 @@ def test_four_dimensions_with_one_volume_are_one_volume(folder):
     assert np.array_equal(plain.image, again.image)
 
 
+def test_a_head_that_reaches_out_of_the_cube_is_warned_of(folder):
+    found = HeadScan("x1", "1", str(folder / "scan.nii.gz"), str(folder / "brain.nii.gz"))
+    _, report, _ = look(folder)
+    assert report.warnings == ()
+    given = {"side": 32, "most_voxel_mm": 8.0, "corrections": PLAIN}
+    _, report, _ = prepare(found, field_of_view=190.0, **given)
+    assert "reaches out of the common cube" in report.warnings[0]
+    assert "front" in report.warnings[0]
+
+
 def test_several_volumes_are_refused(folder):
     restore(folder, np.zeros((8, 8, 8, 2), np.int16))
     refuse("has 4 dimensions", folder)
