@@ -19,6 +19,7 @@ from privessel.cohort.preparation import estimate_log_bias
 
 # The largest at which ITK's explicit scheme is stable in three dimensions, for voxels of side 1.
 _TIME_STEP = 0.0625
+_EDGE_MM = 4.0  # of the voxels N4 looks at, as is usual for heads
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def estimate_bias(
     box = find_objects(brain.astype(np.uint8))[0]  # N4's time and its splines go to the brain alone
     masked = np.where(brain, values, 0)[box].astype(np.float32)
     logarithm = np.zeros(brain.shape, np.float32)
-    logarithm[box] = estimate_log_bias(masked, brain[box], spacing=spacing)
+    logarithm[box] = estimate_log_bias(masked, brain[box], spacing=spacing, edge_mm=_EDGE_MM)
     return np.exp(logarithm - logarithm[brain].mean())[nearest].astype(np.float32)
 
 
