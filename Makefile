@@ -50,8 +50,9 @@ lint: .venv/.develop
 	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/lock.txt
 	@touch $@
 
-.venv/.develop: .venv/.installed envs/develop.txt
+.venv/.develop: .venv/.installed envs/develop.txt envs/heads.txt
 	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -r envs/develop.txt -c envs/lock.txt
+	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check --no-deps -r envs/heads.txt
 	@touch $@
 
 # Not from the lock: what others have now is what recipients will read a release with.

@@ -12,6 +12,7 @@ from privessel.errors import CohortError, ConfigError
 from privessel.figures.registry import FIGURES
 from privessel.study.config.files import check_files, check_texts, read_arguments
 from privessel.study.gans import ANY_PRIVATE
+from privessel.study.head_tools import check_installed
 from privessel.study.names import PRIVATE_LEVEL, PRIVATE_UNET_NAME, VOTE_LEVEL, VOTE_NAME
 from privessel.study.resources import memory
 from privessel.study.study import Study, one_of
@@ -32,6 +33,8 @@ try:
     cohorts = study.cohorts.names
     study.deid.check()
     study.head_gans.check()
+    if not workflow.deployment_settings.deployment_method:  # else the tools are where the jobs run
+        check_installed(study.deid.tools)
     if workflow.is_main_process:
         study.tell_notices()
         if workflow.dag_settings:
@@ -47,6 +50,7 @@ settings, sources, transfers, cost, code = study.config, study.sources, study.tr
 config["privacy"]["budget"] = study.site.budget()
 CPU_ENV = "../envs/images.yaml"
 TORCH_ENV = "../envs/torch.yaml"
+HEADS_ENV = "../envs/heads.yaml"
 # Scans are checked and cut before anything is trained, so that bad input shows before hours of training. No input() here
 # is ancient(): Snakemake ignores every other reason to run a job whose ancient input is being made anew.
 FIRST = 20

@@ -50,6 +50,27 @@ rule head_table:
 
 
 # Scans of your own are no inputs, as in cohort.smk: their contents decide.
+rule brain_mask:
+    output:
+        f"{heads.folder}/brain/{{heads}}/{{scan}}.nii.gz",
+    log:
+        f"{LOGS}/deid/brain/{{heads}}/{{scan}}.log",
+    benchmark:
+        f"{LOGS}/deid/brain/{{heads}}/{{scan}}.tsv"
+    conda:
+        HEADS_ENV
+    resources:
+        mem_mb=memory(lambda w: 1500 + heads.scan_megabytes(w.heads)),
+        runtime=20,
+    params:
+        code=code.digest("make_brain_mask.py"),
+        image=lambda w: heads.scan(w.heads, w.scan).image,
+        contents=lambda w: heads.contents(w.heads, w.scan),
+        tool=settings.deid.brain_tool,
+    script:
+        "../scripts/make_brain_mask.py"
+
+
 rule head_frame:
     input:
         simulated=lambda w: heads.simulated(w.heads, w.scan),
@@ -76,6 +97,7 @@ rule head_frame:
             "field_of_view": settings.deid.field_of_view,
             "most_voxel_mm": settings.deid.voxel_mm,
         },
+        corrections=settings.deid.preprocessing.model_dump(),
         surface={
             "rotations": settings.deid.rotations,
             "planes": settings.deid.planes,

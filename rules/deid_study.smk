@@ -68,7 +68,7 @@ rule faces:
     benchmark:
         f"{LOGS}/deid/faces/{{method}}/{{heads}}.tsv"
     conda:
-        CPU_ENV
+        HEADS_ENV
     resources:
         mem_mb=memory(lambda w: heads.cohort_megabytes(w.heads)),
         runtime=60,
@@ -122,7 +122,7 @@ rule deid_fig1_data:
     log:
         f"{LOGS}/deid/figures/deid_fig1_data.log",
     conda:
-        CPU_ENV
+        HEADS_ENV
     resources:
         mem_mb=memory(lambda w: heads.scan_megabytes(heads.own)),
         runtime=10,

@@ -11,7 +11,7 @@ from privessel.study.head_scans import HeadScan
 with logged(snakemake.log[0]):
     params, made = snakemake.params, snakemake.output
     scan = HeadScan(**params.scan)
-    framed, report, digest = prepare(scan, **params.cube)
+    framed, report, digest = prepare(scan, corrections=params.corrections, **params.cube)
     gamma = make_gamma(
         framed, seed=params.seed, name=f"{snakemake.wildcards.heads} {scan.name}", settings=params.surface
     )

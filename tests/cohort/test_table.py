@@ -12,11 +12,11 @@ from privessel.cohort.table import (
     build_patients,
     check_cohorts,
     check_files,
-    check_output_outside,
     read_participants,
     require_splits,
 )
 from privessel.errors import CohortError, DamagedError
+from privessel.files.source import check_output_outside
 
 FLAT = {
     "image": "{patient}_img.nii.gz",

@@ -9,6 +9,7 @@ from privessel.cohort.nifti import read_volume
 from privessel.deid.head_cohort import scanner_affine
 from privessel.deid.intake import check_head, check_shared_scans, check_sources_outside, find_head
 from privessel.deid.native import read_native
+from privessel.deid.removal import keep_brain, remove_face, shear
 from privessel.errors import CohortError
 
 AFFINE = scanner_affine(SIDE)
@@ -149,6 +150,32 @@ def test_a_defaced_head_is_refused(head):
     below = (y > front - 0.3 * (front - back)) & (z < low + 0.5 * (high - low))
     defaced[np.broadcast_to(below, brain.shape) & ~keep] = 0
     refuse("defaced before", defaced, brain)
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("remove", [remove_face, shear])
+def test_a_head_that_went_through_a_method_of_removal_is_refused(remove, number):
+    values, brain = fine(number)
+    refuse("defaced before", remove(np.rint(values), brain), brain)
+
+
+def test_a_brain_that_a_method_left_alone_is_refused(head):
+    values, brain = head
+    with pytest.raises(CohortError, match="Remedy"):
+        check(keep_brain(values, brain), brain)
+
+
+def test_sinuses_and_a_nasal_cavity_near_the_brain_are_no_air_outside(head):
+    """As in real heads: dark hollows that reach to a few mm of the mask and open in a narrow nostril."""
+    values, brain = head
+    (left, _, low), (right, front, _) = np.argwhere(brain).min(0), np.argwhere(brain).max(0)
+    middle = (left + right) // 2
+    hollow = values.copy()
+    hollow[middle - 3 : middle + 4, front - 12 : front + 2, low - 3 : low + 1][
+        ~brain[middle - 3 : middle + 4, front - 12 : front + 2, low - 3 : low + 1]
+    ] = 0
+    hollow[middle, front:, low - 3] = 0  # the way out
+    assert check(hollow, brain).warnings == ()
 
 
 def test_a_skull_stripped_brain_is_refused(head):

@@ -1,10 +1,13 @@
 """The plan of a study's heads, and its config: what is made, from what, and what is refused."""
 
+import importlib.util
+
 import pytest
 from study.studies import TINY, make, values
 
 from privessel.errors import CohortError, ConfigError
 from privessel.study.config.reading import read_config
+from privessel.study.head_tools import check_installed
 
 DEMO = ("config.yaml", "profiles/deid-demo/study.yaml")
 
@@ -81,6 +84,10 @@ def test_figure_5_begins_with_the_person_that_figure_1_shows():
         ({"public_heads": {"phantom": {"people": 5}}}, "fewer than 2 scans for each axis"),
         ({"image": "sub-{patient}_T1w.nii.gz"}, "deid.image has no {session} in it"),
         ({"brain": "sub-{patient}_mask.nii.gz"}, "deid.brain has no {session} in it"),
+        ({"image": "{patient}_{session}_{run}.nii.gz"}, "deid.image names {run}, but knows only"),
+        ({"brain": "{patient}_{session}_{.nii.gz"}, "deid.brain is malformed"),
+        ({"brain_tool": "bet"}, "deid.brain_tool"),
+        ({"preprocessing": {"denoising": -1}}, "deid.preprocessing.denoising"),
         ({"hulls": ["paper", "k-same-21"], "gan": {"hulls": []}}, "k-same-21, but heads has 20 people"),
         (
             {"hulls": ["paper", "k-same-29"], "gan": {"hulls": []}},
@@ -168,6 +175,78 @@ def test_changed_contents_are_seen_and_a_touch_is_not(hospital):
     assert own(hospital).contents("clinic", "a1_1") != before
 
 
+def test_a_tool_makes_the_masks_of_a_cohort_of_ones_own_and_of_no_simulated_one(hospital):
+    for path in hospital.glob("*_brain.nii.gz"):
+        path.unlink()
+    plan = own(hospital, brain_tool="deepbet", brain="no/such/{patient}.nii.gz", methods=["quickshear-tool"])
+    mask = "results/deid-demo/deid/brain/clinic/a1_2.nii.gz"
+    assert plan.scan("clinic", "a1_2").brain == mask
+    assert plan.simulated("clinic", "a1_2") == [mask]
+    assert len(plan.contents("clinic", "a1_2")) == 1
+    assert "derivatives" in plan.scan("heads-public", "hp001_1").brain
+    assert plan.tools == ["deepbet", "quickshear-tool"]
+
+
+def test_people_may_have_one_scan_each_without_a_session_in_its_name(hospital):
+    for person in ("a1", "b2", "c3"):
+        (hospital / f"{person}.nii.gz").write_text("scan")
+        (hospital / f"{person}_mask.nii.gz").write_text("mask")
+    plan = own(hospital, image="{patient}.nii.gz", brain="{patient}_mask.nii.gz")
+    assert [scan.name for scan in plan.scans("clinic")] == ["a1_1", "b2_1", "c3_1"]
+    assert len(plan.scans("heads-public")) == 56
+
+
+def test_a_study_of_simulated_heads_asks_for_no_tool():
+    plan = make(*DEMO, **deid(brain_tool="deepbet")).deid
+    assert "deepbet" not in plan.tools
+    check_installed(plan.tools)
+
+
+def test_tools_that_are_not_installed_are_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=r"deepbet needs deepbet, torch.*niimath-deface needs niimath.*Remedy: pip"
+    ):
+        check_installed(["file", "deepbet", "deface", "niimath-deface"])
+    check_installed(["file", "deface", "watershed"])
+
+
+def test_the_state_of_a_site_must_not_lie_among_the_scans_of_heads(hospital):
+    heads = {"name": "clinic", "public": False, "root": str(hospital), "phantom": None}
+    study = make(*DEMO, **deid(heads=heads), privacy={"state": str(hospital / "state")})
+    with pytest.raises(ConfigError, match=r"privacy.state .*lies inside .*clinic"):
+        study.site.state()
+
+
+def test_results_must_not_lie_among_the_scans_of_heads(hospital, monkeypatch):
+    monkeypatch.chdir(hospital)
+    with pytest.raises(CohortError, match="results/deid-demo: lies inside the input folder"):
+        own(hospital).check()
+
+
+def test_who_draws_figures_again_needs_no_scans_of_heads(tmp_path):
+    heads = {"name": "clinic", "public": False, "root": str(tmp_path / "gone"), "phantom": None}
+    with pytest.raises(CohortError, match="does not exist"):
+        make(*DEMO, **deid(heads=heads)).deid.check()
+    plan = make(*DEMO, redraw=True, **deid(heads=heads)).deid
+    plan.check()
+    assert plan.contents("clinic", plan.shown.name) is None
+
+
+def test_who_tells_snakemake_not_to_compare_contents_of_heads_is_warned(hospital, caplog):
+    heads = {"name": "clinic", "public": False, "root": str(hospital), "phantom": None}
+    make(*DEMO, **deid(heads=heads)).warn_of_triggers(["MTIME"])
+    assert "changed scans of clinic" in caplog.text
+
+
+def test_a_person_of_both_cohorts_is_refused(hospital):
+    (hospital / "participants.tsv").write_text("participant_id\nsub-a1\nsub-b2\nhp001\n")
+    for name in ("hp001_1.nii.gz", "hp001_1_brain.nii.gz"):
+        (hospital / name).write_text("scan")
+    with pytest.raises(ConfigError, match="both have hp001"):
+        own(hospital).check()
+
+
 def test_a_person_without_a_scan_and_a_scan_without_a_mask_are_refused(hospital):
     (hospital / "a1_2_brain.nii.gz").unlink()
     with pytest.raises(CohortError, match=r"1 scans have no brain mask.*a1_2_brain.*Remedy"):
@@ -181,6 +260,7 @@ def test_a_person_without_a_scan_and_a_scan_without_a_mask_are_refused(hospital)
     ("table", "words"),
     [
         ("participant_id\tage\nsub-a1\t1\nsub-a1\t2\n", "lists a1 more than once"),
+        ("participant_id\nsub-a1\na1\n", "lists a1 more than once"),
         ("participant_id\n", "lists nobody"),
         ("person\na1\n", "no column participant_id"),
         ("participant_id\nsub-../a1\n", "cannot be a file's name"),

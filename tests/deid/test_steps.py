@@ -23,7 +23,8 @@ from privessel.study.head_scans import HeadScan, place_scan
 from privessel.study.names import HEAD_BRAIN, HEAD_IMAGE
 
 SURFACE = {"rotations": 4, "planes": 80, "level": 0.2}
-CUBE = {"side": 32, "field_of_view": 256.0, "most_voxel_mm": 8.0}
+PLAIN = {"bias_field": False, "denoising": 0}
+CUBE = {"side": 32, "field_of_view": 256.0, "most_voxel_mm": 8.0, "corrections": PLAIN}
 
 
 class Cohort:

@@ -24,6 +24,8 @@ def pins(text):
 
 REQUIREMENTS = pins((ENVS / "requirements.txt").read_text())
 LOCK = pins((ENVS / "lock.txt").read_text())
+# Tools of others, which are imported by name where a study asks for them.
+OPTIONAL = pins((ENVS / "heads.txt").read_text())
 
 
 def conda_pins(name):

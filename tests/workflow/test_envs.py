@@ -12,6 +12,7 @@ from environments import (
     ENVIRONMENTS,
     ENVS,
     LOCK,
+    OPTIONAL,
     REQUIREMENTS,
     conda_pins,
     distributions,
@@ -30,7 +31,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def test_conda_environments_pin_what_requirements_pin(name):
     found = conda_pins(name)
     assert found
-    assert found == {package: REQUIREMENTS[package] for package in found}
+    assert found == {package: (REQUIREMENTS | OPTIONAL)[package] for package in found}
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "develop.txt"])
@@ -59,7 +60,18 @@ def test_every_rule_with_a_script_runs_in_an_environment():
 def test_an_environment_pins_what_its_scripts_import_and_nothing_else(name):
     """Lazy imports count, those that can be done without do not; no script of a rule is overlooked."""
     assert scripts(name)
-    assert set(conda_pins(name)) == needs(name)
+    assert set(conda_pins(name)) - set(OPTIONAL) == needs(name)
+
+
+def test_tools_for_heads_are_exact_and_all_in_one_environment():
+    lines = [line for line in (ENVS / "heads.txt").read_text().splitlines() if not line.startswith("#")]
+    assert len(OPTIONAL) == len(lines)
+    assert {
+        package for package in OPTIONAL if OPTIONAL[package] != LOCK.get(package, OPTIONAL[package])
+    } == set()
+    assert [name for name in ENVIRONMENTS if set(OPTIONAL) & set(conda_pins(name))] == ["heads.yaml"]
+    assert set(OPTIONAL) <= set(conda_pins("heads.yaml"))
+    assert pins("\n".join(PROJECT["optional-dependencies"]["heads"])) == OPTIONAL
 
 
 def test_an_installed_library_has_what_it_imports_in_the_same_versions():

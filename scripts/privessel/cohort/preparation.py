@@ -60,19 +60,32 @@ def resample_mask(mask: NDArray[np.bool_], *, source: Grid, target: Grid) -> NDA
 def correct_bias(
     image: NDArray[np.float32], brain: NDArray[np.bool_], *, spacing: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    """Divide an image by its bias field, estimated inside the brain by N4 (Tustison et al. 2010).
+    """Divide an image by its bias field, estimated inside the brain by N4 (Tustison et al. 2010)."""
+    return image / np.exp(estimate_log_bias(image, brain, spacing=spacing, edge_mm=_N4_EDGE_MM)).astype(
+        np.float32
+    )
 
-    The field is multiplicative and smooth. N4 works with logarithms, so voxels of 0 or less take no part in
-    the estimate. The result is the same on every run, because one thread computes it.
+
+def estimate_log_bias(
+    image: NDArray[np.float32],
+    brain: NDArray[np.bool_],
+    *,
+    spacing: tuple[float, float, float],
+    edge_mm: float,
+) -> NDArray[np.float32]:
+    """Return the logarithm of an image's bias field (x, y, z), which is multiplicative and smooth.
+
+    edge_mm: about how wide the voxels are that N4 looks at; where they are finer, it leaves some out.
+    N4 works with logarithms, so voxels of 0 or less take no part in the estimate; nor does any outside of the
+    brain. The result is the same on every run, because one thread computes it.
     """
     whole = to_image(image, spacing)
     inside = to_image(brain & (image > 0), spacing)
-    shrink = [max(1, round(_N4_EDGE_MM / side)) for side in spacing]
+    shrink = [max(1, round(edge_mm / side)) for side in spacing]
     n4 = SimpleITK.N4BiasFieldCorrectionImageFilter()
     with one_thread():
         n4.Execute(SimpleITK.Shrink(whole, shrink), SimpleITK.Shrink(inside, shrink))
-        logarithm = to_array(n4.GetLogBiasFieldAsImage(whole))
-    return image / np.exp(logarithm).astype(np.float32)
+        return to_array(n4.GetLogBiasFieldAsImage(whole))
 
 
 def _resample(array: NDArray[np.float32], *, source: Grid, target: Grid, interpolator: int) -> NDArray:

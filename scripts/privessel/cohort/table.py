@@ -161,18 +161,6 @@ def require_splits(patients: Sequence[Patient], cohort: str, splits: Iterable[st
     raise_problems(f"cohort {cohort}", problems)
 
 
-def check_output_outside(output: Path, roots: Mapping[str, Path]) -> None:
-    """Refuse an output folder that is or lies in a cohort's root (name -> folder), links followed."""
-    target = Path(output).resolve()
-    problems = [
-        f"lies inside the input folder {root} of cohort {cohort}: run with `--directory FOLDER`, a folder "
-        "outside it, where results then go"
-        for cohort, root in roots.items()
-        if target.is_relative_to(Path(root).resolve())
-    ]
-    raise_problems(f"output folder {output}", problems)
-
-
 def _repeated_ids(patients: Iterable[Patient]) -> list[str]:
     """Return one problem for every id that occurs more than once."""
     splits: dict[str, list[str]] = defaultdict(list)

@@ -25,7 +25,7 @@ def compose(
     and the shielded hull, outside of which is air.
     """
     shape = scan.stored.shape
-    head = from_cube(generated, place, scan.affine, shape) * place.scale
+    head = from_cube(place.as_intensities(generated), place, scan.affine, shape)
     inside = from_cube(hull.astype(np.float32), place, scan.affine, shape) >= 0.5
     output = np.zeros(shape, scan.stored.dtype)
     output[...] = scan.as_stored(np.zeros(1))[0]

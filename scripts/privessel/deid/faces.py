@@ -11,6 +11,7 @@ from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
 from privessel.deid.removal import fill_hull, keep_brain, mask_face, reface, remove_face, shear
 from privessel.deid.render import measure_depth
+from privessel.deid.tools import apply_tool, is_tool
 from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays, reading
 from privessel.study.names import BLURRED, ORIGINAL
@@ -54,8 +55,8 @@ class Faces:
 def apply_method(method: str, scan: Framed, *, average: NDArray, gamma: Gamma | None) -> NDArray:
     """Return the head (S, S, S) that `method` makes of a scan.
 
-    method: original, blurred, one of REMOVALS, reface, or a kind of hull, for which `gamma` is what it makes
-    of the scan. average: the average head of public people. Raises ValueError for a hull without gamma.
+    method: original, blurred, one of REMOVALS, reface, a tool's, or a kind of hull, for which `gamma` is what
+    it makes of the scan. average: the average head of public people. Raises ValueError for a hull without it.
     """
     if method in (ORIGINAL, BLURRED):
         return scan.image
@@ -63,6 +64,8 @@ def apply_method(method: str, scan: Framed, *, average: NDArray, gamma: Gamma | 
         return REMOVALS[method](scan.image, scan.brain)
     if method == "reface":
         return reface(scan.image, scan.brain, average)
+    if is_tool(method):
+        return apply_tool(method, scan, average)
     if gamma is None:
         raise ValueError(f"{method} is no method that removes a face, and there is no hull for it")
     return fill_hull(gamma.masked_brain, gamma.brain, gamma.hull)

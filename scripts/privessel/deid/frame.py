@@ -5,7 +5,7 @@ and scale of intensities are functions of the masked brain. Its grey values in t
 voxels of the brain only; those of the rest of the head are for training and attacks, never for an output.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -31,17 +31,32 @@ _MOST_TURN = 25.0  # degrees; a larger one is a registration that went wrong
 class Place:
     """Where a scan's cube lies and what its grey values mean.
 
-    affine: (4, 4), voxel of the cube -> scanner mm. scale: the scan's intensity that is 1 in the cube.
+    affine: (4, 4), voxel of the cube -> scanner mm. scale: the scan's intensity that is 1 in the cube, where
+    the bias field is 1. bias: that field, (S, S, S), or (1, 1, 1) of 1 where none was taken out.
     """
 
     side: int
     affine: NDArray[np.float64]
     scale: float
+    bias: NDArray[np.float32] = field(default_factory=lambda: np.ones((1, 1, 1), np.float32))
 
     @property
     def voxel(self) -> float:
         """The side of a voxel in mm."""
         return float(np.linalg.norm(self.affine[:3, 0]))
+
+    def with_bias(self, bias: NDArray[np.float32], affine: NDArray) -> "Place":
+        """Return the place with a scan's bias field, which lies on the scan's own grid of `affine`.
+
+        Where the scan does not reach, the field goes on as at the scan's border.
+        """
+        if bias.size == 1:
+            return self
+        return replace(self, bias=_resample(bias, affine, self.affine, (self.side,) * 3, mode="nearest"))
+
+    def as_intensities(self, image: NDArray) -> NDArray:
+        """Return grey values of the cube (S, S, S) as the scanner would have measured them, bias and all."""
+        return image * self.bias * self.scale
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ class Framed:
         """Read what `save` has written; raises DamagedError."""
         arrays = read_arrays(path)
         with reading(path):
-            place = Place(int(arrays["side"]), arrays["affine"], float(arrays["scale"]))
+            place = Place(int(arrays["side"]), arrays["affine"], float(arrays["scale"]), arrays["bias"])
             return cls(arrays["image"], arrays["brain"], place)
 
 
@@ -111,16 +126,26 @@ def from_cube(volume: NDArray, place: Place, affine: NDArray, shape: tuple[int, 
     return _resample(volume, place.affine, affine, shape)
 
 
-def _resample(volume: NDArray, affine: NDArray, target: NDArray, shape: tuple[int, ...]) -> NDArray:
+def _resample(
+    volume: NDArray, affine: NDArray, target: NDArray, shape: tuple[int, ...], *, mode: str = "constant"
+) -> NDArray:
     mapping = np.linalg.inv(affine) @ target
-    return affine_transform(volume, mapping[:3, :3], mapping[:3, 3], output_shape=shape, order=1)
+    return affine_transform(volume, mapping[:3, :3], mapping[:3, 3], output_shape=shape, order=1, mode=mode)
+
+
+def average_brain(place: Place) -> NDArray[np.bool_]:
+    """Return the brain mask of the average simulated head in a cube as large as `place`'s, (S, S, S)."""
+    head = simulate(average_identity(), resting_visit(), 2 * _TEMPLATE_SIDE)
+    cube = upright_cube(place.side, place.voxel * place.side)
+    own = head.brain.astype(np.float32)
+    return _resample(own, upright_cube(len(own)), cube, (place.side,) * 3) >= 0.5
 
 
 @cache
 def _template() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the smoothed brain mask of the average simulated head at rest, and its centroid in mm."""
     head = simulate(average_identity(), resting_visit(), _TEMPLATE_SIDE)
-    cube = _upright_cube(_TEMPLATE_SIDE)
+    cube = upright_cube(_TEMPLATE_SIDE)
     centre = cube[:3, :3] @ np.argwhere(head.brain).mean(0) + cube[:3, 3]
     return _smooth(head.brain), centre
 
@@ -131,7 +156,7 @@ def _find_rotation(brain: NDArray[np.bool_], affine: NDArray, centre: NDArray) -
     Gauss-Newton steps on the squared difference of the two smoothed masks, with the best common factor.
     """
     template, template_centre = _template()
-    cube = _upright_cube(_TEMPLATE_SIDE)
+    cube = upright_cube(_TEMPLATE_SIDE)
     cube[:3, 3] += centre - template_centre
     mask = _smooth(_resample(brain.astype(np.float32), affine, cube, template.shape))
     middle = (template_centre + FIELD_OF_VIEW / 2) / FIELD_OF_VIEW * _TEMPLATE_SIDE - 0.5
@@ -160,11 +185,11 @@ def _find_rotation(brain: NDArray[np.bool_], affine: NDArray, centre: NDArray) -
     return Rotation.from_rotvec(turn, degrees=True).as_matrix()
 
 
-def _upright_cube(side: int) -> NDArray[np.float64]:
-    """Return the affine of a cube of FIELD_OF_VIEW mm around the origin."""
-    voxel = FIELD_OF_VIEW / side
+def upright_cube(side: int, field_of_view: float = FIELD_OF_VIEW) -> NDArray[np.float64]:
+    """Return the affine of a cube of `field_of_view` mm around the origin."""
+    voxel = field_of_view / side
     cube = np.diag([voxel, voxel, voxel, 1.0])
-    cube[:3, 3] = voxel / 2 - FIELD_OF_VIEW / 2
+    cube[:3, 3] = voxel / 2 - field_of_view / 2
     return cube
 
 

@@ -15,6 +15,7 @@ from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_
 
 from privessel.cohort.contents import find_image_fault
 from privessel.cohort.geometry import Geometry, spacing_of
+from privessel.deid.face_room import FaceRoom
 from privessel.errors import raise_problems
 
 _GREY_LEVELS = 8
@@ -22,7 +23,8 @@ _HEAD_LITRES, _BRAIN_LITRES = (1.5, 8.0), (0.7, 2.2)
 _MOST_ANISOTROPY = 3.0
 _LEAST_AROUND = 0.25  # share of the head that is no brain; 0.5 and more in whole heads
 _CUT_SHARE = 0.2  # of a side's cross-section through the brain that may touch the volume's top or front
-_ZEROS = 0.6  # share of exact zeros where a face should be, above which it was removed
+_LEAST_FACE = 0.5  # share of the place of a face that is head; 0.9 and more in whole heads, 0 after removal
+_LEAST_SKIN_MM = 5.0  # before the lower front of a brain mask
 _FACE_MM = 20.0  # head that should be seen below the brain
 _LEVEL = 0.2  # share of the brain's brightness above which a voxel is head
 
@@ -51,10 +53,11 @@ def check_head(
     spacing = spacing_of(geometry.affine)
     litre = 1e6 / np.prod(spacing)
     head = find_head(values, brain)
-    report = Report(head.sum() / litre, brain.sum() / litre, tuple(_warnings(head, brain, spacing)))
+    room = FaceRoom.turn_upright(head, brain, geometry.affine)
+    report = Report(head.sum() / litre, brain.sum() / litre, tuple(_warnings(room)))
     problems += _size_problems(report)
     if not problems:
-        problems += _content_problems(values, head, brain, spacing)
+        problems += _content_problems(values, head, brain, spacing, room)
     raise_problems(where, problems)
     return report
 
@@ -156,7 +159,7 @@ def _size_problems(report: Report) -> list[str]:
 
 
 def _content_problems(
-    values: NDArray, head: NDArray, brain: NDArray, spacing: tuple[float, float, float]
+    values: NDArray, head: NDArray, brain: NDArray, spacing: tuple[float, float, float], room: FaceRoom
 ) -> Iterator[str]:
     deep = distance_transform_edt(brain, spacing)
     inner, rim = values[deep > 0.55 * deep.max()], values[(deep > 0) & (deep < 0.25 * deep.max())]
@@ -172,16 +175,24 @@ def _content_problems(
         return
     box = _bounds(brain)
     yield from _cut_problems(head, brain, box)
-    if _was_defaced(values, head, box):
+    if (near := room.skin_before_brain()) < _LEAST_SKIN_MM:
         yield (
-            "voxels of exactly one value lie where the face was: it was defaced before. Remedy: use the "
+            f"in front of and below the brain, air is {near:.1f} mm away from its mask: the mask holds skin "
+            "or eyes, or the face was removed. Remedy: look at both, and make the mask anew or use the "
+            "original scan"
+        )
+    elif room.share_of_face() < _LEAST_FACE:
+        yield (
+            "hardly any head lies in front of and below the brain: it was defaced before. Remedy: use the "
             "original scan, or release this one as it is"
         )
-    elif (near := _skin_near_brain(head, brain, box, spacing)) < 5:
+
+
+def _warnings(room: FaceRoom) -> Iterator[str]:
+    if (below := room.below_brain()) < _FACE_MM:
         yield (
-            f"in front of and below the brain, air is {near:.1f} mm away from its mask: the mask holds "
-            "skin or "
-            "eyes. Remedy: make the mask anew, and look at it"
+            f"only {below:.0f} mm of head are seen below the brain: the face is cut off. It is processed all "
+            "the same"
         )
 
 
@@ -199,49 +210,3 @@ def _cut_problems(head: NDArray, brain: NDArray, box: NDArray) -> Iterator[str]:
     upper = slice((box[0, 2] + box[1, 2]) // 2, None)
     if head[:, -1, upper].sum() > _CUT_SHARE * width * (box[1, 2] - box[0, 2]) / 2:
         yield "the forehead is cut off. Remedy: use a scan of the whole head"
-
-
-def _face_region(shape: tuple[int, ...], box: NDArray) -> tuple[slice, slice, slice]:
-    """Return where a face is: in front of the brain's front third and below its middle, between its sides."""
-    (left, back, low), (right, front, high) = box
-    start = front - (front - back) // 4
-    return (
-        slice(left, right + 1),
-        slice(start, shape[1]),
-        slice(max(low - (high - low) // 2, 0), (low + high) // 2),
-    )
-
-
-def _was_defaced(values: NDArray, head: NDArray, box: NDArray) -> bool:
-    """Whether most of the face's place holds exactly the scan's lowest value, and hardly any head."""
-    region = _face_region(values.shape, box)
-    if not values[region].size:
-        return False
-    # Whole scanners' backgrounds may be exact zeros, too; then the head itself must be missing.
-    depth = max(4, (box[1, 1] - box[0, 1]) // 8)
-    front = head[region][:, :depth]
-    empty = (values[region][:, :depth] == values.min()) & ~front
-    return bool(empty.mean() > _ZEROS) and front.mean() < 1 - _ZEROS
-
-
-def _skin_near_brain(
-    head: NDArray, brain: NDArray, box: NDArray, spacing: tuple[float, float, float]
-) -> float:
-    """Return how many mm of head lie in front of the lower front of the brain mask, at least."""
-    to_air = distance_transform_edt(head, spacing)
-    lower_front = np.zeros_like(brain)
-    (_, back, low), (_, front, high) = box
-    lower_front[:, front - (front - back) // 4 :, : low + (high - low) // 3] = True
-    there = brain & lower_front
-    return float(to_air[there].min()) if there.any() else np.inf
-
-
-def _warnings(head: NDArray, brain: NDArray, spacing: tuple[float, float, float]) -> Iterator[str]:
-    box = _bounds(brain)
-    front = head[:, (box[0, 1] + box[1, 1]) // 2 :].any((0, 1))
-    below = (box[0, 2] - int(front.argmax())) * spacing[2]
-    if below < _FACE_MM:
-        yield (
-            f"only {max(below, 0):.0f} mm of head are seen below the brain: the face is cut off. It is "
-            "processed all the same"
-        )

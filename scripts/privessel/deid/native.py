@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.cohort.geometry import SAME_PLACE_VOXELS, Geometry, largest_shift
-from privessel.cohort.nifti import Stored, read_stored
+from privessel.cohort.nifti import Volume, read_stored, reorient
 from privessel.errors import CohortError
 
 
@@ -56,17 +56,17 @@ def read_native(path: Path) -> Native:
 
 
 def read_brain(path: Path, scan: Native) -> NDArray[np.bool_]:
-    """Read the brain mask of a scan, in the scan's voxels.
+    """Read the brain mask of a scan, in the scan's voxels, in whatever order the file has its axes.
 
     Raises CohortError, whose message follows the file's name, where it lies on another grid or is no mask.
     """
-    mask: Stored = read_stored(path)
+    mask: Volume = reorient(read_stored(path), scan.affine)
     if mask.data.shape != scan.stored.shape:
         raise CohortError(
             f"has the shape {mask.data.shape}, the scan {scan.stored.shape}. Remedy: make the mask on the "
             "scan's own grid"
         )
-    apart = largest_shift(scan.affine, mask.geometry.affine, mask.data.shape)
+    apart = largest_shift(scan.affine, mask.affine, mask.data.shape)
     if apart > SAME_PLACE_VOXELS:
         raise CohortError(
             f"lies up to {apart:.1f} voxels away from its scan. Remedy: make the mask on the scan's own grid"

@@ -9,25 +9,37 @@ from pathlib import Path
 
 import numpy as np
 
+from privessel.cohort.geometry import spacing_of
 from privessel.cohort.nifti import Stored, reorient
+from privessel.deid.cleaning import clean
 from privessel.deid.frame import Framed, find_place, frame
 from privessel.deid.gamma import Gamma, transform
 from privessel.deid.intake import Report, check_head
 from privessel.deid.native import read_brain, read_native
+from privessel.deid.render import SKIN
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 from privessel.seeds import derive
 from privessel.study.head_scans import HeadScan
 
+_MOST_CUT = 1e-3  # share of a side of the cube that may be brighter than air
+
 log = logging.getLogger(__name__)
 
 
 def prepare(
-    scan: HeadScan, *, side: int, field_of_view: float, most_voxel_mm: float
+    scan: HeadScan,
+    *,
+    side: int,
+    field_of_view: float,
+    most_voxel_mm: float,
+    corrections: Mapping[str, int],
 ) -> tuple[Framed, Report, str]:
     """Read and check a scan; return it in the common frame, what the checks found, and its SHA-256.
 
-    The digest is of the stored values, so that a copy under another name has the same. Raises CohortError,
+    corrections: `bias_field` and `denoising`, as `cleaning.clean` takes them.
+    The digest is of the intensities in RAS, so that a copy has the same, be it under another name, of another
+    type, or with its axes in another order. Raises CohortError,
     which names person, file and remedy.
     """
     where = f"person {scan.person}, session {scan.session}"
@@ -47,12 +59,26 @@ def prepare(
         where=f"{where}: {scan.image}",
         most_voxel_mm=most_voxel_mm,
     )
+    digest = hashlib.sha256((upright[0].data.astype(np.float32) + 0.0).tobytes()).hexdigest()
+    cleaned = clean(values, brain, spacing_of(native.affine), **corrections)
+    masked = np.where(brain, cleaned.values, 0)
+    place = find_place(masked, brain, native.affine, side=side, field_of_view=field_of_view)
+    place = place.with_bias(cleaned.bias, native.affine)
+    framed = frame(cleaned.values, brain, native.affine, place)
+    report = replace(report, warnings=(*report.warnings, *find_cut(framed)))
     for warning in report.warnings:
         log.warning("%s: %s", where, warning)
-    masked = np.where(brain, values, 0)
-    place = find_place(masked, brain, native.affine, side=side, field_of_view=field_of_view)
-    digest = hashlib.sha256(np.ascontiguousarray(native.stored).tobytes()).hexdigest()
-    return frame(values, brain, native.affine, place), report, digest
+    return framed, report, digest
+
+
+def find_cut(framed: Framed) -> list[str]:
+    """Return a warning where the head reaches out of the cube, other than below: the cube is too small."""
+    sides = {"left": (0, 0), "right": (0, -1), "back": (1, 0), "front": (1, -1), "top": (2, -1)}
+    most = _MOST_CUT * framed.place.side**2
+    cut = [name for name, (axis, end) in sides.items() if (framed.image.take(end, axis) >= SKIN).sum() > most]
+    if not cut:
+        return []
+    return [f"the head reaches out of the common cube ({', '.join(cut)}). Remedy: raise deid.field_of_view"]
 
 
 def write_report(path: Path, scan: HeadScan, report: Report, digest: str) -> None:

@@ -7,9 +7,10 @@ import errno
 import hashlib
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
-from privessel.errors import CohortError
+from privessel.errors import CohortError, raise_problems
 
 _GZIP = b"\x1f\x8b"
 # Small texts in the place of a file's content: how they begin, what makes them, and what fetches the content.
@@ -59,6 +60,18 @@ def fingerprint(path: Path) -> str:
             if length + _SLACK >= status.st_size:
                 return f"{size}, {length} of content, CRC {checksum:08x}"
     return f"{size} of {status.st_mtime_ns}"
+
+
+def check_output_outside(output: Path, roots: Mapping[str, Path]) -> None:
+    """Refuse an output folder that is or lies in a cohort's root (name -> folder), links followed."""
+    target = Path(output).resolve()
+    problems = [
+        f"lies inside the input folder {root} of cohort {cohort}: run with `--directory FOLDER`, a folder "
+        "outside it, where results then go"
+        for cohort, root in roots.items()
+        if target.is_relative_to(Path(root).resolve())
+    ]
+    raise_problems(f"output folder {output}", problems)
 
 
 def _find_absence(path: Path) -> str | None:

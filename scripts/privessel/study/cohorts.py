@@ -8,7 +8,7 @@ from pathlib import Path
 from privessel.cohort import table
 from privessel.cohort.rows import SPLITS
 from privessel.cohort.table import Patient
-from privessel.files.source import fingerprint
+from privessel.files.source import check_output_outside, fingerprint
 from privessel.study.config import StudyConfig
 
 # Stands in for a patient of a cohort whose folder is not there, while figures alone are drawn again.
@@ -162,7 +162,7 @@ class Cohorts:
             where = f"cohorts: {name}: phantom: patients"
             return table.build_patients(cohort=name, rows=rows, where=where, **layout)
         for output in self.outputs:
-            table.check_output_outside(output, {name: layout["root"]})
+            check_output_outside(output, {name: layout["root"]})
         patients = table.read_participants(cohort=name, **layout)
         table.check_files(patients)
         return patients

@@ -1,11 +1,11 @@
 """The part of a study on whole heads: whose scans there are, and the files that stand for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from privessel.errors import ConfigError
-from privessel.files.source import fingerprint
+from privessel.files.source import check_output_outside, fingerprint
 from privessel.study import head_scans, names
 from privessel.study.config import StudyConfig
 from privessel.study.config.deid import HeadCohort
@@ -17,12 +17,15 @@ from privessel.study.resources import SCAN_VOXELS
 class DeidPlan:
     """Both cohorts of heads of a study and what is made of them; read only where the part is enabled.
 
-    data, results: the study's folders.
+    data, results, logs: the study's folders. absent_allowed: a cohort whose folder does not exist gets one
+    stand-in person, so that who has tables and no scans may draw figures again.
     """
 
     config: StudyConfig
     data: str
     results: str
+    logs: str = "logs"
+    absent_allowed: bool = False
 
     @property
     def folder(self) -> str:
@@ -67,9 +70,26 @@ class DeidPlan:
 
         Raises CohortError where a cohort cannot be read. Without a part on heads there is nothing to check.
         """
-        faults = self._find_too_few() if self.names else []
+        for output in (self.results, self.data, self.logs) if self.names else ():
+            check_output_outside(Path(output), self._roots)
+        faults = []
+        if self.names and not self.absent:
+            faults = self._find_too_few()
+            twice = sorted({*self.people(self.own)} & {*self.people(self.known)})
+            faults += [
+                f"deid.heads and deid.public_heads both have {name}: no person is in both" for name in twice
+            ]
         if faults:
             raise ConfigError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
+
+    @property
+    def _roots(self) -> dict[str, Path]:
+        return {name: Path(root) for name, root in self.config.deid.roots.items()}
+
+    @property
+    def absent(self) -> list[str]:
+        """The cohorts whose folders do not exist, where that is allowed."""
+        return [name for name, root in self._roots.items() if self.absent_allowed and not root.exists()]
 
     def _find_too_few(self) -> list[str]:
         deid, faults = self.config.deid, []
@@ -112,18 +132,32 @@ class DeidPlan:
         return [vars(scan) | {"name": scan.name, "cohort": cohort} for scan in self.scans(cohort)]
 
     def simulated(self, cohort: str, name: str) -> list[str]:
-        """Image and mask of a simulated scan; of another none, for `contents` decides."""
+        """The files of a scan that rules make: all of a simulated one, and the mask that a tool makes.
+
+        `contents` stands for all others.
+        """
         scan = self.scan(cohort, name)
-        return [scan.image, scan.brain] if self.is_phantom(cohort) else []
+        if self.is_phantom(cohort):
+            return [scan.image, scan.brain]
+        return [scan.brain] if self.masked_by_tool(cohort) else []
+
+    def masked_by_tool(self, cohort: str) -> bool:
+        """Whether a tool makes the brain masks of a cohort; simulated heads have theirs."""
+        return self.config.deid.brain_tool != "file" and not self.is_phantom(cohort)
+
+    @property
+    def tools(self) -> list[str]:
+        """What the study asks of tools of others: a key of `head_tools`' tables each, or none of them."""
+        masks = [self.config.deid.brain_tool for name in self.names if self.masked_by_tool(name)]
+        return [*masks[:1], *(self.config.deid.methods if self.names else [])]
 
     def contents(self, cohort: str, name: str) -> list[str] | None:
         """What tells whether a scan of your own has changed; None of a simulated one."""
+        if self.is_phantom(cohort) or cohort in self.absent:
+            return None
         scan = self.scan(cohort, name)
-        return (
-            None
-            if self.is_phantom(cohort)
-            else [fingerprint(Path(scan.image)), fingerprint(Path(scan.brain))]
-        )
+        files = [scan.image] if self.masked_by_tool(cohort) else [scan.image, scan.brain]
+        return [fingerprint(Path(path)) for path in files]
 
     @property
     def shielded(self) -> list[str]:
@@ -191,6 +225,8 @@ class DeidPlan:
 
     def _name_people(self, cohort: str) -> list[str]:
         phantom = self.cohorts[cohort].phantom
+        if cohort in self.absent:
+            return ["absent"]
         if not phantom:
             return head_scans.read_people(Path(self.root(cohort), self.config.deid.participants), cohort)
         prefix = "".join(part[0] for part in cohort.split("-"))
@@ -204,9 +240,15 @@ class DeidPlan:
         deid, root, phantom = self.config.deid, self.root(cohort), self.cohorts[cohort].phantom
         # Simulated scans lie where they are written, wherever those of a cohort of your own lie.
         paths = (names.HEAD_IMAGE, names.HEAD_BRAIN) if phantom else (deid.image, deid.brain)
-        sessions = deid.sessions[: phantom.visits] if phantom else deid.sessions
+        several = "{session}" in deid.image  # else each person has one scan, the first session's
+        sessions = deid.sessions[: phantom.visits] if phantom else deid.sessions[: None if several else 1]
         places = [
             [head_scans.place_scan(root, *paths, person=person, session=session) for session in sessions]
             for person in self.people(cohort)
         ]
-        return [scan for own in places for scan in own] if phantom else head_scans.find_scans(places, cohort)
+        if phantom or cohort in self.absent:
+            return [scan for own in places for scan in own]
+        by_tool = self.masked_by_tool(cohort)
+        found = head_scans.find_scans(places, cohort, masks=not by_tool)
+        folder = f"{self.folder}/brain/{cohort}"
+        return [replace(scan, brain=f"{folder}/{scan.name}.nii.gz") if by_tool else scan for scan in found]

@@ -58,10 +58,11 @@ def read_people(table: Path, cohort: str) -> list[str]:
     return people
 
 
-def find_scans(places: Sequence[Sequence[HeadScan]], cohort: str) -> list[HeadScan]:
+def find_scans(places: Sequence[Sequence[HeadScan]], cohort: str, *, masks: bool = True) -> list[HeadScan]:
     """Return the scans that are there of every person, of whom `places` has one scan a session.
 
-    A session whose image has no entry in its folder is left out. Raises CohortError for a person without any
+    A session whose image has no entry in its folder is left out. masks: whether brain masks must be there,
+    too; else a tool makes them. Raises CohortError for a person without any
     scan, for a scan without a mask, and for a file that is there by name but cannot be read.
     """
     # A link whose target is not here counts as there: a session must not be lost without a word.
@@ -73,13 +74,13 @@ def find_scans(places: Sequence[Sequence[HeadScan]], cohort: str) -> list[HeadSc
             f"cohort {cohort}: no T1w scan of {people} was found; the first place is {without[0].image}. "
             "Remedy: correct deid.image and deid.sessions, or remove these people's rows."
         )
-    missing = [scan.brain for scan in found if not os.path.lexists(scan.brain)]
+    missing = [scan.brain for scan in found if masks and not os.path.lexists(scan.brain)]
     if missing:
         raise CohortError(
             f"cohort {cohort}: {len(missing)} scans have no brain mask, such as {missing[0]}. "
-            "Remedy: correct deid.brain, or make the masks."
+            "Remedy: correct deid.brain, or make the masks, or let a tool make them (deid.brain_tool)."
         )
-    files = [path for scan in found for path in (scan.image, scan.brain)]
+    files = [path for scan in found for path in ([scan.image, scan.brain] if masks else [scan.image])]
     absent = {path: find_absence(Path(path)) for path in files}
     raise_problems(f"cohort {cohort}", [f"{path} {reason}" for path, reason in absent.items() if reason])
     return found

@@ -87,6 +87,7 @@ class SitePlan:
             )
         state = Path(self.config.privacy.state)
         shared = {name: self.cohorts.root(name) for name in self.cohorts.names}
+        shared |= {name: Path(root) for name, root in self.config.deid.roots.items()}
         shared |= {"results": Path("results"), "data": Path("data"), "logs": Path("logs")}
         for name, folder in shared.items():
             if state.resolve().is_relative_to(folder.resolve()):

@@ -61,7 +61,7 @@ class Study:
         self.transfers = TransferPlan(config, self.sources)
         self.site = SitePlan(config, self.cohorts, dry_run)
         self.audit = AuditPlan(config, self.sources, self.site)
-        self.deid = DeidPlan(config, self.data, self.results)
+        self.deid = DeidPlan(config, self.data, self.results, self.logs, absent_allowed=redraw)
         self.head_gans = HeadGanPlan(self.deid)
         self.head_uses = HeadUtilityPlan(self.deid, self.head_gans)
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
@@ -188,6 +188,7 @@ class Study:
     def warn_of_triggers(self, triggers: Iterable[str]) -> None:
         """Warn where Snakemake is told not to compare params, which hold what scans contain."""
         own = [name for name in self.cohorts.names if not self.cohorts.is_phantom(name)]
+        own += self.config.deid.roots
         if own and "params" not in {trigger.lower() for trigger in triggers}:
             log.warning(
                 "--rerun-triggers has no `params`: changed scans of %s will not be noticed. "

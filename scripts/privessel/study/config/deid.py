@@ -1,6 +1,7 @@
 """Whole heads: whose scans, what is kept of them, how the hull is shielded, and how all of it is attacked."""
 
 from collections.abc import Collection
+from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -22,10 +23,16 @@ from privessel.study.config.fields import (
     key,
     texts,
 )
+from privessel.study.config.preprocessing import BrainTool, HeadPreprocessing
 
+_KNOWN = {"patient", "session"}  # what templates of paths may name
 Session = texts(r"[A-Za-z0-9]+", "letters and digits")
 Delta = Annotated[float, Field(gt=0, le=MOST_PATIENT_DELTA)]
-Removal = Literal["blurred", "face-mask", "deface", "quickshear", "watershed", "reface"]
+# The last three are tools of others, which must be installed; the others are a few lines in their manner.
+Removal = Literal[
+    *("blurred", "face-mask", "deface", "quickshear", "watershed", "reface"),
+    *("quickshear-tool", "niimath-deface", "niimath-reface"),
+]
 
 
 class HeadPhantom(Section):
@@ -81,7 +88,13 @@ class Deid(Section):
     image: Template = key(
         "T1w scan of a person; {patient} is participant_id without `sub-`, {session} one of `sessions`."
     )
-    brain: Template = key("Brain mask of a T1w scan, on its own grid.")
+    brain: Template = key("Brain mask of a T1w scan, on its own grid; read where `brain_tool` is `file`.")
+    brain_tool: BrainTool = key(
+        "What makes the brain masks of a cohort of your own: `file` = they are there; `deepbet`, `robex` = "
+        "these tools.",
+        source=f"{PAPER}: ROBEX",
+    )
+    preprocessing: HeadPreprocessing = key("What is corrected in a scan before it is used.")
     sessions: distinct(Session) = key(
         "Sessions that are looked for, each person's first one first; a person may lack some.", min_length=1
     )
@@ -112,6 +125,20 @@ class Deid(Section):
     scaling: ScalingKeys = key("Gammas made larger and smaller.")
     shown: Count = key("Which person of `heads` figures 1 and 5 show, counted from 0.")
 
+    @property
+    def roots(self) -> dict[str, str]:
+        """The folders of scans of your own by cohort; none where this part is off."""
+        cohorts = [self.heads, self.public_heads] if self.enabled else []
+        return {cohort.name: cohort.root for cohort in cohorts if cohort.root}
+
+
+def _template_faults(template: str) -> list[str]:
+    try:
+        fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
+    except ValueError as problem:
+        return [f"is malformed ({problem})"]
+    return [f"names {{{field}}}, but knows only {{patient}} and {{session}}" for field in fields - _KNOWN]
+
 
 def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
     """Return what does not fit together, in sentences; nothing where this part is off."""
@@ -128,12 +155,13 @@ def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
         faults.append(
             f"deid.heads and deid.public_heads need names of their own; {', '.join(taken)} is taken"
         )
-    templates = {"deid.image": deid.image, "deid.brain": deid.brain}
-    faults += [
-        f"deid.sessions has several, but {name} has no {{session}} in it"
-        for name, template in templates.items()
-        if len(deid.sessions) > 1 and "{session}" not in template
-    ]
+    templates = {"deid.image": deid.image}
+    if deid.brain_tool == "file":
+        templates["deid.brain"] = deid.brain
+    without = [name for name, template in templates.items() if "{session}" not in template]
+    if len(deid.sessions) > 1 and 0 < len(without) < len(templates):
+        faults.append(f"deid.sessions has several, but {without[0]} has no {{session}} in it")
+    faults += [f"{name} {fault}" for name in templates for fault in _template_faults(templates[name])]
     phantoms = [cohort.phantom for cohort in (deid.heads, deid.public_heads) if cohort.phantom]
     if any(phantom.visits > len(deid.sessions) for phantom in phantoms):
         faults.append("deid.sessions has fewer sessions than a simulated cohort has visits")
