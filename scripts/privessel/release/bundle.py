@@ -27,7 +27,8 @@ from privessel.release.allowed import (
 )
 from privessel.release.archive import list_files, pack
 from privessel.release.checks.card import DATASET_NUMBER
-from privessel.release.checks.files import MANIFEST, SIGNATURE, find_changes, has_unet, name_model
+from privessel.release.checks.files import has_unet, name_model
+from privessel.release.checks.manifest import MANIFEST, SIGNATURE, find_changes
 from privessel.release.export import NnunetTarget, write_exports
 from privessel.release.formats import write_arrays
 from privessel.release.scanner import require_clean, scan
