@@ -13,7 +13,7 @@ from privessel.cohort.nifti import Stored, reorient
 from privessel.deid.frame import Framed, find_place, frame
 from privessel.deid.gamma import Gamma, transform
 from privessel.deid.intake import Report, check_head
-from privessel.deid.native import read_brain, read_native
+from privessel.deid.native import Native, read_brain, read_native
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 from privessel.seeds import derive
@@ -51,8 +51,12 @@ def prepare(
         log.warning("%s: %s", where, warning)
     masked = np.where(brain, values, 0)
     place = find_place(masked, brain, native.affine, side=side, field_of_view=field_of_view)
-    digest = hashlib.sha256(np.ascontiguousarray(native.stored).tobytes()).hexdigest()
-    return frame(values, brain, native.affine, place), report, digest
+    return frame(values, brain, native.affine, place), report, digest_voxels(native)
+
+
+def digest_voxels(scan: Native) -> str:
+    """Return the SHA-256 of a scan's stored values, which a copy under another name has, too."""
+    return hashlib.sha256(np.ascontiguousarray(scan.stored).tobytes()).hexdigest()
 
 
 def write_report(path: Path, scan: HeadScan, report: Report, digest: str) -> None:
