@@ -84,6 +84,7 @@ if settings.deid.enabled:
 
     include: "rules/deid_heads.smk"
     include: "rules/deid_study.smk"
+    include: "rules/deid_release.smk"
 
 
 rule all:

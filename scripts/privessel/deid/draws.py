@@ -113,6 +113,11 @@ class HullDraw:
         return record
 
 
+def place_draw(draws: Path, draw: HullDraw) -> Path:
+    """Return the folder of a draw below `draws`, that of all of them."""
+    return draws / draw.cohort / draw.person / draw.level / f"run-{draw.number}"
+
+
 def draw_hull(
     draw: HullDraw,
     code: NDArray,

@@ -1,5 +1,6 @@
 """What a header and a sidecar may keep: the fields on two lists, and nothing that is not on them."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -53,6 +54,11 @@ def find_extra(header: nib.Nifti1Header) -> list[str]:
     if np.any(header["pixdim"][4:] != 1) or int(header["xyzt_units"]) > 7:
         found.append("pixdim of time")
     return found + (["extensions"] if len(header.extensions) else [])
+
+
+def write_sidecar(sidecar: Mapping[str, Any]) -> str:
+    """Return what of a scan's BIDS sidecar leaves, as the text of a file."""
+    return json.dumps(scrub_sidecar(sidecar), indent=1, sort_keys=True) + "\n"
 
 
 def scrub_sidecar(sidecar: Mapping[str, Any]) -> dict[str, Any]:

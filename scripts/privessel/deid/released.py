@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from privessel.cohort.picture import save_picture
 from privessel.deid.compose import changed_region, compose
 from privessel.deid.frame import Framed, Place, to_cube
-from privessel.deid.headers import scrub_sidecar
+from privessel.deid.headers import write_sidecar
 from privessel.deid.native import Native, read_brain, read_native
 from privessel.deid.preparation import digest_voxels
 from privessel.deid.qc import draw_released
@@ -73,7 +73,7 @@ def write_head(
     """
     who = f"person {scan.person}, session {scan.session}"
     source = read_source(scan, parts, who=who)
-    kept = scrub_sidecar(read_sidecar(scan.image, who=who))
+    kept = write_sidecar(read_sidecar(scan.image, who=who))
     output = compose(source.scan, source.brain, parts.generated, parts.hull, source.place)
     save_picture(picture, draw_released(*_in_cube(source, output), _brain_in_cube(source), parts.hull))
     write_verified(
@@ -88,7 +88,7 @@ def write_head(
     )
     write_defacing_mask(mask, changed_region(source.brain), source.scan)
     with atomic_path(sidecar) as partial:
-        partial.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        partial.write_text(kept, encoding="utf-8")
     log.info("%s: the head on the scanner's grid passed every check", who)
 
 

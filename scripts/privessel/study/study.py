@@ -15,6 +15,7 @@ from privessel.study.code import Library
 from privessel.study.cohorts import Cohorts
 from privessel.study.config.reading import read_config
 from privessel.study.deid import DeidPlan
+from privessel.study.deid_release import DeidReleasePlan
 from privessel.study.gans import ANY_PRIVATE, GanPlan
 from privessel.study.names import Level
 from privessel.study.products import Entry, Products
@@ -60,6 +61,7 @@ class Study:
         self.site = SitePlan(config, self.cohorts, dry_run)
         self.audit = AuditPlan(config, self.sources, self.site)
         self.deid = DeidPlan(config, self.data, self.results)
+        self.head_release = DeidReleasePlan(self.deid, self.site)
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
         self.products = Products(config, self.cohorts, self.gans, self.sources, self.transfers, figures)
         self.cost = Resources(config, self.cohorts, self.sources)

@@ -6,17 +6,18 @@ import re
 import zipfile
 from pathlib import Path
 
-from privessel.release.checks.card import name_dataset, write_card, write_licence
+from privessel.release.checks.card import name_dataset, write_card
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
 from privessel.release.checks.exports import describe_nnunet, find_odd_png, list_pairs
+from privessel.release.checks.licences import write_licence
 from privessel.release.checks.manifest import MANIFEST, PUBLIC_KEY, SIGNATURE, digest_of
 from privessel.release.checks.statement import write_statement
 from privessel.release.checks.words import call, is_model
 
 # The programs of a release, and where they lie in the library: the check, and the accountant it needs.
 CHECKS = (
-    "__init__", "card", "cautions", "croissant", "epsilon", "exports", "files", "manifest", "models",
-    "numbers", "shape", "signature", "statement", "votes", "words",
+    "__init__", "card", "cautions", "croissant", "epsilon", "exports", "files", "licences", "manifest",
+    "models", "numbers", "shape", "signature", "statement", "votes", "words",
 )  # fmt: skip
 ACCOUNTANT = (
     "privacy/accounting", "privacy/levels", "privacy/losses", "privacy/patient", "privacy/renyi", "errors",

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from privessel.limits import MOST_PATIENT_DELTA
-from privessel.study import names
+from privessel.study.config.deid_release import DeidRelease
 from privessel.study.config.fields import (
     CohortName,
     Count,
+    HullName,
     Location,
     Positive,
     Section,
@@ -22,10 +23,6 @@ from privessel.study.config.fields import (
 )
 
 PAPER = "C-DeID-GAN"
-HullName = texts(
-    names.HULL,
-    "paper, brain, k-same-N or local-dp-E, such as k-same-10 or local-dp-4, N from 2 and E above 0",
-)
 Session = texts(r"[A-Za-z0-9]+", "letters and digits")
 Delta = Annotated[float, Field(gt=0, le=MOST_PATIENT_DELTA)]
 Removal = Literal["blurred", "face-mask", "deface", "quickshear", "watershed", "reface"]
@@ -111,10 +108,14 @@ class Deid(Section):
     methods: distinct(Removal) = key("What else is done to faces and attacked, beside the hulls.")
     attack: HeadAttack = key("The identification study.")
     shown: Count = key("Which person of `heads` figure 1 shows, counted from 0.")
+    release: DeidRelease = key("Which heads may leave the building.")
 
 
-def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
-    """Return what does not fit together, in sentences; nothing where this part is off."""
+def check_heads(deid: Deid, taken_names: Collection[str], *, release: str) -> list[str]:
+    """Return what does not fit together, in sentences; nothing where this part is off.
+
+    taken_names: of other cohorts. release: the name of the other release.
+    """
     if not deid.enabled:
         return []
     faults = []
@@ -134,6 +135,10 @@ def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
         for name, template in templates.items()
         if len(deid.sessions) > 1 and "{session}" not in template
     ]
+    if deid.release.name == release:
+        faults.append(
+            f"deid.release.name and release.name are both {release}, so one would replace the other"
+        )
     phantoms = [cohort.phantom for cohort in (deid.heads, deid.public_heads) if cohort.phantom]
     if any(phantom.visits > len(deid.sessions) for phantom in phantoms):
         faults.append("deid.sessions has fewer sessions than a simulated cohort has visits")

@@ -76,6 +76,10 @@ ReleasedName = texts(
     "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50, or vote/level/run, such as "
     "vote/eps-1/run-1, or private-unet/level/run, such as private-unet/eps-8/run-1",
 )
+HullName = texts(
+    names.HULL,
+    "paper, brain, k-same-N or local-dp-E, such as k-same-10 or local-dp-4, N from 2 and E above 0",
+)
 PairsName = texts(names.PAIRS_NAME, "architecture/level/run/epoch, such as wgan/noise-0.65/run-1/epoch-50")
 # `~` is the home of whoever runs the workflow, in every path of a config alike.
 _HOME = AfterValidator(os.path.expanduser)
