@@ -23,7 +23,8 @@ from privessel.privacy.seen import read_seen
 from privessel.privacy.site import Entries, Site
 from privessel.privacy.spending import runs_by_patient
 from privessel.release.checks.heads import compute_epsilons
-from privessel.study.names import HULL_DRAW, parse_hull
+from privessel.study.hulls import parse_hull
+from privessel.study.names import HULL_DRAW
 
 LIBRARIES = ("dp-accounting", "nibabel", "numpy", "randomgen", "scipy", "torch")
 _RECORD = ("level", "run", "cohort", "noise_multiplier", "delta")

@@ -16,7 +16,7 @@ from privessel.release.head_bundle import Head, HeadContent, name_people, publis
 from privessel.release.head_draws import Asked, check_groups, check_hulls, read_draws
 from privessel.release.head_terms import HeadTerms, require_within_limit
 from privessel.release.traces import Forbidden
-from privessel.study.names import parse_hull
+from privessel.study.hulls import parse_hull
 
 
 @dataclass(frozen=True)

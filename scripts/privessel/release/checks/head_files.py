@@ -17,7 +17,7 @@ from privessel.release.checks.manifest import MANIFEST, PUBLIC_KEY, SIGNATURE
 CHECKS = ("__init__", "epsilon", "head_files", "head_texts", "heads", "licences", "manifest", "signature")
 ACCOUNTANT = (
     "privacy/accounting", "privacy/levels", "privacy/losses", "privacy/patient", "privacy/renyi", "errors",
-    "limits", "deid/promise", "study/names",
+    "limits", "deid/promise", "study/hulls",
 )  # fmt: skip
 PROGRAMS = {"verify.py": "release/verify_heads.py"}
 PROGRAMS |= {f"checks/{name}.py": f"release/checks/{name}.py" for name in CHECKS}
@@ -26,8 +26,7 @@ TABLE, DESCRIPTION, IGNORED, NUMBERS = (
     "participants.tsv", "dataset_description.json", ".bidsignore", "privacy.json",
 )  # fmt: skip
 CODE = r"[a-z2-7]{10}"
-_HEAD = rf"sub-({CODE})/ses-([1-9]\d*)/anat/sub-\1_ses-\2"
-IMAGE = re.compile(rf"{_HEAD}_T1w\.nii\.gz")
+IMAGE = re.compile("/".join([rf"sub-({CODE})", r"ses-([1-9]\d*)", "anat", r"sub-\1_ses-\2_T1w\.nii\.gz"]))
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ _GZIP_PLAIN = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
 
 def name_head(code: str, number: int) -> dict[str, str]:
     """Return the paths of the `image`, `mask` and `sidecar` of a person's scan of that number."""
-    stem = f"sub-{code}/ses-{number}/anat/sub-{code}_ses-{number}"
+    stem = "/".join([f"sub-{code}", f"ses-{number}", "anat", f"sub-{code}_ses-{number}"])
     return {
         "image": f"{stem}_T1w.nii.gz",
         "sidecar": f"{stem}_T1w.json",

@@ -2,7 +2,7 @@
 
 from privessel.limits import readable
 from privessel.release.checks.licences import LICENCES, write_licence
-from privessel.study.names import parse_hull
+from privessel.study.hulls import parse_hull
 
 _LEARNED = {False: "public heads alone", True: "public heads, and perhaps from some of these"}
 _SHIELDED = {

@@ -6,7 +6,7 @@ from privessel.deid.promise import say_promise
 from privessel.limits import readable
 from privessel.release.checks.epsilon import compose_adaptively, compose_epsilon
 from privessel.release.checks.licences import LICENCES
-from privessel.study.names import parse_hull
+from privessel.study.hulls import parse_hull
 
 FORMAT = "privessel heads 1"
 METHOD = "privacy loss distributions"
