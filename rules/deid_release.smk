@@ -2,6 +2,10 @@
 # leave. It is the only door, as release.smk is for the vessels.
 
 
+localrules:
+    deid_release,
+
+
 # The picture shows a face, and stays. A head that fails its last check has the picture alone.
 rule released_head:
     input:

@@ -7,15 +7,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import torch
 from deid.native import oblique, oblique_affine, write
 from deid.people import scan as simulated_scan
+from deid.small_heads import SHAPES
 
 from privessel.deid.frame import find_place, frame
 from privessel.deid.gamma import transform
 from privessel.deid.native import read_brain, read_native
+from privessel.deid.networks import Generator
 from privessel.deid.preparation import digest_voxels
 from privessel.deid.shield import HullModel
 from privessel.deid.shielding import Shield
+from privessel.deid.trained import TrainedHeadGan, digest_people
 from privessel.files.arrays import write_arrays
 from privessel.files.reading import file_digest
 from privessel.study.head_scans import HeadScan
@@ -24,6 +28,10 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 SIDE, COHORT, HULL = 32, "clinic", "local-dp-4"
 CUBE = {"side": SIDE, "field_of_view": 256.0}
 STEP = tuple(SCRIPTS / f"privessel/deid/{name}.py" for name in ("draws", "shield"))
+TERMS = {
+    "name": "heads-a", "description": "Adults who gave their consent.", "creators": ["A Hospital"],
+    "licence": "CC-BY-4.0", "epsilon": 8.0, "override": None, "delta": 1e-5, "clip": 2.5, "number": 1,
+}  # fmt: skip
 SIDECAR = {"EchoTime": 0.003, "PatientName": "Jane Doe", "AcquisitionDateTime": "2024-01-31T12:00:00"}
 
 
@@ -140,3 +148,55 @@ class Clinic:
             },
         )
         return self.native(scan)
+
+    # --- The release ---
+
+    def teach(self, *people):
+        """Write the file of a GAN that has learned from these people."""
+        shape = SHAPES["plain with place"]
+        weights = Generator(shape, generator=torch.Generator().manual_seed(1)).state_dict()
+        path = self.deid / "gan" / "fold-0" / "generator.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        TrainedHeadGan(weights, shape, digest_people(people), {}).save(path)
+
+    def release(self, *, left_out=(), budget=None, **terms):
+        """Run the script of rule `head_release`; return its archive, and the folder beside it."""
+        leaving = [scan for scan in self.scans.values() if scan.name not in left_out]
+        files = [self.native(scan) for scan in leaving]
+        given = TERMS | {"hull": self.hull, "left_out": list(left_out)} | terms
+        archive = self.results / "release" / f"{given['name']}.tar.gz"
+        records = [vars(scan) | {"name": scan.name, "number": 1} for scan in self.scans.values()]
+        public = self.site is None
+        state = None if public else str(self.site.state)
+        run_script(
+            "make_head_release.py",
+            log=[os.fspath(self.folder / "logs.log")],
+            config={
+                "privacy": {
+                    "state": state,
+                    "anchor": None,
+                    "budget": budget or {"epsilon": 50.0, "delta": 1e-5},
+                }
+            },
+            input={
+                **{f"{kind}s": [str(one[kind]) for one in files] for kind in ("image", "mask", "sidecar")},
+                "gammas": [str(self.place("gamma", scan)) for scan in self.scans.values()],
+                "hulls": str(self.hulls),
+                "model": str(self.model),
+                "checked": str(self.deid / "intake.json"),
+            },
+            output={"archive": str(archive), "codes": str(self.deid / "codes-inside-only.csv")},
+            params={
+                "cohort": COHORT,
+                "scans": records,
+                "released": [one for one in records if one["name"] not in left_out],
+                "known": [f"public/{number}" for number in range(20, 30)],
+                "terms": given,
+                "step": list(map(str, STEP)),
+                "public": public,
+                "seed": 1,
+                "folders": [str(self.folder / "pacs"), str(self.results)],
+                "people": {COHORT: list(self.scans)},
+            },
+        )
+        return archive, archive.parent / given["name"]

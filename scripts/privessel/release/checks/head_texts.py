@@ -52,7 +52,10 @@ def write_card(numbers: dict) -> str:
         ),
         ("`*_T1w.json`", "a few settings of the scanner"),
         ("`*_mod-T1w_defacemask.nii.gz`", "1 where voxels were replaced, 0 in the brain"),
-        ("`participants.tsv`", "the people, by random codes that are in no other release"),
+        (
+            "`participants.tsv`",
+            "the people, by codes of this release; whose is whose is known at the site alone",
+        ),
         ("`PRIVACY.md`, `privacy.json`", "what the heads tell about people, in words and in numbers"),
         ("`MANIFEST.sha256`, `verify.py`, `checks/`", "digests of all files; `python verify.py` checks them"),
     ]
