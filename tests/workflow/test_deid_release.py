@@ -19,7 +19,12 @@ deid:
   methods: [watershed]
   code: {rank: 3}
   attack: {candidates: 3, questions: 20, yaws: [0.0], bootstrap: 50}
-  release: {hull: local-dp-4, name: few, description: Simulated heads., creators: [Nobody], left_out: [h002_1]}
+  release:
+    hull: local-dp-4
+    name: few
+    description: Simulated heads.
+    creators: [Nobody]
+    left_out: [h002_1]
 """
 
 
