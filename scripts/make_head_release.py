@@ -19,8 +19,7 @@ with logged(snakemake.log[0]):
         files={"image": files.images, "mask": files.masks, "sidecar": files.sidecars},
     )
     model = Path(files.model)
-    if not params.public:
-        require_public_teachers(model.parents[1].glob("gan/fold-*/generator.pt"), params.known)
+    require_public_teachers(model.parents[1].glob("gan/fold-*/generator.pt"), params.known)
     privacy = snakemake.config["privacy"]  # where the secret lies must not be in Snakemake's records
     site = None if params.public else Site.from_config(privacy)
     step, results = tuple(map(Path, params.step)), model.parents[2]

@@ -52,6 +52,14 @@ def gamma_of(image, brain):
     return transform(image, brain, np.random.default_rng(1), rotations=4, planes=60)
 
 
+def write_gan(path, people):
+    """Write the file of a small GAN that has learned from these people, named {cohort}/{id}."""
+    shape = SHAPES["plain with place"]
+    weights = Generator(shape, generator=torch.Generator().manual_seed(1)).state_dict()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    TrainedHeadGan(weights, shape, digest_people(people), {}).save(path)
+
+
 class Clinic:
     """People of a cohort, a scan each, and the files that rules would have made of them.
 
@@ -153,11 +161,7 @@ class Clinic:
 
     def teach(self, *people):
         """Write the file of a GAN that has learned from these people."""
-        shape = SHAPES["plain with place"]
-        weights = Generator(shape, generator=torch.Generator().manual_seed(1)).state_dict()
-        path = self.deid / "gan" / "fold-0" / "generator.pt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        TrainedHeadGan(weights, shape, digest_people(people), {}).save(path)
+        write_gan(self.deid / "gan" / "fold-0" / "generator.pt", people)
 
     def release(self, *, left_out=(), budget=None, **terms):
         """Run the script of rule `head_release`; return its archive, and the folder beside it."""

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from deid.clinic import write_gan
 
 STUDY = """
 study: few-heads
@@ -15,7 +16,7 @@ deid:
   size: 32
   voxel_mm: 8.0
   rotations: 4
-  hulls: [local-dp-4]
+  hulls: [paper, local-dp-4, brain]
   methods: [watershed]
   code: {rank: 3}
   attack: {candidates: 3, questions: 20, yaws: [0.0], bootstrap: 50}
@@ -30,7 +31,7 @@ deid:
 
 @pytest.mark.slow
 def test_heads_leave_through_the_rules_and_pass_the_recipients_check(workflow):
-    """The made heads are written here, where no GAN makes them: the average of the public ones."""
+    """GAN and made heads are written here, where no rule makes them: the average of the public ones."""
     (workflow.folder / "few.yaml").write_text(STUDY)
     few = ("--configfile", "few.yaml", "--cores", 2)
     deid = workflow.folder / "results/few-heads/deid"
@@ -44,6 +45,7 @@ def test_heads_leave_through_the_rules_and_pass_the_recipients_check(workflow):
         path = deid / f"made/local-dp-4/heads/{name}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, image=np.clip(average, 0, 1))
+    write_gan(deid / "gan/fold-0/generator.pt", [f"heads-public/hp00{number}" for number in range(1, 6)])
     ended = workflow.run(*few, "deid_release", timeout=1200)
     assert ended.returncode == 0, ended.stdout[-5000:]
     folder = workflow.folder / "results/few-heads/release/few"

@@ -4,7 +4,6 @@ from privessel.limits import readable
 from privessel.release.checks.licences import LICENCES, write_licence
 from privessel.study.hulls import parse_hull
 
-_LEARNED = {False: "public heads alone", True: "public heads, and perhaps from some of these"}
 _SHIELDED = {
     "local-dp": "drawn with noise around the person's own (local differential privacy)",
     "k-same": "shared with other people of similar brains",
@@ -23,9 +22,8 @@ def write_statement(numbers: dict) -> str:
         "## What was done",
         "Everything around the brain was replaced: the shape of the head by a hull that was "
         f"{_SHIELDED[kind]}, and what is in it by a head that a network (C-DeID-GAN) made from the brain "
-        f"and that hull. The network has learned from {_LEARNED[numbers['public_cohort']]}. Every file "
-        "was composed from empty voxels, written, read back, and compared with its source before it got its "
-        "name.",
+        "and that hull. The network has learned from public heads alone. Every file was composed from empty "
+        "voxels, written, read back, and compared with its source before it got its name.",
         "## What is promised",
         numbers["promise"],
         *_spending(numbers),
