@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -156,6 +157,26 @@ def test_a_copied_face_stops_the_file(case):
     with pytest.raises(CohortError, match="of the head beside the brain is as in the source"):
         case.write(case.scan.stored.copy())
     assert not list(case.folder.glob("*out*"))
+
+
+@pytest.mark.parametrize("levels", [100, 60])
+def test_a_scan_of_few_grey_levels_passes_and_a_tenth_of_its_face_does_not(tmp_path, levels):
+    """Two heads of few grey levels have some values in common wherever one looks."""
+    image, brain = oblique(0)
+    affine = oblique_affine()[0]
+    path = write(tmp_path / "8bit.nii.gz", image * levels, affine, slope=1.0, intercept=0.0, dtype=np.uint8)
+    scan = read_native(path)
+    place = framed_of(scan, brain).place
+    values = np.clip(oblique(1)[0] * levels, 0, 255)
+    output = np.where(brain, scan.stored, values).astype(np.uint8)
+    told = verify.equal_share(replace(scan, stored=output), scan, brain, place)
+    assert told[0] > verify.MOST_EQUAL
+    assert told[0] < verify.MOST_EQUAL + verify.CHANCES * told[1]
+    rows = np.flatnonzero((scan.stored > 20).any((1, 2)))
+    face = np.arange(scan.stored.shape[0]) >= np.quantile(rows, 0.9)  # the front: the first axis goes there
+    output[face] = scan.stored[face]
+    told = verify.equal_share(replace(scan, stored=output), scan, brain, place)
+    assert told[0] > verify.MOST_EQUAL + verify.CHANCES * told[1]
 
 
 def test_the_same_face_with_other_grey_values_stops_the_file(case):

@@ -343,3 +343,22 @@ def test_whoever_writes_a_new_manifest_has_no_signature_of_the_site(clinic, copy
     code, told = checked(copy, capsys, key=clinic.site.signer().fingerprint)
     assert code == 1
     assert "the signature does not belong to this MANIFEST.sha256" in told
+
+
+# --- Hulls that nobody is charged for ---
+
+
+def test_heads_in_hulls_of_the_brain_alone_leave_at_no_eps_and_still_need_the_sites_key(tmp_path, capsys):
+    clinic = Clinic(tmp_path, {"MRN4711": 0}, site=make_site(tmp_path), hull="brain")
+    clinic.release_head(clinic.scans["MRN4711"])
+    clinic.teach(*PUBLIC)
+    _, folder = clinic.release()
+    numbers = json.loads((folder / "privacy.json").read_text())
+    assert (numbers["draw"], numbers["epsilon"], numbers["epsilon_composed"]) == (None, None, 0.0)
+    assert numbers["other_runs"] == numbers["models_without_noise"] == 0
+    statement = (folder / "PRIVACY.md").read_text()
+    assert "the output does not depend on the rest of the scan at all (eps = 0)" in statement
+    assert "No draw of a person's hull has been made at the site" in statement
+    assert checked(folder, capsys)[0] == 0
+    (clinic.site.state / "signing.key").unlink()
+    assert "signing key" in refused(clinic, capsys, name="heads-e")

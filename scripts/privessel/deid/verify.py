@@ -22,6 +22,7 @@ from privessel.errors import CohortError, raise_problems
 from privessel.files.atomic import atomic_path
 
 MOST_EQUAL = 0.01  # share of the source's head, beside the brain, whose stored values may be unchanged
+CHANCES = 2  # so many times what two heads with these grey values have in common by chance is allowed, too
 MOST_ALIKE = 0.8  # correlation of the two faces' depths, each beside the average face
 _FEW = 50  # pixels of a face, below which a correlation says nothing
 _LEVEL = 6  # of compression
@@ -104,7 +105,8 @@ def find_problems(
         problems.append("its brain is not the source's, voxel by voxel")
     if outside := count_outside(written, brain, place, hull):
         problems.append(f"{outside} voxels outside of the shielded hull are not air")
-    if (share := equal_share(written, scan, brain, place)) > MOST_EQUAL:
+    share, chance = equal_share(written, scan, brain, place)
+    if share > MOST_EQUAL + CHANCES * chance:
         problems.append(f"{share:.1%} of the head beside the brain is as in the source")
     if (alike := compare_faces(written, scan, place, average)) > MOST_ALIKE:
         problems.append(f"its face is like the source's: depths correlate by {alike:.2f}")
@@ -117,10 +119,19 @@ def count_outside(written: Native, brain: NDArray[np.bool_], place: Place, hull:
     return int((written.stored != written.as_stored(np.zeros(1))[0])[~inside].sum())
 
 
-def equal_share(written: Native, scan: Native, brain: NDArray[np.bool_], place: Place) -> float:
-    """Return the share of the source's head, without the brain, where the stored value is unchanged."""
+def equal_share(written: Native, scan: Native, brain: NDArray[np.bool_], place: Place) -> tuple[float, float]:
+    """Return the share of the source's head, without the brain, where the stored value is unchanged.
+
+    The second number is what it would be by chance, if the same values lay anywhere in the head: with few
+    grey levels, two heads have more in common.
+    """
     head = (scan.values >= SKIN * place.scale) & ~brain
-    return float((written.stored == scan.stored)[head].mean()) if head.any() else 0.0
+    if not head.any():
+        return 0.0, 0.0
+    own, other = scan.stored[head], written.stored[head]
+    levels, places = np.unique(np.concatenate([own, other]), return_inverse=True)
+    counts = [np.bincount(part, minlength=len(levels)) / len(own) for part in np.split(places, 2)]
+    return float((own == other).mean()), float(counts[0] @ counts[1])
 
 
 def compare_faces(written: Native, scan: Native, place: Place, average: NDArray[np.float32]) -> float:
