@@ -8,6 +8,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from deid.clinic import COHORT, Clinic
@@ -15,12 +16,14 @@ from tiny_release import make_site
 
 from privessel.deid.draws import CODE
 from privessel.deid.native import read_native
+from privessel.deid.verify import pack_scan
 from privessel.errors import PrivacyError
 from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays
 from privessel.release import verify_heads
 from privessel.release.allowed import write_manifest
 from privessel.release.archive import list_files
+from privessel.release.checks.head_files import compare_scan, name_head
 from privessel.release.checks.manifest import digest_of
 from privessel.release.head_draws import check_groups
 
@@ -345,7 +348,50 @@ def test_whoever_writes_a_new_manifest_has_no_signature_of_the_site(clinic, copy
     assert "the signature does not belong to this MANIFEST.sha256" in told
 
 
+@pytest.mark.parametrize("header", [nib.Nifti1Header, nib.Nifti2Header])
+def test_scans_of_both_versions_of_nifti_are_read_by_their_bytes(header):
+    source = header()
+    source.set_data_shape((3, 4, 5))
+    source.set_sform(np.diag([2.0, 3.0, 4.0, 1.0]), code=1)
+    source.set_xyzt_units("mm")
+    stored = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    paths = name_head("abcdefghij", 1)
+    scan = {
+        "image": pack_scan(stored, source, slope=0.5, intercept=-20.0),
+        "mask": pack_scan((stored > 9).astype(np.uint8), source, slope=1.0, intercept=0.0),
+        "sidecar": b"{}",
+    }
+    assert compare_scan(paths, scan) == []
+    several = pack_scan(stored.astype(np.uint8), source, slope=1.0, intercept=0.0)
+    assert "holds other values than 0 and 1" in compare_scan(paths, scan | {"mask": several})[0]
+    source.set_sform(np.diag([2.0, 3.0, 5.0, 1.0]), code=1)
+    moved = pack_scan((stored > 9).astype(np.uint8), source, slope=1.0, intercept=0.0)
+    assert "lies on another grid" in compare_scan(paths, scan | {"mask": moved})[0]
+    assert "more than numbers" in compare_scan(paths, scan | {"sidecar": b'{"a": [1]}'})[0]
+
+
+def test_an_entry_that_stands_twice_in_privacy_json_is_found(copy, capsys):
+    path = copy / "privacy.json"
+    path.write_text(path.read_text().replace('"people": 2,', '"people": 9,\n "people": 2,'))
+    renew(copy)
+    code, told = checked(copy, capsys)
+    assert code == 1
+    assert "privacy.json is not as it was written: an entry stands there twice" in told
+
+
 # --- Hulls that nobody is charged for ---
+
+
+def test_heads_in_shared_hulls_leave_as_long_as_enough_people_share_one(tmp_path, capsys):
+    clinic = Clinic(tmp_path, {"a1": 0, "b2": 1}, hull="k-same-2")
+    for scan in clinic.scans.values():
+        clinic.release_head(scan)
+    clinic.teach(*PUBLIC)
+    said = refused(clinic, capsys, left_out=["b2_20240131"])
+    assert "groups of 1 people who share a hull, fewer than the 2" in said
+    _, folder = clinic.release()
+    assert "k-anonymity with k = 2" in (folder / "PRIVACY.md").read_text()
+    assert checked(folder, capsys)[0] == 0
 
 
 def test_heads_in_hulls_of_the_brain_alone_leave_at_no_eps_and_still_need_the_sites_key(tmp_path, capsys):

@@ -106,6 +106,9 @@ def find_contradictions(folder: Path, numbers: dict) -> list[str]:
     if (len(codes), len(heads)) != (numbers["people"], numbers["scans"]):
         found.append(f"there are {len(heads)} scans of {len(codes)} people, not as privacy.json has it")
     texts = {name: write(numbers) for name, write in TEXTS.items()}
+    if (folder / NUMBERS).read_bytes() != to_json(numbers).encode():
+        # Of an entry that stands there twice, programs read one or the other.
+        found.append(f"{NUMBERS} is not as it was written: an entry stands there twice, or in another form")
     texts |= {
         TABLE: write_table(codes),
         IGNORED: write_ignored(),
