@@ -7,11 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from deid.native import oblique, oblique_affine, write
 from deid.people import scan as simulated_scan
 from deid.small_heads import SHAPES
 
+from privessel.deid import qc
 from privessel.deid.frame import find_place, frame
 from privessel.deid.gamma import transform
 from privessel.deid.native import read_brain, read_native
@@ -26,6 +28,7 @@ from privessel.study.head_scans import HeadScan
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SIDE, COHORT, HULL = 32, "clinic", "local-dp-4"
+VIEW = 64  # pixels of a view of a picture, so that it is drawn in no time
 CUBE = {"side": SIDE, "field_of_view": 256.0}
 STEP = tuple(SCRIPTS / f"privessel/deid/{name}.py" for name in ("draws", "shield"))
 TERMS = {
@@ -144,17 +147,19 @@ class Clinic:
         """Run the script of rule `released_head`."""
         given = {"checked": self.deid / "intake.json", "average": self.average, "hulls": self.hulls}
         given |= {"frame": self.place("frame", scan), "made": self.place(f"made/{self.hull}", scan)}
-        run_script(
-            "release_head.py",
-            log=[os.fspath(self.folder / "logs.log")],
-            input={name: str(path) for name, path in given.items()},
-            output={kind: str(path) for kind, path in self.native(scan).items()},
-            wildcards={"scan": scan.name, "heads": COHORT, "hull": self.hull},
-            params={
-                "scan": vars(scan),
-                "picture": str(self.place(f"native/{self.hull}", scan, "-inside-only.png")),
-            },
-        )
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(qc, "SIDE", VIEW)
+            run_script(
+                "release_head.py",
+                log=[os.fspath(self.folder / "logs.log")],
+                input={name: str(path) for name, path in given.items()},
+                output={kind: str(path) for kind, path in self.native(scan).items()},
+                wildcards={"scan": scan.name, "heads": COHORT, "hull": self.hull},
+                params={
+                    "scan": vars(scan),
+                    "picture": str(self.place(f"native/{self.hull}", scan, "-inside-only.png")),
+                },
+            )
         return self.native(scan)
 
     # --- The release ---

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from deid.clinic import Clinic
+from deid.clinic import VIEW, Clinic
 from deid.native import write
 from PIL import Image
 
@@ -71,7 +71,7 @@ def test_the_picture_stays_beside_and_says_so(clinic, scan):
     clinic.release_head(scan)
     path = clinic.place(f"native/{clinic.hull}", scan, "-inside-only.png")
     with Image.open(path) as picture:
-        assert picture.size == (5 * 256, 2 * 256)
+        assert picture.size == (5 * VIEW, 2 * VIEW)
     assert path not in clinic.native(scan).values()
 
 
