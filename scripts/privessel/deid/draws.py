@@ -113,9 +113,9 @@ class HullDraw:
         return record
 
 
-def place_draw(draws: Path, draw: HullDraw) -> Path:
-    """Return the folder of a draw below `draws`, that of all of them."""
-    return draws / draw.cohort / draw.person / draw.level / f"run-{draw.number}"
+def place_draw(draws: Path, *, cohort: str, person: str, level: str, number: int) -> Path:
+    """Return the folder of a person's draw below `draws`, that of all of them."""
+    return draws / cohort / person / level / f"run-{number}"
 
 
 def draw_hull(

@@ -116,7 +116,9 @@ class Shield:
             noisy = draw_hull(
                 draw,
                 code,
-                folder=place_draw(self.draws, draw),
+                folder=place_draw(
+                    self.draws, cohort=self.cohort, person=person, level=level, number=self.number
+                ),
                 code_files=self.code_files,
                 seed=self.seed,
                 site=self.site,

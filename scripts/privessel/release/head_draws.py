@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from privessel.deid.draws import place_draw
 from privessel.errors import PrivacyError
 from privessel.files.reading import read_json
 from privessel.gan.paid_runs import compare_kept, is_kept
@@ -57,7 +58,7 @@ class Drawn:
 class Asked:
     """Whose draws a release needs: of each person, the SHA-256 of every scan of theirs by its name.
 
-    level, number, delta, noise_multiplier: of the draws. draws: the folder of finished ones.
+    number, delta, noise_multiplier: of the draws. draws: the folder of finished ones.
     """
 
     cohort: str
@@ -70,8 +71,12 @@ class Asked:
 
     def folder(self, person: str) -> Path:
         """The folder of a person's draw."""
-        level = f"eps-{self.hull.removeprefix('local-dp-')}"
-        return self.draws / self.cohort / person / level / f"run-{self.number}"
+        return place_draw(self.draws, cohort=self.cohort, person=person, level=self.level, number=self.number)
+
+    @property
+    def level(self) -> str:
+        """The level of these draws in the ledgers, such as eps-4."""
+        return f"eps-{self.hull.removeprefix('local-dp-')}"
 
 
 def read_draws(asked: Asked, *, site: Site | None, results: Path) -> tuple[Drawn, Entries]:
@@ -165,7 +170,7 @@ def _check_draw(asked: Asked, person: str, *, site: Site, entries: Entries) -> N
 def _compare(asked: Asked, own: Account, record: Mapping, *, name: str, remedy: str) -> None:
     """Raise PrivacyError where a draw's ledger, its record and what is asked for are not of one mechanism."""
     wanted = {
-        "level": f"eps-{asked.hull.removeprefix('local-dp-')}",
+        "level": asked.level,
         "run": asked.number,
         "cohort": asked.cohort,
         "noise_multiplier": asked.noise_multiplier,
