@@ -86,6 +86,7 @@ if settings.deid.enabled:
     include: "rules/deid_gan.smk"
     include: "rules/deid_study.smk"
     include: "rules/deid_utility.smk"
+    include: "rules/deid_release.smk"
 
 
 rule all:

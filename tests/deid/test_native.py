@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -10,7 +11,7 @@ from privessel.deid import verify
 from privessel.deid.compose import changed_region, compose
 from privessel.deid.frame import find_place, frame, from_cube, to_cube
 from privessel.deid.gamma import transform
-from privessel.deid.headers import SIDECAR, scrub_sidecar
+from privessel.deid.headers import NUMBERS, TERMS, scrub_sidecar
 from privessel.deid.native import read_brain, read_native
 from privessel.deid.render import measure_depth
 from privessel.deid.verify import find_problems, write_defacing_mask, write_verified
@@ -50,7 +51,7 @@ class Case:
         return compose(self.scan, self.brain, self.other.image, self.hull, self.framed.place)
 
     def check(self, path=None, **changed):
-        given = {"place": self.framed.place, "average": self.average} | changed
+        given = {"place": self.framed.place, "hull": self.hull, "average": self.average} | changed
         return find_problems(path or self.out, self.scan, self.brain, **given)
 
     @property
@@ -64,6 +65,7 @@ class Case:
             self.scan,
             self.brain,
             place=self.framed.place,
+            hull=self.hull,
             average=self.average,
             who="patient x1",
         )
@@ -157,6 +159,26 @@ def test_a_copied_face_stops_the_file(case):
     assert not list(case.folder.glob("*out*"))
 
 
+@pytest.mark.parametrize("levels", [100, 60])
+def test_a_scan_of_few_grey_levels_passes_and_a_tenth_of_its_face_does_not(tmp_path, levels):
+    """Two heads of few grey levels have some values in common wherever one looks."""
+    image, brain = oblique(0)
+    affine = oblique_affine()[0]
+    path = write(tmp_path / "8bit.nii.gz", image * levels, affine, slope=1.0, intercept=0.0, dtype=np.uint8)
+    scan = read_native(path)
+    place = framed_of(scan, brain).place
+    values = np.clip(oblique(1)[0] * levels, 0, 255)
+    output = np.where(brain, scan.stored, values).astype(np.uint8)
+    told = verify.equal_share(replace(scan, stored=output), scan, brain, place)
+    assert told[0] > verify.MOST_EQUAL
+    assert told[0] < verify.MOST_EQUAL + verify.CHANCES * told[1]
+    rows = np.flatnonzero((scan.stored > 20).any((1, 2)))
+    face = np.arange(scan.stored.shape[0]) >= np.quantile(rows, 0.9)  # the front: the first axis goes there
+    output[face] = scan.stored[face]
+    told = verify.equal_share(replace(scan, stored=output), scan, brain, place)
+    assert told[0] > verify.MOST_EQUAL + verify.CHANCES * told[1]
+
+
 def test_the_same_face_with_other_grey_values_stops_the_file(case):
     same = compose(
         case.scan, case.brain, case.framed.image * 0.97, np.ones((S,) * 3, bool), case.framed.place
@@ -196,6 +218,51 @@ def test_another_grid_type_or_scale_is_found(case, tmp_path):
     assert "another scale" in " ".join(case.check(scaled))
 
 
+def test_a_voxel_outside_of_the_hull_stops_the_file(case):
+    case.out.unlink(missing_ok=True)
+    output = case.output()
+    inside = from_cube(case.hull.astype(float), case.framed.place, case.affine, output.shape) >= 0.5
+    output[tuple(np.argwhere(~inside & ~case.brain)[0])] += 1
+    with pytest.raises(CohortError, match="1 voxels outside of the shielded hull are not air"):
+        case.write(output)
+    assert not list(case.folder.glob("*out*"))
+
+
+def test_a_head_that_was_composed_in_another_hull_is_found(case):
+    case.write()
+    small = case.hull & (np.arange(S) > S / 2)
+    assert "outside of the shielded hull" in " ".join(case.check(hull=small))
+
+
+@pytest.mark.parametrize("kept", [10, 0.5, -1])
+def test_a_file_that_was_cut_short_is_found(case, tmp_path, kept):
+    case.write()
+    whole, path = case.out.read_bytes(), tmp_path / "cut.nii.gz"
+    path.write_bytes(whole[: int(kept * len(whole)) if kept == 0.5 else kept])
+    assert "it cannot be read back" in " ".join(case.check(path))
+
+
+def test_a_scan_of_the_other_byte_order_passes(case, tmp_path):
+    """Files of old scanners are stored so; what leaves is in the machine's own order."""
+    header = nib.Nifti1Header(endianness=">")
+    image = nib.Nifti1Image(case.scan.stored.astype(">i2"), None, header)
+    image.set_qform(case.affine, code=1)
+    image.set_sform(case.affine, code=1)
+    image.header.set_xyzt_units("mm")
+    image.header.set_slope_inter(0.5, -20.0)
+    path = tmp_path / "swapped.nii.gz"
+    image.to_filename(path)
+    swapped = read_native(path)
+    assert swapped.header.endianness == ">"
+    np.testing.assert_array_equal(swapped.stored, case.scan.stored)
+    case.scan, kept = swapped, case.scan
+    try:
+        case.write()
+    finally:
+        case.scan = kept
+    np.testing.assert_array_equal(read_native(case.out).stored[case.brain], kept.stored[case.brain])
+
+
 def test_a_check_that_raises_leaves_no_file_either(case, monkeypatch):
     case.out.unlink(missing_ok=True)
     monkeypatch.setattr(verify, "read_native", lambda path: 1 / 0)
@@ -219,8 +286,26 @@ def test_a_sidecar_keeps_what_many_scans_share_and_nothing_else():
         "RepetitionTime": {"PatientID": "4711"},
     }
     assert scrub_sidecar(sidecar) == {"EchoTime": 0.003}
-    assert "DeviceSerialNumber" not in SIDECAR
+    assert "DeviceSerialNumber" not in {*NUMBERS, *TERMS}
     assert "Jane" not in json.dumps(scrub_sidecar(sidecar))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("ScanningSequence", "GR_IR", "GR_IR"),
+        ("ScanningSequence", "GR; Jane Doe", None),
+        ("PhaseEncodingDirection", "j-", "j-"),
+        ("Modality", "MRN 4711", None),
+        ("EchoTime", 4711, None),  # a number of a person's in the place of a time
+        ("EchoTime", 0.00298471123, 0.002985),
+        ("FlipAngle", True, None),
+        ("FlipAngle", float("nan"), None),
+        ("RepetitionTime", "2.3", None),
+    ],
+)
+def test_a_sidecars_numbers_are_within_range_and_rounded_and_its_texts_are_terms(name, value, kept):
+    assert scrub_sidecar({name: value}) == ({} if kept is None else {name: kept})
 
 
 # --- Masks that do not belong ---

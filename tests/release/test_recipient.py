@@ -29,9 +29,9 @@ from tiny_release import (
 from privessel.privacy.signing import Signer
 from privessel.release import verify
 from privessel.release.checks import words
-from privessel.release.checks.card import LICENCES
 from privessel.release.checks.epsilon import compose_epsilon
 from privessel.release.checks.files import PROGRAMS
+from privessel.release.checks.licences import LICENCES
 from privessel.release.checks.numbers import check_numbers
 from privessel.release.refusals import find_refusals
 from privessel.release.statement import summarise_numbers

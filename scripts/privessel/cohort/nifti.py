@@ -21,7 +21,7 @@ from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 from privessel.files.source import read_content
 
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     EOFError,
     ValueError,
@@ -93,7 +93,7 @@ def _understanding() -> Iterator[None]:
             yield
     except CohortError:
         raise
-    except _UNREADABLE as problem:
+    except UNREADABLE as problem:
         raise CohortError(
             f"is empty, truncated or not NIfTI ({problem}). Remedy: export or copy the file again"
         ) from problem

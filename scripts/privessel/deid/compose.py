@@ -26,12 +26,19 @@ def compose(
     """
     shape = scan.stored.shape
     head = from_cube(place.as_intensities(generated), place, scan.affine, shape)
-    inside = from_cube(hull.astype(np.float32), place, scan.affine, shape) >= 0.5
+    inside = fill_grid(hull, place, scan.affine, shape)
     output = np.zeros(shape, scan.stored.dtype)
     output[...] = scan.as_stored(np.zeros(1))[0]
     output[inside] = scan.as_stored(head[inside])
     output[brain] = scan.stored[brain]
     return output
+
+
+def fill_grid(
+    hull: NDArray[np.bool_], place: Place, affine: NDArray[np.float64], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Return a hull (S, S, S) of the cube at `place` in voxels of a scan with `affine` and `shape`."""
+    return from_cube(hull.astype(np.float32), place, affine, shape) >= 0.5
 
 
 def changed_region(brain: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -113,6 +113,11 @@ class HullDraw:
         return record
 
 
+def place_draw(draws: Path, *, cohort: str, person: str, level: str, number: int) -> Path:
+    """Return the folder of a person's draw below `draws`, that of all of them."""
+    return draws / cohort / person / level / f"run-{number}"
+
+
 def draw_hull(
     draw: HullDraw,
     code: NDArray,

@@ -15,7 +15,7 @@ from privessel.deid.cleaning import clean
 from privessel.deid.frame import Framed, find_place, frame
 from privessel.deid.gamma import Gamma, transform
 from privessel.deid.intake import Report, check_head
-from privessel.deid.native import read_brain, read_native
+from privessel.deid.native import Native, read_brain, read_native
 from privessel.deid.render import SKIN
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
@@ -37,10 +37,8 @@ def prepare(
 ) -> tuple[Framed, Report, str]:
     """Read and check a scan; return it in the common frame, what the checks found, and its SHA-256.
 
-    corrections: `bias_field` and `denoising`, as `cleaning.clean` takes them.
-    The digest is of the intensities in RAS, so that a copy has the same, be it under another name, of another
-    type, or with its axes in another order. Raises CohortError,
-    which names person, file and remedy.
+    corrections: `bias_field` and `denoising`, as `cleaning.clean` takes them. Raises CohortError, which names
+    person, file and remedy.
     """
     where = f"person {scan.person}, session {scan.session}"
     try:
@@ -59,7 +57,6 @@ def prepare(
         where=f"{where}: {scan.image}",
         most_voxel_mm=most_voxel_mm,
     )
-    digest = hashlib.sha256((upright[0].data.astype(np.float32) + 0.0).tobytes()).hexdigest()
     cleaned = clean(values, brain, spacing_of(native.affine), **corrections)
     masked = np.where(brain, cleaned.values, 0)
     place = find_place(masked, brain, native.affine, side=side, field_of_view=field_of_view)
@@ -68,7 +65,7 @@ def prepare(
     report = replace(report, warnings=(*report.warnings, *find_cut(framed)))
     for warning in report.warnings:
         log.warning("%s: %s", where, warning)
-    return framed, report, digest
+    return framed, report, digest_voxels(native)
 
 
 def find_cut(framed: Framed) -> list[str]:
@@ -79,6 +76,15 @@ def find_cut(framed: Framed) -> list[str]:
     if not cut:
         return []
     return [f"the head reaches out of the common cube ({', '.join(cut)}). Remedy: raise deid.field_of_view"]
+
+
+def digest_voxels(scan: Native) -> str:
+    """Return the SHA-256 of a scan's intensities in RAS.
+
+    A copy has the same, be it under another name, of another type, or with its axes in another order.
+    """
+    upright = reorient(Stored(scan.values, scan.geometry, scan.header)).data
+    return hashlib.sha256((upright.astype(np.float32) + 0.0).tobytes()).hexdigest()
 
 
 def write_report(path: Path, scan: HeadScan, report: Report, digest: str) -> None:

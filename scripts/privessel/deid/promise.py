@@ -1,6 +1,6 @@
 """What each shield promises, in words for those who must answer for it, such as a data-protection officer."""
 
-from privessel.study.names import parse_hull
+from privessel.study.hulls import parse_hull
 
 _ALWAYS = (
     "The brain is kept voxel by voxel, by intention. Whoever has another scan of the person can recognise "

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from privessel.deid.draws import HullDraw, draw_hull
+from privessel.deid.draws import HullDraw, draw_hull, place_draw
 from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
 from privessel.deid.shield import (
@@ -36,6 +36,11 @@ def fit_public(frames: Sequence[Path], gammas: Sequence[Path], *, rank: int) -> 
     hulls, brains = zip(*((one.hull, one.brain) for one in map(Gamma.load, gammas)), strict=True)
     model = HullModel.fit(hulls, brains, rank=rank, margin=SCALP_MM / voxel)
     return model, (total / len(frames)).astype(np.float32)
+
+
+def find_noise(kind: str, *, delta: float) -> float:
+    """Return the noise multiplier of a draw of `local-dp-E`: the least whose eps at `delta` is at most E."""
+    return calibrate(target_epsilon=parse_hull(kind)[1], sampling_rate=1.0, steps=1, delta=delta)
 
 
 @dataclass(frozen=True)
@@ -71,30 +76,36 @@ class Shield:
         gammas: file of each scan. people: whose each scan is. digests: SHA-256 of each scan. All scans of a
         person get one code.
         """
+        shielded = self.find_codes(model, gammas, people, digests)
+        return {
+            name: model.build(Gamma.load(path).brain, shielded[people[name]]) for name, path in gammas.items()
+        }
+
+    def find_codes(
+        self,
+        model: HullModel,
+        gammas: Mapping[str, Path],
+        people: Mapping[str, str],
+        digests: Mapping[str, str],
+    ) -> dict[str, NDArray]:
+        """Return the shielded code of each person, arguments as `make`; a draw that is kept is restored."""
         scans: dict[str, list[str]] = {}
         for name, person in people.items():
             scans.setdefault(person, []).append(name)
         kind, number = parse_hull(self.kind)
         if kind == "brain":
-            shielded = {person: draw_code(len(model.axes), self._stream(person)) for person in scans}
-        else:
-            codes, brains = _describe_people(model, gammas, scans)
-            if kind == "k-same":
-                random = np.random.default_rng(derive(self.seed, "k-same", self.cohort))
-                shielded, _ = share_codes(codes, brains, k=int(number), random=random)
-            else:
-                shielded = self._draw(codes, scans, digests)
-        return {
-            name: model.build(Gamma.load(path).brain, shielded[people[name]]) for name, path in gammas.items()
-        }
+            return {person: draw_code(len(model.axes), self._stream(person)) for person in scans}
+        codes, brains = _describe_people(model, gammas, scans)
+        if kind == "k-same":
+            random = np.random.default_rng(derive(self.seed, "k-same", self.cohort))
+            return share_codes(codes, brains, k=int(number), random=random)[0]
+        return self._draw(codes, scans, digests)
 
     def _draw(
         self, codes: Mapping[str, NDArray], scans: Mapping[str, list[str]], digests: Mapping[str, str]
     ) -> dict[str, NDArray]:
         """Return each person's noisy code, made plausible; charged where the cohort is not public."""
-        _, epsilon = parse_hull(self.kind)
-        noise = calibrate(target_epsilon=epsilon, sampling_rate=1.0, steps=1, delta=self.delta)
-        mechanism = Mechanism(self.clip, noise)
+        mechanism = Mechanism(self.clip, find_noise(self.kind, delta=self.delta))
         level = f"eps-{self.kind.removeprefix('local-dp-')}"
         drawn = {}
         for person, code in codes.items():
@@ -105,7 +116,9 @@ class Shield:
             noisy = draw_hull(
                 draw,
                 code,
-                folder=self.draws / self.cohort / person / level / f"run-{self.number}",
+                folder=place_draw(
+                    self.draws, cohort=self.cohort, person=person, level=level, number=self.number
+                ),
                 code_files=self.code_files,
                 seed=self.seed,
                 site=self.site,

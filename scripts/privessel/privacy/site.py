@@ -1,5 +1,7 @@
 """A site that is responsible for its patients: its master secret, its ledgers and each patient's budget."""
 
+import base64
+import hmac
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -127,6 +129,15 @@ class Site:
         """Return the keyed digests of patients, by id; `voxels` holds the digest of each scan, by id."""
         return digest_patients(self._master(), voxels)
 
+    def name_people(self, release: str, people: Iterable[str]) -> dict[str, str]:
+        """Return a code for each person, ten letters and digits, that only the site can trace back.
+
+        Another release has other codes, so that whoever has two of them cannot join them by code.
+        """
+        key = self._master().derive(f"codes of the release {release}")
+        digests = {one: hmac.digest(key, one.encode(), "sha256") for one in people}
+        return {one: encode_code(digest) for one, digest in digests.items()}
+
     def coins(self, identity: str) -> Stream:
         """Return the random stream of an audit's coins; `identity` is `AuditRun.coins_identity`.
 
@@ -140,6 +151,15 @@ class Site:
 
     def _master(self) -> MasterSecret:
         return load_master(self.state / SECRET)
+
+
+def encode_code(digest: bytes) -> str:
+    """Return the first 50 bits of a digest as ten letters and digits.
+
+    >>> encode_code(bytes(32))
+    'aaaaaaaaaa'
+    """
+    return base64.b32encode(digest[:7]).decode()[:10].lower()
 
 
 def find_signer(site: Site | None, privacy: Mapping) -> Signer | None:

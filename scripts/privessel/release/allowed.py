@@ -28,19 +28,12 @@ from numpy.typing import NDArray
 
 from privessel.errors import PrivacyError
 from privessel.privacy.signing import Signer
-from privessel.release.checks.card import LICENCES, name_dataset
+from privessel.release.checks.card import name_dataset
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
 from privessel.release.checks.exports import describe_nnunet, find_odd_png, list_pairs
-from privessel.release.checks.files import (
-    MANIFEST,
-    PROGRAMS,
-    PUBLIC_KEY,
-    SIGNATURE,
-    TEXTS,
-    has_unet,
-    list_expected,
-    name_model,
-)
+from privessel.release.checks.files import PROGRAMS, TEXTS, has_unet, list_expected, name_model
+from privessel.release.checks.licences import LICENCES
+from privessel.release.checks.manifest import MANIFEST, PUBLIC_KEY, SIGNATURE
 from privessel.release.checks.numbers import check_numbers
 from privessel.release.formats import find_odd_arrays
 from privessel.release.schema import find_odd_words

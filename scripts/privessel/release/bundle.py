@@ -27,7 +27,8 @@ from privessel.release.allowed import (
 )
 from privessel.release.archive import list_files, pack
 from privessel.release.checks.card import DATASET_NUMBER
-from privessel.release.checks.files import MANIFEST, SIGNATURE, find_changes, has_unet, name_model
+from privessel.release.checks.files import has_unet, name_model
+from privessel.release.checks.manifest import MANIFEST, SIGNATURE, find_changes
 from privessel.release.export import NnunetTarget, write_exports
 from privessel.release.formats import write_arrays
 from privessel.release.scanner import require_clean, scan
@@ -69,7 +70,7 @@ def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: i
     check_replaceable(folder)
     archive.parent.mkdir(parents=True, exist_ok=True)
     require_outline(content.outline)
-    with _room(archive.parent, terms.name) as partial:
+    with room_for(archive.parent, terms.name) as partial:
         write_files(partial, content, threads=threads)
         with atomic_path(archive) as packed:
             pack(partial, packed)
@@ -138,7 +139,7 @@ def check_replaceable(folder: Path) -> None:
 
 
 @contextmanager
-def _room(parent: Path, name: str) -> Iterator[Path]:
+def room_for(parent: Path, name: str) -> Iterator[Path]:
     """Yield an empty temporary folder called `name`, which is deleted at the end unless it was moved away."""
     with tempfile.TemporaryDirectory(prefix=f".{name}-", suffix=".partial", dir=parent) as room:
         partial = Path(room) / name

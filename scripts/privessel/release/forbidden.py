@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from privessel.gan.synthesis import pairs_seed
@@ -39,7 +40,35 @@ def list_forbidden(
     Names that the site itself has written into the release's terms are allowed.
     """
     name = GanName.parse(pairs)
-    in_terms = " ".join([terms.name, terms.description, *terms.creators])
+    words = Words(terms.name, terms.description, terms.creators)
+    found = list_site(patients, voxels, paths=paths, site=site, accounts=accounts, words=words)
+    return replace(
+        found,
+        seeds={seed, *(() if name.epoch is None else [pairs_seed(seed, name)])},
+        keys=[public_key(seed=seed, name=str(name.run_name)), *found.keys],
+    )
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a site in its release, which may hold names that no other text may."""
+
+    name: str
+    description: str
+    creators: tuple[str, ...]
+
+
+def list_site(
+    patients: Mapping[str, Collection[str]],
+    voxels: Mapping[str, str],
+    *,
+    paths: Iterable[Path],
+    site: Site | None,
+    accounts: Iterable[Account],
+    words: Words,
+) -> Forbidden:
+    """Return what no release may contain, whatever it is made of; arguments as `list_forbidden`."""
+    said = " ".join([words.name, words.description, *words.creators])
     names = {one for one in _people() | _machines() | set(patients) if one.lower() not in ordinary_words()}
     master = load_master(site.state / SECRET) if site else None
     digests = {
@@ -53,7 +82,7 @@ def list_forbidden(
             *(attempt.commitment for attempt in account.attempts),
             *(part for pair in account.run.patients for part in pair),
         }
-    keys = [public_key(seed=seed, name=str(name.run_name))]
+    keys = []
     if master:
         keys += [master.secret, master.derive("ledger"), master.derive("patients"), site.signer().secret]
         # The nonces of finished runs are destroyed, and nobody can derive their keys any more.
@@ -67,13 +96,12 @@ def list_forbidden(
     ]
     return Forbidden(
         patients={one for ids in patients.values() for one in ids},
-        names={one for one in names if not is_said(one, in_terms)},
+        names={one for one in names if not is_said(one, said)},
         # A folder of one part, such as `data`, is also an ordinary word, so it is not searched for.
         paths={str(place) for place in places if len(place.parts) > 1},
         digests={digest for digest in digests if digest},
-        seeds={seed, *(() if name.epoch is None else [pairs_seed(seed, name)])},
         keys=keys,
-        contacts=re.findall(ADDRESS, make_plain(" ".join(terms.creators))),
+        contacts=re.findall(ADDRESS, make_plain(" ".join(words.creators))),
     )
 
 

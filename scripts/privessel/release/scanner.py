@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from privessel.errors import PrivacyError
 from privessel.release.allowed import ARRAYS, UNKNOWN, Inspection, Outline, write_manifest
-from privessel.release.checks.files import MANIFEST
+from privessel.release.checks.manifest import MANIFEST
 from privessel.release.readers import Contents, read_behind_pixels, take_apart
 from privessel.release.traces import Forbidden, Traces
 from privessel.release.unpacking import read_members

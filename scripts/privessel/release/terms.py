@@ -11,7 +11,7 @@ class Terms:
     name: str
     description: str
     creators: tuple[str, ...]
-    licence: str  # a key of checks.card.LICENCES
+    licence: str  # a key of checks.licences.LICENCES
     weights: bool  # whether the generator is released, too
     epsilon: float  # the most that a patient's composed eps may be, at `delta`
     delta: float  # of a patch

@@ -20,7 +20,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from privessel.release import patterns
-from privessel.release.checks.files import PROGRAMS
+from privessel.release.checks import files, head_files
 from privessel.release.needles import Needles
 from privessel.release.spelling import decode, inflate, make_plain, read_printable, respell
 
@@ -154,9 +154,10 @@ def ordinary_words() -> set[str]:
     The name of a person, machine or cohort that is also such a word is not searched for.
     """
     here = Path(__file__).parent
-    files = {path for path in here.rglob("*.py") if path.stem not in WITHOUT_TEXTS}
-    files |= {here.parent / program for program in PROGRAMS.values()}
-    texts = [file.read_text(encoding="utf-8").lower() for file in files]
+    sources = {path for path in here.rglob("*.py") if path.stem not in WITHOUT_TEXTS}
+    programs = files.PROGRAMS | head_files.PROGRAMS
+    sources |= {here.parent / program for program in programs.values()}
+    texts = [source.read_text(encoding="utf-8").lower() for source in sources]
     return {word for text in texts for form in (r"[\w.-]+", r"[^\W_]+") for word in re.findall(form, text)}
 
 

@@ -23,12 +23,8 @@ sys.dont_write_bytecode = True
 if not __package__:  # in a data set's folder, also where Python does not look there by itself
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from privessel.release.checks.files import (  # noqa: E402
-    SIGNATURE,
-    find_changes,
-    find_contradictions,
-    read_numbers,
-)
+from privessel.release.checks.files import find_contradictions, read_numbers  # noqa: E402
+from privessel.release.checks.manifest import SIGNATURE, find_changes  # noqa: E402
 from privessel.release.checks.numbers import check_numbers  # noqa: E402
 from privessel.release.checks.signature import check_signature  # noqa: E402
 

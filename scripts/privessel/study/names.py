@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
+from privessel.study.hulls import parse_hull as parse_hull
+
 _NUMBER = r"(?:0|[1-9]\d*)(?:\.\d*[1-9])?"
 _PRIVATE_LEVEL = rf"(?:noise|eps)-(?!0(?![.\d])){_NUMBER}"
 # Patterns for Snakemake's wildcard constraints, for the config's schema and for paths; none has a group.
@@ -174,16 +176,6 @@ def model_name(source: str) -> str:
     ('wgan/inf/epoch-5', 'phantom-one', 'vote/eps-1')
     """
     return GanName.parse(source).model if GanName.is_one(source) else source
-
-
-def parse_hull(name: str) -> tuple[str, float]:
-    """Return the kind of a hull and its number, 0 where it has none.
-
-    >>> parse_hull("k-same-10"), parse_hull("local-dp-0.5"), parse_hull("brain")
-    (('k-same', 10.0), ('local-dp', 0.5), ('brain', 0.0))
-    """
-    kind, _, number = name.rpartition("-")
-    return (kind, float(number)) if kind else (name, 0.0)
 
 
 def setting_name(*, learning_rate: float, dropout: float, augment: bool) -> str:

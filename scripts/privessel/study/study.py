@@ -16,6 +16,7 @@ from privessel.study.cohorts import Cohorts
 from privessel.study.config.reading import read_config
 from privessel.study.deid import DeidPlan
 from privessel.study.deid_gan import HeadGanPlan
+from privessel.study.deid_release import DeidReleasePlan
 from privessel.study.deid_utility import HeadUtilityPlan
 from privessel.study.gans import ANY_PRIVATE, GanPlan
 from privessel.study.names import Level
@@ -64,6 +65,7 @@ class Study:
         self.deid = DeidPlan(config, self.data, self.results, self.logs, absent_allowed=redraw)
         self.head_gans = HeadGanPlan(self.deid)
         self.head_uses = HeadUtilityPlan(self.deid, self.head_gans)
+        self.head_release = DeidReleasePlan(self.deid, self.site)
         self.release = ReleasePlan(config, self.gans, self.site, self.results)
         self.products = Products(config, self.cohorts, self.gans, self.sources, self.transfers, figures)
         self.cost = Resources(config, self.cohorts, self.sources)

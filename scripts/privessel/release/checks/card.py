@@ -2,17 +2,12 @@
 
 from privessel.limits import readable
 from privessel.release.checks.cautions import warn
+from privessel.release.checks.licences import LICENCES
 from privessel.release.checks.models import tell_inputs, tell_training
 from privessel.release.checks.votes import tell_cohort, tell_limit, tell_making, tell_model, tell_origin
 from privessel.release.checks.words import is_model, name_of_eps, tell_adaptive, tell_promises
 
 DATASET_NUMBER = 501  # nnU-Net's: up to 500 are its own
-LICENCES = {
-    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
-    "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
-    "CC-BY-SA-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
-    "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0/",
-}
 PAPER = "Kossen et al. 2022, Front. Artif. Intell. 5:813842, https://doi.org/10.3389/frai.2022.813842"
 
 
@@ -166,13 +161,3 @@ def _write_model_card(numbers: dict) -> str:
         f"{PAPER}",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def write_licence(numbers: dict) -> str:
-    """Return LICENSE: whose the data are, and the licence's name and address."""
-    data = numbers["data"]
-    return (
-        f"{data['name']}\nBy {', '.join(data['creators'])}\n\nThe files of this folder may be used under "
-        f"{data['licence']}:\n{LICENCES[data['licence']]}\n\nverify.py and the files in checks are part of "
-        "privessel and may be used under the MIT licence:\nhttps://spdx.org/licenses/MIT.html\n"
-    )

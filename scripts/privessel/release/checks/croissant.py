@@ -3,7 +3,7 @@
 Source: docs.mlcommons.org/croissant.
 """
 
-from privessel.release.checks.card import LICENCES
+from privessel.release.checks.licences import LICENCES
 
 CONTEXT = {
     "@language": "en",

@@ -1,23 +1,23 @@
 """The files of a release: which there must be, and that they agree with manifest and privacy.json."""
 
 import ast
-import hashlib
 import json
 import re
 import zipfile
 from pathlib import Path
 
-from privessel.release.checks.card import name_dataset, write_card, write_licence
+from privessel.release.checks.card import name_dataset, write_card
 from privessel.release.checks.croissant import DESCRIBED, describe_dataset
 from privessel.release.checks.exports import describe_nnunet, find_odd_png, list_pairs
+from privessel.release.checks.licences import write_licence
+from privessel.release.checks.manifest import MANIFEST, PUBLIC_KEY, SIGNATURE, digest_of
 from privessel.release.checks.statement import write_statement
 from privessel.release.checks.words import call, is_model
 
-MANIFEST, SIGNATURE, PUBLIC_KEY = "MANIFEST.sha256", "MANIFEST.sha256.sig", "site.pub"
 # The programs of a release, and where they lie in the library: the check, and the accountant it needs.
 CHECKS = (
-    "__init__", "card", "cautions", "croissant", "epsilon", "exports", "files", "models", "numbers", "shape",
-    "signature", "statement", "votes", "words",
+    "__init__", "card", "cautions", "croissant", "epsilon", "exports", "files", "licences", "manifest",
+    "models", "numbers", "shape", "signature", "statement", "votes", "words",
 )  # fmt: skip
 ACCOUNTANT = (
     "privacy/accounting", "privacy/levels", "privacy/losses", "privacy/patient", "privacy/renyi", "errors",
@@ -27,33 +27,6 @@ PROGRAMS = {"verify.py": "release/verify.py"}
 PROGRAMS |= {f"checks/{name}.py": f"release/checks/{name}.py" for name in CHECKS}
 PROGRAMS |= {f"checks/{name.rpartition('/')[2]}.py": f"{name}.py" for name in ACCOUNTANT}
 TEXTS = {"PRIVACY.md": write_statement, "README.md": write_card, "LICENSE": write_licence}
-
-
-def find_changes(folder: Path) -> list[str]:
-    """Return a line for every file that is missing, changed, added or no plain file; none if all is well."""
-    manifest = folder / MANIFEST
-    if manifest.is_symlink() or not manifest.is_file():
-        return [f"{MANIFEST} is missing"]
-    listed, changes = {}, []
-    for line in manifest.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        if not name or name in listed or Path(name).is_absolute() or ".." in name.split("/"):
-            changes.append(f"{MANIFEST} has the odd line {line!r}")
-        else:
-            listed[name] = digest
-    if not listed:
-        changes.append(f"{MANIFEST} lists nothing")
-    for name, digest in listed.items():
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
-            changes.append(f"{name} is missing")
-        elif digest_of(path) != digest:
-            changes.append(f"{name} was changed")
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if (path.is_symlink() or not path.is_dir()) and name not in {*listed, MANIFEST, SIGNATURE}:
-            changes.append(f"{name} was added")
-    return changes
 
 
 def name_model(numbers: dict) -> str:
@@ -121,11 +94,6 @@ def read_numbers(folder: Path) -> dict:
         return table
 
     return json.loads((folder / "privacy.json").read_text(encoding="utf-8"), object_pairs_hook=once)
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _first_difference(stated, derived):

@@ -4,7 +4,7 @@ import math
 import re
 
 from privessel.limits import MOST_PAIRS, UNITS
-from privessel.release.checks.card import LICENCES
+from privessel.release.checks.licences import LICENCES
 from privessel.release.checks.words import is_model
 
 NUMBER, NOTHING = (int, float), type(None)

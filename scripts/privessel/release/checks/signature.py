@@ -16,7 +16,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from privessel.release.checks.files import MANIFEST, PUBLIC_KEY, SIGNATURE
+from privessel.release.checks.manifest import MANIFEST, PUBLIC_KEY, SIGNATURE
 
 _DER = bytes.fromhex(
     "302a300506032b6570032100"

@@ -19,7 +19,7 @@ def find_faults(config: StudyKeys) -> list[str]:
         *_vote_faults(config),
         *_private_unet_faults(config),
         *_epoch_faults(config),
-        *check_heads(config.deid, config.cohorts),
+        *check_heads(config.deid, config.cohorts, release=config.release.name),
     ]
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from privessel.limits import MOST_PATIENT_DELTA
 from privessel.study.config.deid_gan import PAPER, HeadGanKeys, check_head_gan
+from privessel.study.config.deid_release import DeidRelease
 from privessel.study.config.deid_utility import AgeKeys, ScalingKeys
 from privessel.study.config.fields import (
     CohortName,
@@ -124,6 +125,7 @@ class Deid(Section):
     age: AgeKeys = key("The age network, whose ages are compared before and after each method.")
     scaling: ScalingKeys = key("Gammas made larger and smaller.")
     shown: Count = key("Which person of `heads` figures 1 and 5 show, counted from 0.")
+    release: DeidRelease = key("Which heads may leave the building.")
 
     @property
     def roots(self) -> dict[str, str]:
@@ -140,8 +142,11 @@ def _template_faults(template: str) -> list[str]:
     return [f"names {{{field}}}, but knows only {{patient}} and {{session}}" for field in fields - _KNOWN]
 
 
-def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
-    """Return what does not fit together, in sentences; nothing where this part is off."""
+def check_heads(deid: Deid, taken_names: Collection[str], *, release: str) -> list[str]:
+    """Return what does not fit together, in sentences; nothing where this part is off.
+
+    taken_names: of other cohorts. release: the name of the other release.
+    """
     if not deid.enabled:
         return []
     faults = []
@@ -162,6 +167,10 @@ def check_heads(deid: Deid, taken_names: Collection[str]) -> list[str]:
     if len(deid.sessions) > 1 and 0 < len(without) < len(templates):
         faults.append(f"deid.sessions has several, but {without[0]} has no {{session}} in it")
     faults += [f"{name} {fault}" for name in templates for fault in _template_faults(templates[name])]
+    if deid.release.name == release:
+        faults.append(
+            f"deid.release.name and release.name are both {release}, so one would replace the other"
+        )
     phantoms = [cohort.phantom for cohort in (deid.heads, deid.public_heads) if cohort.phantom]
     if any(phantom.visits > len(deid.sessions) for phantom in phantoms):
         faults.append("deid.sessions has fewer sessions than a simulated cohort has visits")
