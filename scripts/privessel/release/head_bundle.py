@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from privessel.deid.promise import say_promise
+from privessel.deid.promise import say_made
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path, sync_folder
 from privessel.files.reading import file_digest
@@ -64,7 +64,7 @@ def summarise(
         "public_cohort": public,
         "protects": protects(hull=drawn.hull, public=public),
         "hull": drawn.hull,
-        "promise": say_promise(drawn.hull, delta=drawn.delta, public=public),
+        "promise": say_made(drawn.hull, delta=drawn.delta, public=public, learns_from="public"),
         "delta": drawn.delta,
         "people": len({head.code for head in heads}),
         "scans": len(heads),

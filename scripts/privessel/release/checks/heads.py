@@ -3,7 +3,7 @@
 import math
 import re
 
-from privessel.deid.promise import say_promise
+from privessel.deid.promise import say_made
 from privessel.limits import readable
 from privessel.release.checks.epsilon import compose_adaptively, compose_epsilon
 from privessel.release.checks.licences import LICENCES
@@ -129,7 +129,7 @@ def _check_constants(stated):
     expected = {
         "format": FORMAT,
         "protects": protects(hull=hull, public=public),
-        "promise": say_promise(hull, delta=stated["delta"], public=public),
+        "promise": say_made(hull, delta=stated["delta"], public=public, learns_from="public"),
         "not_covered": list_not_covered(),
     }
     found = [f"{name} is not {value!r}" for name, value in expected.items() if stated[name] != value]
