@@ -77,7 +77,8 @@ class HullDraw:
         does. To remove the person would move the code half as far, so nothing is under-stated.
         """
         scans = dict(sorted(self.scans.items()))
-        voxels = [voxels for _, voxels in site.digests(scans).values()]
+        # One scan may be listed as two visits.
+        voxels = list(dict.fromkeys(voxels for _, voxels in site.digests(scans).values()))
         digests = site.digests({self.person: next(iter(scans.values()))})
         run = Run(
             identity=identity_digest(identity),
