@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pandas as pd
@@ -29,13 +31,14 @@ deid:
   age: {steps: 4, width: 2, device: cpu, threads: 1}
   scaling: {factors: [0.9, 1.0], people: 2}
   gan:
-    hulls: [brain]
+    hulls: [local-dp-4]
     folds: 2
     generator_widths: [4, 4, 4, 4]
     discriminator_widths: [4, 4, 4, 4]
     steps: 6
     warm_up: 3
   attack: {questions: 20, yaws: [0.0], bootstrap: 50}
+  release: {hull: local-dp-4, name: few, description: Simulated., creators: [Nobody], left_out: [h002_1]}
 """
 
 
@@ -49,7 +52,7 @@ def test_without_being_asked_for_there_is_no_rule_on_heads(workflow):
 @pytest.mark.slow
 def test_a_few_heads_run_to_their_end_and_nothing_is_done_twice(workflow):
     (workflow.folder / "few.yaml").write_text(STUDY)
-    asked = ("--configfile", "few.yaml", "--cores", 2, "deid")
+    asked = ("--configfile", "few.yaml", "--cores", 2, "--", "deid", "deid_release")
     ended = workflow.run(*asked, timeout=1200)
     assert ended.returncode == 0, ended.stdout[-5000:]
     folder = workflow.folder / "results/few-heads/deid"
@@ -59,7 +62,7 @@ def test_a_few_heads_run_to_their_end_and_nothing_is_done_twice(workflow):
         "deface",
         "watershed",
         *(f"hull-{hull}" for hull in ("paper", "k-same-5", "local-dp-4", "brain")),
-        "gan-brain",
+        "gan-local-dp-4",
     }
     assert (table[table["method"] == "original"]["rate"] == 100).all()
     volumes = pd.read_csv(folder / "tables/volumes.csv").set_index(["method", "tissue"])
@@ -76,8 +79,14 @@ def test_a_few_heads_run_to_their_end_and_nothing_is_done_twice(workflow):
         assert (folder / f"figures/{figure}.png").stat().st_size > 10_000
     promise = (folder / "hulls/local-dp-4/heads.txt").read_text()
     assert "(4, 1e-05)-differentially private" in promise
-    assert len(list((folder / "made/brain/heads").glob("*.npz"))) == 5
-    assert "trained on public people alone" in (folder / "made/brain/heads.txt").read_text()
+    assert len(list((folder / "made/local-dp-4/heads").glob("*.npz"))) == 5
+    assert "trained on public people alone" in (folder / "made/local-dp-4/heads.txt").read_text()
+    released = workflow.folder / "results/few-heads/release/few"
+    told = subprocess.run([sys.executable, "-I", released / "verify.py"], capture_output=True, text=True)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "PROTECTS NOBODY" in told.stdout
+    assert len(list(released.glob("sub-*/ses-1/anat/*_T1w.nii.gz"))) == 4
+    assert (folder / "native/local-dp-4/heads/h001_1-inside-only.png").stat().st_size > 10_000
     assert workflow.jobs(*asked) == {}
 
 
