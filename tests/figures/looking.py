@@ -54,6 +54,22 @@ def as_read_back(frame):
 
 def overlaps(figure):
     """Return pairs of visible texts whose boxes share more than a sliver."""
+    shown, boxes = _visible_texts(figure)
+    ends = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = ends - np.maximum(boxes[:, None, :2], boxes[None, :, :2])  # width and height of each pair
+    pairs = np.argwhere(np.triu((shared > (1, 2)).all(axis=2), k=1))
+    return [(shown[i].get_text(), shown[j].get_text()) for i, j in pairs]
+
+
+def cut_off(figure):
+    """Return visible texts that reach beyond the figure's edge by more than a sliver."""
+    shown, boxes = _visible_texts(figure)
+    beyond = (boxes[:, :2] < -1).any(axis=1) | (boxes[:, 2:] > figure.bbox.extents[2:] + 1).any(axis=1)
+    return [shown[k].get_text() for k in np.flatnonzero(beyond)]
+
+
+def _visible_texts(figure):
+    """Return the texts that are drawn, and their boxes (n, 4) in pixels."""
     render(figure)
     hidden = set()
     # Labels beyond the end of an axis have a place, but are not drawn.
@@ -65,10 +81,7 @@ def overlaps(figure):
     shown = [text for text in text_artists(figure) if text.get_text().strip() and text not in hidden]
     # An annotation's own extent would include what it points at.
     boxes = np.array([Text.get_window_extent(text).extents for text in shown]).reshape(-1, 4)
-    ends = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = ends - np.maximum(boxes[:, None, :2], boxes[None, :, :2])  # width and height of each pair
-    pairs = np.argwhere(np.triu((shared > (1, 2)).all(axis=2), k=1))
-    return [(shown[i].get_text(), shown[j].get_text()) for i, j in pairs]
+    return shown, boxes
 
 
 def points(axes, marker):

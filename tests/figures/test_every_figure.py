@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from figures.audited import audited, membership, roc
 from figures.examples import architectures, epoch_study, quality, transferred
-from figures.looking import as_read_back, overlaps, pixels
+from figures.looking import as_read_back, cut_off, overlaps, pixels
 from scores.examples import rows, study
 
 from privessel.figures.registry import FIGURES, load
@@ -48,6 +48,7 @@ def test_redrawn_from_its_csv_alone_a_figure_has_the_same_pixels_and_no_texts_ov
     from_memory, from_file = draw(name, data_of(name)), draw(name, as_read_back(data_of(name)))
     assert pixels(from_memory) == pixels(from_file)
     assert not overlaps(from_memory)
+    assert not cut_off(from_memory)
 
 
 @pytest.mark.parametrize("name", SINGLE)

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 from figures.examples import architectures
-from figures.looking import as_read_back, texts
+from figures.looking import as_read_back, cut_off, texts
 
 from privessel.figures.gans import gan_comparison, gan_comparison_data
 
@@ -50,6 +50,13 @@ def test_comparison_has_two_panels_a_cohort():
     frame = architectures()
     assert len(drawn()[1].axes) == 4
     assert len(gan_comparison(gan_comparison_data(frame[frame["cohort"] == "phantom-a"])).axes) == 2
+
+
+def test_long_names_of_sources_are_not_cut_off_at_the_left_edge():
+    frame = architectures()
+    private = frame["kind"] == "private"
+    frame.loc[private, ["eps", "eps_published"]] = 123_456.0
+    assert not cut_off(gan_comparison(gan_comparison_data(frame)))
 
 
 def test_architecture_that_was_not_evaluated_is_a_row_of_its_own():

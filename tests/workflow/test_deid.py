@@ -24,6 +24,7 @@ deid:
   public_heads: {phantom: {people: 5, visits: 2, side: 32}}
   size: 32
   voxel_mm: 8.0
+  preprocessing: {bias_field: true, denoising: 0}
   rotations: 4
   hulls: [paper, k-same-5, local-dp-4, brain]
   methods: [deface, watershed]

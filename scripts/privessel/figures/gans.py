@@ -38,7 +38,7 @@ _COLUMNS += ["patients", "scored", "empty"]
 _COLOURS = {REAL: "black", PLAIN_GAN: "green", PRIVATE_GAN: "blue"}
 _COLOURS |= {VOTE: "vermillion", PRIVATE_UNET: "purple"}
 _COLOURS |= {COMPARED_GAN: "sky", PHANTOM: "vermillion", BASELINE: "orange"}
-_LEFT, _PANEL, _NUMBERS, _ROW, _HEAD, _FOOT = 2.0, 1.9, 0.95, 0.24, 0.3, 0.4  # inches
+_LEFT, _PANEL, _NUMBERS, _ROW, _HEAD, _FOOT = 2.5, 1.9, 0.95, 0.24, 0.3, 0.4  # inches
 
 
 def gan_comparison_data(scores: pd.DataFrame) -> pd.DataFrame:
@@ -150,8 +150,10 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, *, metric: str) -> None:
 def _notes(means: pd.DataFrame) -> list[str]:
     if means.empty:
         return ["No scores."]
+    voted = ", that of a vote one patient" if means["kind"].eq(VOTE).any() else ""
     notes = [
-        f"Large: mean ± SD over test patients, small: patients. ε protects one training {name_unit(means)}."
+        "Large: mean ± SD over test patients, small: patients. "
+        f"ε protects one training {name_unit(means)}{voted}."
     ]
     for kind, what in ((COMPARED_GAN, "other architecture"), (PRIVATE_GAN, "private GAN")):
         if not means["kind"].eq(kind).any():
