@@ -17,7 +17,7 @@ SIZES = ["members", "others", "member_patients", "other_patients"]
 _ATTACK = ["arch", "level", "run", "eps", "attack", "resampled", "members", "others"]
 _CURVE = ["shows", "attack", "arch", "level", "run", "eps", "unit"]
 _CURVE += ["false_rate", "value", "low", "high", "resampled"]
-_ROC_LEFT, _ROC_TOP, _SQUARE, _ROC_BETWEEN, _LINE = 0.55, 0.3, 1.79, (0.35, 0.5), 0.145
+_ROC_LEFT, _ROC_TOP, _SQUARE, _ROC_BETWEEN, _LINE = 0.55, 0.3, 1.78, (0.35, 0.5), 0.145
 
 
 def attacks_data(roc: pd.DataFrame, membership: pd.DataFrame, *, unit: str) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def attacks(data: pd.DataFrame) -> Figure:
     data = data.assign(**text).astype(dict.fromkeys(numbers, float))
     levels = data.drop_duplicates("level").sort_values("eps", kind="stable")
     looks = choose_looks(levels)
-    width = _ROC_LEFT + 3 * _SQUARE + 2 * _ROC_BETWEEN[0] + 0.35
+    width = _ROC_LEFT + 3 * _SQUARE + 2 * _ROC_BETWEEN[0] + 0.4
     notes = wrap_notes(describe_attacks(data[data["shows"] == "auc"]), width=width - 0.24)
     below = _ROC_TOP + 2 * _SQUARE + _ROC_BETWEEN[1] + 0.5
     height = below + _LINE * len(levels) + 0.13 * len(notes) + 0.15
