@@ -12,7 +12,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 from scored_rows import FREE, UNITS, Cells, Line, Row, Score
-from votes import GRID, PAIRS, SEED, SIZE, as_scan, judge, learn, patient, pool
+from votes import GRID, ON_CPU, PAIRS, SEED, SIZE, STRIDE, as_scan, judge, learn, patient, pool
 
 from privessel.cohort.patches import cut, rescale
 from privessel.cohort.regions import largest_overlap
@@ -89,7 +89,7 @@ class DemoCohort:
             design = Design(("random", "wide"), PHANTOMS, **GRID, pairs=PAIRS, size=SIZE)
             self._candidates[number] = design.make(number, seed=SEED)
         net = self.train(self._candidates[number], seed)
-        given = {"n": BALLOT, "prediction": {"batch": BALLOT, "device": "cpu"}}
+        given = {"n": BALLOT, "stride": STRIDE, "prediction": ON_CPU}
         ballots = [fill_in(str(k), scan, [net], seed=k, **given) for k, scan in enumerate(self.voters)]
         return Score(judge(net, self.judges), [astuple(ballot.counts[0]) for ballot in ballots])
 
@@ -145,8 +145,9 @@ def reference_rows(cohort: DemoCohort, *, seeds: Sequence[int]) -> list[Row]:
 
 def candidate_rows(cohort: DemoCohort, *, candidates: int, seeds: Sequence[int]) -> list[Row]:
     """Return one row for each candidate of the vote; they have no line in the table."""
+    design = f"{cohort.design}, ballots of {BALLOT} patches of segmentations"
     return [
-        Row(f"candidate {number}", partial(cohort.score_candidate, number), seeds, cohort.design)
+        Row(f"candidate {number}", partial(cohort.score_candidate, number), seeds, design)
         for number in range(1, candidates + 1)
     ]
 

@@ -36,6 +36,7 @@ from privessel.vote.ranks import add_ranks, rank  # noqa: E402
 SEED, SIZE, BATCH, PAIRS, RATE = 2022, 24, 16, 8000, 1e-3
 GRID = {"shape": (160, 192, 48), "spacing": (0.5, 0.5, 0.7)}
 FILTERS = (8, 16, 32, 64)
+STRIDE, ON_CPU = 16, {"batch": 256, "device": "cpu"}
 
 
 def patient(cohort: str, number: int, parameters: str) -> Phantom:
@@ -88,7 +89,7 @@ def judge(trained: TrainedUNet, tests: list[Scan]) -> float:
     """Return the mean DSC of whole volumes."""
     found = []
     for scan in tests:
-        chance = predict_probability(trained, scan.image, scan.brain, stride=16, batch=256, device="cpu")
+        chance = predict_probability(trained, scan.image, scan.brain, stride=STRIDE, **ON_CPU)
         marked = chance > THRESHOLD
         found.append(2 * (marked & scan.vessels).sum() / (marked.sum() + scan.vessels.sum()))
     return float(np.mean(found))
@@ -124,7 +125,7 @@ def main() -> None:
         dsc.append(judge(nets[-1], tests))
         print(f"candidate {number} ({design.family(number)}): {dsc[-1]:.3f}", flush=True)
     ballots = [
-        fill_in(str(k), as_scan(one), nets, n=400, seed=k, prediction={"batch": 400, "device": "cpu"})
+        fill_in(str(k), as_scan(one), nets, n=400, seed=k, stride=STRIDE, prediction=ON_CPU)
         for k, one in enumerate(voters)
     ]
     utilities = [float(one) for one in add_ranks([rank(ballot.counts) for ballot in ballots])]

@@ -51,6 +51,7 @@ rule ballot:
         patient=lambda w: study.cohorts.record(w.cohort, w.patient),
         size=settings.patches.size,
         patches=settings.vote.patches,
+        stride=settings.prediction.stride,
         seed=settings.seed,
         threads=settings.unet.threads,
         prediction={"batch": settings.prediction.batch, "device": settings.unet.device},

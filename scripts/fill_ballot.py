@@ -21,6 +21,7 @@ with logged(snakemake.log[0]):
         [TrainedUNet.load(Path(path)) for path in snakemake.input.weights],
         n=params.patches,
         seed=derive(params.seed, "vote", "ballot", patient.cohort, patient.id),
+        stride=params.stride,
         prediction=params.prediction,
     )
     ballot.save(Path(snakemake.output[0]))

@@ -40,6 +40,21 @@ def test_table_1_marks_the_best_gan_row_and_the_free_rows_that_private_does_not_
         assert [source for source, what in free.items() if "dsc" in what] == ["phantom-random", "threshold"]
 
 
+def test_free_rows_that_no_vote_beats_have_a_double_dagger():
+    assert (table1_data(study())["beats_votes"] == "").all()
+    votes = [
+        rows(f"vote/eps-{eps}/run-1", "vote", values, run=1)
+        for eps, values in ((1, [0.5, 0.5]), (3, [0.6, 0.6]))
+    ]
+    table = table1_data(pd.concat([study(), *votes]))
+    free = table[table["cohort"] == COHORTS[0]].set_index("source")["beats_votes"]
+    assert [source for source, what in free.items() if "dsc" in what.split()] == [
+        "phantom-random",
+        "threshold",
+    ]
+    assert "0.70 ± 0.07 † ‡" in texts(table1(table))
+
+
 def test_a_public_cohort_of_any_name_is_a_row_that_can_beat_the_private_model():
     frame = pd.concat([study(), rows("ixi", "phantom", [0.9, 0.9])])
     table = table1_data(frame)

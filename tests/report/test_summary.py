@@ -208,11 +208,12 @@ EXPECTED = pd.DataFrame(
 def test_it_says_first_what_protects_a_whole_patient_and_what_that_is_worth():
     text = said(demo(more=[vote()]), expectations=EXPECTED)
     _, _, told = text.partition("What protects patients, and what is it worth?")
-    first, _, rest = told.partition("Does the private model beat")
+    first, _, rest = told.partition("Does what protects anything beat")
     assert "vote/eps-1/run-1 protects every training patient: eps 1 of a whole patient." in first
     assert "phantom-a: DSC 0.76, 95% of real patches (0.80)." in first
     assert "wgan/noise-0.7/run-1/epoch-5 protects no whole patient: eps 4,150 of a whole patient." in first
-    assert rest
+    assert "By mean DSC, for vote/eps-1/run-1:" in rest
+    assert text.splitlines()[2].startswith("What vote/eps-1/run-1 promises to a whole patient: eps 1,")
     line = next(line for line in text.splitlines() if line.startswith("vote/eps-1"))
     assert line.split()[1:5] == ["1", "2", "2", "-"]
 
@@ -222,6 +223,16 @@ def test_what_a_vote_is_worth_over_all_draws_is_marked_as_for_inside_only():
     where = text.index("Inside only")
     assert where < text.index("0.751 on average") < text.index("0.708 or less in 5 % of the draws")
     assert "Inside only" not in said(demo(more=[vote()]))
+
+
+@pytest.mark.parametrize(("dsc", "answer"), [(0.5, "no; 0.50 does not beat"), (0.76, "yes; 0.76 beats")])
+def test_a_vote_is_compared_with_what_costs_nothing_too(dsc, answer):
+    scores = demo(more=[vote(dsc, dsc)])
+    _, _, told = said(scores).partition("By mean DSC, for vote/eps-1/run-1:")
+    assert answer in told.splitlines()[1]
+    alone = scores.query("kind != 'private' and kind != 'control'")
+    _, _, told = said(alone).partition("By mean DSC, for vote/eps-1/run-1:")
+    assert answer in told.splitlines()[1]
 
 
 def test_where_nothing_protects_it_says_so():
@@ -240,13 +251,14 @@ def test_on_a_public_cohort_every_promise_is_called_one_in_name_only(unit):
     assert "a promise to every" not in told
     line_of(told, "  vote/eps-1/run-1: eps 1 of a whole patient, in name only: published seed.")
     line_of(told, "In name only: the training scans are public")
-    first = told.splitlines()[2]
+    vote_line, first, then = told.splitlines()[2:5]
+    assert vote_line.endswith("to a whole patient: eps 1, in name only: published seed.")
     if unit == "patient":
         assert first.endswith("to a whole patient: eps 3, in name only: published seed.")
         line_of(told, "  wgan/noise-0.7/run-1/epoch-5: eps 3 of a whole patient, in name only")
     else:
         line_of(told, "  wgan/noise-0.7/run-1/epoch-5 protects no whole patient: eps 4,150")
-        assert told.splitlines()[3].endswith("To one patch: eps 8.3, in name only: published seed.")
+        assert then.endswith("To one patch: eps 8.3, in name only: published seed.")
     assert max(len(line) for line in told.splitlines()) <= 120
     assert "in name only" not in said(scores).lower()
     assert "in name only" not in said(demo().query("kind == 'real'"), public=True).lower()

@@ -8,7 +8,8 @@ import torch
 from vote.elections import net
 
 from privessel.cohort.scan import Scan
-from privessel.errors import CohortError, DamagedError
+from privessel.errors import DamagedError
+from privessel.unet.prediction import THRESHOLD, predict_probability
 from privessel.vote.ballots import Ballot, count, fill_in
 from privessel.vote.ranks import rank
 
@@ -26,7 +27,7 @@ def scan(seed=0):
 
 
 def fill(patient="p1", own=None, nets=(1, 2, 3), **changes):
-    given = {"n": 30, "seed": 5, "prediction": PREDICTION} | changes
+    given = {"n": 30, "seed": 5, "stride": 3, "prediction": PREDICTION} | changes
     return fill_in(patient, own or scan(), [net(seed) for seed in nets], **given)
 
 
@@ -72,6 +73,22 @@ def test_a_ballot_is_read_as_it_was_written_and_a_damaged_one_is_named(tmp_path)
         Ballot.load(tmp_path / "p1.json")
 
 
-def test_more_patches_than_brain_voxels_are_refused():
-    with pytest.raises(CohortError, match=r"patient p1: 5000 patches.*vote\.patches"):
-        fill(n=5000)
+def test_all_patches_side_by_side_count_what_a_segmentation_of_the_whole_scan_marks():
+    own, candidate = scan(), net(1)
+    brain = np.zeros_like(own.brain)
+    brain[2:18, 3:19, 1:5] = True
+    brain[2:6, 3:7] = False  # a corner patch lies across the edge
+    own = replace(own, brain=brain, image=own.image * brain)
+    marked = predict_probability(candidate, own.image, brain, stride=8, **PREDICTION) > THRESHOLD
+    (found,) = fill(own=own, nets=(1,), n=5000, stride=8).counts
+    assert found.right == (marked & own.vessels).sum() > 0
+    assert found.wrong == (marked & ~own.vessels).sum() > 0
+    assert found.missed == (~marked & own.vessels & brain).sum()
+
+
+def test_as_many_patches_are_drawn_as_are_asked_for_or_all_of_them():
+    everything = fill(n=5000)
+    assert fill(n=4999) == everything
+    few = fill(n=2).counts[0]
+    assert few.right + few.wrong <= 2 * 64
+    assert few.right + few.missed < everything.counts[0].right + everything.counts[0].missed

@@ -6,11 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from privessel.limits import VACUOUS
-from privessel.report.verdict import PUBLISHED_SEED, format_plain_eps, tell_protection, tell_verdict
+from privessel.report.verdict import (
+    PUBLISHED_SEED,
+    format_plain_eps,
+    list_promising,
+    tell_protection,
+    tell_verdict,
+)
 from privessel.scores.formatting import eps_columns, format_score
 from privessel.scores.references import select_references
 from privessel.scores.tally import (
-    choose_private,
     describe_gaps,
     name_cohorts,
     name_unit,
@@ -92,7 +97,7 @@ def summary(
     lines += [f"Note: {note}" for note in describe_gaps(shown)]
     lines += ["", "What protects patients, and what is it worth?"]
     lines += tell_protection(rows, cohorts, expectations, public=public)
-    lines += ["", "Does the private model beat the eps = 0 rows?", *tell_verdict(rows, cohorts)]
+    lines += ["", "Does what protects anything beat the eps = 0 rows?", *tell_verdict(rows, cohorts)]
     lines += ["", *_pictures(figures)]
     if study != FULL_STUDY:
         lines += [
@@ -104,20 +109,20 @@ def summary(
 
 
 def _headline(rows: pd.DataFrame, *, public: bool) -> list[str]:
-    """Say first what the chosen private model promises to a whole patient, then to a region and a patch."""
-    private = choose_private(rows)
-    if private is None:
-        return []
-    first = rows[rows["source"] == private].iloc[0]
-    spent = first["eps_patient"]
-    kept = PUBLISHED_SEED if public else "a promise to every training patient"
-    worth = "which promises nothing" if spent > VACUOUS else kept
-    lines = [f"What {private} promises to a whole patient: eps {format_plain_eps(spent)}, {worth}."]
-    if name_unit(rows) == "patch":
-        region, patch = format_plain_eps(first["eps_region"]), format_plain_eps(first["eps"])
-        only = f", {PUBLISHED_SEED}" if public else ""
-        lines.append(f"To one region, a place on a vessel: eps {region}. To one patch: eps {patch}{only}.")
-    return [*lines, ""]
+    """Say first what each vote and the chosen private models promise to a patient, a region and a patch."""
+    lines = []
+    for private in list_promising(rows):
+        first = rows[rows["source"] == private].iloc[0]
+        spent = first["eps_patient"]
+        kept = PUBLISHED_SEED if public else "a promise to every training patient"
+        worth = "which promises nothing" if spent > VACUOUS else kept
+        lines.append(f"What {private} promises to a whole patient: eps {format_plain_eps(spent)}, {worth}.")
+        if name_unit(rows) == "patch" and first["kind"] != VOTE:
+            region, patch = format_plain_eps(first["eps_region"]), format_plain_eps(first["eps"])
+            only = f", {PUBLISHED_SEED}" if public else ""
+            told = f"To one region, a place on a vessel: eps {region}. To one patch: eps {patch}{only}."
+            lines.append(told)
+    return [*lines, ""] if lines else []
 
 
 def _table(shown: pd.DataFrame, rows: pd.DataFrame, cohorts: list[str]) -> list[list[str]]:

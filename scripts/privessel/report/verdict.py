@@ -19,15 +19,19 @@ def tell_protection(
 ) -> list[str]:
     """Say of votes, private U-Nets and the chosen private GAN whom they protect, and what they are worth."""
     lines = []
-    for source in dict.fromkeys(rows["source"][rows["kind"] == VOTE]):
+    for source in list_promising(rows):
         lines += _worth(rows, source, cohorts, public=public)
         expected = expectations[expectations["source"] == source] if expectations is not None else ()
         lines += [_expected(row) for row in (expected.itertuples() if len(expected) else ())]
+    return lines or ["  Nothing here was made from patients with any protection."]
+
+
+def list_promising(rows: pd.DataFrame) -> list[str]:
+    """Return every vote, the best private U-Net of each level, and the chosen private GAN, in this order."""
     unets = order_levels(rows)
     unets = unets[(unets["kind"] == PRIVATE_UNET) & unets["best"]]
-    for source in dict.fromkeys([*unets["source"], choose_private(rows)]):
-        lines += _worth(rows, source, cohorts, public=public) if source else []
-    return lines or ["  Nothing here was made from patients with any protection."]
+    found = [*rows["source"][rows["kind"] == VOTE], *unets["source"], choose_private(rows)]
+    return [source for source in dict.fromkeys(found) if source]
 
 
 def _worth(rows: pd.DataFrame, source: str, cohorts: list[str], *, public: bool) -> list[str]:
@@ -58,15 +62,18 @@ def _expected(row) -> str:
 
 
 def tell_verdict(rows: pd.DataFrame, cohorts: list[str]) -> list[str]:
-    """Compare the mean DSC of the chosen private run with every eps = 0 row and with its own control.
+    """Compare the mean DSC of votes and chosen private runs with every eps = 0 row, a GAN's with its control.
 
     The answer is an unqualified yes only where the table has public cohorts and baselines, and all of them
     have a result that is lower.
     """
+    votes = list(dict.fromkeys(rows["source"][rows["kind"] == VOTE]))
     private, unet = choose_private(rows), choose_private(rows, kind=PRIVATE_UNET)
-    if private is None and unet is None:
+    if private is None and unet is None and not votes:
         return ["  It cannot be said: there is no private model in this table."]
     lines = []
+    for vote in votes:
+        lines += [f"  By mean DSC, for {vote}:", *_compare(rows, cohorts, vote)]
     if private is not None:
         lines.append(f"  By mean DSC, for {private}, the private run with the best validation DSC:")
         lines += _compare(rows, cohorts, private)
@@ -97,7 +104,8 @@ def _compare(rows: pd.DataFrame, cohorts: list[str], private: str) -> list[str]:
         parts += [f"beats {_list_scores(beaten)}"] if len(beaten) else []
         parts += [f"not computed: {', '.join(not_computed)}"] if not_computed else []
         lines.append(f"  {cohort}: {answer}; {private_dsc:.2f} {'; '.join(parts)}.")
-        control = dsc.get(str(replace(GanName.parse(private), shuffled=True)), np.nan)
+        is_gan = GanName.is_one(private)
+        control = dsc.get(str(replace(GanName.parse(private), shuffled=True)), np.nan) if is_gan else np.nan
         if np.isfinite(control):
             relation = "above" if private_dsc > control else "not above"
             lines.append(f"  {cohort}: it is {relation} its control with shuffled labels ({control:.2f}).")

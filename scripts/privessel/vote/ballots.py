@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from privessel.cohort.patches import cut, digest
 from privessel.cohort.scan import Scan
 from privessel.device import pick_device
-from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json, reading
 from privessel.unet.net import TrainedUNet
-from privessel.unet.prediction import THRESHOLD, predict_patches
+from privessel.unet.prediction import THRESHOLD, brain_tiles, predict_patches
 from privessel.vote.ranks import Count
 
 
@@ -55,23 +54,20 @@ def fill_in(
     *,
     n: int,
     seed: int,
+    stride: int,
     prediction: Mapping[str, object],
 ) -> Ballot:
     """Return the ballot of one patient.
 
-    The candidates are judged on `n` patches whose centres are uniform in the brain. They depend on the scan
-    and on `seed`, which must follow from the patient's id and from nothing of other patients. prediction:
-    `batch` (patches at a time) and `device`. Raises CohortError for a brain of fewer than `n` voxels.
+    The candidates are judged on `n` of the patches, `stride` voxels apart, of which a segmentation of the
+    whole scan is made (`unet.prediction`), or on all of them if there are fewer. Patches around voxels of the
+    brain would seldom lie across its edge, where candidates differ most in what they mark wrongly. The choice
+    depends on the scan and on `seed`, which must follow from the patient's id and from nothing of other
+    patients. prediction: `batch` (patches at a time) and `device`.
     """
-    inside = np.flatnonzero(scan.brain)
-    if inside.size < n:
-        raise CohortError(
-            f"patient {patient}: {n} patches are asked for a vote, but the brain has {inside.size} voxels. "
-            "Remedy: lower vote.patches"
-        )
-    chosen = np.random.default_rng(seed).choice(inside, n, replace=False)
-    centres = np.stack(np.unravel_index(chosen, scan.brain.shape), axis=1)
     size = candidates[0].patch_size
+    centres = brain_tiles(scan.brain, size=size, stride=stride)
+    centres = np.random.default_rng(seed).permutation(centres)[:n]
     image, label, brain = (cut(volume, centres, size) for volume in (scan.image, scan.vessels, scan.brain))
     return Ballot(
         patient=patient,

@@ -44,5 +44,8 @@ class Vote(Section):
         unit="mm",
     )
     pairs: Several = key("Labelled patches of each candidate, half of them centred on vessels.")
-    patches: Whole = key("Patches of each training patient, uniform in the brain, that judge the candidates.")
+    patches: Whole = key(
+        "Patches of each training patient that judge the candidates, drawn among those of which a "
+        "segmentation of the whole scan is made."
+    )
     unet: VoteUNet = key("The U-Nets of the candidates.")
