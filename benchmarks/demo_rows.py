@@ -18,8 +18,10 @@ from privessel.cohort.patches import cut, rescale
 from privessel.cohort.regions import largest_overlap
 from privessel.cohort.sampling import sample_centres
 from privessel.cohort.scan import Scan
-from privessel.gan.pairs import Pairs
 from privessel.phantom import Phantom
+from privessel.privacy.accounting import Charge
+from privessel.privacy.promises import Sizes, state_promises
+from privessel.privacy.terms import PrivateTerms
 from privessel.seeds import derive
 from privessel.unet.net import TrainedUNet
 from privessel.vote.ballots import fill_in
@@ -91,8 +93,8 @@ class DemoCohort:
         ballots = [fill_in(str(k), scan, [net], seed=k, **given) for k, scan in enumerate(self.voters)]
         return Score(judge(net, self.judges), [astuple(ballot.counts[0]) for ballot in ballots])
 
-    def cut(self, cohort: str, count: int, *, each: int, background: float) -> tuple[Pairs, int]:
-        """Return the demo's patches for a GAN, `each` of a patient, and how many show one place at most."""
+    def patches(self, cohort: str, count: int, *, each: int) -> "Patches":
+        """Return `each` patches of a cohort's first patients, as the demo's training has them."""
         images, labels, region = [], [], 1
         for number, phantom in enumerate(self.phantoms(cohort, range(1, count + 1)), 1):
             scan, name = as_scan(phantom), f"{cohort.removeprefix('phantom-')}{number:03d}"
@@ -101,8 +103,34 @@ class DemoCohort:
             images.append(rescale(cut(scan.image, centres, SIZE), -1, 1))
             labels.append(cut(scan.vessels, centres, SIZE))
             region = max(region, largest_overlap(centres, labels[-1]))
-        arrays, owners = map(np.concatenate, (images, labels)), np.repeat(np.arange(count), each)
-        return Pairs(*arrays, patients=owners, device="cpu", background=background), region
+        return Patches(
+            *map(np.concatenate, (images, labels)), owners=np.repeat(np.arange(count), each), region=region
+        )
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Training patches: images (n, s, s) float32 in [-1, 1], labels (n, s, s) bool, the patient of each."""
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    owners: NDArray[np.integer]  # counted from 0
+    region: int  # patches of a patient that show one same place on a vessel, at most
+
+
+def state_epsilon(training: PrivateTerms, *, steps: int, each: int) -> dict[str, float]:
+    """Return the valid eps of a patient, a region and a patch after so many noisy steps.
+
+    each: patches of a patient.
+    """
+    promises = state_promises(
+        [Charge(training.noise_multiplier, training.sampling_rate, steps)],
+        unit=training.unit,
+        sizes=Sizes(PATIENTS, each, training.region_patches),
+        delta=training.delta,
+        patient_delta=training.patient_delta,
+    )
+    return {unit: promise["epsilon"] for unit, promise in promises.items()}
 
 
 def reference_rows(cohort: DemoCohort, *, seeds: Sequence[int]) -> list[Row]:

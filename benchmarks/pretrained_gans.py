@@ -1,4 +1,4 @@
-"""Private GANs that begin with public phantoms, beside the vote: DSC at equal eps, on the demo's cohort.
+"""Private GANs that begin with public phantoms, beside votes and private U-Nets: DSC at equal eps.
 
     python benchmarks/pretrained_gans.py --table gans.csv --minutes 8    # again, until the table is full
 
@@ -7,7 +7,8 @@ are first trained on public phantoms (family `wide`) without noise, and go on wi
 noise: as the demo's private GAN does, with large batches, and with many critic steps for each step of the
 generator (Bie et al. 2023, "Private GANs, Revisited", TMLR). The noise is calibrated to the same eps of a
 patch for all. All rows give 8,000 pairs to the same U-Net, which segments whole volumes of the demo's test
-patients. Every finished cell is kept in the CSV file, and pre-trained nets in files beside it.
+patients; private U-Nets go on from the one of `phantom-wide`, and have no pairs. Every finished cell is kept
+in the CSV file, and pre-trained nets in files beside it.
 """
 
 import argparse
@@ -20,30 +21,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import demo_rows as demo  # noqa: E402
-from scored_rows import FREE, Cells, Line, Row, Score, fill, tabulate  # noqa: E402
-from votes import PAIRS, SEED  # noqa: E402
+from gan_plans import NETS, Plan  # noqa: E402
+from private_unet_rows import PrivateUNets  # noqa: E402
+from scored_rows import Cells, Row, Score, fill, tabulate, trained_lines  # noqa: E402
+from votes import PAIRS  # noqa: E402
 
 from privessel.files import checkpoint  # noqa: E402
 from privessel.gan.files import keep_generator  # noqa: E402
-from privessel.gan.job import Settings  # noqa: E402
-from privessel.gan.nets import GanShape  # noqa: E402
 from privessel.gan.pairs import Pairs  # noqa: E402
-from privessel.gan.run import GanRun  # noqa: E402
 from privessel.gan.step import Gan  # noqa: E402
 from privessel.gan.synthesis import synthesise  # noqa: E402
-from privessel.gan.training import GanTraining  # noqa: E402
-from privessel.privacy.accounting import Charge  # noqa: E402
-from privessel.privacy.keys import Stream, public_key  # noqa: E402
-from privessel.privacy.promises import Sizes, state_promises  # noqa: E402
+from privessel.privacy.keys import Stream  # noqa: E402
 
 LEVELS = ("eps-1", "eps-8")  # of a patch
-NETS = ("generator", "kept", "critic")  # what a start consists of; optimisers begin anew
-SAY_SECONDS = 30.0
 THRESHOLD = 0.0  # of the label channel, as in the demo
 PRETRAINED = "GAN pre-trained on phantom-wide, no patients"
 
@@ -71,79 +64,6 @@ WAYS = (
 )
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a GAN is trained with."""
-
-    shape: GanShape
-    training: GanTraining
-
-    @classmethod
-    def read(
-        cls, level: str, keys: Mapping[str, object], *, patients: int, region: int | None = None
-    ) -> "Plan":
-        """Return the plan of a GAN of the demo at a level; `keys` of the section `gan` win over the demo's.
-
-        The noise of a level such as eps-8 is calibrated to all its steps on patches of so many patients.
-        """
-        paper, study = (
-            yaml.safe_load(path.read_text(encoding="utf-8"))
-            for path in (ROOT / "config.yaml", ROOT / "profiles" / "demo" / "study.yaml")
-        )
-        gan = paper["gan"] | study["gan"]
-        noisy = gan.pop("private")
-        gan.pop("architectures")
-        # A start must fit, so that also a GAN without noise has the shape of those with noise.
-        gan |= {"critic_width": noisy["critic_width"]} if level == "inf" else noisy
-        promise = paper["privacy"] | study["privacy"]
-        kept = ("unit", "patient_patches", "grid_bits", "delta", "patient_delta")
-        settings = Settings.from_config(
-            gan | keys | {"device": "cpu", "threads": 1},
-            {name: promise[name] for name in kept}
-            | {"patients": patients, "max_overlap": None}
-            | {"patches_per_patient": study["patches"]["per_patient"]},
-            patch=study["patches"]["size"],
-        )
-        run = GanRun("wgan", level, 1, "phantom-a")
-        return cls(settings.shape, run.planned_training(region=region, **settings.training))
-
-    @property
-    def epsilon(self) -> dict[str, float]:
-        """The valid eps of a patient, a region and a patch."""
-        training = self.training
-        steps = training.steps * training.critic_steps
-        charge = Charge(training.noise_multiplier, training.sampling_rate, steps)
-        promises = state_promises(
-            [charge],
-            unit="patch",
-            sizes=Sizes(demo.PATIENTS, training.units // demo.PATIENTS, training.region_patches),
-            delta=training.delta,
-            patient_delta=training.patient_delta,
-        )
-        return {unit: promise["epsilon"] for unit, promise in promises.items()}
-
-    def train(self, data: Pairs, *, name: str, start: Mapping[str, dict] | None) -> Gan:
-        """Return a GAN after all its steps, begun with the weights of a `start` where there is one.
-
-        All random numbers, noise included, follow from the published seed and `name`: nobody was scanned.
-        """
-        stream = Stream(public_key(seed=SEED, name=name), threads=1)
-        gan = Gan(self.shape, self.training, stream=stream, device="cpu")
-        for net in NETS if start else ():
-            getattr(gan, net).load_state_dict(start[net])
-        steps, began = self.training.steps, time.monotonic()
-        said = began
-        while gan.step < steps:
-            gan.advance(data)
-            now = time.monotonic()
-            if now - said > SAY_SECONDS:
-                rate = gan.step / (now - began)
-                left = (steps - gan.step) / rate
-                say(f"  {name}: step {gan.step} of {steps}, {rate:.2f} steps/s, {left:.0f} s left")
-                said = now
-        return gan
-
-
 @dataclass
 class Gans:
     """The GANs of the table, and the pre-trained nets that some of them begin with."""
@@ -156,8 +76,12 @@ class Gans:
         """Return the patches of a cohort's first patients, and how many show one place at most."""
         if cohort not in self._patches:
             training = Plan.read("inf", {}, patients=count).training
-            each, background = training.units // count, training.label_background
-            self._patches[cohort] = self.cohort.cut(cohort, count, each=each, background=background)
+            found = self.cohort.patches(cohort, count, each=training.units // count)
+            pairs = Pairs(
+                found.images, found.labels,
+                patients=found.owners, device="cpu", background=training.label_background,
+            )  # fmt: skip
+            self._patches[cohort] = pairs, found.region
         return self._patches[cohort]
 
     def start(self, seed: int) -> dict[str, dict]:
@@ -212,21 +136,6 @@ class Gans:
         return rows
 
 
-def gan_lines(rows: Sequence[Row], cells: Cells) -> list[Line]:
-    """Return the lines of the rows that have a score."""
-    lines = []
-    for row in rows:
-        if scores := cells.scores(row):
-            more = scores[0].more or {"epsilon": FREE, "remark": ""}
-            lines.append(Line(row.name, more["epsilon"], [one.dsc for one in scores], more["remark"]))
-    return lines
-
-
-def say(text: str) -> None:
-    """Tell whoever waits how far it is; the table alone goes to the standard output."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def main() -> None:
     """Fill the table as far as the time allows, and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -246,10 +155,11 @@ def main() -> None:
     gans = Gans(cohort, asked.table.with_suffix(".starts")).rows(seeds=seeds)
     until = time.monotonic() + 60 * asked.minutes
     last = len(LEVELS) * sum(not way.pretrained for way in WAYS)  # GANs from scratch take longest
-    groups = [[*references, *gans[:-last]], candidates, gans[-last:]]
-    fill(groups, cells, until=until, say=say)
+    unets = PrivateUNets(cohort).rows(seeds=seeds)
+    groups = [[*references, *gans[:-last], *unets], candidates, gans[-last:]]
+    fill(groups, cells, until=until)
     lines = demo.reference_lines(references, cells)
-    lines += [*demo.vote_lines(candidates, cells), *gan_lines(gans, cells)]
+    lines += [*demo.vote_lines(candidates, cells), *trained_lines([*unets, *gans], cells)]
     print(tabulate([line for line in lines if line.dsc], reference=demo.REAL))
 
 

@@ -24,7 +24,7 @@ from privessel.unet.net import TrainedUNet
 from privessel.vote.candidates import cut_pairs
 
 PATIENTS, EACH, BUDGET = 10, 4000, {"steps": 600, "augment": False}
-CLIP, RATE, BATCH, MICRO_BATCH = 0.1, 1e-3, 256, 64
+CLIP, RATE, BATCH, MICRO_BATCH, STEPS = 0.1, 1e-3, 256, 64, 60
 # Unit, eps of it (None: next to no noise), its delta, expected batch; steps of a patient's are a third.
 ROWS = (
     ("patch", 1.0, 2.4e-6, BATCH),
@@ -34,14 +34,19 @@ ROWS = (
 )
 
 
-def plan(unit: str, epsilon: float | None, delta: float, batch: int, *, steps: int) -> PrivateTraining:
-    """Return the hyper-parameters of a row, with the least noise for its eps."""
+def plan(
+    unit: str, epsilon: float | None, delta: float, batch: int, *, steps: int, region: int = EACH
+) -> PrivateTraining:
+    """Return the hyper-parameters of a row, with the least noise for its eps.
+
+    region: patches of a patient that show one same place, at most.
+    """
     units = PATIENTS if unit == "patient" else PATIENTS * EACH
     steps = steps // 3 if unit == "patient" else steps
     given = PrivateTraining(
         learning_rate=RATE, batch=batch, units=units, steps=steps, noise_multiplier=1e-3, clipping_norm=CLIP,
         micro_batch=MICRO_BATCH, unit=unit, patient_patches=32, delta=delta, patient_delta=delta,
-        region_patches=EACH, grid_bits=20,
+        region_patches=region, grid_bits=20,
     )  # fmt: skip
     if epsilon is None:
         return given
@@ -64,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--start", choices=("random", "wide"), default="wide")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--test", type=int, default=3)
     asked = parser.parse_args()
     torch.set_num_threads(1)

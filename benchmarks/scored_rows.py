@@ -6,6 +6,7 @@ table: `Row` says what to compute, `fill` computes what is missing, and a `Line`
 
 import csv
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,11 @@ class Cells:
             writer.writerows(self._cells.values())
 
 
+def say(text: str) -> None:
+    """Tell whoever waits how far it is; the table alone goes to the standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def missing(groups: Sequence[Sequence[Row]], cells: Cells) -> list[tuple[Row, int]]:
     """Return the cells that are not there yet, one group after the other.
 
@@ -112,10 +118,10 @@ def missing(groups: Sequence[Sequence[Row]], cells: Cells) -> list[tuple[Row, in
     return [(row, seed) for row, seed in wanted if cells.score(row, seed) is None]
 
 
-def fill(groups: Sequence[Sequence[Row]], cells: Cells, *, until: float, say: Callable[[str], None]) -> None:
+def fill(groups: Sequence[Sequence[Row]], cells: Cells, *, until: float) -> None:
     """Compute and keep missing cells, but begin none after `until`, a time of `time.monotonic`.
 
-    `say` is told of every cell, with the rate and the time that is left.
+    Of every cell it says the rate and the time that is left.
     """
     wanted = missing(groups, cells)
     began = time.monotonic()
@@ -133,6 +139,19 @@ def fill(groups: Sequence[Sequence[Row]], cells: Cells, *, until: float, say: Ca
             f"{done} of {len(wanted)}: {row.name}, seed {seed}: DSC {score.dsc:.3f} in {took:.0f} s; "
             f"{60 / each:.2f} cells a minute, {left} left"
         )
+
+
+def trained_lines(rows: Sequence[Row], cells: Cells) -> list[Line]:
+    """Return the lines of the rows that have a score, with the `epsilon` and the `remark` beside their first.
+
+    What has neither beside it costs no patient anything.
+    """
+    lines = []
+    for row in rows:
+        if scores := cells.scores(row):
+            more = scores[0].more or {"epsilon": FREE, "remark": ""}
+            lines.append(Line(row.name, more["epsilon"], [one.dsc for one in scores], more["remark"]))
+    return lines
 
 
 def tabulate(lines: Sequence[Line], *, reference: str) -> str:

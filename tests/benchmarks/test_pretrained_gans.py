@@ -6,14 +6,18 @@ from dataclasses import replace
 import demo_rows
 import numpy as np
 import pretrained_gans
+import private_unet_rows
 import pytest
 import torch
-from pretrained_gans import LEVELS, NETS, WAYS, Gans, Plan, gan_lines
-from scored_rows import FREE, Cells, Line, Row, Score, fill, missing, tabulate
+from gan_plans import NETS, Plan
+from pretrained_gans import LEVELS, WAYS, Gans
+from private_unet_rows import PrivateUNets
+from scored_rows import FREE, Cells, Line, Row, Score, fill, missing, tabulate, trained_lines
 from tiny_gan import SHAPE, TRAINING
 
 from privessel.gan.pairs import Pairs
 from privessel.privacy.accounting import epsilon
+from privessel.unet.net import TrainedUNet, UNetShape
 
 TINY = Plan(SHAPE, replace(TRAINING, kept_epochs=(1,), epochs=1))
 NOISY = Plan(SHAPE, replace(TINY.training, noise_multiplier=1.0))
@@ -31,6 +35,13 @@ def patches(n=40, seed=0):
     rng = np.random.default_rng(seed)
     images = rng.uniform(-1, 1, (n, SHAPE.patch, SHAPE.patch)).astype(np.float32)
     return Pairs(images, images > 0.5, patients=np.arange(n) // 10, device="cpu", background=-1.0)
+
+
+def found(n=40, seed=0):
+    pairs = patches(n, seed)
+    return demo_rows.Patches(
+        *(array.numpy() for array in (pairs.images, pairs.labels)), owners=np.arange(n) // 10, region=7
+    )
 
 
 def row(name, score, seeds=(1, 2), design="as it is"):
@@ -82,9 +93,9 @@ def test_pretraining_sees_public_phantoms_alone_and_is_done_once(tmp_path, monke
 
     def cut(_, cohort, count, **__):
         asked.append((cohort, count))
-        return patches(), 1
+        return found()
 
-    monkeypatch.setattr(demo_rows.DemoCohort, "cut", cut)
+    monkeypatch.setattr(demo_rows.DemoCohort, "patches", cut)
     monkeypatch.setattr(Plan, "read", lambda *_, **__: TINY)
     first = Gans(demo_rows.DemoCohort(1), tmp_path).start(1)
     again = Gans(demo_rows.DemoCohort(1), tmp_path).start(1)
@@ -97,7 +108,7 @@ def test_pretraining_sees_public_phantoms_alone_and_is_done_once(tmp_path, monke
 
 def test_each_way_and_level_is_trained_and_has_a_line_with_its_eps(tmp_path, monkeypatch):
     trained = []
-    monkeypatch.setattr(demo_rows.DemoCohort, "cut", lambda *_, **__: (patches(), 7))
+    monkeypatch.setattr(demo_rows.DemoCohort, "patches", lambda *_, **__: found())
     monkeypatch.setattr(demo_rows.DemoCohort, "score", lambda _, pairs, seed: Score(seed / 10))
     monkeypatch.setattr(pretrained_gans, "PAIRS", 6)
 
@@ -109,16 +120,34 @@ def test_each_way_and_level_is_trained_and_has_a_line_with_its_eps(tmp_path, mon
     monkeypatch.setattr(Plan, "epsilon", {"patient": 9.0, "region": 8.0, "patch": 7.0})
     gans, cells = Gans(demo_rows.DemoCohort(1), tmp_path / "starts"), Cells(tmp_path / "table.csv")
     rows = gans.rows(seeds=(1, 2))
-    fill([rows], cells, until=math.inf, say=lambda _: None)
+    fill([rows], cells, until=math.inf)
     assert [each for each in trained if each[0] != "inf"] == [
         (level, dict(way.keys)) for _ in (1, 2) for way in WAYS for level in LEVELS
     ]
-    lines = gan_lines(rows, Cells(tmp_path / "table.csv"))
+    lines = trained_lines(rows, Cells(tmp_path / "table.csv"))
     assert [line.epsilon["patch"] for line in lines] == [0.0] + [7.0] * len(WAYS) * len(LEVELS)
     assert all(line.dsc == [0.1, 0.2] for line in lines)
 
 
-def test_an_interrupted_table_goes_on_with_what_is_missing(tmp_path):
+def test_private_unets_begin_with_the_public_cohort_and_have_the_eps_of_their_names(tmp_path, monkeypatch):
+    begun, start = [], TrainedUNet({}, UNetShape((4, 8), 0.0), SHAPE.patch, 100.0, 50.0, {})
+    monkeypatch.setattr(private_unet_rows, "pool", begun.append)
+    monkeypatch.setattr(demo_rows.DemoCohort, "phantoms", lambda _, cohort, numbers: (cohort, len(numbers)))
+    monkeypatch.setattr(demo_rows.DemoCohort, "train", lambda *_: start)
+    monkeypatch.setattr(demo_rows.DemoCohort, "patches", lambda *_, **__: found())
+    monkeypatch.setattr(demo_rows.DemoCohort, "judges", [])
+    monkeypatch.setattr(private_unet_rows, "go_on", lambda first, data, training, *, seed: first)
+    monkeypatch.setattr(private_unet_rows, "judge", lambda unet, _: float(unet is start))
+    rows, cells = PrivateUNets(demo_rows.DemoCohort(1)).rows(seeds=(1,)), Cells(tmp_path / "table.csv")
+    fill([rows], cells, until=math.inf)
+    assert set(begun) == {("phantom-wide", demo_rows.PHANTOMS)}
+    for line, (unit, wanted) in zip(trained_lines(rows, cells), private_unet_rows.LEVELS, strict=True):
+        assert line.dsc == [1.0]
+        assert 0.99 * wanted < line.epsilon[unit] <= wanted
+        assert line.epsilon["patch"] <= line.epsilon["region"]
+
+
+def test_an_interrupted_table_goes_on_with_what_is_missing(tmp_path, capsys):
     computed, path = [], tmp_path / "table.csv"
 
     def score(name):
@@ -131,18 +160,18 @@ def test_an_interrupted_table_goes_on_with_what_is_missing(tmp_path):
 
         return compute
 
-    rows, told = [row("a", score("a")), row("b", score("b")), row("c", score("c"), seeds=(1,))], []
-    fill([rows], Cells(path), until=0, say=told.append)
+    rows = [row("a", score("a")), row("b", score("b")), row("c", score("c"), seeds=(1,))]
+    fill([rows], Cells(path), until=0)
     assert computed == []
-    assert "5 cells are left" in told[-1]
+    assert "5 cells are left" in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
-        fill([rows], Cells(path), until=math.inf, say=told.append)
+        fill([rows], Cells(path), until=math.inf)
     assert computed == [("a", 1), ("b", 1), ("c", 1), ("a", 2), ("b", 2)]
-    assert "4 of 5: a, seed 2: DSC 0.500" in told[-1]
-    fill([rows], Cells(path), until=math.inf, say=told.append)
+    assert "4 of 5: a, seed 2: DSC 0.500" in capsys.readouterr().err
+    fill([rows], Cells(path), until=math.inf)
     assert computed[5:] == [("b", 2)]
     cells = Cells(path)
-    fill([rows], cells, until=math.inf, say=told.append)
+    fill([rows], cells, until=math.inf)
     assert len(computed) == 6
     assert cells.scores(rows[1]) == [Score(0.1 + 0.2 * seed, [1, 2]) for seed in (1, 2)]
 
@@ -165,7 +194,7 @@ def test_a_score_of_other_settings_is_refused(tmp_path):
     cells = Cells(tmp_path / "table.csv")
     cells.keep(row("a", Score), 1, Score(0.5), seconds=1)
     with pytest.raises(ValueError, match="other settings: as it is, and not longer"):
-        fill([[row("a", Score, design="longer")]], Cells(cells.path), until=math.inf, say=print)
+        fill([[row("a", Score, design="longer")]], Cells(cells.path), until=math.inf)
 
 
 def test_a_vote_is_the_exact_mean_over_its_draws_for_each_seed_that_is_whole(tmp_path):
