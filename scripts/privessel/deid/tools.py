@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from privessel.cohort.nifti import read_stored
 from privessel.deid.frame import Framed, average_brain, upright_cube
 from privessel.deid.removal import face_region
 from privessel.errors import CohortError
@@ -89,6 +90,6 @@ def _run_niimath(method: str, scan: Framed, average: NDArray) -> NDArray:
                 f"{method} failed: {(done.stderr or done.stdout).strip()[-300:]}. Remedy: leave it out of "
                 "deid.methods"
             )
-        made = nib.load(paths["made"]).get_fdata(dtype=np.float32)
+        made = read_stored(paths["made"]).data.astype(np.float32)
     blocks = made.reshape(side, times, side, times, side, times)
     return np.clip(blocks.mean((1, 3, 5)), 0, 1)
