@@ -1,6 +1,6 @@
 """What heads a C-DeID-GAN makes: one training on simulated heads, a table and a picture.
 
-    python benchmarks/deid_gan.py /tmp/heads                      # the recipe of docs/deid.md: 32 voxels a side, minutes
+    python benchmarks/deid_gan.py /tmp/heads                      # as in docs/deid.md: 32 voxels a side
     python benchmarks/deid_gan.py /tmp/other --discriminator-rate 6e-4 --r1 10 --reconstruction 0.5
     timeout 6m python benchmarks/deid_gan.py /tmp/large --size 64 --steps 2300 --warm-up 900
 
