@@ -78,3 +78,14 @@ def read_brain(path: Path, scan: Native) -> NDArray[np.bool_]:
             "other. Remedy: write 1 inside of the brain and 0 outside"
         )
     return mask.data != 0
+
+
+def read_scan(image: str, brain: str, *, who: str) -> tuple[Native, NDArray[np.bool_]]:
+    """Return a scan and its brain mask in the scan's voxels; CohortError names `who`, file and remedy."""
+    path = image
+    try:
+        scan = read_native(Path(path))
+        path = brain
+        return scan, read_brain(Path(path), scan)
+    except CohortError as problem:
+        raise CohortError(f"{who}: {path} {problem}.") from problem

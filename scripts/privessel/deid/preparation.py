@@ -15,7 +15,7 @@ from privessel.deid.cleaning import clean
 from privessel.deid.frame import Framed, find_place, frame
 from privessel.deid.gamma import Gamma, transform
 from privessel.deid.intake import Report, check_head
-from privessel.deid.native import Native, read_brain, read_native
+from privessel.deid.native import Native, read_scan
 from privessel.deid.render import SKIN
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
@@ -41,13 +41,7 @@ def prepare(
     person, file and remedy.
     """
     where = f"person {scan.person}, session {scan.session}"
-    try:
-        path = scan.image
-        native = read_native(Path(path))
-        path = scan.brain
-        brain = read_brain(Path(path), native)
-    except CohortError as problem:
-        raise CohortError(f"{where}: {path} {problem}.") from problem
+    native, brain = read_scan(scan.image, scan.brain, who=where)
     values = native.values
     upright = [reorient(Stored(data, native.geometry, native.header)) for data in (values, brain)]
     report = check_head(

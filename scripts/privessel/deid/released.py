@@ -12,7 +12,7 @@ from privessel.cohort.picture import save_picture
 from privessel.deid.compose import changed_region, compose
 from privessel.deid.frame import Framed, Place, to_cube
 from privessel.deid.headers import write_sidecar
-from privessel.deid.native import Native, read_brain, read_native
+from privessel.deid.native import Native, read_scan
 from privessel.deid.preparation import digest_voxels
 from privessel.deid.qc import draw_released
 from privessel.deid.render import measure_depth
@@ -94,13 +94,7 @@ def write_head(
 
 def read_source(scan: HeadScan, parts: Parts, *, who: str) -> Source:
     """Read a scan and its mask again; CohortError where they are not what the parts were made of."""
-    try:
-        path = scan.image
-        native = read_native(Path(path))
-        path = scan.brain
-        brain = read_brain(Path(path), native)
-    except CohortError as problem:
-        raise CohortError(f"{who}: {path} {problem}.") from problem
+    native, brain = read_scan(scan.image, scan.brain, who=who)
     framed = Framed.load(parts.frame)
     source = Source(native, brain, framed.place)
     again = "Remedy: run the same command again, so that it is checked and framed anew"

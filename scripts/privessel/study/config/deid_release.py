@@ -1,11 +1,7 @@
 """Target `deid_release`: which heads leave, under which name, and what is said of them."""
 
-from typing import Annotated
-
-from pydantic import StringConstraints
-
 from privessel.study.config.fields import HullName, Positive, Section, Text, distinct, key
-from privessel.study.config.privacy import LICENCES
+from privessel.study.config.privacy import LICENCES, Reason, ReleaseName
 
 
 class DeidRelease(Section):
@@ -15,7 +11,7 @@ class DeidRelease(Section):
         "In which hull the heads are that leave, one of `deid.hulls`; `paper` promises nothing, and is "
         "refused; null: none leave."
     )
-    name: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = key(
+    name: ReleaseName = key(
         "Name of folder and archive; the codes of people follow from it, so that two releases have others."
     )
     description: str = key("The only words about the people that leave; needed for a release.")
@@ -28,6 +24,4 @@ class DeidRelease(Section):
         "Most that all draws of a person's hulls may have cost together, in all studies of the site, at "
         "`deid.delta`."
     )
-    override: Annotated[str, StringConstraints(min_length=20)] | None = key(
-        "A written reason to release against that limit; it leaves too."
-    )
+    override: Reason | None = key("A written reason to release against that limit; it leaves too.")

@@ -19,6 +19,8 @@ from privessel.study.config.fields import (
     key,
 )
 
+ReleaseName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Reason = Annotated[str, StringConstraints(min_length=20)]  # a written one, which leaves with the data
 LICENCES = Literal["CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0"]
 
 
@@ -76,9 +78,7 @@ class Release(Section):
         "wgan/noise-0.65/run-1/epoch-50, or a private U-Net, such as private-unet/eps-8/run-1, which has no "
         "data; null: none."
     )
-    name: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = key(
-        "Name of folder and archive."
-    )
+    name: ReleaseName = key("Name of folder and archive.")
     description: str = key("The only words about the cohort that leave; needed for a release.")
     creators: tuple[Text, ...] = key("Who stands for the release; needed for one.")
     licence: LICENCES = key("Licence of the data.")
@@ -95,10 +95,8 @@ class Release(Section):
         "Most that the eps of a region may be, over all private runs on a patient: of all patches that show "
         "one place on a vessel. Not asked of public cohorts."
     )
-    region_reason: Annotated[str, StringConstraints(min_length=20)] | None = key(
-        "A written reason to release against that limit; it leaves too."
-    )
-    override: Annotated[str, StringConstraints(min_length=20)] | None = key(
+    region_reason: Reason | None = key("A written reason to release against that limit; it leaves too.")
+    override: Reason | None = key(
         "A written reason to release against epsilon, delta or the choice of the set; it leaves too."
     )
 
