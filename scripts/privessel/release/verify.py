@@ -14,7 +14,6 @@ authors of privessel publish them.
 Part of privessel, MIT licence.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -24,9 +23,8 @@ if not __package__:  # in a data set's folder, also where Python does not look t
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from privessel.release.checks.files import find_contradictions, read_numbers  # noqa: E402
-from privessel.release.checks.manifest import SIGNATURE, find_changes  # noqa: E402
 from privessel.release.checks.numbers import check_numbers  # noqa: E402
-from privessel.release.checks.signature import check_signature  # noqa: E402
+from privessel.release.checks.recipient import check_folder, parse  # noqa: E402
 
 UNKNOWN = "who made it is unknown"
 
@@ -49,52 +47,18 @@ def tell_verdict(stated: dict | None, faults: list[str], maker: str | None = Non
     return f"verdict: no contradiction, and every eps is what its mechanisms give; {who}"
 
 
+def look(folder: Path) -> tuple[dict, list[str], list[str]]:
+    """Return what a folder states, lines about it, and its contradictions; as `check_folder` asks."""
+    stated = read_numbers(folder)
+    lines, faults = check_numbers(stated)
+    return stated, lines, faults if faults and not lines else faults + find_contradictions(folder, stated)
+
+
 def main(folder: Path, key: str | None = None) -> int:
     """Print what was found and the verdict; return the exit status."""
-    faults, maker = [], None
-    if key:
-        try:
-            maker, faults = check_signature(folder, key)
-        except ImportError:
-            print("verdict: none; the signature was not checked: install cryptography, then run this again")
-            return 2
-        except ValueError as problem:
-            print(f"verdict: none; {problem}")
-            return 2
-    faults += find_changes(folder)
-    if faults:
-        print(tell_verdict(None, faults))
-        return 1
-    if maker:
-        print(f"maker: whoever has the key {maker}; every file is as it was signed")
-    else:
-        signed = (
-            "it is signed, but no --key was given" if (folder / SIGNATURE).exists() else "it is not signed"
-        )
-        print(f"maker: unknown ({signed}). The files agree with their own manifest, which anyone can write")
-    try:
-        stated = read_numbers(folder)
-        lines, faults = check_numbers(stated)
-        faults += [] if faults and not lines else find_contradictions(folder, stated)
-    except ImportError:
-        print("verdict: none; eps was not computed: install dp-accounting, then run this again")
-        return 2
-    except (OSError, ArithmeticError, LookupError, AttributeError, TypeError, ValueError) as problem:
-        lines, faults = [], [f"a file cannot be read ({problem!r})"]
-    for line in lines:
-        print(line)
-    print(tell_verdict(stated, faults, maker) if not faults else tell_verdict(None, faults))
-    return 1 if faults else 0
-
-
-def parse() -> argparse.Namespace:
-    """Return the arguments of the command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent)
-    parser.add_argument("--key", help="fingerprint of the site's public key, or a file with either")
-    return parser.parse_args()
+    return check_folder(folder, key, look=look, tell_verdict=tell_verdict)
 
 
 if __name__ == "__main__":
-    asked = parse()
+    asked = parse(__doc__.splitlines()[0], Path(__file__).resolve().parent)
     sys.exit(main(asked.folder.resolve(), asked.key))

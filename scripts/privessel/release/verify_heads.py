@@ -14,7 +14,6 @@ privessel publish them.
 Part of privessel, MIT licence.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -26,8 +25,7 @@ if not __package__:  # in a data set's folder, also where Python does not look t
 
 from privessel.release.checks.head_files import NUMBERS, find_contradictions  # noqa: E402
 from privessel.release.checks.heads import check_numbers  # noqa: E402
-from privessel.release.checks.manifest import find_changes  # noqa: E402
-from privessel.release.checks.signature import check_signature  # noqa: E402
+from privessel.release.checks.recipient import check_folder, parse  # noqa: E402
 
 
 def tell_verdict(stated: dict | None, faults: list[str], maker: str | None = None) -> str:
@@ -46,43 +44,18 @@ def tell_verdict(stated: dict | None, faults: list[str], maker: str | None = Non
     return f"verdict: no contradiction, and the promise is the one that PRIVACY.md states; {who}"
 
 
+def look(folder: Path) -> tuple[dict, list[str], list[str]]:
+    """Return what a folder states, lines about it, and its contradictions; as `check_folder` asks."""
+    stated = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+    lines, faults = check_numbers(stated)
+    return stated, lines, faults if faults and not lines else faults + find_contradictions(folder, stated)
+
+
 def main(folder: Path, key: str | None = None) -> int:
     """Print what was found and the verdict; return the exit status."""
-    faults, maker = [], None
-    if key:
-        try:
-            maker, faults = check_signature(folder, key)
-        except ImportError:
-            print("verdict: none; the signature was not checked: install cryptography, then run this again")
-            return 2
-        except ValueError as problem:
-            print(f"verdict: none; {problem}")
-            return 2
-    faults += find_changes(folder)
-    if faults:
-        print(tell_verdict(None, faults))
-        return 1
-    try:
-        stated = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
-        lines, faults = check_numbers(stated)
-        faults += [] if faults and not lines else find_contradictions(folder, stated)
-    except ImportError:
-        print("verdict: none; eps was not computed: install dp-accounting, then run this again")
-        return 2
-    except (OSError, ArithmeticError, LookupError, AttributeError, TypeError, ValueError) as problem:
-        lines, faults = [], [f"a file cannot be read ({problem!r})"]
-    print("\n".join([*lines, tell_verdict(None if faults else stated, faults, maker)]))
-    return 1 if faults else 0
-
-
-def parse() -> argparse.Namespace:
-    """Return the arguments of the command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent)
-    parser.add_argument("--key", help="fingerprint of the site's public key, or a file with either")
-    return parser.parse_args()
+    return check_folder(folder, key, look=look, tell_verdict=tell_verdict)
 
 
 if __name__ == "__main__":
-    asked = parse()
+    asked = parse(__doc__.splitlines()[0], Path(__file__).resolve().parent)
     sys.exit(main(asked.folder.resolve(), asked.key))

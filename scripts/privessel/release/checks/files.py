@@ -17,7 +17,7 @@ from privessel.release.checks.words import call, is_model
 # The programs of a release, and where they lie in the library: the check, and the accountant it needs.
 CHECKS = (
     "__init__", "card", "cautions", "croissant", "epsilon", "exports", "files", "licences", "manifest",
-    "models", "numbers", "shape", "signature", "statement", "votes", "words",
+    "models", "numbers", "recipient", "shape", "signature", "statement", "votes", "words",
 )  # fmt: skip
 ACCOUNTANT = (
     "privacy/accounting", "privacy/levels", "privacy/losses", "privacy/patient", "privacy/renyi", "errors",

@@ -14,7 +14,17 @@ from privessel.release.checks.head_texts import TEXTS, describe_dataset
 from privessel.release.checks.manifest import MANIFEST, PUBLIC_KEY, SIGNATURE
 
 # The programs of a release of heads, and where they lie in the library.
-CHECKS = ("__init__", "epsilon", "head_files", "head_texts", "heads", "licences", "manifest", "signature")
+CHECKS = (
+    "__init__",
+    "epsilon",
+    "head_files",
+    "head_texts",
+    "heads",
+    "licences",
+    "manifest",
+    "recipient",
+    "signature",
+)
 ACCOUNTANT = (
     "privacy/accounting", "privacy/levels", "privacy/losses", "privacy/patient", "privacy/renyi", "errors",
     "limits", "deid/promise", "study/hulls",
