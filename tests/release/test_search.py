@@ -246,7 +246,8 @@ def test_a_site_s_ids_people_folders_digests_seeds_and_keys_are_all_looked_for(s
     assert 2022 in found.seeds
     master = load_master(site.state / "master.key")
     assert {
-        master.secret, master.derive("ledger"), master.derive("patients"), site.signer().secret
+        master.secret, master.derive("ledger"), master.derive("patients"), site.signer().secret,
+        site.codes_key(TERMS.name),
     } < set(found.keys)  # fmt: skip
     assert master.secret.hex() not in repr(found)
     assert str(master.secret) not in repr(found)

@@ -134,9 +134,13 @@ class Site:
 
         Another release has other codes, so that whoever has two of them cannot join them by code.
         """
-        key = self._master().derive(f"codes of the release {release}")
+        key = self.codes_key(release)
         digests = {one: hmac.digest(key, one.encode(), "sha256") for one in people}
         return {one: encode_code(digest) for one, digest in digests.items()}
+
+    def codes_key(self, release: str) -> bytes:
+        """Return the key that the codes of a release follow from; it must not leave."""
+        return self._master().derive(f"codes of the release {release}")
 
     def coins(self, identity: str) -> Stream:
         """Return the random stream of an audit's coins; `identity` is `AuditRun.coins_identity`.

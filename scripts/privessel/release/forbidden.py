@@ -85,6 +85,7 @@ def list_site(
     keys = []
     if master:
         keys += [master.secret, master.derive("ledger"), master.derive("patients"), site.signer().secret]
+        keys.append(site.codes_key(words.name))
         # The nonces of finished runs are destroyed, and nobody can derive their keys any more.
         for (identity, attempt), nonce in list_nonces(site.state).items():
             keys += [nonce, run_key(master, identity=identity, attempt=attempt, nonce=nonce)]
