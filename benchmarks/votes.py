@@ -1,6 +1,7 @@
 """What a vote is worth at the size of the demo: exact expectations, beside real patches and public phantoms.
 
-    python benchmarks/votes.py [--candidates 16] [--steps 600] [--test 3] [--augment] [--ema 0.98] [--scans full]
+    python benchmarks/votes.py [--candidates 16] [--steps 600] [--test 3] [--augment] [--ema 0.98]
+        [--scans full]
 
 Everything is simulated: ten training patients of phantom-a vote, candidates come from both families in turn,
 and test patients judge by whole volumes. All U-Nets have four levels from 8 filters and as many steps. For

@@ -2,6 +2,10 @@
 # transform of them. Everything here stays inside.
 
 
+localrules:
+    deid_intake,
+
+
 rule head:
     output:
         image=f"{DATA}/{{heads}}/sub-{{person}}/ses-{{session}}/anat/sub-{{person}}_ses-{{session}}_T1w.nii.gz",
@@ -71,41 +75,28 @@ rule brain_mask:
         "../scripts/make_brain_mask.py"
 
 
-rule head_frame:
+# A faulty scan does not end the job: its outcome says what is wrong, all others are checked too, and `heads_checked`
+# refuses it.
+rule check_head:
     input:
         simulated=lambda w: heads.simulated(w.heads, w.scan),
     output:
-        frame=f"{heads.folder}/frame/{{heads}}/{{scan}}.npz",
-        gamma=f"{heads.folder}/gamma/{{heads}}/{{scan}}.npz",
-        report=f"{heads.folder}/intake/{{heads}}/{{scan}}.json",
+        outcome=f"{heads.folder}/intake/{{heads}}/{{scan}}.json",
         picture=f"{heads.folder}/intake/{{heads}}/{{scan}}.png",
     log:
-        f"{LOGS}/deid/frame/{{heads}}/{{scan}}.log",
-    benchmark:
-        f"{LOGS}/deid/frame/{{heads}}/{{scan}}.tsv"
+        f"{LOGS}/deid/intake/{{heads}}/{{scan}}.log",
     conda:
         CPU_ENV
     resources:
         mem_mb=memory(lambda w: heads.scan_megabytes(w.heads)),
-        runtime=20,
+        runtime=10,
     params:
-        code=code.digest("frame_head.py"),
+        code=code.digest("check_head.py"),
         scan=lambda w: vars(heads.scan(w.heads, w.scan)),
         contents=lambda w: heads.contents(w.heads, w.scan),
-        cube={
-            "side": settings.deid.size,
-            "field_of_view": settings.deid.field_of_view,
-            "most_voxel_mm": settings.deid.voxel_mm,
-        },
-        corrections=settings.deid.preprocessing.model_dump(),
-        surface={
-            "rotations": settings.deid.rotations,
-            "planes": settings.deid.planes,
-            "level": settings.deid.threshold,
-        },
-        seed=settings.seed,
+        most_voxel_mm=settings.deid.voxel_mm,
     script:
-        "../scripts/frame_head.py"
+        "../scripts/check_head.py"
 
 
 rule heads_checked:
@@ -125,3 +116,46 @@ rule heads_checked:
         scans=[record for name in heads.names for record in heads.records(name)],
     script:
         "../scripts/list_heads.py"
+
+
+rule head_frame:
+    input:
+        simulated=lambda w: heads.simulated(w.heads, w.scan),
+        # Another person more frames nobody anew: what decides on a scan is its contents.
+        checked=ancient(f"{heads.folder}/intake.json"),
+    output:
+        frame=f"{heads.folder}/frame/{{heads}}/{{scan}}.npz",
+        gamma=f"{heads.folder}/gamma/{{heads}}/{{scan}}.npz",
+        picture=f"{heads.folder}/frame/{{heads}}/{{scan}}.png",
+    log:
+        f"{LOGS}/deid/frame/{{heads}}/{{scan}}.log",
+    benchmark:
+        f"{LOGS}/deid/frame/{{heads}}/{{scan}}.tsv"
+    conda:
+        CPU_ENV
+    resources:
+        mem_mb=memory(lambda w: heads.scan_megabytes(w.heads)),
+        runtime=20,
+    params:
+        code=code.digest("frame_head.py"),
+        scan=lambda w: vars(heads.scan(w.heads, w.scan)),
+        contents=lambda w: heads.contents(w.heads, w.scan),
+        cube={
+            "side": settings.deid.size,
+            "field_of_view": settings.deid.field_of_view,
+        },
+        corrections=settings.deid.preprocessing.model_dump(),
+        surface={
+            "rotations": settings.deid.rotations,
+            "planes": settings.deid.planes,
+            "level": settings.deid.threshold,
+        },
+        seed=settings.seed,
+    script:
+        "../scripts/frame_head.py"
+
+
+rule deid_intake:
+    input:
+        rules.heads_checked.output,
+        [path for name in heads.names for path in heads.files("intake", name, "png")],

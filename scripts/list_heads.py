@@ -1,9 +1,10 @@
-"""List the digests of all checked scans; refuse two people with one scan, and scans in the results."""
+"""List digests of all checked scans; refuse faulty ones, two people with one, and scans in the results."""
 
 import json
 from pathlib import Path
 
-from privessel.deid.intake import check_shared_scans, check_sources_outside
+from privessel.cohort.outcome import require_usable
+from privessel.deid.intake import REMEDY, check_shared_scans, check_sources_outside
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
@@ -12,7 +13,9 @@ with logged(snakemake.log[0]):
     scans, made = snakemake.params.scans, Path(snakemake.output[0])
     sources = {f"{one['cohort']}: scan {one['name']}": Path(one["image"]) for one in scans}
     check_sources_outside(sources, made.parents[1])
-    digests = [read_json(path, keys=["sha256"])["sha256"] for path in snakemake.input]
+    outcomes = [read_json(path, keys=["problems", "warnings"]) for path in snakemake.input]
+    require_usable(outcomes, kind="scans of heads", remedy=REMEDY)
+    digests = [outcome["sha256"] for outcome in outcomes]
     people = [(f"{one['cohort']}/{one['person']}", one["session"]) for one in scans]
     check_shared_scans(dict(zip(people, digests, strict=True)))
     with atomic_path(made) as partial:

@@ -13,7 +13,7 @@ from privessel.deid.compose import compose
 from privessel.deid.frame import Framed, find_place, frame
 from privessel.deid.head_cohort import scanner_affine
 from privessel.deid.native import read_native
-from privessel.deid.preparation import prepare
+from privessel.deid.preparation import digest_voxels, prepare
 from privessel.study.head_scans import HeadScan
 
 SIDE = 40  # voxels of 6.4 mm, for speed
@@ -118,11 +118,12 @@ def test_a_head_put_back_has_the_scanners_brightness_and_no_seam(tmp_path):
     write(tmp_path / "scan.nii.gz", uneven, affine)
     nib.Nifti1Image(brain.astype(np.uint8), affine).to_filename(tmp_path / "brain.nii.gz")
     scan = HeadScan("p1", "1", str(tmp_path / "scan.nii.gz"), str(tmp_path / "brain.nii.gz"))
-    cube = {"side": 64, "field_of_view": 256.0, "most_voxel_mm": 8.0}
+    cube = {"side": 64, "field_of_view": 256.0}
     errors = {}
     for bias_field in (True, False):
-        framed, _, _ = prepare(scan, corrections={"bias_field": bias_field, "denoising": 0}, **cube)
         native = read_native(tmp_path / "scan.nii.gz")
+        corrections = {"bias_field": bias_field, "denoising": 0}
+        framed = prepare(scan, digest=digest_voxels(native), corrections=corrections, **cube)
         everywhere = np.ones((64, 64, 64), bool)
         output = compose(native, brain, framed.image, everywhere, framed.place)
         assert np.array_equal(output[brain], native.stored[brain])

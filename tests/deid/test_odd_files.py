@@ -9,9 +9,11 @@ from deid.native import SIDE, oblique, oblique_affine, simulated, write
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
+from privessel.cohort.outcome import require_usable
 from privessel.deid.head_cohort import scanner_affine
 from privessel.deid.intake import check_shared_scans
 from privessel.deid.native import read_brain, read_native
+from privessel.deid.outcome import check, draw_source
 from privessel.deid.preparation import prepare
 from privessel.errors import CohortError
 from privessel.study.head_scans import HeadScan
@@ -29,16 +31,25 @@ def folder(tmp_path):
     return tmp_path
 
 
-def look(folder, *, scan="scan.nii.gz", brain="brain.nii.gz"):
-    found = HeadScan("x1", "1", str(folder / scan), str(folder / brain))
-    return prepare(found, side=32, field_of_view=256.0, most_voxel_mm=8.0, corrections=PLAIN)
+def place(folder, scan="scan.nii.gz", brain="brain.nii.gz"):
+    return HeadScan("x1", "1", str(folder / scan), str(folder / brain))
+
+
+def look(folder, *, field_of_view=256.0, **files):
+    """Check a scan and frame it; return it in its frame, and its digest."""
+    outcome = check(place(folder, **files), most_voxel_mm=8.0)
+    require_usable([outcome])
+    given = {"side": 32, "field_of_view": field_of_view, "corrections": PLAIN}
+    return prepare(place(folder, **files), digest=outcome["sha256"], **given), outcome["sha256"]
 
 
 def refuse(match, folder, **files):
+    outcome = check(place(folder, **files), most_voxel_mm=8.0)
     with pytest.raises(CohortError, match=match) as refused:
-        look(folder, **files)
+        require_usable([outcome])
     assert "person x1, session 1" in str(refused.value)
-    assert "Remedy" in str(refused.value)
+    assert "Remedy" in str(refused.value).split("Remedy: correct")[0]
+    assert draw_source(place(folder, **files)).width > 100
 
 
 def restore(folder, data, *, name="scan.nii.gz", affine=AFFINE):
@@ -48,7 +59,7 @@ def restore(folder, data, *, name="scan.nii.gz", affine=AFFINE):
 
 
 def test_four_dimensions_with_one_volume_are_one_volume(folder):
-    plain, _, digest = look(folder)
+    plain, digest = look(folder)
     for name in ("scan.nii.gz", "brain.nii.gz"):
         image = nib.load(folder / name)
         kept = np.asanyarray(image.dataobj.get_unscaled())[..., None]
@@ -57,19 +68,26 @@ def test_four_dimensions_with_one_volume_are_one_volume(folder):
         image.header.set_slope_inter(slope, intercept)
         image.to_filename(folder / name)
     assert nib.load(folder / "scan.nii.gz").shape == (SIDE, SIDE, SIDE, 1)
-    again, _, other = look(folder)
+    again, other = look(folder)
     assert digest == other
     assert np.array_equal(plain.image, again.image)
 
 
-def test_a_head_that_reaches_out_of_the_cube_is_warned_of(folder):
-    found = HeadScan("x1", "1", str(folder / "scan.nii.gz"), str(folder / "brain.nii.gz"))
-    _, report, _ = look(folder)
-    assert report.warnings == ()
-    given = {"side": 32, "most_voxel_mm": 8.0, "corrections": PLAIN}
-    _, report, _ = prepare(found, field_of_view=190.0, **given)
-    assert "reaches out of the common cube" in report.warnings[0]
-    assert "front" in report.warnings[0]
+def test_a_head_that_reaches_out_of_the_cube_is_warned_of(folder, caplog):
+    look(folder)
+    assert not caplog.text
+    look(folder, field_of_view=190.0)
+    assert "person x1, session 1: the head reaches out of the common cube" in caplog.text
+    assert "front" in caplog.text
+
+
+def test_a_scan_that_is_exchanged_after_its_check_is_refused(folder):
+    _, digest = look(folder)
+    write(folder / "scan.nii.gz", simulated(1)[0] * 500, AFFINE)
+    with pytest.raises(
+        CohortError, match=r"person x1, session 1: .*another scan than the one that was checked"
+    ):
+        prepare(place(folder), digest=digest, side=32, field_of_view=256.0, corrections=PLAIN)
 
 
 def test_several_volumes_are_refused(folder):
@@ -115,12 +133,12 @@ def test_a_header_without_orientation_is_refused(folder):
 
 
 def test_a_mask_whose_axes_have_another_order_is_the_same_mask(folder):
-    plain, _, _ = look(folder)
+    plain, _ = look(folder)
     image = nib.load(folder / "brain.nii.gz")
     turned = image.as_reoriented(nib.orientations.axcodes2ornt("PIR"))
     turned.to_filename(folder / "turned.nii.gz")
     assert turned.affine[0, 0] == 0
-    again, _, _ = look(folder, brain="turned.nii.gz")
+    again, _ = look(folder, brain="turned.nii.gz")
     assert np.array_equal(plain.brain, again.brain)
     scan = read_native(folder / "scan.nii.gz")
     both = [read_brain(folder / name, scan) for name in ("brain.nii.gz", "turned.nii.gz")]
@@ -142,7 +160,7 @@ def test_a_mask_on_another_grid_and_one_that_is_none_are_refused(folder):
 @pytest.mark.parametrize("degrees", [15, 30, 40])
 @pytest.mark.parametrize("axis", "xyz")
 def test_a_scan_whose_grid_is_turned_far_is_framed_as_the_upright_one(folder, axis, degrees):
-    plain, _, _ = look(folder)
+    plain, _ = look(folder)
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
     grid = np.diag([3.5, 3.5, 3.5, 1.0])
@@ -155,19 +173,19 @@ def test_a_scan_whose_grid_is_turned_far_is_framed_as_the_upright_one(folder, ax
     write(folder / "turned.nii.gz", affine_transform(image, **given) * 500, affine)
     mask = affine_transform(brain.astype(np.float32), **given) > 0.5
     nib.Nifti1Image(mask.astype(np.uint8), affine).to_filename(folder / "mask.nii.gz")
-    framed, _, _ = look(folder, scan="turned.nii.gz", brain="mask.nii.gz")
+    framed, _ = look(folder, scan="turned.nii.gz", brain="mask.nii.gz")
     both = plain.brain & framed.brain
     assert 2 * both.sum() / (plain.brain.sum() + framed.brain.sum()) > 0.9
     assert np.corrcoef(plain.image.ravel(), framed.image.ravel())[0, 1] > 0.9
 
 
 def test_a_copy_of_another_type_and_order_of_axes_is_the_same_scan(folder):
-    _, _, digest = look(folder)
+    _, digest = look(folder)
     image = nib.load(folder / "scan.nii.gz")
     values = image.get_fdata(dtype=np.float32)
     copy = nib.Nifti1Image(values, AFFINE).as_reoriented(nib.orientations.axcodes2ornt("LIP"))
     copy.to_filename(folder / "copy.nii.gz")
-    _, _, other = look(folder, scan="copy.nii.gz")
+    _, other = look(folder, scan="copy.nii.gz")
     with pytest.raises(CohortError, match="have the same scan"):
         check_shared_scans({("x1", "1"): digest, ("x2", "1"): other})
 

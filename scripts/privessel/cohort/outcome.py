@@ -14,6 +14,10 @@ from privessel.files.reading import read_json
 log = logging.getLogger(__name__)
 # Keys of an outcome that decide nothing behind the check once the patient can be used.
 _TOLD = ("problems", "warnings", "names", "measured", "print")
+_REMEDY = (
+    "correct these files, or leave the patients out of participants.tsv; then start the same command again. "
+    "The target `intake` shows every patient with a picture."
+)
 
 
 def check(patient: Patient, files: Files, *, patch_size: int, limits: Limits) -> dict:
@@ -58,14 +62,15 @@ def list_usable(outcomes: Sequence[Mapping]) -> list[dict]:
     return [{key: value for key, value in outcome.items() if key not in _TOLD} for outcome in outcomes]
 
 
-def require_usable(outcomes: Sequence[Mapping]) -> None:
-    """Raise CohortError that lists the problems of all patients among `outcomes` that have any, each once."""
+def require_usable(outcomes: Sequence[Mapping], *, kind: str = "patients", remedy: str = _REMEDY) -> None:
+    """Raise CohortError that lists the problems of all `outcomes` that have any, each once.
+
+    kind: what outcomes are of, in the plural. remedy: what to do, as whole sentences.
+    """
     failed = [outcome for outcome in outcomes if outcome["problems"]]
     if failed:
         told = dict.fromkeys(problem for outcome in failed for problem in outcome["problems"])
         problems = "\n".join(told)
         raise CohortError(
-            f"{len(failed)} of {len(outcomes)} patients cannot be used.\n{problems}\nRemedy: correct these "
-            "files, or leave the patients out of participants.tsv; then start the same command again. The "
-            "target `intake` shows every patient with a picture."
+            f"{len(failed)} of {len(outcomes)} {kind} cannot be used.\n{problems}\nRemedy: {remedy}"
         )

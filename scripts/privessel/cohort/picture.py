@@ -39,31 +39,41 @@ def draw_patient(files: Files) -> Image.Image:
     outlined in orange and the brain in blue. Each view carries the words `inside only`. Where the image
     cannot be read, the picture says so.
     """
-    if isinstance(files["image"], CohortError):
-        return _blank("no picture: the image cannot be read")
-    image = reorient(files["image"])
-    shown = np.nan_to_num(image.data.astype(np.float32), posinf=0, neginf=0)
-    vessels, brain = (_show_mask(files.get(role), image) for role in ("vessels", "brain"))
-    views = _views(shown, vessels, brain, spacing_of(image.affine))
-    slices = _window(shown[brain] if brain.any() else shown[shown != 0], _DARKEST)
-    projected, flat_brain = views[-1][0], views[-1][2]
-    # Every voxel of a projection is the brightest of its line, so what is tissue there is shown darker.
-    projection = _window(projected[flat_brain] if flat_brain.any() else projected[projected != 0], _TISSUE)
-    highest = max(view[0].shape[1] * view[3][1] for view in views)
-    windows = [slices, slices, slices, projection]
-    tiles = [_draw_view(view, HEIGHT / highest, window) for view, window in zip(views, windows, strict=True)]
-    for tile, letter in zip(tiles, "RRAR", strict=True):
-        drawing = ImageDraw.Draw(tile)
-        drawing.text((3, 1), letter, fill=_WORDS)
-        at = (3, tile.height - 3)
-        drawing.text(at, MARK, fill=_WORDS, anchor="ls", stroke_width=1, stroke_fill=0)
-    return _side_by_side(tiles)
+    return _draw(files, projected=True)
+
+
+def draw_slices(files: Files) -> Image.Image:
+    """Return the slices of `draw_patient` alone; where there is no mask of vessels, those with most brain."""
+    return _draw(files, projected=False)
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:
     """Write a picture as PNG, whole or not at all."""
     with atomic_path(path) as partial:
         picture.save(partial, optimize=True)
+
+
+def _draw(files: Files, *, projected: bool) -> Image.Image:
+    if isinstance(files["image"], CohortError):
+        return _blank("no picture: the image cannot be read")
+    image = reorient(files["image"])
+    shown = np.nan_to_num(image.data.astype(np.float32), posinf=0, neginf=0)
+    vessels, brain = (_show_mask(files.get(role), image) for role in ("vessels", "brain"))
+    views = _cut_slices(shown, vessels, brain, spacing_of(image.affine))
+    windows = [_window(shown[brain] if brain.any() else shown[shown != 0], _DARKEST)] * len(views)
+    if projected:
+        views.append(_project(shown, vessels, brain, spacing_of(image.affine)))
+        flat, _, flat_brain, _ = views[-1]
+        # Every voxel of a projection is the brightest of its line, so what is tissue there is shown darker.
+        windows.append(_window(flat[flat_brain] if flat_brain.any() else flat[flat != 0], _TISSUE))
+    highest = max(view[0].shape[1] * view[3][1] for view in views)
+    tiles = [_draw_view(view, HEIGHT / highest, window) for view, window in zip(views, windows, strict=True)]
+    for tile, letter in zip(tiles, "RRAR", strict=False):
+        drawing = ImageDraw.Draw(tile)
+        drawing.text((3, 1), letter, fill=_WORDS)
+        at = (3, tile.height - 3)
+        drawing.text(at, MARK, fill=_WORDS, anchor="ls", stroke_width=1, stroke_fill=0)
+    return _side_by_side(tiles)
 
 
 def _show_mask(file: Stored | CohortError | None, image: Volume) -> NDArray[np.bool_]:
@@ -83,20 +93,27 @@ def _window(values: NDArray[np.float32], darkest: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _views(
+def _cut_slices(
     image: NDArray[np.float32], vessels: NDArray[np.bool_], brain: NDArray[np.bool_], spacing: Sequence[float]
 ) -> list[View]:
-    """Return image, vessels, brain and pixel size of each view; arrays (right, down) as seen on the page."""
-    views = []
+    """Return image, vessels, brain and pixel size of each slice; arrays (right, down) as seen on the page."""
+    views, marked = [], vessels if vessels.any() else brain
     for axis, (across, down) in ((2, (0, 1)), (1, (0, 2)), (0, (1, 2))):
         others = tuple(other for other in range(3) if other != axis)
-        counts = vessels.sum(axis=others)
+        counts = marked.sum(axis=others)
         place = int(counts.argmax()) if counts.any() else image.shape[axis] // 2
         cut = [np.take(array, place, axis)[::-1, ::-1] for array in (image, vessels, brain)]
         views.append((*cut, (spacing[across], spacing[down])))
-    projected = np.where(brain, image, 0) if brain.any() else image
-    flat = [array.max(axis=2)[::-1, ::-1] for array in (projected, vessels, brain)]
-    return [*views, (*flat, (spacing[0], spacing[1]))]
+    return views
+
+
+def _project(
+    image: NDArray[np.float32], vessels: NDArray[np.bool_], brain: NDArray[np.bool_], spacing: Sequence[float]
+) -> View:
+    """Return the brightest voxels from above, within the brain where there is a mask of it."""
+    within = np.where(brain, image, 0) if brain.any() else image
+    flat = [array.max(axis=2)[::-1, ::-1] for array in (within, vessels, brain)]
+    return (*flat, (spacing[0], spacing[1]))
 
 
 def _draw_view(view: View, scale: float, window: tuple[float, float]) -> Image.Image:

@@ -18,6 +18,12 @@ from privessel.cohort.geometry import Geometry, spacing_of
 from privessel.deid.face_room import FaceRoom
 from privessel.errors import raise_problems
 
+# Where scans of a cohort cannot be used.
+REMEDY = (
+    "correct these files, or take them away (a person may lack a session, and may be left out of "
+    "participants.tsv); then start the same command again. The target `deid_intake` makes a "
+    "picture of every scan."
+)
 _GREY_LEVELS = 8
 _HEAD_LITRES, _BRAIN_LITRES = (1.5, 8.0), (0.7, 2.2)
 _MOST_ANISOTROPY = 3.0
@@ -111,9 +117,8 @@ def _header_problems(geometry: Geometry, most_voxel_mm: float) -> Iterator[str]:
     spacing = spacing_of(geometry.affine)
     if max(spacing) > most_voxel_mm:
         yield (
-            f"its voxels are up to {max(spacing):.3g} mm wide, more than {most_voxel_mm:g}. Remedy: use "
-            "a scan "
-            "of higher resolution, or raise deid.voxel_mm"
+            f"its voxels are up to {max(spacing):.3g} mm wide, more than {most_voxel_mm:g}. Remedy: use a "
+            "scan of higher resolution, or raise deid.voxel_mm"
         )
     if max(spacing) / min(spacing) > _MOST_ANISOTROPY:
         yield (
@@ -128,8 +133,7 @@ def _value_problems(values: NDArray) -> Iterator[str]:
     elif len(np.unique(values)) < _GREY_LEVELS:
         yield (
             f"it has {len(np.unique(values))} grey levels, fewer than {_GREY_LEVELS}: a mask or an empty "
-            "scan. "
-            "Remedy: name the T1w image in deid.image"
+            "scan. Remedy: name the T1w image in deid.image"
         )
 
 
@@ -139,8 +143,7 @@ def _mask_problems(brain: NDArray[np.bool_], geometry: Geometry) -> Iterator[str
     if not low <= litres <= high:
         yield (
             f"its brain mask holds {litres:.2g} litres, a brain {low:g} to {high:g}. Remedy: look at the "
-            "mask, "
-            "and make it anew"
+            "mask, and make it anew"
         )
     faces = [brain.take(end, axis) for axis in range(3) for end in (0, -1)]
     if any(face.any() for face in faces):
@@ -153,8 +156,7 @@ def _size_problems(report: Report) -> list[str]:
         return []
     return [
         f"no head was found: what is brighter than air holds {report.head_litres:.2g} litres, a head "
-        f"{low:g} to "
-        f"{high:g}. Remedy: look at the scan and its brain mask"
+        f"{low:g} to {high:g}. Remedy: look at the scan and its brain mask"
     ]
 
 

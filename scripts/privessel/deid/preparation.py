@@ -1,11 +1,8 @@
 """From a scan's files to its head in the common frame and the paper's privacy transform of it."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -14,11 +11,9 @@ from privessel.cohort.nifti import Stored, reorient
 from privessel.deid.cleaning import clean
 from privessel.deid.frame import Framed, find_place, frame
 from privessel.deid.gamma import Gamma, transform
-from privessel.deid.intake import Report, check_head
 from privessel.deid.native import Native, read_scan
 from privessel.deid.render import SKIN
 from privessel.errors import CohortError
-from privessel.files.atomic import atomic_path
 from privessel.seeds import derive
 from privessel.study.head_scans import HeadScan
 
@@ -28,48 +23,43 @@ log = logging.getLogger(__name__)
 
 
 def prepare(
-    scan: HeadScan,
-    *,
-    side: int,
-    field_of_view: float,
-    most_voxel_mm: float,
-    corrections: Mapping[str, int],
-) -> tuple[Framed, Report, str]:
-    """Read and check a scan; return it in the common frame, what the checks found, and its SHA-256.
+    scan: HeadScan, *, digest: str, side: int, field_of_view: float, corrections: Mapping[str, int]
+) -> Framed:
+    """Read a scan that was checked, and return it in the common frame; a head that reaches out is logged.
 
-    corrections: `bias_field` and `denoising`, as `cleaning.clean` takes them. Raises CohortError, which names
-    person, file and remedy.
+    digest: SHA-256 of the intensities that were checked. corrections: `bias_field` and `denoising`, as
+    `cleaning.clean` takes them. Raises CohortError, which names person, file and remedy, where the scan
+    cannot be read or is another one by now.
     """
     where = f"person {scan.person}, session {scan.session}"
     native, brain = read_scan(scan.image, scan.brain, who=where)
+    if digest_voxels(native) != digest:
+        raise CohortError(
+            f"{where}: {scan.image} is another scan than the one that was checked. Remedy: leave the file "
+            "alone while the study runs; start the same command again."
+        )
     values = native.values
-    upright = [reorient(Stored(data, native.geometry, native.header)) for data in (values, brain)]
-    report = check_head(
-        upright[0].data,
-        upright[1].data,
-        replace(native.geometry, affine=upright[0].affine),
-        where=f"{where}: {scan.image}",
-        most_voxel_mm=most_voxel_mm,
-    )
     cleaned = clean(values, brain, spacing_of(native.affine), **corrections)
     masked = np.where(brain, cleaned.values, 0)
     place = find_place(masked, brain, native.affine, side=side, field_of_view=field_of_view)
     place = place.with_bias(cleaned.bias, native.affine)
     framed = frame(cleaned.values, brain, native.affine, place)
-    report = replace(report, warnings=(*report.warnings, *find_cut(framed)))
-    for warning in report.warnings:
-        log.warning("%s: %s", where, warning)
-    return framed, report, digest_voxels(native)
+    if cut := find_cut(framed):
+        log.warning(
+            "%s: the head reaches out of the common cube (%s). Remedy: raise deid.field_of_view",
+            where,
+            ", ".join(cut),
+        )
+    return framed
 
 
 def find_cut(framed: Framed) -> list[str]:
-    """Return a warning where the head reaches out of the cube, other than below: the cube is too small."""
+    """Return the sides, other than below, at which the head reaches out of the cube: it is too small."""
     sides = {"left": (0, 0), "right": (0, -1), "back": (1, 0), "front": (1, -1), "top": (2, -1)}
     most = _MOST_CUT * framed.place.side**2
-    cut = [name for name, (axis, end) in sides.items() if (framed.image.take(end, axis) >= SKIN).sum() > most]
-    if not cut:
-        return []
-    return [f"the head reaches out of the common cube ({', '.join(cut)}). Remedy: raise deid.field_of_view"]
+    return [
+        name for name, (axis, end) in sides.items() if (framed.image.take(end, axis) >= SKIN).sum() > most
+    ]
 
 
 def digest_voxels(scan: Native) -> str:
@@ -79,13 +69,6 @@ def digest_voxels(scan: Native) -> str:
     """
     upright = reorient(Stored(scan.values, scan.geometry, scan.header)).data
     return hashlib.sha256((upright.astype(np.float32) + 0.0).tobytes()).hexdigest()
-
-
-def write_report(path: Path, scan: HeadScan, report: Report, digest: str) -> None:
-    """Write what the checks found of a scan as JSON."""
-    record = {"person": scan.person, "session": scan.session, "sha256": digest} | asdict(report)
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def make_gamma(framed: Framed, *, seed: int, name: str, settings: Mapping[str, float]) -> Gamma:
