@@ -14,8 +14,8 @@ SIDE = 64
 
 
 @cache
-def simulated(number):
-    head = person(number).scan(1, SIDE)
+def simulated(number, visit=1):
+    head = person(number).scan(visit, SIDE)
     return head.image, head.brain
 
 

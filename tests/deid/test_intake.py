@@ -7,7 +7,7 @@ from scipy.ndimage import binary_dilation
 from privessel.cohort.geometry import read_geometry
 from privessel.cohort.nifti import read_volume
 from privessel.deid.head_cohort import scanner_affine
-from privessel.deid.intake import check_head, check_shared_scans, check_sources_outside, find_head
+from privessel.deid.intake import check_head, check_sources_outside, find_head
 from privessel.deid.native import read_native
 from privessel.deid.removal import keep_brain, remove_face, shear
 from privessel.errors import CohortError
@@ -193,12 +193,6 @@ def test_every_problem_is_listed_at_once(head):
     with pytest.raises(CohortError, match="2 problems") as refused:
         check(*head, known=False, most=3.0)
     assert str(refused.value).count("Remedy") == 2
-
-
-def test_two_people_with_one_scan_are_refused():
-    check_shared_scans({("a", "1"): "1", ("b", "1"): "2"})
-    with pytest.raises(CohortError, match=r"person a \(session 1\) and person c \(session 2\) have the same"):
-        check_shared_scans({("a", "1"): "1", ("b", "1"): "2", ("c", "2"): "1"})
 
 
 def test_a_scan_inside_of_the_results_is_refused(tmp_path):

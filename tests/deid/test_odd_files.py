@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from privessel.cohort.outcome import require_usable
 from privessel.deid.head_cohort import scanner_affine
-from privessel.deid.intake import check_shared_scans
+from privessel.deid.likeness import check_shared_scans
 from privessel.deid.native import read_brain, read_native
 from privessel.deid.outcome import check, draw_source
 from privessel.deid.preparation import prepare
@@ -180,14 +180,41 @@ def test_a_scan_whose_grid_is_turned_far_is_framed_as_the_upright_one(folder, ax
 
 
 def test_a_copy_of_another_type_and_order_of_axes_is_the_same_scan(folder):
-    _, digest = look(folder)
     image = nib.load(folder / "scan.nii.gz")
     values = image.get_fdata(dtype=np.float32)
     copy = nib.Nifti1Image(values, AFFINE).as_reoriented(nib.orientations.axcodes2ornt("LIP"))
     copy.to_filename(folder / "copy.nii.gz")
-    _, other = look(folder, scan="copy.nii.gz")
-    with pytest.raises(CohortError, match="have the same scan"):
-        check_shared_scans({("x1", "1"): digest, ("x2", "1"): other})
+    refuse_pair(folder, "all intensities are equal")
+
+
+def test_a_copy_that_was_flipped_scaled_or_inverted_is_the_same_scan(folder):
+    values = nib.load(folder / "scan.nii.gz").get_fdata()
+    brain = nib.load(folder / "brain.nii.gz").get_fdata()
+    write(folder / "copy.nii.gz", values[::-1], AFFINE)
+    restore(folder, brain[::-1].astype(np.uint8), name="turned.nii.gz")
+    refuse_pair(folder, "flipped axes", brain="turned.nii.gz")
+    restore(folder, np.rint(0.37 * values + 20), name="copy.nii.gz")
+    refuse_pair(folder, "scaling of the intensities")
+
+
+def test_scans_of_two_people_and_of_two_visits_are_different_scans(folder):
+    outcomes = {("x1", "1"): check(place(folder), most_voxel_mm=8.0)}
+    for person, number, visit in (("x1", 0, 2), ("x2", 1, 1)):
+        image, brain = simulated(number, visit=visit)
+        write(folder / "other.nii.gz", image * 500, AFFINE)
+        nib.Nifti1Image(brain.astype(np.uint8), AFFINE).to_filename(folder / "mask.nii.gz")
+        other = check(place(folder, "other.nii.gz", "mask.nii.gz"), most_voxel_mm=8.0)
+        outcomes[person, str(visit)] = other
+    check_shared_scans(outcomes)
+
+
+def refuse_pair(folder, match, brain="brain.nii.gz"):
+    one = check(place(folder), most_voxel_mm=8.0)
+    other = check(place(folder, "copy.nii.gz", brain), most_voxel_mm=8.0)
+    require_usable([one, other])
+    told = rf"person a \(session 1\) and person c \(session 2\) have the same scan: .*{match}.*Remedy"
+    with pytest.raises(CohortError, match=told):
+        check_shared_scans({("a", "1"): one, ("c", "2"): other})
 
 
 def test_an_anisotropic_oblique_scan_is_accepted(tmp_path):

@@ -4,7 +4,6 @@ The arrays here are in RAS: axis 0 to the right, 1 to the front, 2 upwards. What
 the scan, so a list of refused scans stays inside.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,20 +74,6 @@ def find_head(values: NDArray, brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     sizes[0] = 0
     closed = binary_closing(np.pad((parts == sizes.argmax()) | brain, 2), iterations=2)
     return binary_fill_holes(closed)[2:-2, 2:-2, 2:-2]
-
-
-def check_shared_scans(digests: Mapping[tuple[str, str], str]) -> None:
-    """Raise CohortError where two scans are one; `digests`: SHA-256 by person and session."""
-    owners = defaultdict(list)
-    for (person, session), digest in digests.items():
-        owners[digest].append(f"person {person} (session {session})")
-    problems = [
-        f"{' and '.join(people)} have the same scan. Remedy: find out whose it is, and remove the "
-        "others' rows"
-        for people in owners.values()
-        if len(people) > 1
-    ]
-    raise_problems("deid", problems)
 
 
 def check_sources_outside(sources: Mapping[str, Path], results: Path) -> None:

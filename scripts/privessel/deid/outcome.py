@@ -4,11 +4,13 @@ import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from privessel.cohort.nifti import Stored, read_stored, reorient
 from privessel.cohort.picture import draw_slices
 from privessel.deid.intake import check_head
+from privessel.deid.likeness import describe_likeness
 from privessel.deid.native import read_scan
 from privessel.deid.preparation import digest_voxels
 from privessel.errors import CohortError
@@ -21,8 +23,8 @@ def check(scan: HeadScan, *, most_voxel_mm: float) -> dict:
     """Return what `intake/{cohort}/{scan}.json` holds of a scan; problems and warnings are logged as well.
 
     most_voxel_mm: the largest side of a voxel. Both lists hold sentences with person and file, problems with
-    their remedy too. A scan without problems can be used, and has the SHA-256 of its intensities and what
-    `intake.Report` says of it.
+    their remedy too. A scan without problems can be used, and has the SHA-256 of its intensities, what
+    `intake.Report` says of it, and what `likeness.describe_likeness` does.
     """
     outcome = {"person": scan.person, "session": scan.session, "problems": [], "warnings": []}
     where = f"person {scan.person}, session {scan.session}"
@@ -40,7 +42,8 @@ def check(scan: HeadScan, *, most_voxel_mm: float) -> dict:
             most_voxel_mm=most_voxel_mm,
         )
         warnings = [f"{where}: {warning}." for warning in report.warnings]
-        outcome |= {"sha256": digest_voxels(native)} | asdict(report) | {"warnings": warnings}
+        outcome |= asdict(report) | {"warnings": warnings, "sha256": digest_voxels(native)}
+        outcome |= describe_likeness(values.data.astype(np.float32))
     except CohortError as error:
         outcome["problems"].append(str(error))
         log.warning("cannot be used: %s", error)
