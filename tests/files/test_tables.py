@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from privessel.files.tables import TEXT_COLUMNS, as_text, read_table
+from privessel.files.tables import TEXT_COLUMNS, as_text, read_table, write_rows
 
 WORDS = [
     "NA",
@@ -49,3 +49,19 @@ def test_numbers_are_numbers_and_empty_cells_are_none(tmp_path):
 def test_a_table_without_rows_has_its_columns(tmp_path):
     (tmp_path / "table.csv").write_text("patient,dsc\n")
     assert list(read_table(tmp_path / "table.csv").columns) == ["patient", "dsc"]
+
+
+def test_written_rows_are_read_again_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "table.csv"
+    rows = [{"patient": "007", "dsc": 0.25}, {"patient": "a,b", "dsc": 1.0}]
+    write_rows(path, rows, columns=["patient", "dsc"])
+    assert read_table(path).to_dict("records") == rows
+    assert b"\r" not in path.read_bytes()
+
+    def broken():
+        yield rows[0]
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_rows(path, broken(), columns=["patient", "dsc"])
+    assert read_table(path).to_dict("records") == rows

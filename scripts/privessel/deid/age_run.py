@@ -1,6 +1,5 @@
 """One training of the age network as the workflow runs it: from files of framed scans to its files."""
 
-import csv
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +10,8 @@ from privessel.deid.age import AgeTraining
 from privessel.deid.age_loop import COLUMNS, AgedHeads, train
 from privessel.deid.age_table import choose_aged, read_ages
 from privessel.deid.frame import Framed
-from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
+from privessel.files.tables import write_rows
 
 
 def load_aged(frames: Sequence[Path], people: Sequence[str], table: Path, *, cohort: str) -> AgedHeads:
@@ -38,9 +37,6 @@ def train_to_files(
     resume = weights.parent / ".resume"
     with lock(weights.parent / ".lock", silent_minutes=SILENT_MINUTES) as beat:
         trained, history = train(heads, training=training, seed=seed, resume=resume, beat=beat)
-        with atomic_path(history_csv) as partial, partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=COLUMNS)
-            writer.writeheader()
-            writer.writerows(history)
+        write_rows(history_csv, history, columns=COLUMNS)
         trained.save(weights)
         shutil.rmtree(resume, ignore_errors=True)

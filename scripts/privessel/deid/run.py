@@ -1,6 +1,5 @@
 """One training of a C-DeID-GAN as the workflow runs it: from files of framed scans to its files on disk."""
 
-import csv
 import logging
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -16,8 +15,8 @@ from privessel.deid.state import COLUMNS
 from privessel.deid.training import HeadGanTraining
 from privessel.deid.training_heads import TrainingHeads
 from privessel.errors import PrivacyError
-from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
+from privessel.files.tables import write_rows
 from privessel.privacy.site import Site
 
 log = logging.getLogger(__name__)
@@ -80,9 +79,6 @@ def train_to_files(
     resume = weights.parent / ".resume"
     with lock(weights.parent / ".lock", silent_minutes=SILENT_MINUTES) as beat:
         trained, history = train(heads, shape=shape, training=training, seed=seed, resume=resume, beat=beat)
-        with atomic_path(history_csv) as partial, partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=COLUMNS)
-            writer.writeheader()
-            writer.writerows(history)
+        write_rows(history_csv, history, columns=COLUMNS)
         trained.save(weights)
         shutil.rmtree(resume, ignore_errors=True)

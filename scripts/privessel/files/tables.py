@@ -1,12 +1,13 @@
-"""Reading of tables that the workflow has written: names as text, numbers as numbers."""
+"""Tables that the workflow writes, row by row, and reads again: names as text, numbers as numbers."""
 
 import csv
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_text, reading
 
 TEXT_COLUMNS = (
@@ -45,6 +46,14 @@ def read_table(path: str | Path, *, columns: Collection[str] = ()) -> pd.DataFra
         if missing:
             raise ValueError(f"it lacks the columns {', '.join(sorted(missing))}")
     return table
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, object]], *, columns: Sequence[str]) -> None:
+    """Write rows, each a value by column, as CSV under a heading of `columns`: whole or not at all."""
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def as_text(column: pd.Series) -> pd.Series:

@@ -4,7 +4,6 @@ It lies in the hidden folder `.resume` beside the outputs until the run has ende
 job's outputs whenever the job starts or fails.
 """
 
-import csv
 import logging
 import shutil
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from privessel.errors import DamagedError, PrivacyError
 from privessel.files import checkpoint
-from privessel.files.atomic import atomic_path
+from privessel.files.tables import write_rows
 from privessel.privacy.account import Point
 from privessel.privacy.identity import identity_digest
 from privessel.privacy.ledger import Ledger
@@ -101,10 +100,7 @@ def write_checkpoint(
     resume: Path, state: Mapping[str, object], *, digest: str, history: list[dict], ledger: Ledger | None
 ) -> None:
     """Write history.csv, and the checkpoint: `state`, the history, and where the ledger is."""
-    with atomic_path(resume / "history.csv") as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
-        writer.writeheader()
-        writer.writerows(history)
+    write_rows(resume / "history.csv", history, columns=list(history[0]) if history else ["epoch"])
     position = None
     if ledger:
         position = {"attempt": ledger.attempt, "head": ledger.head, "register": ledger.register}

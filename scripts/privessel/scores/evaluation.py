@@ -1,6 +1,5 @@
 """Whole-volume evaluation of one way to segment: a mask and a row of metrics for every patient."""
 
-import csv
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from privessel.cohort.nifti import restore
 from privessel.cohort.scan import Scan, load_native_scan, prepare, restore_grid
 from privessel.cohort.table import Patient
 from privessel.files.atomic import atomic_path
+from privessel.files.tables import write_rows
 from privessel.scores.metrics import evaluate
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,7 @@ def evaluate_patients(
             with atomic_path(masks[number - 1]) as partial:
                 nib.save(restore(mask, patient.image), partial)
         metrics = evaluate(native.vessels, mask, spacing=native.spacing, brain=native.brain)
-        with atomic_path(row) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=["patient", *metrics], lineterminator="\n")
-            writer.writeheader()
-            writer.writerow({"patient": patient.id} | metrics)
+        write_rows(row, [{"patient": patient.id} | metrics], columns=["patient", *metrics])
         log.info("patient %d of %d: %s, DSC %.3f", number, len(patients), patient.id, metrics["dsc"])
     _gather(rows, table)
 

@@ -1,6 +1,5 @@
 """One training of a U-Net as the workflow runs it: from files of labelled patches to its files on disk."""
 
-import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from privessel.cohort.patches import load_pairs
-from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
+from privessel.files.tables import write_rows
 from privessel.unet.loop import train
 from privessel.unet.net import TrainedUNet, UNetShape
 from privessel.unet.training import UNetTraining
@@ -58,9 +57,6 @@ def save_run(
     trained: TrainedUNet, history: list[dict[str, float]], *, weights: Path, history_csv: Path, resume: Path
 ) -> None:
     """Write the two files of a finished training, each whole or not at all, then remove `resume`."""
-    with atomic_path(history_csv) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=["epoch", "loss", "dsc"])
-        writer.writeheader()
-        writer.writerows(history)
+    write_rows(history_csv, history, columns=["epoch", "loss", "dsc"])
     trained.save(weights)
     shutil.rmtree(resume, ignore_errors=True)
