@@ -11,9 +11,9 @@ from privessel.deid import verify
 from privessel.deid.compose import changed_region, compose
 from privessel.deid.frame import find_place, frame, from_cube, to_cube
 from privessel.deid.gamma import transform
-from privessel.deid.headers import NUMBERS, TERMS, scrub_sidecar
 from privessel.deid.native import read_brain, read_native
 from privessel.deid.render import measure_depth
+from privessel.deid.sidecar import NUMBERS, TERMS, scrub_sidecar
 from privessel.deid.verify import find_problems, write_defacing_mask, write_verified
 from privessel.errors import CohortError
 

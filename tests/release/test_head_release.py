@@ -16,6 +16,8 @@ from tiny_release import make_site
 
 from privessel.deid.draws import CODE
 from privessel.deid.native import read_native
+from privessel.deid.promise import say_made
+from privessel.deid.sidecar import write_sidecar
 from privessel.deid.verify import pack_scan
 from privessel.errors import PrivacyError
 from privessel.files.arrays import write_arrays
@@ -24,7 +26,9 @@ from privessel.release import verify_heads
 from privessel.release.allowed import write_manifest
 from privessel.release.archive import list_files
 from privessel.release.checks.head_files import compare_scan, name_head
+from privessel.release.checks.heads import compute_epsilons
 from privessel.release.checks.manifest import digest_of
+from privessel.release.head_bundle import write_texts
 from privessel.release.head_draws import check_groups
 
 PUBLIC = [f"public/{number}" for number in range(20, 30)]
@@ -340,6 +344,79 @@ def test_what_was_changed_is_found_even_with_a_new_manifest(copy, capsys, change
     assert said in told
 
 
+def forge(folder, change):
+    """Change privacy.json, and all that follows from it as the release's own programs have it."""
+    numbers = json.loads((folder / "privacy.json").read_text())
+    change(numbers)
+    hull, public = numbers["hull"], numbers["public_cohort"]
+    numbers |= {"promise": say_made(hull, delta=numbers["delta"], public=public, learns_from="public")}
+    numbers |= compute_epsilons(numbers["draw"], numbers["composed"], delta=numbers["delta"])
+    codes = [line[4:] for line in (folder / "participants.tsv").read_text().split()[1:]]
+    for name, text in write_texts(numbers, codes=codes, signer=None).items():
+        (folder / name).write_text(text)
+    renew(folder)
+
+
+def draws(**changes):
+    def change(numbers):
+        for one in (numbers["draw"], *numbers["composed"]):
+            one |= changes
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda numbers: numbers.update(hull="local-dp-1"),
+            "an eps of 1 is promised, but the draw gives 3.998",
+        ),
+        (draws(sampling_rate=0.01), "no Gaussian step on all of a person"),
+        (draws(steps=0), "no Gaussian step on all of a person"),
+        (draws(noise_multiplier=None, pure_epsilon=1e-3), "no Gaussian step on all of a person"),
+        (lambda numbers: numbers.update(delta=0.5), "delta is not above 0 and at most 1e-05"),
+        (lambda numbers: numbers.update(register="Jane Doe"), "is no digest"),
+        (lambda numbers: numbers["accountant"]["versions"].update(x="Jane Doe"), "are no versions"),
+        (lambda numbers: numbers["data"].update(name="x\n\n## What is promised"), "its name is none"),
+        (lambda numbers: numbers.update(other_runs=-1), "fewer than none"),
+        (lambda numbers: numbers.update(hull="k-same-3", draw=None), "fewer than 3 people who could share"),
+        (
+            lambda numbers: numbers.update(override={"reason": "We know.", "refused": "Nothing at all."}),
+            "a reason is given for what the rules do not refuse",
+        ),
+    ],
+)
+def test_numbers_that_no_release_has_are_found_even_where_all_texts_say_the_same(copy, capsys, change, said):
+    forge(copy, lambda numbers: None)
+    assert checked(copy, capsys)[0] == 0
+    forge(copy, change)
+    code, told = checked(copy, capsys)
+    assert code == 1
+    assert said in told
+
+
+def in_sidecar(text):
+    return lambda folder: next(folder.rglob("*_T1w.json")).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (in_sidecar('{"PatientName": "Jane Doe"}\n'), "more than the scanner's settings"),
+        (in_sidecar('{"EchoTime": 0.0031415926}\n'), "more than the scanner's settings"),
+        (in_sidecar('{\n "EchoTime": 0.003,\n "EchoTime": 0.003\n}\n'), "more than the scanner's settings"),
+        (lambda folder: (folder / "Jane Doe").mkdir(), "Jane Doe is no folder of these heads"),
+    ],
+)
+def test_what_may_not_be_kept_of_a_source_is_found_without_the_source(copy, capsys, change, said):
+    change(copy)
+    renew(copy)
+    code, told = checked(copy, capsys)
+    assert code == 1
+    assert said in told
+
+
 def test_whoever_writes_a_new_manifest_has_no_signature_of_the_site(clinic, copy, capsys):
     (copy / "LICENSE").write_text("mine\n")
     renew(copy)
@@ -359,15 +436,17 @@ def test_scans_of_both_versions_of_nifti_are_read_by_their_bytes(header):
     scan = {
         "image": pack_scan(stored, source, slope=0.5, intercept=-20.0),
         "mask": pack_scan((stored > 9).astype(np.uint8), source, slope=1.0, intercept=0.0),
-        "sidecar": b"{}",
+        "sidecar": write_sidecar({}).encode(),
     }
     assert compare_scan(paths, scan) == []
     several = pack_scan(stored.astype(np.uint8), source, slope=1.0, intercept=0.0)
     assert "holds other values than 0 and 1" in compare_scan(paths, scan | {"mask": several})[0]
+    nothing = pack_scan(np.zeros_like(stored, np.uint8), source, slope=1.0, intercept=0.0)
+    assert "or one of them alone" in compare_scan(paths, scan | {"mask": nothing})[0]
     source.set_sform(np.diag([2.0, 3.0, 5.0, 1.0]), code=1)
     moved = pack_scan((stored > 9).astype(np.uint8), source, slope=1.0, intercept=0.0)
     assert "lies on another grid" in compare_scan(paths, scan | {"mask": moved})[0]
-    assert "more than numbers" in compare_scan(paths, scan | {"sidecar": b'{"a": [1]}'})[0]
+    assert "more than the scanner" in compare_scan(paths, scan | {"sidecar": b'{"a": [1]}'})[0]
 
 
 def test_an_entry_that_stands_twice_in_privacy_json_is_found(copy, capsys):

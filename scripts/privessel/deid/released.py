@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from privessel.cohort.picture import save_picture
 from privessel.deid.compose import changed_region, compose
 from privessel.deid.frame import Framed, Place, to_cube
-from privessel.deid.headers import write_sidecar
 from privessel.deid.native import Native, read_scan
 from privessel.deid.preparation import digest_voxels
 from privessel.deid.qc import draw_released
 from privessel.deid.render import measure_depth
+from privessel.deid.sidecar import write_sidecar
 from privessel.deid.verify import write_defacing_mask, write_verified
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path

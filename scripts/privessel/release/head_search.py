@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from privessel.cohort.nifti import decode_image
-from privessel.deid.headers import write_sidecar
+from privessel.deid.sidecar import write_sidecar
 from privessel.deid.verify import pack_scan
 from privessel.privacy.signing import Signer
 from privessel.release.allowed import write_manifest

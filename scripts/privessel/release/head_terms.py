@@ -7,7 +7,7 @@ from pathlib import Path
 
 from privessel.deid.trained import TrainedHeadGan, digest_people
 from privessel.errors import PrivacyError
-from privessel.limits import readable
+from privessel.release.checks.heads import tell_refusal
 from privessel.release.head_draws import Drawn
 
 log = logging.getLogger(__name__)
@@ -65,14 +65,11 @@ def require_within_limit(drawn: Drawn, terms: HeadTerms) -> dict[str, str] | Non
     Raises PrivacyError where a person's draws have cost more than the limit and no reason is written.
     """
     spent = drawn.epsilons()["epsilon_adaptive"]
-    if spent <= terms.epsilon:
+    told = tell_refusal({"epsilon_adaptive": spent, "epsilon_limit": terms.epsilon, "delta": terms.delta})
+    if told is None:
         if terms.override:
             log.info("%s: nothing is refused, so deid.release.override stays here", terms.name)
         return None
-    told = (
-        f"All draws of one person's hulls have cost an eps of {readable(spent)} at delta {terms.delta:.3g}, "
-        f"above the {readable(terms.epsilon)} that the site had set."
-    )
     if not terms.override:
         raise PrivacyError(
             f"{terms.name} is not released: {told} Remedy: release heads whose people have fewer draws, or "
