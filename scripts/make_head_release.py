@@ -16,7 +16,13 @@ with logged(snakemake.log[0]):
         params.released,
         digests={one["name"]: checked[f"{cohort}/{one['name']}"] for one in params.scans},
         gammas=files.gammas,
-        files={"image": files.images, "mask": files.masks, "sidecar": files.sidecars},
+        files={
+            "image": files.images,
+            "mask": files.masks,
+            "sidecar": files.sidecars,
+            "frame": files.frames,
+            "made": files.made,
+        },
     )
     model = Path(files.model)
     require_public_teachers(model.parents[1].glob("gan/fold-*/generator.pt"), params.known)

@@ -22,7 +22,7 @@ from privessel.deid.verify import pack_scan
 from privessel.errors import PrivacyError
 from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays
-from privessel.release import verify_heads
+from privessel.release import head_bundle, verify_heads
 from privessel.release.allowed import write_manifest
 from privessel.release.archive import list_files
 from privessel.release.checks.head_files import compare_scan, name_head
@@ -253,7 +253,55 @@ def test_a_native_head_with_more_in_it_than_voxels_is_refused(kept, capsys):
     raw = bytearray(gzip.decompress(path.read_bytes()))
     raw[148:156] = b"Jane Doe"
     path.write_bytes(gzip.compress(bytes(raw), 6, mtime=0))
-    assert "holds more than its voxels and their grid" in refused(kept, capsys)
+    assert "is not what the scan, its made head and its hull give" in refused(kept, capsys)
+
+
+def original(clinic, scan):
+    """The bytes of a file that holds the person's own scan."""
+    source = read_native(Path(scan.image))
+    return pack_scan(source.stored, source.header, slope=source.slope, intercept=source.intercept)
+
+
+def of_another(clinic, kind):
+    return clinic.native(clinic.scans["MRN4712"])[kind].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("image", lambda clinic: original(clinic, clinic.scans["MRN4711"])),
+        ("image", lambda clinic: of_another(clinic, "image")),
+        ("mask", lambda clinic: of_another(clinic, "mask")),
+        ("sidecar", lambda clinic: b"{}\n"),
+    ],
+)
+def test_a_native_file_that_is_not_what_brain_hull_and_made_head_give_is_refused(kept, capsys, kind, content):
+    path = kept.native(kept.scans["MRN4711"])[kind]
+    path.write_bytes(content(kept))
+    said = refused(kept, capsys)
+    assert f"person MRN4711, session 20240131: {path} is not what the scan" in said
+
+
+def test_heads_that_were_composed_in_other_hulls_are_refused(kept, capsys):
+    """As where draws or folders were exchanged: the hulls are right, the heads are of those before."""
+    scan = kept.scans["MRN4711"]
+    hulls = read_arrays(kept.hulls)
+    write_arrays(kept.hulls, **hulls | {scan.name: np.ones_like(hulls[scan.name])})
+    kept.release_head(scan)
+    write_arrays(kept.hulls, **hulls)
+    assert "MRN4711_20240131_T1w.nii.gz is not what the scan" in refused(kept, capsys)
+
+
+def test_a_file_that_is_exchanged_after_it_was_verified_does_not_leave(kept, capsys, monkeypatch):
+    path = kept.native(kept.scans["MRN4711"])["image"]
+
+    def write_files(folder, content, texts):
+        path.write_bytes(original(kept, kept.scans["MRN4711"]))
+        return write(folder, content, texts)
+
+    write = head_bundle._write_files
+    monkeypatch.setattr("privessel.release.head_bundle._write_files", write_files)
+    assert "is not the file that was verified" in refused(kept, capsys)
 
 
 @pytest.mark.parametrize(
