@@ -240,12 +240,16 @@ def test_more_than_the_limit_needs_a_written_reason_which_leaves_too(kept, capsy
     assert "RELEASED AGAINST THE RULES" in told
 
 
-def test_people_who_are_called_public_after_they_were_charged_are_refused(kept, capsys):
-    site, kept.site = kept.site, None
-    try:
-        assert "marked as public, but 2 of its people were charged" in refused(kept, capsys)
-    finally:
-        kept.site = site
+@pytest.mark.parametrize("hull", ["local-dp-4", "brain", "local-dp-8"])
+def test_people_who_are_called_public_after_they_were_charged_are_refused(kept, capsys, monkeypatch, hull):
+    """Also where another hull leaves than the one that they were charged for."""
+    monkeypatch.setattr(kept, "site", None)
+    if hull != kept.hull:
+        for kind in ("made", "native"):
+            shutil.copytree(kept.deid / kind / kept.hull, kept.deid / kind / hull)
+        monkeypatch.setattr(kept, "hull", hull)
+        kept.shield()
+    assert "marked as public, but 2 of its people were charged" in refused(kept, capsys)
 
 
 def test_a_native_head_with_more_in_it_than_voxels_is_refused(kept, capsys):

@@ -8,6 +8,7 @@ brains, public model and kept draws, and must be those that the heads were compo
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from glob import escape
 from importlib.metadata import version
 from pathlib import Path
 
@@ -88,7 +89,11 @@ def read_draws(asked: Asked, *, site: Site | None, results: Path) -> tuple[Drawn
     drawn = parse_hull(asked.hull)[0] == "local-dp"
     draw = Charge(asked.noise_multiplier, 1.0, 1) if drawn else None
     if site is None:
-        kept = [person for person in asked.people if drawn and is_kept(asked.folder(person))]
+        # Whatever hull leaves now, and whatever the cohort was called: a draw shows that they are patients.
+        folders = [
+            folder for person in asked.people for folder in asked.draws.glob(f"*/{escape(person)}/*/*")
+        ]
+        kept = sorted({folder.parts[-3] for folder in folders if is_kept(folder)})
         if kept:
             raise PrivacyError(
                 f"deid.heads is marked as public, but {len(kept)} of its people were charged for their "
