@@ -5,6 +5,7 @@ from pathlib import Path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.privacy.site import Site, find_signer
+from privessel.release.head_draws import require_public_scans
 from privessel.release.head_release import Made, list_scans, release_heads
 from privessel.release.head_terms import HeadTerms, require_public_teachers
 
@@ -27,8 +28,12 @@ with logged(snakemake.log[0]):
     model = Path(files.model)
     require_public_teachers(model.parents[1].glob("gan/fold-*/generator.pt"), params.known)
     privacy = snakemake.config["privacy"]  # where the secret lies must not be in Snakemake's records
-    site = None if params.public else Site.from_config(privacy)
+    books = Site.from_config(privacy) if privacy["state"] else None
+    site = None if params.public else books
     step, results = tuple(map(Path, params.step)), model.parents[2]
+    own = () if params.public else f"{cohort}/"
+    called_public = {name: digest for name, digest in checked.items() if not name.startswith(own)}
+    require_public_scans(called_public, site=books, results=results)
     release_heads(
         Made(cohort, scans, Path(files.hulls), model, results, step, params.seed),
         HeadTerms.from_config(params.terms),

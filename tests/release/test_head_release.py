@@ -252,6 +252,15 @@ def test_people_who_are_called_public_after_they_were_charged_are_refused(kept, 
     assert "marked as public, but 2 of its people were charged" in refused(kept, capsys)
 
 
+def test_a_scan_of_a_patient_among_the_public_heads_is_refused(kept, capsys):
+    """As where a cohort that was charged before becomes the public one of another study."""
+    checked = kept.deid / "intake.json"
+    digests = json.loads(checked.read_text())
+    scan = f"{COHORT}/MRN4711_20240131"
+    checked.write_text(json.dumps(digests | {"public/20_1": digests[scan]}))
+    assert "1 scans of cohorts that are marked as public, such as public/20_1" in refused(kept, capsys)
+
+
 def test_a_native_head_with_more_in_it_than_voxels_is_refused(kept, capsys):
     path = kept.native(kept.scans["MRN4711"])["image"]
     raw = bytearray(gzip.decompress(path.read_bytes()))

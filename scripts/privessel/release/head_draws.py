@@ -126,6 +126,28 @@ def read_draws(asked: Asked, *, site: Site | None, results: Path) -> tuple[Drawn
     return found, entries
 
 
+def require_public_scans(called_public: Mapping[str, str], *, site: Site | None, results: Path) -> None:
+    """Raise PrivacyError where scans that are called public are those of patients in the site's books.
+
+    called_public: the SHA-256 of each by its name. Ids do not matter, since two places may use the same. A
+    site that is None, or without a secret, has no books. results: the study's folder of results.
+    """
+    if site is None or not site.has_secret:
+        return
+    entries = site.entries(read_seen(results))
+    runs = [account.run.patients for account in entries.accounts]
+    patients = [pair for pairs in (*runs, *(model["patients"] for model in entries.models)) for pair in pairs]
+    theirs = {digest for pair in patients for digest in pair}
+    found = [name for name, (_, voxels) in site.digests(called_public).items() if voxels in theirs]
+    if found:
+        raise PrivacyError(
+            f"{len(found)} scans of cohorts that are marked as public, such as {found[0]}, are of patients "
+            "in the site's books: what is fitted on public heads has no noise, and public people are charged "
+            "nothing. No heads leave. Remedy: set `public: false` for the cohort again, and take other heads "
+            "for deid.public_heads"
+        )
+
+
 def _worst(of_each: Sequence[Sequence[Charge]], *, delta: float) -> tuple[Charge, ...]:
     """Return the draws of the person whose eps is largest if each was chosen after a look at the others."""
     distinct = {tuple(sorted(own, key=str)) for own in of_each}
