@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -22,6 +23,8 @@ from privessel.deid.verify import pack_scan
 from privessel.errors import PrivacyError
 from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays
+from privessel.privacy.accounting import Charge
+from privessel.privacy.renyi import adaptive_epsilon
 from privessel.release import head_bundle, verify_heads
 from privessel.release.allowed import write_manifest
 from privessel.release.archive import list_files
@@ -216,6 +219,28 @@ def draw_of(clinic):
 def test_a_draw_that_is_not_what_the_ledgers_have_is_refused(kept, capsys, change, said):
     change(draw_of(kept))
     assert said in refused(kept, capsys)
+
+
+def test_draws_of_two_studies_count_as_draws_after_a_look_whatever_ledger_they_share(
+    clinic, tmp_path, capsys
+):
+    """The same scans in a second study: the same draw for the books, drawn and charged once more."""
+    state = shutil.copytree(clinic.site.state.parent, tmp_path / "secure") / clinic.site.state.name
+    state.parent.chmod(0o700)
+    site = replace(clinic.site, state=state)
+    other = Clinic(tmp_path, {"MRN4711": 0, "MRN4712": 1}, site=site)
+    for scan in other.scans.values():
+        other.release_head(scan)
+    other.teach(*PUBLIC)
+    _, folder = other.release()
+    numbers = json.loads((folder / "privacy.json").read_text())
+    assert [one["steps"] for one in numbers["composed"]] == [1, 1]
+    charges = [Charge(numbers["draw"]["noise_multiplier"], 1.0, 1)] * 2
+    assert numbers["epsilon_adaptive"] == pytest.approx(adaptive_epsilon(charges, delta=1e-5))
+    assert numbers["epsilon_adaptive"] > 1.1 * numbers["epsilon_composed"]
+    assert "all draws of the worst-off person (2)" in (folder / "PRIVACY.md").read_text()
+    assert checked(folder, capsys)[0] == 0
+    assert "above the 7 that the site had set" in refused(other, capsys, name="heads-f", epsilon=7.0)
 
 
 def edit(path, **changes):
@@ -433,9 +458,10 @@ def draws(**changes):
             lambda numbers: numbers.update(hull="local-dp-1"),
             "an eps of 1 is promised, but the draw gives 3.998",
         ),
-        (draws(sampling_rate=0.01), "no Gaussian step on all of a person"),
-        (draws(steps=0), "no Gaussian step on all of a person"),
-        (draws(noise_multiplier=None, pure_epsilon=1e-3), "no Gaussian step on all of a person"),
+        (draws(sampling_rate=0.01), "no single Gaussian step on all of a person"),
+        (draws(steps=2), "no single Gaussian step on all of a person"),
+        (draws(steps=0), "no single Gaussian step on all of a person"),
+        (draws(noise_multiplier=None, pure_epsilon=1e-3), "no single Gaussian step on all of a person"),
         (lambda numbers: numbers.update(delta=0.5), "delta is not above 0 and at most 1e-05"),
         (lambda numbers: numbers.update(register="Jane Doe"), "is no digest"),
         (lambda numbers: numbers["accountant"]["versions"].update(x="Jane Doe"), "are no versions"),

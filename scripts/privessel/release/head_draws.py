@@ -112,7 +112,10 @@ def read_draws(asked: Asked, *, site: Site | None, results: Path) -> tuple[Drawn
         for name, voxels in scans.items()
     }
     taken = runs_by_patient(entries.accounts, patients=digests).values()
-    hulls = [[one.charge for one in own if one.run.architecture == HULL_DRAW] for own in taken]
+    hulls = [
+        [draw for one in own if one.run.architecture == HULL_DRAW for draw in _list_draws(one)]
+        for own in taken
+    ]
     others = {one.run for own in taken for one in own if one.run.architecture != HULL_DRAW}
     found = Drawn(
         hull=asked.hull,
@@ -146,6 +149,15 @@ def require_public_scans(called_public: Mapping[str, str], *, site: Site | None,
             "nothing. No heads leave. Remedy: set `public: false` for the cohort again, and take other heads "
             "for deid.public_heads"
         )
+
+
+def _list_draws(account: Account) -> list[Charge]:
+    """Return each draw of an account by itself.
+
+    There are several where another study asked for the same one, or where the first was begun and lost. Each
+    but the first could be asked for after a look at those before.
+    """
+    return [account.run.charge(1)] * account.charge.steps
 
 
 def _worst(of_each: Sequence[Sequence[Charge]], *, delta: float) -> tuple[Charge, ...]:

@@ -105,8 +105,8 @@ def _find_impossible(stated):
         faults.append(f"delta is not above 0 and at most {MOST_PATIENT_DELTA:g}, as for people")
     for one in [*stated["composed"], *([stated["draw"]] if stated["draw"] else [])]:
         given = [one[name] for name in ("noise_multiplier", "sampling_rate", "pure_epsilon")]
-        if not ((given[0] or 0) > 0 and given[1:] == [1, None] and one["steps"] > 0):
-            faults.append("a draw is no Gaussian step on all of a person")
+        if not ((given[0] or 0) > 0 and given[1:] == [1, None] and one["steps"] == 1):
+            faults.append("a draw is no single Gaussian step on all of a person")
     if any((stated[name] or 0) < 0 for name in ("left_out", "other_runs", "models_without_noise")):
         faults.append("there are fewer than none of something")
     kind, k = parse_hull(stated["hull"])
@@ -184,9 +184,7 @@ def _check_constants(stated):
         found.append(f"the accountant's method is not {METHOD!r}")
     if (kind == "local-dp") != (stated["draw"] is not None):
         found.append("a draw is stated for a hull without one, or none for a hull that has one")
-    # One that was begun twice is charged with more steps.
-    counted = [(one["noise_multiplier"], one["sampling_rate"]) for one in stated["composed"]]
-    if (draw := stated["draw"]) and (draw["noise_multiplier"], draw["sampling_rate"]) not in counted:
+    if stated["draw"] and stated["draw"] not in stated["composed"]:
         found.append("the draw that was released is not among the draws that eps counts")
     if public != (stated["other_runs"] is None) or public != (stated["models_without_noise"] is None):
         found.append("runs in ledgers are stated for public scans, or not stated for people's")
