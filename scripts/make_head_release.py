@@ -5,9 +5,8 @@ from pathlib import Path
 from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.privacy.site import Site, find_signer
-from privessel.release.head_draws import require_public_scans
 from privessel.release.head_release import Made, list_scans, release_heads
-from privessel.release.head_terms import HeadTerms, require_public_teachers
+from privessel.release.head_terms import HeadTerms, require_public_scans, require_public_teachers
 
 with logged(snakemake.log[0]):
     params, files, cohort = snakemake.params, snakemake.input, snakemake.params.cohort

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -25,7 +25,7 @@ from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays
 from privessel.privacy.accounting import Charge
 from privessel.privacy.renyi import adaptive_epsilon
-from privessel.release import head_bundle, verify_heads
+from privessel.release import head_bundle, head_draws, verify_heads
 from privessel.release.allowed import write_manifest
 from privessel.release.archive import list_files
 from privessel.release.checks.head_files import compare_scan, name_head
@@ -241,6 +241,18 @@ def test_draws_of_two_studies_count_as_draws_after_a_look_whatever_ledger_they_s
     assert "all draws of the worst-off person (2)" in (folder / "PRIVACY.md").read_text()
     assert checked(folder, capsys)[0] == 0
     assert "above the 7 that the site had set" in refused(other, capsys, name="heads-f", epsilon=7.0)
+
+
+def test_no_eps_is_smaller_than_that_of_anybody_whoever_is_worst_off():
+    """One large draw of a person costs more beforehand than two small ones of another, and less after it."""
+    small, large = ([Charge(noise, 1.0, 1)] * n for noise, n in ((1.083, 2), (0.7, 1)))
+    of_each = [compute_epsilons(None, [asdict(one) for one in own], delta=1e-5) for own in (small, large)]
+    composed, fixed = head_draws._worst([small, large], delta=1e-5)
+    found = head_draws.Drawn("brain", 1e-5, None, composed, fixed).epsilons()
+    for name in ("epsilon_composed", "epsilon_adaptive"):
+        assert found[name] == max(one[name] for one in of_each)
+    assert of_each[0]["epsilon_adaptive"] > of_each[1]["epsilon_adaptive"]
+    assert of_each[0]["epsilon_composed"] < of_each[1]["epsilon_composed"]
 
 
 def edit(path, **changes):

@@ -37,14 +37,16 @@ class Drawn:
     """The draws behind a release of heads.
 
     draw: what one of them cost, None where the hull has none. composed: all draws of the person who is worst
-    off, in all studies of the site. other_runs, models: private runs of other kinds and models without noise
-    that the people took part in; None of public scans, of which no books are kept.
+    off, in all studies of the site, if each was chosen after a look at those before. fixed: the most that
+    anybody's draws cost if they were fixed beforehand. other_runs, models: private runs of other kinds and
+    models without noise that the people took part in; None of public scans, of which no books are kept.
     """
 
     hull: str
     delta: float
     draw: Charge | None
     composed: tuple[Charge, ...]
+    fixed: float = 0.0
     other_runs: int | None = None
     models: int | None = None
     register: str | None = None
@@ -52,7 +54,8 @@ class Drawn:
     def epsilons(self) -> dict[str, float | None]:
         """Return `epsilon`, `epsilon_composed` and `epsilon_adaptive`, as a recipient computes them."""
         draw = asdict(self.draw) if self.draw else None
-        return compute_epsilons(draw, [asdict(one) for one in self.composed], delta=self.delta)
+        found = compute_epsilons(draw, [asdict(one) for one in self.composed], delta=self.delta)
+        return found | {"epsilon_composed": max(found["epsilon_composed"], self.fixed)}
 
 
 @dataclass(frozen=True)
@@ -117,38 +120,18 @@ def read_draws(asked: Asked, *, site: Site | None, results: Path) -> tuple[Drawn
         for own in taken
     ]
     others = {one.run for own in taken for one in own if one.run.architecture != HULL_DRAW}
+    composed, fixed = _worst(hulls, delta=asked.delta)
     found = Drawn(
         hull=asked.hull,
         delta=asked.delta,
         draw=draw,
-        composed=_worst(hulls, delta=asked.delta),
+        composed=composed,
+        fixed=fixed,
         other_runs=len(others),
         models=entries.count_models(digests),
         register=entries.accounts[0].register if entries.accounts else None,
     )
     return found, entries
-
-
-def require_public_scans(called_public: Mapping[str, str], *, site: Site | None, results: Path) -> None:
-    """Raise PrivacyError where scans that are called public are those of patients in the site's books.
-
-    called_public: the SHA-256 of each by its name. Ids do not matter, since two places may use the same. A
-    site that is None, or without a secret, has no books. results: the study's folder of results.
-    """
-    if site is None or not site.has_secret:
-        return
-    entries = site.entries(read_seen(results))
-    runs = [account.run.patients for account in entries.accounts]
-    patients = [pair for pairs in (*runs, *(model["patients"] for model in entries.models)) for pair in pairs]
-    theirs = {digest for pair in patients for digest in pair}
-    found = [name for name, (_, voxels) in site.digests(called_public).items() if voxels in theirs]
-    if found:
-        raise PrivacyError(
-            f"{len(found)} scans of cohorts that are marked as public, such as {found[0]}, are of patients "
-            "in the site's books: what is fitted on public heads has no noise, and public people are charged "
-            "nothing. No heads leave. Remedy: set `public: false` for the cohort again, and take other heads "
-            "for deid.public_heads"
-        )
 
 
 def _list_draws(account: Account) -> list[Charge]:
@@ -160,15 +143,16 @@ def _list_draws(account: Account) -> list[Charge]:
     return [account.run.charge(1)] * account.charge.steps
 
 
-def _worst(of_each: Sequence[Sequence[Charge]], *, delta: float) -> tuple[Charge, ...]:
-    """Return the draws of the person whose eps is largest if each was chosen after a look at the others."""
+def _worst(of_each: Sequence[Sequence[Charge]], *, delta: float) -> tuple[tuple[Charge, ...], float]:
+    """Return `Drawn.composed` and `Drawn.fixed`, which may be of two people."""
     distinct = {tuple(sorted(own, key=str)) for own in of_each}
     biggest = [one for one in distinct if not any(Counter(one) < Counter(other) for other in distinct)]
     spent = {
-        own: compute_epsilons(None, [asdict(one) for one in own], delta=delta)["epsilon_adaptive"]
+        own: compute_epsilons(None, [asdict(one) for one in own], delta=delta)
         for own in sorted(biggest, key=str)
     }
-    return max(spent, key=spent.get)
+    worst = max(spent, key=lambda own: spent[own]["epsilon_adaptive"])
+    return worst, max(one["epsilon_composed"] for one in spent.values())
 
 
 def _check_draw(asked: Asked, person: str, *, site: Site, entries: Entries) -> None:
