@@ -6,7 +6,7 @@ from privessel.files.reading import read_json
 from privessel.files.script import logged
 from privessel.privacy.site import Site, find_signer
 from privessel.release.head_release import Made, list_scans, release_heads
-from privessel.release.head_terms import HeadTerms, require_public_teachers
+from privessel.release.head_terms import HeadTerms, require_public_scans, require_public_teachers
 
 with logged(snakemake.log[0]):
     params, files, cohort = snakemake.params, snakemake.input, snakemake.params.cohort
@@ -16,13 +16,23 @@ with logged(snakemake.log[0]):
         params.released,
         digests={one["name"]: checked[f"{cohort}/{one['name']}"] for one in params.scans},
         gammas=files.gammas,
-        files={"image": files.images, "mask": files.masks, "sidecar": files.sidecars},
+        files={
+            "image": files.images,
+            "mask": files.masks,
+            "sidecar": files.sidecars,
+            "frame": files.frames,
+            "made": files.made,
+        },
     )
     model = Path(files.model)
     require_public_teachers(model.parents[1].glob("gan/fold-*/generator.pt"), params.known)
     privacy = snakemake.config["privacy"]  # where the secret lies must not be in Snakemake's records
-    site = None if params.public else Site.from_config(privacy)
+    books = Site.from_config(privacy) if privacy["state"] else None
+    site = None if params.public else books
     step, results = tuple(map(Path, params.step)), model.parents[2]
+    own = () if params.public else f"{cohort}/"
+    called_public = {name: digest for name, digest in checked.items() if not name.startswith(own)}
+    require_public_scans(called_public, site=books, results=results)
     release_heads(
         Made(cohort, scans, Path(files.hulls), model, results, step, params.seed),
         HeadTerms.from_config(params.terms),

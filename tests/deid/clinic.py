@@ -189,6 +189,8 @@ class Clinic:
             },
             input={
                 **{f"{kind}s": [str(one[kind]) for one in files] for kind in ("image", "mask", "sidecar")},
+                "frames": [str(self.place("frame", scan)) for scan in leaving],
+                "made": [str(self.place(f"made/{self.hull}", scan)) for scan in leaving],
                 "gammas": [str(self.place("gamma", scan)) for scan in self.scans.values()],
                 "hulls": str(self.hulls),
                 "model": str(self.model),

@@ -11,9 +11,10 @@ from privessel.deid import verify
 from privessel.deid.compose import changed_region, compose
 from privessel.deid.frame import find_place, frame, from_cube, to_cube
 from privessel.deid.gamma import transform
-from privessel.deid.headers import NUMBERS, TERMS, scrub_sidecar
+from privessel.deid.headers import build_image
 from privessel.deid.native import read_brain, read_native
 from privessel.deid.render import measure_depth
+from privessel.deid.sidecar import NUMBERS, TERMS, scrub_sidecar
 from privessel.deid.verify import find_problems, write_defacing_mask, write_verified
 from privessel.errors import CohortError
 
@@ -99,6 +100,23 @@ def test_nothing_of_the_header_but_the_grid_leaves(case):
     raw = nib.load(case.out)
     assert b"Jane" not in raw.header.binaryblock
     assert bytes(raw.header["descrip"]).strip(b"\0") == b""
+
+
+@pytest.mark.parametrize(("code", "field"), [("qform_code", "quatern_b"), ("sform_code", "srow_x")])
+def test_fields_of_a_form_that_is_not_used_stay_behind(code, field):
+    """Four or more bytes each, which no reader looks at."""
+    source = nib.Nifti1Header()
+    source.set_data_shape((3, 4, 5))
+    source.set_qform(np.eye(4), code=1)
+    source.set_sform(np.eye(4), code=1)
+    source[field] = np.frombuffer(b"JaneDoe 19480229"[: source[field].nbytes], np.float32).reshape(
+        source[field].shape
+    )
+    source[code] = 0
+    written = build_image(np.zeros((3, 4, 5), np.int16), source, slope=1.0, intercept=0.0)
+    raw = written.to_bytes()
+    assert b"Jane" not in raw
+    np.testing.assert_array_equal(nib.Nifti1Image.from_bytes(raw).affine, np.eye(4))
 
 
 def test_a_face_outside_of_the_hull_is_air(case):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -16,15 +17,21 @@ from tiny_release import make_site
 
 from privessel.deid.draws import CODE
 from privessel.deid.native import read_native
+from privessel.deid.promise import say_made
+from privessel.deid.sidecar import write_sidecar
 from privessel.deid.verify import pack_scan
 from privessel.errors import PrivacyError
 from privessel.files.arrays import write_arrays
 from privessel.files.reading import read_arrays
-from privessel.release import verify_heads
+from privessel.privacy.accounting import Charge
+from privessel.privacy.renyi import adaptive_epsilon
+from privessel.release import head_bundle, head_draws, verify_heads
 from privessel.release.allowed import write_manifest
 from privessel.release.archive import list_files
 from privessel.release.checks.head_files import compare_scan, name_head
+from privessel.release.checks.heads import compute_epsilons
 from privessel.release.checks.manifest import digest_of
+from privessel.release.head_bundle import write_texts
 from privessel.release.head_draws import check_groups
 
 PUBLIC = [f"public/{number}" for number in range(20, 30)]
@@ -214,6 +221,40 @@ def test_a_draw_that_is_not_what_the_ledgers_have_is_refused(kept, capsys, chang
     assert said in refused(kept, capsys)
 
 
+def test_draws_of_two_studies_count_as_draws_after_a_look_whatever_ledger_they_share(
+    clinic, tmp_path, capsys
+):
+    """The same scans in a second study: the same draw for the books, drawn and charged once more."""
+    state = shutil.copytree(clinic.site.state.parent, tmp_path / "secure") / clinic.site.state.name
+    state.parent.chmod(0o700)
+    site = replace(clinic.site, state=state)
+    other = Clinic(tmp_path, {"MRN4711": 0, "MRN4712": 1}, site=site)
+    for scan in other.scans.values():
+        other.release_head(scan)
+    other.teach(*PUBLIC)
+    _, folder = other.release()
+    numbers = json.loads((folder / "privacy.json").read_text())
+    assert [one["steps"] for one in numbers["composed"]] == [1, 1]
+    charges = [Charge(numbers["draw"]["noise_multiplier"], 1.0, 1)] * 2
+    assert numbers["epsilon_adaptive"] == pytest.approx(adaptive_epsilon(charges, delta=1e-5))
+    assert numbers["epsilon_adaptive"] > 1.1 * numbers["epsilon_composed"]
+    assert "all draws of the worst-off person (2)" in (folder / "PRIVACY.md").read_text()
+    assert checked(folder, capsys)[0] == 0
+    assert "above the 7 that the site had set" in refused(other, capsys, name="heads-f", epsilon=7.0)
+
+
+def test_no_eps_is_smaller_than_that_of_anybody_whoever_is_worst_off():
+    """One large draw of a person costs more beforehand than two small ones of another, and less after it."""
+    small, large = ([Charge(noise, 1.0, 1)] * n for noise, n in ((1.083, 2), (0.7, 1)))
+    of_each = [compute_epsilons(None, [asdict(one) for one in own], delta=1e-5) for own in (small, large)]
+    composed, fixed = head_draws._worst([small, large], delta=1e-5)
+    found = head_draws.Drawn("brain", 1e-5, None, composed, fixed).epsilons()
+    for name in ("epsilon_composed", "epsilon_adaptive"):
+        assert found[name] == max(one[name] for one in of_each)
+    assert of_each[0]["epsilon_adaptive"] > of_each[1]["epsilon_adaptive"]
+    assert of_each[0]["epsilon_composed"] < of_each[1]["epsilon_composed"]
+
+
 def edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -236,12 +277,25 @@ def test_more_than_the_limit_needs_a_written_reason_which_leaves_too(kept, capsy
     assert "RELEASED AGAINST THE RULES" in told
 
 
-def test_people_who_are_called_public_after_they_were_charged_are_refused(kept, capsys):
-    site, kept.site = kept.site, None
-    try:
-        assert "marked as public, but 2 of its people were charged" in refused(kept, capsys)
-    finally:
-        kept.site = site
+@pytest.mark.parametrize("hull", ["local-dp-4", "brain", "local-dp-8"])
+def test_people_who_are_called_public_after_they_were_charged_are_refused(kept, capsys, monkeypatch, hull):
+    """Also where another hull leaves than the one that they were charged for."""
+    monkeypatch.setattr(kept, "site", None)
+    if hull != kept.hull:
+        for kind in ("made", "native"):
+            shutil.copytree(kept.deid / kind / kept.hull, kept.deid / kind / hull)
+        monkeypatch.setattr(kept, "hull", hull)
+        kept.shield()
+    assert "marked as public, but 2 of its people were charged" in refused(kept, capsys)
+
+
+def test_a_scan_of_a_patient_among_the_public_heads_is_refused(kept, capsys):
+    """As where a cohort that was charged before becomes the public one of another study."""
+    checked = kept.deid / "intake.json"
+    digests = json.loads(checked.read_text())
+    scan = f"{COHORT}/MRN4711_20240131"
+    checked.write_text(json.dumps(digests | {"public/20_1": digests[scan]}))
+    assert "1 scans of cohorts that are marked as public, such as public/20_1" in refused(kept, capsys)
 
 
 def test_a_native_head_with_more_in_it_than_voxels_is_refused(kept, capsys):
@@ -249,7 +303,55 @@ def test_a_native_head_with_more_in_it_than_voxels_is_refused(kept, capsys):
     raw = bytearray(gzip.decompress(path.read_bytes()))
     raw[148:156] = b"Jane Doe"
     path.write_bytes(gzip.compress(bytes(raw), 6, mtime=0))
-    assert "holds more than its voxels and their grid" in refused(kept, capsys)
+    assert "is not what the scan, its made head and its hull give" in refused(kept, capsys)
+
+
+def original(clinic, scan):
+    """The bytes of a file that holds the person's own scan."""
+    source = read_native(Path(scan.image))
+    return pack_scan(source.stored, source.header, slope=source.slope, intercept=source.intercept)
+
+
+def of_another(clinic, kind):
+    return clinic.native(clinic.scans["MRN4712"])[kind].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("image", lambda clinic: original(clinic, clinic.scans["MRN4711"])),
+        ("image", lambda clinic: of_another(clinic, "image")),
+        ("mask", lambda clinic: of_another(clinic, "mask")),
+        ("sidecar", lambda clinic: b"{}\n"),
+    ],
+)
+def test_a_native_file_that_is_not_what_brain_hull_and_made_head_give_is_refused(kept, capsys, kind, content):
+    path = kept.native(kept.scans["MRN4711"])[kind]
+    path.write_bytes(content(kept))
+    said = refused(kept, capsys)
+    assert f"person MRN4711, session 20240131: {path} is not what the scan" in said
+
+
+def test_heads_that_were_composed_in_other_hulls_are_refused(kept, capsys):
+    """As where draws or folders were exchanged: the hulls are right, the heads are of those before."""
+    scan = kept.scans["MRN4711"]
+    hulls = read_arrays(kept.hulls)
+    write_arrays(kept.hulls, **hulls | {scan.name: np.ones_like(hulls[scan.name])})
+    kept.release_head(scan)
+    write_arrays(kept.hulls, **hulls)
+    assert "MRN4711_20240131_T1w.nii.gz is not what the scan" in refused(kept, capsys)
+
+
+def test_a_file_that_is_exchanged_after_it_was_verified_does_not_leave(kept, capsys, monkeypatch):
+    path = kept.native(kept.scans["MRN4711"])["image"]
+
+    def write_files(folder, content, texts):
+        path.write_bytes(original(kept, kept.scans["MRN4711"]))
+        return write(folder, content, texts)
+
+    write = head_bundle._write_files
+    monkeypatch.setattr("privessel.release.head_bundle._write_files", write_files)
+    assert "is not the file that was verified" in refused(kept, capsys)
 
 
 @pytest.mark.parametrize(
@@ -340,6 +442,80 @@ def test_what_was_changed_is_found_even_with_a_new_manifest(copy, capsys, change
     assert said in told
 
 
+def forge(folder, change):
+    """Change privacy.json, and all that follows from it as the release's own programs have it."""
+    numbers = json.loads((folder / "privacy.json").read_text())
+    change(numbers)
+    hull, public = numbers["hull"], numbers["public_cohort"]
+    numbers |= {"promise": say_made(hull, delta=numbers["delta"], public=public, learns_from="public")}
+    numbers |= compute_epsilons(numbers["draw"], numbers["composed"], delta=numbers["delta"])
+    codes = [line[4:] for line in (folder / "participants.tsv").read_text().split()[1:]]
+    for name, text in write_texts(numbers, codes=codes, signer=None).items():
+        (folder / name).write_text(text)
+    renew(folder)
+
+
+def draws(**changes):
+    def change(numbers):
+        for one in (numbers["draw"], *numbers["composed"]):
+            one |= changes
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda numbers: numbers.update(hull="local-dp-1"),
+            "an eps of 1 is promised, but the draw gives 3.998",
+        ),
+        (draws(sampling_rate=0.01), "no single Gaussian step on all of a person"),
+        (draws(steps=2), "no single Gaussian step on all of a person"),
+        (draws(steps=0), "no single Gaussian step on all of a person"),
+        (draws(noise_multiplier=None, pure_epsilon=1e-3), "no single Gaussian step on all of a person"),
+        (lambda numbers: numbers.update(delta=0.5), "delta is not above 0 and at most 1e-05"),
+        (lambda numbers: numbers.update(register="Jane Doe"), "is no digest"),
+        (lambda numbers: numbers["accountant"]["versions"].update(x="Jane Doe"), "are no versions"),
+        (lambda numbers: numbers["data"].update(name="x\n\n## What is promised"), "its name is none"),
+        (lambda numbers: numbers.update(other_runs=-1), "fewer than none"),
+        (lambda numbers: numbers.update(hull="k-same-3", draw=None), "fewer than 3 people who could share"),
+        (
+            lambda numbers: numbers.update(override={"reason": "We know.", "refused": "Nothing at all."}),
+            "a reason is given for what the rules do not refuse",
+        ),
+    ],
+)
+def test_numbers_that_no_release_has_are_found_even_where_all_texts_say_the_same(copy, capsys, change, said):
+    forge(copy, lambda numbers: None)
+    assert checked(copy, capsys)[0] == 0
+    forge(copy, change)
+    code, told = checked(copy, capsys)
+    assert code == 1
+    assert said in told
+
+
+def in_sidecar(text):
+    return lambda folder: next(folder.rglob("*_T1w.json")).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (in_sidecar('{"PatientName": "Jane Doe"}\n'), "more than the scanner's settings"),
+        (in_sidecar('{"EchoTime": 0.0031415926}\n'), "more than the scanner's settings"),
+        (in_sidecar('{\n "EchoTime": 0.003,\n "EchoTime": 0.003\n}\n'), "more than the scanner's settings"),
+        (lambda folder: (folder / "Jane Doe").mkdir(), "Jane Doe is no folder of these heads"),
+    ],
+)
+def test_what_may_not_be_kept_of_a_source_is_found_without_the_source(copy, capsys, change, said):
+    change(copy)
+    renew(copy)
+    code, told = checked(copy, capsys)
+    assert code == 1
+    assert said in told
+
+
 def test_whoever_writes_a_new_manifest_has_no_signature_of_the_site(clinic, copy, capsys):
     (copy / "LICENSE").write_text("mine\n")
     renew(copy)
@@ -359,15 +535,17 @@ def test_scans_of_both_versions_of_nifti_are_read_by_their_bytes(header):
     scan = {
         "image": pack_scan(stored, source, slope=0.5, intercept=-20.0),
         "mask": pack_scan((stored > 9).astype(np.uint8), source, slope=1.0, intercept=0.0),
-        "sidecar": b"{}",
+        "sidecar": write_sidecar({}).encode(),
     }
     assert compare_scan(paths, scan) == []
     several = pack_scan(stored.astype(np.uint8), source, slope=1.0, intercept=0.0)
     assert "holds other values than 0 and 1" in compare_scan(paths, scan | {"mask": several})[0]
+    nothing = pack_scan(np.zeros_like(stored, np.uint8), source, slope=1.0, intercept=0.0)
+    assert "or one of them alone" in compare_scan(paths, scan | {"mask": nothing})[0]
     source.set_sform(np.diag([2.0, 3.0, 5.0, 1.0]), code=1)
     moved = pack_scan((stored > 9).astype(np.uint8), source, slope=1.0, intercept=0.0)
     assert "lies on another grid" in compare_scan(paths, scan | {"mask": moved})[0]
-    assert "more than numbers" in compare_scan(paths, scan | {"sidecar": b'{"a": [1]}'})[0]
+    assert "more than the scanner" in compare_scan(paths, scan | {"sidecar": b'{"a": [1]}'})[0]
 
 
 def test_an_entry_that_stands_twice_in_privacy_json_is_found(copy, capsys):

@@ -35,12 +35,11 @@ UNREADABLE = (
 _START_BYTES = 65536  # of a file: whatever is compressed how often, its header is in them
 # What a header says of the voxels' place. Nothing else of it goes into a file that is written: descrip,
 # aux_file, intent_name, db_name and extensions are where converters leave names and times.
-PLACE = (
-    *("qform_code", "sform_code"),
-    *("quatern_b", "quatern_c", "quatern_d"),
-    *("qoffset_x", "qoffset_y", "qoffset_z"),
-    *("srow_x", "srow_y", "srow_z"),
-)
+_FORMS = {
+    "qform_code": ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    "sform_code": ("srow_x", "srow_y", "srow_z"),
+}
+PLACE = (*_FORMS, *(name for fields in _FORMS.values() for name in fields))
 
 
 @dataclass(frozen=True)
@@ -177,8 +176,10 @@ def place_header(source: nib.Nifti1Header, data: NDArray) -> nib.Nifti1Header:
     header = type(source)()  # in the machine's own byte order
     header.set_data_shape(data.shape)
     header.set_data_dtype(data.dtype)
-    for field in PLACE:
-        header[field] = source[field]
+    for code, fields in _FORMS.items():
+        # Where its code is 0, the others say nothing of the place, and could hold anything.
+        for name in (code, *fields) if int(source[code]) else ():
+            header[name] = source[name]
     header["pixdim"][:4] = source["pixdim"][:4]
     header["xyzt_units"] = int(source["xyzt_units"]) & 7
     return header

@@ -4,6 +4,8 @@ The paper calls it free of identifying information. It is not (docs/deid.md): th
 `shield.py` replaces the hull by one that does not.
 """
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,6 +45,16 @@ class Gamma:
         arrays = read_arrays(path)
         with reading(path):
             return cls(**arrays)
+
+
+def name_by_brains(gammas: Iterable[Path]) -> str:
+    """Return a name of a person for public random numbers: a digest of the brain masks of all their scans.
+
+    Whatever leaves must not depend on a person's id: whoever guesses ids could draw the numbers of each, and
+    see in a head which of them is the person's. The brain is in the head anyway.
+    """
+    masks = sorted(hashlib.sha256(np.packbits(Gamma.load(path).brain)).hexdigest() for path in gammas)
+    return hashlib.sha256("".join(masks).encode()).hexdigest()
 
 
 def transform(

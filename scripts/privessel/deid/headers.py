@@ -1,37 +1,10 @@
-"""What a header and a sidecar may keep: the fields on two lists, and nothing that is not on them."""
-
-import json
-import re
-from collections.abc import Mapping
-from typing import Any
+"""What a header may keep: the fields on a list, and nothing that is not on it."""
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from privessel.cohort.nifti import PLACE, place_header
-
-# Of a BIDS sidecar: how the scan was made, in numbers and terms that many scans share. A number is kept
-# within the range that scanners have, with few digits; a text only if it is one of the standard's terms.
-NUMBERS = {
-    "MagneticFieldStrength": (0.01, 25.0),  # T
-    "EchoTime": (0.0, 1.0),  # s, as all times
-    "RepetitionTime": (0.0, 30.0),
-    "InversionTime": (0.0, 30.0),
-    "FlipAngle": (0.0, 360.0),  # degrees
-    "SliceThickness": (0.1, 20.0),  # mm
-    "PixelBandwidth": (1.0, 1e5),  # Hz
-    "PartialFourier": (0.1, 1.0),
-    "ParallelReductionFactorInPlane": (1.0, 32.0),
-}
-TERMS = {
-    "Modality": r"MR",
-    "MRAcquisitionType": r"[23]D",
-    "ScanningSequence": r"(?:SE|IR|GR|EP|RM)(?:[_/\\](?:SE|IR|GR|EP|RM))*",
-    "SequenceVariant": r"(?:SK|MTC|SS|TRSS|SP|MP|OSP|NONE)(?:[_/\\](?:SK|MTC|SS|TRSS|SP|MP|OSP|NONE))*",
-    "PhaseEncodingDirection": r"[ijk]-?",
-}
-DIGITS = 4  # of a number
 
 
 def build_image(
@@ -54,22 +27,3 @@ def find_extra(header: nib.Nifti1Header) -> list[str]:
     if np.any(header["pixdim"][4:] != 1) or int(header["xyzt_units"]) > 7:
         found.append("pixdim of time")
     return found + (["extensions"] if len(header.extensions) else [])
-
-
-def write_sidecar(sidecar: Mapping[str, Any]) -> str:
-    """Return what of a scan's BIDS sidecar leaves, as the text of a file."""
-    return json.dumps(scrub_sidecar(sidecar), indent=1, sort_keys=True) + "\n"
-
-
-def scrub_sidecar(sidecar: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a scan's BIDS sidecar leaves: NUMBERS within their ranges, and TERMS; nothing else."""
-    kept: dict[str, Any] = {}
-    for name, (least, most) in NUMBERS.items():
-        value = sidecar.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
-            kept[name] = float(f"{value:.{DIGITS}g}")
-    for name, pattern in TERMS.items():
-        value = sidecar.get(name)
-        if isinstance(value, str) and re.fullmatch(pattern, value):
-            kept[name] = value
-    return kept

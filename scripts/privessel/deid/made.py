@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from privessel.deid.gamma import Gamma
+from privessel.deid.gamma import Gamma, name_by_brains
 from privessel.deid.synthesis import make_head
 from privessel.deid.trained import TrainedHeadGan
 from privessel.files.arrays import write_arrays
@@ -28,11 +28,12 @@ def write_heads(
 
     scans: `name`, `fold` and `known_as` of each, the person's name as trainings have it; `gammas` and `made`
     are in their order. gans: the generator of each fold. hulls: the archive of a shield, None for the paper's
-    own. A person's seed is the same for all scans and all hulls.
+    own. A person's seed is the same for all scans and all hulls, and follows from their brains.
 
     Raises PrivacyError where a GAN was trained on the person whose head it would make, DamagedError for a
     file that cannot be read.
     """
+    seeds = _find_seeds([scan["known_as"] for scan in scans], gammas, seed=seed)
     places = sorted(range(len(scans)), key=lambda place: scans[place]["fold"])
     for fold, own in groupby(places, key=lambda place: scans[place]["fold"]):
         trained = TrainedHeadGan.load(gans[fold])
@@ -41,7 +42,13 @@ def write_heads(
             if hulls:
                 gamma = gamma.with_hull(read_array(hulls, scan["name"]))
             person = scan["known_as"]
-            head = make_head(
-                trained, gamma, person=person, seed=derive(seed, "deid-head", person), device=device
-            )
+            head = make_head(trained, gamma, person=person, seed=seeds[person], device=device)
             write_arrays(made[place], image=head)
+
+
+def _find_seeds(people: Sequence[str], gammas: Sequence[Path], *, seed: int) -> dict[str, int]:
+    """Return the seed of each person's heads; `people` has whose each of `gammas` is."""
+    own: dict[str, list[Path]] = {}
+    for person, path in zip(people, gammas, strict=True):
+        own.setdefault(person, []).append(path)
+    return {person: derive(seed, "deid-head", name_by_brains(paths)) for person, paths in own.items()}

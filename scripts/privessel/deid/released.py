@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from privessel.cohort.picture import save_picture
 from privessel.deid.compose import changed_region, compose
 from privessel.deid.frame import Framed, Place, to_cube
-from privessel.deid.headers import write_sidecar
 from privessel.deid.native import Native, read_scan
 from privessel.deid.preparation import digest_voxels
 from privessel.deid.qc import draw_released
 from privessel.deid.render import measure_depth
-from privessel.deid.verify import write_defacing_mask, write_verified
+from privessel.deid.sidecar import write_sidecar
+from privessel.deid.verify import pack_scan, write_defacing_mask, write_verified
 from privessel.errors import CohortError
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import read_array
@@ -90,6 +90,22 @@ def write_head(
     with atomic_path(sidecar) as partial:
         partial.write_text(kept, encoding="utf-8")
     log.info("%s: the head on the scanner's grid passed every check", who)
+
+
+def make_files(scan: HeadScan, parts: Parts) -> dict[str, bytes]:
+    """Return the bytes of `image`, `mask` and `sidecar` that `write_head` writes; CohortError as it raises.
+
+    A release compares its files with them, because nothing in a file tells which head and hull it is of.
+    """
+    who = f"person {scan.person}, session {scan.session}"
+    source = read_source(scan, parts, who=who)
+    native = source.scan
+    output = compose(native, source.brain, parts.generated, parts.hull, source.place)
+    return {
+        "image": pack_scan(output, native.header, slope=native.slope, intercept=native.intercept),
+        "mask": pack_scan(changed_region(source.brain), native.header, slope=1.0, intercept=0.0),
+        "sidecar": write_sidecar(read_sidecar(scan.image, who=who)).encode(),
+    }
 
 
 def read_source(scan: HeadScan, parts: Parts, *, who: str) -> Source:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from privessel.deid.gamma import Gamma
+from privessel.deid.gamma import Gamma, name_by_brains
 from privessel.deid.removal import fill_hull
 from privessel.deid.scaling import measure_scaled
 from privessel.deid.synthesis import make_head
@@ -28,12 +28,12 @@ def scale_heads(
 
     scans, in the order of `gammas`: `fold`, whose GAN makes the person's heads, and `known_as`, the person's
     name as trainings have it. gans: the generator of each fold; empty for hulls that are filled evenly in the
-    place of heads. voxel: side in mm. A person's seed is the one of all other heads of that person. Raises
-    PrivacyError where a GAN was trained on the person whose head it would make.
+    place of heads. voxel: side in mm. The seed of a head follows from the brain. Raises PrivacyError where a
+    GAN was trained on the person whose head it would make.
     """
     volumes, shown = [], []
     for scan, path in zip(scans, gammas, strict=True):
-        make = _load_maker(scan, gans, seed) if gans else _fill
+        make = _load_maker(scan, gans, derive(seed, "deid-head", name_by_brains([path]))) if gans else _fill
         measured, pairs = measure_scaled(Gamma.load(path), factors, make, voxel=voxel)
         volumes.append(measured)
         shown = shown or pairs
@@ -48,7 +48,6 @@ def _load_maker(scan: Mapping, gans: Mapping[int, Path], seed: int) -> Callable[
     trained, person = TrainedHeadGan.load(gans[scan["fold"]]), scan["known_as"]
 
     def make(gamma: Gamma) -> NDArray:
-        own = derive(seed, "deid-head", person)
-        return make_head(trained, gamma, person=person, seed=own, device=torch.device("cpu"))
+        return make_head(trained, gamma, person=person, seed=seed, device=torch.device("cpu"))
 
     return make

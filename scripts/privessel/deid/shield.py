@@ -179,7 +179,9 @@ def share_codes(
             f"deid.hulls k-same-{k}: {len(codes)} people are fewer than k = {k}. Remedy: take a lower "
             "k, which weakens what is promised, or local-dp or brain, which need no other people"
         )
-    left = [sorted(codes)[place] for place in random.permutation(len(codes))]
+    # In the order of brains, because groups show in what leaves, and ids must not.
+    ordered = sorted(codes, key=lambda name: tuple(brains[name]))
+    left = [ordered[place] for place in random.permutation(len(codes))]
     shared, groups = {}, {}
     while left:
         first, number = left[0], len(set(groups.values()))

@@ -1,6 +1,6 @@
 """The shields of a cohort: a public model, and the hull of every scan that one of them gives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from privessel.deid.draws import HullDraw, draw_hull, place_draw
 from privessel.deid.frame import Framed
-from privessel.deid.gamma import Gamma
+from privessel.deid.gamma import Gamma, name_by_brains
 from privessel.deid.shield import (
     HullModel,
     Mechanism,
@@ -94,26 +94,36 @@ class Shield:
             scans.setdefault(person, []).append(name)
         kind, number = parse_hull(self.kind)
         if kind == "brain":
-            return {person: draw_code(len(model.axes), self._stream(person)) for person in scans}
+            return {
+                person: draw_code(len(model.axes), self._stream(gammas[name] for name in names))
+                for person, names in scans.items()
+            }
         codes, brains = _describe_people(model, gammas, scans)
         if kind == "k-same":
             random = np.random.default_rng(derive(self.seed, "k-same", self.cohort))
             return share_codes(codes, brains, k=int(number), random=random)[0]
-        return self._draw(codes, scans, digests)
+        noisy = self._draw(codes, scans, digests)
+        mechanism = self._mechanism()
+        return {
+            person: make_plausible(code, mechanism, self._stream(gammas[name] for name in scans[person]))
+            for person, code in noisy.items()
+        }
+
+    def _mechanism(self) -> Mechanism:
+        return Mechanism(self.clip, find_noise(self.kind, delta=self.delta))
 
     def _draw(
         self, codes: Mapping[str, NDArray], scans: Mapping[str, list[str]], digests: Mapping[str, str]
     ) -> dict[str, NDArray]:
-        """Return each person's noisy code, made plausible; charged where the cohort is not public."""
-        mechanism = Mechanism(self.clip, find_noise(self.kind, delta=self.delta))
-        level = f"eps-{self.kind.removeprefix('local-dp-')}"
+        """Return each person's noisy code; charged where the cohort is not public."""
+        mechanism, level = self._mechanism(), f"eps-{self.kind.removeprefix('local-dp-')}"
         drawn = {}
         for person, code in codes.items():
             draw = HullDraw(
                 self.cohort, person, level, self.number, self.delta, mechanism, self.model_digest,
                 {name: digests[name] for name in scans[person]},
             )  # fmt: skip
-            noisy = draw_hull(
+            drawn[person] = draw_hull(
                 draw,
                 code,
                 folder=place_draw(
@@ -124,12 +134,11 @@ class Shield:
                 site=self.site,
                 results=self.results,
             )
-            drawn[person] = make_plausible(noisy, mechanism, self._stream(person))
         return drawn
 
-    def _stream(self, person: str) -> Stream:
-        """Return public random numbers, the same for all scans of a person: they protect nobody."""
-        return Stream(public_key(seed=self.seed, name=f"hull {self.kind} {self.cohort} {person}"))
+    def _stream(self, gammas: Iterable[Path]) -> Stream:
+        """Return public random numbers for all scans of a person: they protect nobody."""
+        return Stream(public_key(seed=self.seed, name=f"hull {self.kind} {name_by_brains(gammas)}"))
 
 
 def _describe_people(

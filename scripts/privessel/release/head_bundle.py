@@ -38,11 +38,15 @@ from privessel.seeds import derive
 
 @dataclass(frozen=True)
 class Head:
-    """One scan that leaves: the person's code, the number of the scan, and its verified files."""
+    """One scan that leaves: the person's code, the number of the scan, and its verified files.
+
+    files, digests: the path and the SHA-256 of `image`, `mask` and `sidecar`.
+    """
 
     code: str
     number: int
-    files: Mapping[str, Path]  # `image`, `mask`, `sidecar`
+    files: Mapping[str, Path]
+    digests: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,12 @@ def publish_heads(content: HeadContent, *, archive: Path, forbidden: Forbidden) 
         _write_files(partial, content, texts)
         with atomic_path(archive) as packed:
             pack(partial, packed)
-            names = {path for head in content.heads for path in name_head(head.code, head.number).values()}
-            outline = HeadOutline(name, texts, names, content.signer)
+            scans = {
+                path: head.digests[kind]
+                for head in content.heads
+                for kind, path in name_head(head.code, head.number).items()
+            }
+            outline = HeadOutline(name, texts, scans, content.signer)
             found = search_heads(packed, outline=outline, forbidden=forbidden)
             require_clean(found, name=name)
             if folder.exists():

@@ -8,6 +8,7 @@ brains, public model and kept draws, and must be those that the heads were compo
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from glob import escape
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,14 +37,16 @@ class Drawn:
     """The draws behind a release of heads.
 
     draw: what one of them cost, None where the hull has none. composed: all draws of the person who is worst
-    off, in all studies of the site. other_runs, models: private runs of other kinds and models without noise
-    that the people took part in; None of public scans, of which no books are kept.
+    off, in all studies of the site, if each was chosen after a look at those before. fixed: the most that
+    anybody's draws cost if they were fixed beforehand. other_runs, models: private runs of other kinds and
+    models without noise that the people took part in; None of public scans, of which no books are kept.
     """
 
     hull: str
     delta: float
     draw: Charge | None
     composed: tuple[Charge, ...]
+    fixed: float = 0.0
     other_runs: int | None = None
     models: int | None = None
     register: str | None = None
@@ -51,7 +54,8 @@ class Drawn:
     def epsilons(self) -> dict[str, float | None]:
         """Return `epsilon`, `epsilon_composed` and `epsilon_adaptive`, as a recipient computes them."""
         draw = asdict(self.draw) if self.draw else None
-        return compute_epsilons(draw, [asdict(one) for one in self.composed], delta=self.delta)
+        found = compute_epsilons(draw, [asdict(one) for one in self.composed], delta=self.delta)
+        return found | {"epsilon_composed": max(found["epsilon_composed"], self.fixed)}
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,11 @@ def read_draws(asked: Asked, *, site: Site | None, results: Path) -> tuple[Drawn
     drawn = parse_hull(asked.hull)[0] == "local-dp"
     draw = Charge(asked.noise_multiplier, 1.0, 1) if drawn else None
     if site is None:
-        kept = [person for person in asked.people if drawn and is_kept(asked.folder(person))]
+        # Whatever hull leaves now, and whatever the cohort was called: a draw shows that they are patients.
+        folders = [
+            folder for person in asked.people for folder in asked.draws.glob(f"*/{escape(person)}/*/*")
+        ]
+        kept = sorted({folder.parts[-3] for folder in folders if is_kept(folder)})
         if kept:
             raise PrivacyError(
                 f"deid.heads is marked as public, but {len(kept)} of its people were charged for their "
@@ -107,13 +115,18 @@ def read_draws(asked: Asked, *, site: Site | None, results: Path) -> tuple[Drawn
         for name, voxels in scans.items()
     }
     taken = runs_by_patient(entries.accounts, patients=digests).values()
-    hulls = [[one.charge for one in own if one.run.architecture == HULL_DRAW] for own in taken]
+    hulls = [
+        [draw for one in own if one.run.architecture == HULL_DRAW for draw in _list_draws(one)]
+        for own in taken
+    ]
     others = {one.run for own in taken for one in own if one.run.architecture != HULL_DRAW}
+    composed, fixed = _worst(hulls, delta=asked.delta)
     found = Drawn(
         hull=asked.hull,
         delta=asked.delta,
         draw=draw,
-        composed=_worst(hulls, delta=asked.delta),
+        composed=composed,
+        fixed=fixed,
         other_runs=len(others),
         models=entries.count_models(digests),
         register=entries.accounts[0].register if entries.accounts else None,
@@ -121,15 +134,25 @@ def read_draws(asked: Asked, *, site: Site | None, results: Path) -> tuple[Drawn
     return found, entries
 
 
-def _worst(of_each: Sequence[Sequence[Charge]], *, delta: float) -> tuple[Charge, ...]:
-    """Return the draws of the person whose eps is largest if each was chosen after a look at the others."""
+def _list_draws(account: Account) -> list[Charge]:
+    """Return each draw of an account by itself.
+
+    There are several where another study asked for the same one, or where the first was begun and lost. Each
+    but the first could be asked for after a look at those before.
+    """
+    return [account.run.charge(1)] * account.charge.steps
+
+
+def _worst(of_each: Sequence[Sequence[Charge]], *, delta: float) -> tuple[tuple[Charge, ...], float]:
+    """Return `Drawn.composed` and `Drawn.fixed`, which may be of two people."""
     distinct = {tuple(sorted(own, key=str)) for own in of_each}
     biggest = [one for one in distinct if not any(Counter(one) < Counter(other) for other in distinct)]
     spent = {
-        own: compute_epsilons(None, [asdict(one) for one in own], delta=delta)["epsilon_adaptive"]
+        own: compute_epsilons(None, [asdict(one) for one in own], delta=delta)
         for own in sorted(biggest, key=str)
     }
-    return max(spent, key=spent.get)
+    worst = max(spent, key=lambda own: spent[own]["epsilon_adaptive"])
+    return worst, max(one["epsilon_composed"] for one in spent.values())
 
 
 def _check_draw(asked: Asked, person: str, *, site: Site, entries: Entries) -> None:

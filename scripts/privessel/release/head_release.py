@@ -1,12 +1,15 @@
 """A release of heads from what the rules have made: all is verified, people are renamed, files published."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from hashlib import sha256
 from pathlib import Path
 
 from privessel.deid.gamma import Gamma
+from privessel.deid.released import Parts, make_files
 from privessel.deid.shield import HullModel
 from privessel.deid.shielding import Shield, find_noise
+from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path
 from privessel.files.reading import file_digest, read_array
 from privessel.privacy.signing import Signer
@@ -16,6 +19,7 @@ from privessel.release.head_bundle import Head, HeadContent, name_people, publis
 from privessel.release.head_draws import Asked, check_groups, check_hulls, read_draws
 from privessel.release.head_terms import HeadTerms, require_within_limit
 from privessel.release.traces import Forbidden
+from privessel.study.head_scans import HeadScan
 from privessel.study.hulls import parse_hull
 
 
@@ -23,8 +27,9 @@ from privessel.study.hulls import parse_hull
 class Scan:
     """A scan of the cohort: whose, the SHA-256 of its stored values, and the file of its gamma.
 
-    number: of the released scans of its person, counted from 1; 0 for one that does not leave. files: the
-    verified `image`, `mask` and `sidecar` of one that leaves.
+    number: of the released scans of its person, counted from 1; 0 for one that does not leave. Of one that
+    leaves, files: the verified `image`, `mask` and `sidecar`; source: its own files; frame, made: what it was
+    made of.
     """
 
     name: str
@@ -33,6 +38,9 @@ class Scan:
     gamma: Path
     number: int = 0
     files: Mapping[str, Path] | None = None
+    source: HeadScan | None = None
+    frame: Path | None = None
+    made: Path | None = None
 
 
 def list_scans(
@@ -46,12 +54,17 @@ def list_scans(
     """Return the scans of a cohort from the params and inputs of the rule.
 
     records: all scans, `gammas` in their order. released: those that leave, `files` in their order: `image`,
-    `mask` and `sidecar`. digests: by the scan's name.
+    `mask`, `sidecar`, `frame` and `made`. digests: by the scan's name.
     """
-    leaving = {
-        scan["name"]: {"number": scan["number"], "files": {kind: Path(files[kind][place]) for kind in files}}
-        for place, scan in enumerate(released)
-    }
+    leaving = {}
+    for place, scan in enumerate(released):
+        own = {kind: Path(paths[place]) for kind, paths in files.items()}
+        leaving[scan["name"]] = {
+            "number": scan["number"],
+            "source": HeadScan(**{field.name: scan[field.name] for field in fields(HeadScan)}),
+            **{kind: own.pop(kind) for kind in ("frame", "made")},
+            "files": own,
+        }
     return [
         Scan(one["name"], one["person"], digests[one["name"]], Path(gamma), **leaving.get(one["name"], {}))
         for one, gamma in zip(records, gammas, strict=True)
@@ -77,6 +90,11 @@ class Made:
     def released(self) -> list[Scan]:
         """The scans that leave."""
         return [scan for scan in self.scans if scan.number]
+
+    @property
+    def average(self) -> Path:
+        """The average head of public people."""
+        return self.model.with_name("average.npz")
 
     @property
     def draws(self) -> Path:
@@ -116,7 +134,10 @@ def release_heads(
     named = name_people(
         [f"{made.cohort}/{person}" for person in asked.people], release=terms.name, site=site, seed=made.seed
     )
-    heads = [Head(named[f"{made.cohort}/{scan.person}"], scan.number, scan.files) for scan in made.released]
+    heads = [
+        Head(named[f"{made.cohort}/{scan.person}"], scan.number, scan.files, verify_files(scan, made))
+        for scan in made.released
+    ]
     numbers = summarise(drawn, terms, heads=heads, override=override, signed=signer is not None)
     voxels = {key: scan.digest for scan in made.scans for key in (scan.name, scan.person)}
     listed: Forbidden = list_site(
@@ -131,6 +152,28 @@ def release_heads(
         rows = ["person,code", *(f"{one},{code}" for one, code in named.items())]
         partial.write_text("\n".join(rows) + "\n", encoding="utf-8")
     publish_heads(HeadContent(heads, numbers, signer), archive=archive, forbidden=listed)
+
+
+def verify_files(scan: Scan, made: Made) -> dict[str, str]:
+    """Return the SHA-256 of each file of a scan that leaves; PrivacyError unless it is what its parts give.
+
+    They are composed again from the source, the made head and the hull. Raises CohortError where the source
+    is no longer the scan that was checked.
+    """
+    parts = Parts.read(
+        {"frame": scan.frame, "made": scan.made, "hulls": made.hulls, "average": made.average},
+        scan=scan.name,
+        digest=scan.digest,
+    )
+    digests = {kind: sha256(content).hexdigest() for kind, content in make_files(scan.source, parts).items()}
+    for kind, path in scan.files.items():
+        if file_digest(path) != digests[kind]:
+            raise PrivacyError(
+                f"person {scan.person}, session {scan.source.session}: {path} is not what the scan, its made "
+                "head and its hull give, so no check has seen it. Remedy: remove it, and run the same "
+                "command again"
+            )
+    return digests
 
 
 def verify_hulls(made: Made, terms: HeadTerms, *, site: Site | None) -> None:

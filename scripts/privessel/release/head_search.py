@@ -5,7 +5,7 @@ It reads the final bytes of every file, whatever has written them, and compares 
 | file | what it may hold |
 |---|---|
 | names | codes of people, and the names that follow from them |
-| scans, defacing masks | to the byte what is written of voxels and grid; a mask is 0 or 1 |
+| scans, defacing masks | to the byte what was verified, and is written of voxels and grid; a mask is 0 or 1 |
 | sidecars | to the byte what is written of the numbers and terms that a sidecar may keep |
 | other texts, verify.py, checks/ | to the byte what templates make of privacy.json; this package's programs |
 | MANIFEST.sha256 | the digests of these files, and its signature |
@@ -17,7 +17,7 @@ site's own words.
 import gzip
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from privessel.cohort.nifti import decode_image
-from privessel.deid.headers import write_sidecar
+from privessel.deid.sidecar import write_sidecar
 from privessel.deid.verify import pack_scan
 from privessel.privacy.signing import Signer
 from privessel.release.allowed import write_manifest
@@ -42,13 +42,13 @@ LIBRARY = re.compile(r"privessel(?:\.release\.checks|\.privacy|\.deid|\.study)?(
 class HeadOutline:
     """All that the files of a release of heads follow from, but for the scans themselves.
 
-    name: of the release. texts: each text by its path, as templates give it. scans: the paths of all files of
-    scans. signer: whose signature it has, if it has one.
+    name: of the release. texts: each text by its path, as templates give it. scans: the SHA-256 of each file
+    of scans by its path, as it was verified. signer: whose signature it has, if it has one.
     """
 
     name: str
     texts: Mapping[str, str]
-    scans: Collection[str]
+    scans: Mapping[str, str]
     signer: Signer | None
 
     @property
@@ -76,6 +76,8 @@ def search_heads(archive: Path, *, outline: HeadOutline, forbidden: Forbidden) -
         if inside in (MANIFEST, SIGNATURE):
             last[inside] = member.content
         else:
+            if outline.scans.get(inside, digests[inside]) != digests[inside]:
+                found.append(Finding(shown, "odd content", "is not the file that was verified"))
             found += [Finding(shown, *one) for one in _look_into(inside, member.content, outline, traces)]
     missing = outline.expected - set(digests)
     found += [Finding(f"{outline.name}/{one}", "odd content", "is missing") for one in missing]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from privessel.deid.trained import TrainedHeadGan, digest_people
 from privessel.errors import PrivacyError
-from privessel.limits import readable
+from privessel.privacy.seen import read_seen
+from privessel.privacy.site import Site
+from privessel.release.checks.heads import tell_refusal
 from privessel.release.head_draws import Drawn
 
 log = logging.getLogger(__name__)
@@ -59,20 +61,39 @@ def require_public_teachers(generators: Iterable[Path], known: Iterable[str]) ->
             )
 
 
+def require_public_scans(called_public: Mapping[str, str], *, site: Site | None, results: Path) -> None:
+    """Raise PrivacyError where scans that are called public are those of patients in the site's books.
+
+    called_public: the SHA-256 of each by its name. Ids do not matter, since two places may use the same. A
+    site that is None, or without a secret, has no books. results: the study's folder of results.
+    """
+    if site is None or not site.has_secret:
+        return
+    entries = site.entries(read_seen(results))
+    runs = [account.run.patients for account in entries.accounts]
+    patients = [pair for pairs in (*runs, *(model["patients"] for model in entries.models)) for pair in pairs]
+    theirs = {digest for pair in patients for digest in pair}
+    found = [name for name, (_, voxels) in site.digests(called_public).items() if voxels in theirs]
+    if found:
+        raise PrivacyError(
+            f"{len(found)} scans of cohorts that are marked as public, such as {found[0]}, are of patients "
+            "in the site's books: what is fitted on public heads has no noise, and public people are charged "
+            "nothing. No heads leave. Remedy: set `public: false` for the cohort again, and take other heads "
+            "for deid.public_heads"
+        )
+
+
 def require_within_limit(drawn: Drawn, terms: HeadTerms) -> dict[str, str] | None:
     """Return the refusal that the site's written reason outweighs, None where nothing is refused.
 
     Raises PrivacyError where a person's draws have cost more than the limit and no reason is written.
     """
     spent = drawn.epsilons()["epsilon_adaptive"]
-    if spent <= terms.epsilon:
+    told = tell_refusal({"epsilon_adaptive": spent, "epsilon_limit": terms.epsilon, "delta": terms.delta})
+    if told is None:
         if terms.override:
             log.info("%s: nothing is refused, so deid.release.override stays here", terms.name)
         return None
-    told = (
-        f"All draws of one person's hulls have cost an eps of {readable(spent)} at delta {terms.delta:.3g}, "
-        f"above the {readable(terms.epsilon)} that the site had set."
-    )
     if not terms.override:
         raise PrivacyError(
             f"{terms.name} is not released: {told} Remedy: release heads whose people have fewer draws, or "

@@ -96,8 +96,14 @@ class DeidReleasePlan:
     def inputs(self) -> dict[str, object]:
         """What the release is made from, by name; ConfigError as `hull` and `scans`."""
         hull, folder, own = self.hull(), self.heads.folder, self.heads.own
-        native = [f"{folder}/native/{hull}/{own}/{scan.name}" for scan in self.scans()]
+        scans = self.scans()
+        native = [f"{folder}/native/{hull}/{own}/{scan.name}" for scan in scans]
         return {
+            # What these are made of, because the release composes them again and compares.
+            "sources": [path for scan in scans for path in self.heads.simulated(own, scan.name)],
+            "frames": [f"{folder}/frame/{own}/{scan.name}.npz" for scan in scans],
+            "made": [f"{folder}/made/{hull}/{own}/{scan.name}.npz" for scan in scans],
+            "average": f"{folder}/public/average.npz",
             "images": [f"{path}_T1w.nii.gz" for path in native],
             "masks": [f"{path}_defacemask.nii.gz" for path in native],
             "sidecars": [f"{path}_T1w.json" for path in native],
@@ -125,9 +131,9 @@ class DeidReleasePlan:
         return {name: self.heads.people(name) for name in self.heads.names}
 
     def megabytes(self) -> float:
-        """MB of the release: some files at a time as they are packed, and one that is taken apart."""
+        """MB of the release: some files at a time as they are packed, and one that is composed again."""
         return 1500 + 400 * self.heads.voxels(self.heads.own) / 1e6
 
     def minutes(self) -> int:
-        """Minutes of the release: each file is packed, searched and compared once."""
+        """Minutes of the release: each file is composed again, packed, searched and compared once."""
         return int(30 + len(self.heads.scans(self.heads.own)) * self.heads.voxels(self.heads.own) / 1e7)

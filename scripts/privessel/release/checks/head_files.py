@@ -10,6 +10,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from privessel.deid.sidecar import write_sidecar
 from privessel.release.checks.head_texts import TEXTS, describe_dataset
 from privessel.release.checks.manifest import MANIFEST, PUBLIC_KEY, SIGNATURE
 
@@ -27,7 +28,7 @@ CHECKS = (
 )
 ACCOUNTANT = (
     "privacy/accounting", "privacy/levels", "privacy/losses", "privacy/patient", "privacy/renyi", "errors",
-    "limits", "deid/promise", "study/hulls",
+    "limits", "deid/promise", "deid/sidecar", "study/hulls",
 )  # fmt: skip
 PROGRAMS = {"verify.py": "release/verify_heads.py"}
 PROGRAMS |= {f"checks/{name}.py": f"release/checks/{name}.py" for name in CHECKS}
@@ -110,6 +111,9 @@ def find_contradictions(folder: Path, numbers: dict) -> list[str]:
     expected = list_fixed(numbers) | named
     found = [f"{name} is missing, which these heads should have" for name in sorted(expected - there)[:5]]
     found += [f"{name} is no file of these heads" for name in sorted(there - expected)[:5]]
+    holding = {parent.as_posix() for name in expected for parent in Path(name).parents}
+    folders = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir()}
+    found += [f"{name} is no folder of these heads" for name in sorted(folders - holding)[:5]]
     if found:
         return found
     codes = sorted({code for code, _ in heads})
@@ -146,13 +150,11 @@ def compare_scan(paths: dict[str, str], contents: dict[str, bytes]) -> list[str]
         found += [f"{paths[kind]} {fault}" for fault in faults]
     if grids["image"] != grids["mask"]:
         found.append(f"{paths['mask']} lies on another grid than its scan")
-    if set(voxels) - {0, 1}:
-        found.append(f"{paths['mask']} holds other values than 0 and 1")
+    if set(voxels) != {0, 1}:
+        found.append(f"{paths['mask']} holds other values than 0 and 1, or one of them alone")
     sidecar = json.loads(contents["sidecar"])
-    if not isinstance(sidecar, dict) or any(
-        not isinstance(one, str | int | float) for one in sidecar.values()
-    ):
-        found.append(f"{paths['sidecar']} holds more than numbers and short texts")
+    if not isinstance(sidecar, dict) or write_sidecar(sidecar).encode() != contents["sidecar"]:
+        found.append(f"{paths['sidecar']} holds more than the scanner's settings that may be kept")
     return found
 
 

@@ -4,7 +4,7 @@ import math
 import re
 
 from privessel.deid.promise import say_made
-from privessel.limits import readable
+from privessel.limits import MOST_PATIENT_DELTA, readable
 from privessel.release.checks.epsilon import compose_adaptively, compose_epsilon
 from privessel.release.checks.licences import LICENCES
 from privessel.study.hulls import parse_hull
@@ -25,7 +25,9 @@ NOT_COVERED = (
     "What else was published about the same people, here or elsewhere.",
 )
 # The kinds that promise something; the paper's own hull does not.
-HULL = r"brain|k-same-[1-9][0-9]*|local-dp-[0-9]+(?:[.][0-9]+)?"
+HULL = r"brain|k-same-(?:[2-9]|[1-9][0-9]+)|local-dp-[0-9]+(?:[.][0-9]+)?"
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+VERSION = r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,39}"
 SHORT, OVER = 2e-3, 1e-2  # by how much a stated eps may fall short of the one computed here, or exceed it
 KEYS = {
     "format": str, "public_cohort": bool, "protects": bool, "hull": str, "delta": float, "people": int,
@@ -51,13 +53,20 @@ def check_numbers(stated: dict) -> tuple[list[str], list[str]]:
     faults = _check_constants(stated)
     wanted = compute_epsilons(stated["draw"], stated["composed"], delta=stated["delta"])
     for name, found in wanted.items():
-        given = stated[name]
+        # Of draws that were fixed beforehand, the most may be another person's than the worst-off's.
+        given, most = stated[name], wanted["epsilon_adaptive"] if name == "epsilon_composed" else found
         if (given is None) != (found is None):
             faults.append(f"{name} is {given}, where the draws give {found}")
-        elif found is not None and not (1 - SHORT) * found <= given <= (1 + OVER) * found + 1e-9:
+        elif found is not None and not (1 - SHORT) * found <= given <= (1 + OVER) * most + 1e-9:
             faults.append(f"{name} is stated as {given:.4g}, but the draws give {found:.4g}")
-    if stated["epsilon_adaptive"] > stated["epsilon_limit"] and not stated["override"]:
+    kind, promised = parse_hull(stated["hull"])
+    if kind == "local-dp" and wanted["epsilon"] and wanted["epsilon"] > (1 + SHORT) * promised:
+        faults.append(f"an eps of {promised:g} is promised, but the draw gives {wanted['epsilon']:.4g}")
+    refused, given = tell_refusal(stated), (stated["override"] or {"refused": None})["refused"]
+    if refused and not given:
         faults.append("its eps is above the limit that the site had set, and no reason is given")
+    elif given != refused:
+        faults.append("a reason is given for what the rules do not refuse, or refuse in other words")
     return tell_numbers(stated), faults
 
 
@@ -72,11 +81,50 @@ def find_misshapen(stated: object) -> list[str]:
     if stated["override"] is not None:
         faults += _misfits(stated["override"], {"reason": str, "refused": str}, "override")
     faults += _misfits(stated["accountant"], {"method": str, "versions": dict}, "accountant")
-    if not faults and not re.fullmatch(HULL, stated["hull"]):
-        faults.append(f"its hull, {stated['hull']!r}, is none that may leave")
-    if not faults and stated["data"]["licence"] not in LICENCES:
+    return faults or _find_impossible(stated)
+
+
+def _find_impossible(stated):
+    """Return numbers that no release has, and texts where it has none: nothing of them is repeated."""
+    faults, data = [], stated["data"]
+    if not re.fullmatch(HULL, stated["hull"]):
+        return [f"its hull, {stated['hull']!r}, is none that may leave"]
+    if data["licence"] not in LICENCES:
         faults.append("the licence is none that a release may have")
+    if not re.fullmatch(NAME, data["name"]):
+        faults.append("its name is none that a release may have")
+    if not (data["creators"] and all(isinstance(one, str) for one in data["creators"])):
+        faults.append("its creators are no texts")
+    versions = stated["accountant"]["versions"]
+    if not all(
+        isinstance(one, str) and re.fullmatch(VERSION, one) for one in [*versions, *versions.values()]
+    ):
+        faults.append("the versions of packages are no versions")
+    if stated["register"] is not None and not re.fullmatch(r"[0-9a-f]{64}", stated["register"]):
+        faults.append("the register's last line is no digest")
+    if not 0 < stated["delta"] <= MOST_PATIENT_DELTA:
+        faults.append(f"delta is not above 0 and at most {MOST_PATIENT_DELTA:g}, as for people")
+    for one in [*stated["composed"], *([stated["draw"]] if stated["draw"] else [])]:
+        given = [one[name] for name in ("noise_multiplier", "sampling_rate", "pure_epsilon")]
+        if not ((given[0] or 0) > 0 and given[1:] == [1, None] and one["steps"] == 1):
+            faults.append("a draw is no single Gaussian step on all of a person")
+    if any((stated[name] or 0) < 0 for name in ("left_out", "other_runs", "models_without_noise")):
+        faults.append("there are fewer than none of something")
+    kind, k = parse_hull(stated["hull"])
+    if kind == "k-same" and stated["people"] < k:
+        faults.append(f"there are fewer than {k:g} people who could share a hull")
     return faults
+
+
+def tell_refusal(numbers: dict) -> str | None:
+    """Return why a site's limit refuses a release, which a written reason can outweigh; None if it fits."""
+    spent, limit = numbers["epsilon_adaptive"], numbers["epsilon_limit"]
+    if spent <= limit:
+        return None
+    return (
+        f"All draws of one person's hulls have cost an eps of {readable(spent)} at delta "
+        f"{numbers['delta']:.3g}, above the {readable(limit)} that the site had set."
+    )
 
 
 def compute_epsilons(draw: dict | None, composed: list[dict], *, delta: float) -> dict[str, float | None]:
@@ -137,13 +185,11 @@ def _check_constants(stated):
         found.append(f"the accountant's method is not {METHOD!r}")
     if (kind == "local-dp") != (stated["draw"] is not None):
         found.append("a draw is stated for a hull without one, or none for a hull that has one")
-    # One that was begun twice is charged with more steps.
-    counted = [(one["noise_multiplier"], one["sampling_rate"]) for one in stated["composed"]]
-    if (draw := stated["draw"]) and (draw["noise_multiplier"], draw["sampling_rate"]) not in counted:
+    if stated["draw"] and stated["draw"] not in stated["composed"]:
         found.append("the draw that was released is not among the draws that eps counts")
     if public != (stated["other_runs"] is None) or public != (stated["models_without_noise"] is None):
         found.append("runs in ledgers are stated for public scans, or not stated for people's")
-    if min(stated["people"], stated["scans"] - stated["people"] + 1) < 1 or stated["left_out"] < 0:
+    if min(stated["people"], stated["scans"] - stated["people"] + 1) < 1:
         found.append("there are fewer scans than people, or none")
     return found
 
