@@ -249,7 +249,7 @@ def spoil_colour(patient, data, affine):
         (spoil_truncated_inside, "empty, truncated or not NIfTI"),
         (spoil_header_only, "empty, truncated or not NIfTI"),
         (spoil_text, "is text ('not an image"),
-        (spoil_4d, "has 4 dimensions (40, 44, 16, 2)"),
+        (spoil_4d, "has 4 dimensions (40, 44, 16, 2); expected 3. Remedy: export one volume alone"),
         (spoil_2d, "has 2 dimensions"),
         (spoil_nan, "nan"),
         (spoil_shape, "has shape (40, 44, 15)"),

@@ -54,6 +54,11 @@ def test_two_releases_of_one_name_are_refused():
         read_config(values(*DEMO, release={"name": "demo-heads"}))
 
 
+def test_a_name_that_no_folder_should_have_is_refused_in_words():
+    with pytest.raises(ConfigError, match=r"deid.release.name is .heads of 2026.*letters, digits, hyphens"):
+        plan(name="heads of 2026")
+
+
 def test_people_need_the_sites_secret():
     heads = {"name": "clinic", "public": False}
     found = make(*DEMO, deid={"heads": heads}).head_release

@@ -231,6 +231,7 @@ def test_a_dry_run_without_a_secret_warns_once_and_still_refuses_an_unsafe_place
         assert hospital(tmp_path, dry_run=True, privacy={"state": place}).site.require_secret() == []
     (record,) = caplog.records
     assert place in record.getMessage()
+    assert "Nothing private can be trained or drawn yet" in record.getMessage()
     with pytest.raises(ConfigError, match="lies inside"):
         hospital(tmp_path, dry_run=True, privacy={"state": "results/state"}).site.require_secret()
 

@@ -51,11 +51,26 @@ def write_cohort(root, layout, splits):
     (root / "participants.tsv").write_text("\n".join(rows) + "\n")
 
 
+def write_heads(root, deid):
+    """A cohort of six heads, whose files hold nothing."""
+    people = [f"p{number}" for number in range(6)]
+    for person in people:
+        for session in deid["sessions"]:
+            for template in (deid["image"], deid["brain"]):
+                path = root / template.format(patient=person, session=session)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"content")
+    (root / "participants.tsv").write_text("\n".join(["participant_id", *people]) + "\n")
+
+
 def adapt(text, folder):
     """The config of a page with its folders below `folder`, where cohorts are then made."""
     config = yaml.safe_load(text)
     common = values("config.yaml")["layout"]
-    for name, cohort in config["cohorts"].items():
+    if "deid" in config:
+        config["deid"]["heads"]["root"] = str(folder / "heads")
+        write_heads(folder / "heads", merge(values("config.yaml")["deid"], config["deid"]))
+    for name, cohort in config.get("cohorts", {}).items():
         cohort["root"] = str(folder / name)
         write_cohort(folder / name, common | cohort, PATIENTS)
     config["privacy"]["state"] = str(folder / "state")
@@ -71,7 +86,7 @@ def test_every_config_of_the_pages_is_legal(page, text):
 
 def test_pages_have_commands_and_whole_configs():
     assert len(COMMANDS) > 12
-    assert {page.name for page, text in CONFIGS if whole(text)} >= {"README.md", "cohort.md"}
+    assert {page.name for page, text in CONFIGS if whole(text)} >= {"README.md", "cohort.md", "deid.md"}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +99,8 @@ def test_a_first_dry_run_of_each_whole_config_lists_the_jobs_and_says_what_priva
 ):
     config = adapt(text, tmp_path / "site")
     (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(config))
-    told = workflow.run("--configfile", "mine.yaml", "-n", "-q", "rules")
+    target = ["deid_release"] if "deid" in config else []
+    told = workflow.run("--configfile", "mine.yaml", "-n", "-q", "rules", "--", *target)
     assert told.returncode == 0, told.stdout[-3000:]
     assert "dry-run" in told.stdout
     assert told.stdout.count("no master secret") == 1
@@ -93,8 +109,9 @@ def test_a_first_dry_run_of_each_whole_config_lists_the_jobs_and_says_what_priva
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if not any(part in line for part in NOT_HERE)])
 def test_every_command_of_the_pages_can_be_typed(workflow, tmp_path, command):
-    page, text = next(pair for pair in CONFIGS if whole(pair[1]))
-    (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(adapt(text, tmp_path / "site")))
+    for file, name in (("mine.yaml", "README.md"), ("heads.yaml", "deid.md")):
+        text = next(text for page, text in CONFIGS if whole(text) and page.name == name)
+        (workflow.folder / file).write_text(yaml.safe_dump(adapt(text, tmp_path / file)))
     told = workflow.run(*shlex.split(command)[1:], "-n", "-q", "all")
     assert told.returncode == 0, told.stdout[-3000:]
 

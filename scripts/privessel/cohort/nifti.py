@@ -115,8 +115,8 @@ def _read_frame(raw: bytes) -> Frame:
     shape = header.get_data_shape()
     if len(shape) < 3 or any(side > 1 for side in shape[3:]):
         raise CohortError(
-            f"has {len(shape)} dimensions {shape}; expected 3. Remedy: export the annotated volume "
-            "alone, with all its slices"
+            f"has {len(shape)} dimensions {shape}; expected 3. Remedy: export one volume alone, "
+            "with all its slices"
         )
     if min(shape[:3]) < 2:
         raise CohortError(

@@ -98,7 +98,8 @@ def _header_problems(geometry: Geometry, most_voxel_mm: float) -> Iterator[str]:
         )
     for warning in geometry.warnings:
         if "sform" in warning or "qform" in warning:
-            yield f"it {warning}. Remedy: convert the scan again, or correct the wrong one of the two"
+            different = warning.removesuffix("; sform is used")
+            yield f"it {different}. Remedy: convert the scan again, or correct the wrong one of the two"
     spacing = spacing_of(geometry.affine)
     if max(spacing) > most_voxel_mm:
         yield (
@@ -141,7 +142,8 @@ def _size_problems(report: Report) -> list[str]:
         return []
     return [
         f"no head was found: what is brighter than air holds {report.head_litres:.2g} litres, a head "
-        f"{low:g} to {high:g}. Remedy: look at the scan and its brain mask"
+        f"{low:g} to {high:g}. Remedy: look at the scan and its brain mask; if the scan was skull-stripped, "
+        "use the original"
     ]
 
 

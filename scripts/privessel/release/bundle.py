@@ -1,6 +1,5 @@
 """The files of a release: a folder, its manifest, and an archive of the same bytes whenever it is made."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -76,10 +75,7 @@ def publish(content: Content, *, archive: Path, forbidden: Forbidden, threads: i
             pack(partial, packed)
             found = scan(packed, outline=content.outline, forbidden=forbidden)
             require_clean(found, name=terms.name)
-            if folder.exists():
-                shutil.rmtree(folder)
-            partial.rename(folder)
-            sync_folder(folder.parent)
+            replace_folder(partial, folder)
 
 
 def write_files(folder: Path, content: Content, *, threads: int = 1) -> None:
@@ -134,7 +130,7 @@ def check_replaceable(folder: Path) -> None:
         what = changes[0] + (f", and {len(changes) - 1} more" if len(changes) > 1 else "")
         raise PrivacyError(
             f"{folder} exists and is not an unchanged release of privessel ({what}). Remedy: move it away, "
-            "or set another release.name for the new one"
+            "or give the new one another name in the config (release.name, of heads deid.release.name)"
         )
 
 
@@ -145,3 +141,15 @@ def room_for(parent: Path, name: str) -> Iterator[Path]:
         partial = Path(room) / name
         partial.mkdir()
         yield partial
+
+
+def replace_folder(partial: Path, folder: Path) -> None:
+    """Give a finished release, `partial` in a room of `room_for`, its name `folder`.
+
+    An earlier release there is moved into the room and deleted with it. So a kill at any moment leaves a
+    whole release under this name, or none, and never one that has lost files, which could not be replaced.
+    """
+    if folder.exists():
+        folder.rename(partial.with_name(f"earlier-{partial.name}"))
+    partial.rename(folder)
+    sync_folder(folder.parent)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from privessel.deid.promise import say_made
 from privessel.errors import PrivacyError
-from privessel.files.atomic import atomic_path, sync_folder
+from privessel.files.atomic import atomic_path
 from privessel.files.reading import file_digest
 from privessel.privacy.signing import Signer
 from privessel.privacy.site import Site, encode_code
 from privessel.release.allowed import write_manifest
 from privessel.release.archive import list_files, pack
-from privessel.release.bundle import check_replaceable, room_for
+from privessel.release.bundle import check_replaceable, replace_folder, room_for
 from privessel.release.checks.head_files import (
     DESCRIPTION,
     IGNORED,
@@ -156,10 +156,7 @@ def publish_heads(content: HeadContent, *, archive: Path, forbidden: Forbidden) 
             outline = HeadOutline(name, texts, scans, content.signer)
             found = search_heads(packed, outline=outline, forbidden=forbidden)
             require_clean(found, name=name)
-            if folder.exists():
-                shutil.rmtree(folder)
-            partial.rename(folder)
-            sync_folder(folder.parent)
+            replace_folder(partial, folder)
 
 
 def _write_files(folder: Path, content: HeadContent, texts: Mapping[str, str]) -> None:

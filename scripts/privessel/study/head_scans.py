@@ -77,7 +77,7 @@ def find_scans(places: Sequence[Sequence[HeadScan]], cohort: str, *, masks: bool
     missing = [scan.brain for scan in found if masks and not os.path.lexists(scan.brain)]
     if missing:
         raise CohortError(
-            f"cohort {cohort}: {len(missing)} scans have no brain mask, such as {missing[0]}. "
+            f"cohort {cohort}: scans without a brain mask: {len(missing)}, the first {missing[0]}. "
             "Remedy: correct deid.brain, or make the masks, or let a tool make them (deid.brain_tool)."
         )
     files = [path for scan in found for path in ([scan.image, scan.brain] if masks else [scan.image])]

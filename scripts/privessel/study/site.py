@@ -112,8 +112,8 @@ class SitePlan:
         if missing and self.dry_run:
             place = self.config.privacy.state or "privacy.state, which is not set"
             _warn_once(
-                f"No private level can be trained yet: there is no master secret in {place}. Once a site: "
-                "set privacy.state, and run the same command without -n and with the target `secret`."
+                f"Nothing private can be trained or drawn yet: there is no master secret in {place}. Once a "
+                "site: set privacy.state, and run the same command without -n and with the target `secret`."
             )
         elif missing:
             raise ConfigError(

@@ -55,7 +55,10 @@ class HeadCohort(Section):
     @model_validator(mode="after")
     def _has_one_origin(self) -> "HeadCohort":
         if (self.root is None) == (self.phantom is None):
-            raise ValueError("a cohort has either `root`, a folder of yours, or `phantom`, a simulation")
+            raise ValueError(
+                "a cohort has either `root`, a folder of yours, or `phantom`, a simulation; the "
+                "other one is null"
+            )
         return self
 
 

@@ -5,7 +5,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from privessel.limits import MOST_PATIENT_DELTA, SMALLEST_DELTA
 from privessel.study import names
@@ -34,7 +34,9 @@ def texts(pattern: str, form: str) -> Any:
             raise ValueError(form)
         return text
 
-    return Annotated[str, AfterValidator(check), Field(json_schema_extra={"pattern": f"^{pattern}$"})]
+    # An extra of `Field` would be lost where a key has one of its own.
+    schema = WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$"})
+    return Annotated[str, AfterValidator(check), schema]
 
 
 def _distinct(values: tuple) -> tuple:

@@ -17,9 +17,13 @@ from privessel.study.config.fields import (
     Whole,
     distinct,
     key,
+    texts,
 )
 
-ReleaseName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+ReleaseName = texts(
+    r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
+    "up to 64 letters, digits, hyphens and underscores, the first a letter or digit",
+)
 Reason = Annotated[str, StringConstraints(min_length=20)]  # a written one, which leaves with the data
 LICENCES = Literal["CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0"]
 
