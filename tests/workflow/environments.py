@@ -26,6 +26,8 @@ REQUIREMENTS = pins((ENVS / "requirements.txt").read_text())
 LOCK = pins((ENVS / "lock.txt").read_text())
 # Tools of others, which are imported by name where a study asks for them.
 OPTIONAL = pins((ENVS / "heads.txt").read_text())
+# A window toolkit that deepbet asks for and nothing here opens; conda's pip cannot be told to do without.
+UNUSED = {"customtkinter", "darkdetect"}
 
 
 def conda_pins(name):

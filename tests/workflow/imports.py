@@ -6,7 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "scripts" / "privessel"
-FOLDERS = [ROOT / "scripts", ROOT / "tests"]
+# Where modules are found by their names: the last ones are those of tests, which pytest adds to the path.
+FOLDERS = [ROOT / "scripts", ROOT / "benchmarks", ROOT / "tests", *sorted((ROOT / "tests").glob("[a-z]*/"))]
 
 
 def statements(tree):
@@ -56,7 +57,9 @@ def closure(*paths):
 def packages(files):
     """Top-level names that files import, but for those of the standard library and of this repository."""
     names = {name.partition(".")[0] for file in files for name in imports(file)}
-    return {name for name in names if not own_files(name)} - sys.stdlib_module_names
+    # A folder of modules needs no file of its own to be imported from.
+    own = {name for name in names if own_files(name) or any((folder / name).is_dir() for folder in FOLDERS)}
+    return names - own - sys.stdlib_module_names
 
 
 def _takes_import_error(handler):

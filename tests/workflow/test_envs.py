@@ -13,6 +13,7 @@ from environments import (
     ENVS,
     LOCK,
     OPTIONAL,
+    UNUSED,
     REQUIREMENTS,
     conda_pins,
     distributions,
@@ -31,7 +32,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def test_conda_environments_pin_what_requirements_pin(name):
     found = conda_pins(name)
     assert found
-    assert found == {package: (REQUIREMENTS | OPTIONAL)[package] for package in found}
+    known = REQUIREMENTS | OPTIONAL
+    assert {package: version for package, version in found.items() if package not in UNUSED} == {
+        package: known[package] for package in found if package not in UNUSED
+    }
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "develop.txt"])
@@ -60,7 +64,7 @@ def test_every_rule_with_a_script_runs_in_an_environment():
 def test_an_environment_pins_what_its_scripts_import_and_nothing_else(name):
     """Lazy imports count, those that can be done without do not; no script of a rule is overlooked."""
     assert scripts(name)
-    assert set(conda_pins(name)) - set(OPTIONAL) == needs(name)
+    assert set(conda_pins(name)) - set(OPTIONAL) - UNUSED == needs(name)
 
 
 def test_tools_for_heads_are_exact_and_all_in_one_environment():
@@ -70,7 +74,7 @@ def test_tools_for_heads_are_exact_and_all_in_one_environment():
         package for package in OPTIONAL if OPTIONAL[package] != LOCK.get(package, OPTIONAL[package])
     } == set()
     assert [name for name in ENVIRONMENTS if set(OPTIONAL) & set(conda_pins(name))] == ["heads.yaml"]
-    assert set(OPTIONAL) <= set(conda_pins("heads.yaml"))
+    assert set(OPTIONAL) | UNUSED <= set(conda_pins("heads.yaml"))
     assert pins("\n".join(PROJECT["optional-dependencies"]["heads"])) == OPTIONAL
 
 
