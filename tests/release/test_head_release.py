@@ -342,6 +342,21 @@ def test_heads_that_were_composed_in_other_hulls_are_refused(kept, capsys):
     assert "MRN4711_20240131_T1w.nii.gz is not what the scan" in refused(kept, capsys)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept, made: kept.teach(*PUBLIC[:-1]),  # another GAN, of public people too
+        lambda kept, made: shutil.copyfile(kept.place(f"made/{kept.hull}", kept.scans["MRN4712"]), made),
+        lambda kept, made: write_arrays(made, image=read_arrays(made)["image"]),
+    ],
+)
+def test_a_head_of_another_gan_or_another_brain_is_refused(kept, capsys, change):
+    change(kept, kept.place(f"made/{kept.hull}", kept.scans["MRN4711"]))
+    kept.release_head(kept.scans["MRN4711"])
+    said = refused(kept, capsys)
+    assert "was not made of this brain and this hull by a GAN that is there" in said
+
+
 def test_a_file_that_is_exchanged_after_it_was_verified_does_not_leave(kept, capsys, monkeypatch):
     path = kept.native(kept.scans["MRN4711"])["image"]
 
@@ -570,6 +585,21 @@ def test_heads_in_shared_hulls_leave_as_long_as_enough_people_share_one(tmp_path
     _, folder = clinic.release()
     assert "k-anonymity with k = 2" in (folder / "PRIVACY.md").read_text()
     assert checked(folder, capsys)[0] == 0
+
+
+def test_another_face_around_the_same_brain_gives_the_same_archive_bit_for_bit(tmp_path):
+    """The promise of `brain` for everything that leaves: names, texts, times, sizes and signature too."""
+    site, archives = make_site(tmp_path), []
+    for face in (None, 3):
+        folder = tmp_path / str(face)
+        clinic = Clinic(
+            folder, {"MRN4711": 0, "MRN4712": 1}, site=site, hull="brain", faces={"MRN4711": face}
+        )
+        for scan in clinic.scans.values():
+            clinic.release_head(scan)
+        archives.append((Path(clinic.scans["MRN4711"].image).read_bytes(), clinic.release()[0].read_bytes()))
+    assert archives[0][0] != archives[1][0]
+    assert archives[0][1] == archives[1][1]
 
 
 def test_heads_in_hulls_of_the_brain_alone_leave_at_no_eps_and_still_need_the_sites_key(tmp_path, capsys):
