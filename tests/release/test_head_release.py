@@ -584,6 +584,8 @@ def test_heads_in_shared_hulls_leave_as_long_as_enough_people_share_one(tmp_path
     assert "groups of 1 people who share a hull, fewer than the 2" in said
     _, folder = clinic.release()
     assert "k-anonymity with k = 2" in (folder / "PRIVACY.md").read_text()
+    # The codes of public people follow from the published seed.
+    assert "whoever guesses an id can tell whose a code is" in (folder / "README.md").read_text()
     assert checked(folder, capsys)[0] == 0
 
 
@@ -612,6 +614,7 @@ def test_heads_in_hulls_of_the_brain_alone_leave_at_no_eps_and_still_need_the_si
     assert numbers["other_runs"] == numbers["models_without_noise"] == 0
     statement = (folder / "PRIVACY.md").read_text()
     assert "the output does not depend on the rest of the scan at all (eps = 0)" in statement
+    assert "whose is whose is known at the site alone" in (folder / "README.md").read_text()
     assert "No draw of a person's hull has been made at the site" in statement
     assert checked(folder, capsys)[0] == 0
     (clinic.site.state / "signing.key").unlink()
