@@ -16,6 +16,8 @@ from deid.clinic import COHORT, Clinic
 from tiny_release import make_site
 
 from privessel.deid.draws import CODE
+from privessel.deid.frame import Framed
+from privessel.deid.gamma import Gamma
 from privessel.deid.native import read_native
 from privessel.deid.promise import say_made
 from privessel.deid.sidecar import write_sidecar
@@ -340,6 +342,18 @@ def test_heads_that_were_composed_in_other_hulls_are_refused(kept, capsys):
     kept.release_head(scan)
     write_arrays(kept.hulls, **hulls)
     assert "MRN4711_20240131_T1w.nii.gz is not what the scan" in refused(kept, capsys)
+
+
+def test_a_hull_around_anything_but_the_brain_of_the_scans_frame_is_refused(kept, capsys):
+    """Around the whole head, a hull of any kind is the head's own."""
+    scan = kept.scans["MRN4711"]
+    framed, path = Framed.load(kept.place("frame", scan)), kept.place("gamma", scan)
+    gamma = Gamma.load(path)
+    replace(gamma, brain=framed.image > 0.2, masked_brain=framed.image).save(path)
+    kept.shield()
+    kept.make(scan)
+    kept.release_head(scan)
+    assert f"{path} is not of the brain in {kept.place('frame', scan)}" in refused(kept, capsys)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
+from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
 from privessel.deid.made import digest_parts, find_seeds
 from privessel.deid.released import Parts, make_files
@@ -187,6 +190,13 @@ def verify_made(made: Made) -> None:
     seeds = find_seeds([s.person for s in made.scans], [s.gamma for s in made.scans], seed=made.seed)
     for scan in made.released:
         gamma = Gamma.load(scan.gamma).with_hull(read_array(made.hulls, scan.name))
+        framed = Framed.load(scan.frame)
+        inside = np.where(framed.brain, framed.image, 0)
+        if not (np.array_equal(gamma.brain, framed.brain) and np.array_equal(gamma.masked_brain, inside)):
+            raise PrivacyError(
+                f"person {scan.person}, session {scan.source.session}: {scan.gamma} is not of the brain in "
+                f"{scan.frame}. Remedy: remove it, and run the same command again"
+            )
         of = [digest_parts(gamma, generator=one, seed=seeds[scan.person]) for one in generators]
         if str(read_arrays(scan.made).get("made_of")) not in of:
             raise PrivacyError(
