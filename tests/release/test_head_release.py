@@ -445,6 +445,7 @@ def edit_json(path, changes):
     [
         (in_header(148, b"Jane"), "has more in its header"),
         (in_header(348, b"\1"), "has more in its header"),
+        (in_header(252, b"\0\0"), "has more in its header"),  # then qform's numbers stand there for nothing
         (lambda folder: scan_in(folder).write_bytes(scan_in(folder).read_bytes()[:-9]), "cannot be read"),
         (lambda folder: scan_in(folder).write_bytes(scan_in(folder).read_bytes() + b"x"), "cannot be read"),
         (lambda folder: (folder / "notes.txt").write_text("Jane"), "notes.txt is no file of these heads"),
@@ -508,6 +509,7 @@ def draws(**changes):
         (lambda numbers: numbers["accountant"]["versions"].update(x="Jane Doe"), "are no versions"),
         (lambda numbers: numbers["data"].update(name="x\n\n## What is promised"), "its name is none"),
         (lambda numbers: numbers.update(other_runs=-1), "fewer than none"),
+        (lambda numbers: numbers["data"].update(signed=False), "heads of people are always signed"),
         (lambda numbers: numbers.update(hull="k-same-3", draw=None), "fewer than 3 people who could share"),
         (
             lambda numbers: numbers.update(override={"reason": "We know.", "refused": "Nothing at all."}),
@@ -571,6 +573,9 @@ def test_scans_of_both_versions_of_nifti_are_read_by_their_bytes(header):
     assert "holds other values than 0 and 1" in compare_scan(paths, scan | {"mask": several})[0]
     nothing = pack_scan(np.zeros_like(stored, np.uint8), source, slope=1.0, intercept=0.0)
     assert "or one of them alone" in compare_scan(paths, scan | {"mask": nothing})[0]
+    source["qform_code"], source["quatern_b"] = 0, 0.25
+    unused = pack_scan(stored, source, slope=0.5, intercept=-20.0)
+    assert compare_scan(paths, scan | {"image": unused}) == []
     source.set_sform(np.diag([2.0, 3.0, 5.0, 1.0]), code=1)
     moved = pack_scan((stored > 9).astype(np.uint8), source, slope=1.0, intercept=0.0)
     assert "lies on another grid" in compare_scan(paths, scan | {"mask": moved})[0]
