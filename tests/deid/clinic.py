@@ -15,7 +15,8 @@ from deid.small_heads import SHAPES
 
 from privessel.deid import qc
 from privessel.deid.frame import find_place, frame
-from privessel.deid.gamma import transform
+from privessel.deid.gamma import Gamma, transform
+from privessel.deid.made import digest_parts, find_seeds
 from privessel.deid.native import read_brain, read_native
 from privessel.deid.networks import Generator
 from privessel.deid.preparation import digest_voxels
@@ -23,7 +24,7 @@ from privessel.deid.shield import HullModel
 from privessel.deid.shielding import Shield
 from privessel.deid.trained import TrainedHeadGan, digest_people
 from privessel.files.arrays import write_arrays
-from privessel.files.reading import file_digest
+from privessel.files.reading import file_digest, read_array
 from privessel.study.head_scans import HeadScan
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -66,14 +67,16 @@ def write_gan(path, people):
 class Clinic:
     """People of a cohort, a scan each, and the files that rules would have made of them.
 
-    people: id -> number of the simulated person. public: public heads, of whom the model is fitted.
+    people: id -> number of the simulated person. public: public heads, of whom the model is fitted. faces: id
+    -> number of the one whose face the person has.
     """
 
-    def __init__(self, folder, people, *, public=range(20, 30), site=None, hull=HULL):
+    def __init__(self, folder, people, *, public=range(20, 30), site=None, hull=HULL, faces=None):
         self.folder, self.site, self.hull = folder, site, hull
         self.results = folder / "results" / "study"
         self.deid = self.results / "deid"
-        self.scans = {person: self.scan(person, number) for person, number in people.items()}
+        faces = faces or {}
+        self.scans = {one: self.scan(one, number, face=faces.get(one)) for one, number in people.items()}
         known = [simulated_scan(number) for number in public]
         gammas = [gamma_of(*one) for one in known]
         self.model = self.deid / "public" / "hulls.npz"
@@ -85,6 +88,7 @@ class Clinic:
         for scan in self.scans.values():
             self.check(scan)
         self.shield()
+        self.teach(*(f"public/{number}" for number in public))
         for scan in self.scans.values():
             self.make(scan)
 
@@ -136,7 +140,13 @@ class Clinic:
 
     def make(self, scan, number=30):
         """Write another's head in the place of what a GAN has made."""
-        write_arrays(self.place(f"made/{self.hull}", scan), image=simulated_scan(number)[0])
+        gamma = Gamma.load(self.place("gamma", scan)).with_hull(read_array(self.hulls, scan.name))
+        own = [one for one in self.scans.values() if one.person == scan.person]
+        (seed,) = find_seeds(
+            [one.person for one in own], [self.place("gamma", one) for one in own], seed=1
+        ).values()
+        made_of = digest_parts(gamma, generator=file_digest(self.generator), seed=seed)
+        write_arrays(self.place(f"made/{self.hull}", scan), image=simulated_scan(number)[0], made_of=made_of)
 
     def native(self, scan):
         """The files of a head on the scanner's grid, by kind."""
@@ -164,9 +174,13 @@ class Clinic:
 
     # --- The release ---
 
+    @property
+    def generator(self):
+        return self.deid / "gan" / "fold-0" / "generator.pt"
+
     def teach(self, *people):
         """Write the file of a GAN that has learned from these people."""
-        write_gan(self.deid / "gan" / "fold-0" / "generator.pt", people)
+        write_gan(self.generator, people)
 
     def release(self, *, left_out=(), budget=None, **terms):
         """Run the script of rule `head_release`; return its archive, and the folder beside it."""

@@ -313,6 +313,7 @@ def test_a_sidecar_keeps_what_many_scans_share_and_nothing_else():
     [
         ("ScanningSequence", "GR_IR", "GR_IR"),
         ("ScanningSequence", "GR; Jane Doe", None),
+        ("ScanningSequence", "_".join(["SE", "IR"] * 50), None),  # as long a text as one likes, in two words
         ("PhaseEncodingDirection", "j-", "j-"),
         ("Modality", "MRN 4711", None),
         ("EchoTime", 4711, None),  # a number of a person's in the place of a time

@@ -87,6 +87,7 @@ def test_another_persons_face_around_the_same_brain_gives_the_same_files_bit_for
         one.scans = {"a1": scan}
         one.check(scan)
         one.shield()
+        one.teach()
         one.make(scan)
         files.append({kind: path.read_bytes() for kind, path in one.release_head(scan).items()})
         files[-1]["source"] = Path(scan.image).read_bytes()

@@ -16,6 +16,8 @@ from deid.clinic import COHORT, Clinic
 from tiny_release import make_site
 
 from privessel.deid.draws import CODE
+from privessel.deid.frame import Framed
+from privessel.deid.gamma import Gamma
 from privessel.deid.native import read_native
 from privessel.deid.promise import say_made
 from privessel.deid.sidecar import write_sidecar
@@ -342,6 +344,33 @@ def test_heads_that_were_composed_in_other_hulls_are_refused(kept, capsys):
     assert "MRN4711_20240131_T1w.nii.gz is not what the scan" in refused(kept, capsys)
 
 
+def test_a_hull_around_anything_but_the_brain_of_the_scans_frame_is_refused(kept, capsys):
+    """Around the whole head, a hull of any kind is the head's own."""
+    scan = kept.scans["MRN4711"]
+    framed, path = Framed.load(kept.place("frame", scan)), kept.place("gamma", scan)
+    gamma = Gamma.load(path)
+    replace(gamma, brain=framed.image > 0.2, masked_brain=framed.image).save(path)
+    kept.shield()
+    kept.make(scan)
+    kept.release_head(scan)
+    assert f"{path} is not of the brain in {kept.place('frame', scan)}" in refused(kept, capsys)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept, made: kept.teach(*PUBLIC[:-1]),  # another GAN, of public people too
+        lambda kept, made: shutil.copyfile(kept.place(f"made/{kept.hull}", kept.scans["MRN4712"]), made),
+        lambda kept, made: write_arrays(made, image=read_arrays(made)["image"]),
+    ],
+)
+def test_a_head_of_another_gan_or_another_brain_is_refused(kept, capsys, change):
+    change(kept, kept.place(f"made/{kept.hull}", kept.scans["MRN4711"]))
+    kept.release_head(kept.scans["MRN4711"])
+    said = refused(kept, capsys)
+    assert "was not made of this brain and this hull by a GAN that is there" in said
+
+
 def test_a_file_that_is_exchanged_after_it_was_verified_does_not_leave(kept, capsys, monkeypatch):
     path = kept.native(kept.scans["MRN4711"])["image"]
 
@@ -416,6 +445,7 @@ def edit_json(path, changes):
     [
         (in_header(148, b"Jane"), "has more in its header"),
         (in_header(348, b"\1"), "has more in its header"),
+        (in_header(252, b"\0\0"), "has more in its header"),  # then qform's numbers stand there for nothing
         (lambda folder: scan_in(folder).write_bytes(scan_in(folder).read_bytes()[:-9]), "cannot be read"),
         (lambda folder: scan_in(folder).write_bytes(scan_in(folder).read_bytes() + b"x"), "cannot be read"),
         (lambda folder: (folder / "notes.txt").write_text("Jane"), "notes.txt is no file of these heads"),
@@ -479,6 +509,7 @@ def draws(**changes):
         (lambda numbers: numbers["accountant"]["versions"].update(x="Jane Doe"), "are no versions"),
         (lambda numbers: numbers["data"].update(name="x\n\n## What is promised"), "its name is none"),
         (lambda numbers: numbers.update(other_runs=-1), "fewer than none"),
+        (lambda numbers: numbers["data"].update(signed=False), "heads of people are always signed"),
         (lambda numbers: numbers.update(hull="k-same-3", draw=None), "fewer than 3 people who could share"),
         (
             lambda numbers: numbers.update(override={"reason": "We know.", "refused": "Nothing at all."}),
@@ -542,6 +573,9 @@ def test_scans_of_both_versions_of_nifti_are_read_by_their_bytes(header):
     assert "holds other values than 0 and 1" in compare_scan(paths, scan | {"mask": several})[0]
     nothing = pack_scan(np.zeros_like(stored, np.uint8), source, slope=1.0, intercept=0.0)
     assert "or one of them alone" in compare_scan(paths, scan | {"mask": nothing})[0]
+    source["qform_code"], source["quatern_b"] = 0, 0.25
+    unused = pack_scan(stored, source, slope=0.5, intercept=-20.0)
+    assert compare_scan(paths, scan | {"image": unused}) == []
     source.set_sform(np.diag([2.0, 3.0, 5.0, 1.0]), code=1)
     moved = pack_scan((stored > 9).astype(np.uint8), source, slope=1.0, intercept=0.0)
     assert "lies on another grid" in compare_scan(paths, scan | {"mask": moved})[0]
@@ -569,7 +603,24 @@ def test_heads_in_shared_hulls_leave_as_long_as_enough_people_share_one(tmp_path
     assert "groups of 1 people who share a hull, fewer than the 2" in said
     _, folder = clinic.release()
     assert "k-anonymity with k = 2" in (folder / "PRIVACY.md").read_text()
+    # The codes of public people follow from the published seed.
+    assert "whoever guesses an id can tell whose a code is" in (folder / "README.md").read_text()
     assert checked(folder, capsys)[0] == 0
+
+
+def test_another_face_around_the_same_brain_gives_the_same_archive_bit_for_bit(tmp_path):
+    """The promise of `brain` for everything that leaves: names, texts, times, sizes and signature too."""
+    site, archives = make_site(tmp_path), []
+    for face in (None, 3):
+        folder = tmp_path / str(face)
+        clinic = Clinic(
+            folder, {"MRN4711": 0, "MRN4712": 1}, site=site, hull="brain", faces={"MRN4711": face}
+        )
+        for scan in clinic.scans.values():
+            clinic.release_head(scan)
+        archives.append((Path(clinic.scans["MRN4711"].image).read_bytes(), clinic.release()[0].read_bytes()))
+    assert archives[0][0] != archives[1][0]
+    assert archives[0][1] == archives[1][1]
 
 
 def test_heads_in_hulls_of_the_brain_alone_leave_at_no_eps_and_still_need_the_sites_key(tmp_path, capsys):
@@ -582,6 +633,7 @@ def test_heads_in_hulls_of_the_brain_alone_leave_at_no_eps_and_still_need_the_si
     assert numbers["other_runs"] == numbers["models_without_noise"] == 0
     statement = (folder / "PRIVACY.md").read_text()
     assert "the output does not depend on the rest of the scan at all (eps = 0)" in statement
+    assert "whose is whose is known at the site alone" in (folder / "README.md").read_text()
     assert "No draw of a person's hull has been made at the site" in statement
     assert checked(folder, capsys)[0] == 0
     (clinic.site.state / "signing.key").unlink()

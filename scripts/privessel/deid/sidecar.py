@@ -21,8 +21,8 @@ NUMBERS = {
 TERMS = {
     "Modality": r"MR",
     "MRAcquisitionType": r"[23]D",
-    "ScanningSequence": r"(?:SE|IR|GR|EP|RM)(?:[_/\\](?:SE|IR|GR|EP|RM))*",
-    "SequenceVariant": r"(?:SK|MTC|SS|TRSS|SP|MP|OSP|NONE)(?:[_/\\](?:SK|MTC|SS|TRSS|SP|MP|OSP|NONE))*",
+    "ScanningSequence": r"(?:SE|IR|GR|EP|RM)(?:[_/\\](?:SE|IR|GR|EP|RM)){0,4}",
+    "SequenceVariant": r"(?:SK|MTC|SS|TRSS|SP|MP|OSP|NONE)(?:[_/\\](?:SK|MTC|SS|TRSS|SP|MP|OSP|NONE)){0,6}",
     "PhaseEncodingDirection": r"[ijk]-?",
 }
 DIGITS = 4  # of a number

@@ -5,13 +5,17 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
+from privessel.deid.frame import Framed
 from privessel.deid.gamma import Gamma
+from privessel.deid.made import digest_parts, find_seeds
 from privessel.deid.released import Parts, make_files
 from privessel.deid.shield import HullModel
 from privessel.deid.shielding import Shield, find_noise
 from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path
-from privessel.files.reading import file_digest, read_array
+from privessel.files.reading import file_digest, read_array, read_arrays
 from privessel.privacy.signing import Signer
 from privessel.privacy.site import Site
 from privessel.release.forbidden import Words, list_site
@@ -131,6 +135,7 @@ def release_heads(
     drawn, entries = read_draws(asked, site=site, results=made.results)
     override = require_within_limit(drawn, terms)
     verify_hulls(made, terms, site=site)
+    verify_made(made)
     named = name_people(
         [f"{made.cohort}/{person}" for person in asked.people], release=terms.name, site=site, seed=made.seed
     )
@@ -174,6 +179,31 @@ def verify_files(scan: Scan, made: Made) -> dict[str, str]:
                 "command again"
             )
     return digests
+
+
+def verify_made(made: Made) -> None:
+    """Raise PrivacyError unless each head that leaves was made by a GAN of this study, of its brain and hull.
+
+    As its file says: whoever can write that file can have it say so.
+    """
+    generators = [file_digest(path) for path in sorted(made.model.parents[1].glob("gan/fold-*/generator.pt"))]
+    seeds = find_seeds([s.person for s in made.scans], [s.gamma for s in made.scans], seed=made.seed)
+    for scan in made.released:
+        gamma = Gamma.load(scan.gamma).with_hull(read_array(made.hulls, scan.name))
+        framed = Framed.load(scan.frame)
+        inside = np.where(framed.brain, framed.image, 0)
+        if not (np.array_equal(gamma.brain, framed.brain) and np.array_equal(gamma.masked_brain, inside)):
+            raise PrivacyError(
+                f"person {scan.person}, session {scan.source.session}: {scan.gamma} is not of the brain in "
+                f"{scan.frame}. Remedy: remove it, and run the same command again"
+            )
+        of = [digest_parts(gamma, generator=one, seed=seeds[scan.person]) for one in generators]
+        if str(read_arrays(scan.made).get("made_of")) not in of:
+            raise PrivacyError(
+                f"person {scan.person}, session {scan.source.session}: {scan.made} was not made of this "
+                "brain and this hull by a GAN that is there. Remedy: remove it, and run the same command "
+                "again"
+            )
 
 
 def verify_hulls(made: Made, terms: HeadTerms, *, site: Site | None) -> None:

@@ -42,7 +42,10 @@ IMAGE = re.compile("/".join([rf"sub-({CODE})", r"ses-([1-9]\d*)", "anat", r"sub-
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a header of one of NIfTI's two versions has what it may say, in bytes; all else must be empty."""
+    """Where a header of one of NIfTI's two versions has what it may say, in bytes; all else must be empty.
+
+    forms: the code of each of two ways to say where the grid lies, and the numbers that it is for.
+    """
 
     magic: bytes
     set: tuple[tuple[int, int], ...]
@@ -51,6 +54,7 @@ class Layout:
     bits: int
     start: tuple[int, str]
     grid: tuple[tuple[int, int], ...]
+    forms: tuple[tuple[int, str, int, int], ...]
 
 
 LAYOUTS = {
@@ -59,12 +63,14 @@ LAYOUTS = {
         set=((0, 4), (40, 56), (70, 74), (76, 120), (123, 124), (252, 328), (344, 348)),
         dim=(40, "<8h"), pixdim=(76, "<8f"), bits=72, start=(108, "<f"),
         grid=((40, 56), (76, 108), (123, 124), (252, 328)),
+        forms=((252, "<h", 256, 280), (254, "<h", 280, 328)),
     ),
     540: Layout(
         magic=b"n+2\0\r\n\x1a\n",
         set=((0, 80), (104, 192), (344, 496), (500, 504)),
         dim=(16, "<8q"), pixdim=(104, "<8d"), bits=14, start=(168, "<q"),
         grid=((16, 80), (104, 168), (344, 496), (500, 504)),
+        forms=((344, "<i", 352, 400), (348, "<i", 400, 496)),
     ),
 }  # fmt: skip
 _GZIP_PLAIN = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
@@ -171,6 +177,9 @@ def _read_scan(content):
     layout, empty = LAYOUTS[size], bytearray(raw[:size])
     for start, end in layout.set:
         empty[start:end] = bytes(end - start)
+    for at, form, start, end in layout.forms:
+        if struct.unpack_from(form, raw, at) == (0,):
+            empty[start:end] = raw[start:end]
     if any(empty) or any(raw[size : size + 4]) or layout.magic not in raw[:size]:
         faults.append("has more in its header than the grid and the scale of its values")
     sides, spacing = (struct.unpack_from(form, raw, at) for at, form in (layout.dim, layout.pixdim))

@@ -10,6 +10,11 @@ _SHIELDED = {
     "brain": "drawn from the brain and public random numbers alone",
 }
 
+_CODES = {
+    False: "whose is whose is known at the site alone",
+    True: "they follow from a published seed, so whoever guesses an id can tell whose a code is",
+}
+
 
 def write_statement(numbers: dict) -> str:
     """Return PRIVACY.md; `numbers` is privacy.json."""
@@ -52,7 +57,7 @@ def write_card(numbers: dict) -> str:
         ("`*_mod-T1w_defacemask.nii.gz`", "1 where voxels were replaced, 0 in the brain"),
         (
             "`participants.tsv`",
-            "the people, by codes of this release; whose is whose is known at the site alone",
+            "the people, by codes of this release; " + _CODES[numbers["public_cohort"]],
         ),
         ("`PRIVACY.md`, `privacy.json`", "what the heads tell about people, in words and in numbers"),
         ("`MANIFEST.sha256`, `verify.py`, `checks/`", "digests of all files; `python verify.py` checks them"),

@@ -187,6 +187,8 @@ def _check_constants(stated):
         found.append("a draw is stated for a hull without one, or none for a hull that has one")
     if stated["draw"] and stated["draw"] not in stated["composed"]:
         found.append("the draw that was released is not among the draws that eps counts")
+    if not (public or stated["data"]["signed"]):
+        found.append("heads of people are always signed, and these say that they are not")
     if public != (stated["other_runs"] is None) or public != (stated["models_without_noise"] is None):
         found.append("runs in ledgers are stated for public scans, or not stated for people's")
     if min(stated["people"], stated["scans"] - stated["people"] + 1) < 1:
