@@ -54,7 +54,7 @@ def test_a_draw_that_is_killed_is_charged_once_and_before_anyone_can_see_it(
     assert not list(draws.site.state.glob("*.nonce"))
 
 
-def test_a_gan_that_is_killed_before_each_change_ends_with_the_same_bytes(tmp_path):
+def test_a_gan_that_is_killed_anywhere_ends_with_the_same_bytes(tmp_path):
     def train(folder):
         train_to_files(
             make_heads(), held_out=(), shape=SHAPE, training=replace(TRAINING, checkpoint_seconds=0), seed=1,
@@ -63,6 +63,8 @@ def test_a_gan_that_is_killed_before_each_change_ends_with_the_same_bytes(tmp_pa
 
     train(tmp_path / "whole")
     folder, expected = tmp_path / "killed", read_files(tmp_path / "whole")
+    for length in kill_in_files(lambda: train(folder), [100, 2000, 10_000]):
+        assert not read_files(folder), length
     for kill in kill_before_changes(lambda: train(folder), folder):
         assert read_files(folder).items() <= expected.items(), kill
     assert read_files(folder) == expected
@@ -83,13 +85,15 @@ def test_made_heads_are_whole_or_absent_at_every_kill(tmp_path, monkeypatch):
     assert read_files(folder) == expected
 
 
-def test_a_head_on_the_scanners_grid_gets_its_name_after_its_last_check_alone(tmp_path, monkeypatch):
+def test_a_head_on_the_scanners_grid_is_whole_or_absent_at_every_kill(tmp_path):
     clinic = Clinic(tmp_path, {"a1": 0}, hull="brain")
     (scan,) = clinic.scans.values()
     clinic.release_head(scan)
     folder = clinic.deid / "native"
     expected = read_files(folder)
     shutil.rmtree(folder)
+    for length in kill_in_files(lambda: clinic.release_head(scan), [100, 2000, 10_000]):
+        assert read_files(folder).items() <= expected.items(), length
     for kill in kill_before_changes(lambda: clinic.release_head(scan), folder):
         assert read_files(folder).items() <= expected.items(), kill
     assert read_files(folder) == expected
