@@ -13,6 +13,7 @@ from pathlib import Path
 KILLED = 137
 CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+BYTES = 10  # of a file, after which its writer is killed
 MOST = 1000  # kills, after which a piece of work is taken to make no progress
 
 
@@ -22,68 +23,75 @@ def kill_before_changes(work, folder, *, ignored=None):
     Yields the number of each kill, until the work comes to its end. What earlier kills have left stays.
     ignored: changes of paths with this text in them are not counted.
     """
+    return _kill(work, folder, ignored, in_files=False)
+
+
+def kill_in_files(work, folder, *, ignored=None):
+    """Kill `work` before its first change below `folder`, start it again, kill it before the second...
+
+    Of the file there are BYTES bytes then. Yields and ignores as `kill_before_changes`.
+    """
+    return _kill(work, folder, ignored, in_files=True)
+
+
+def _kill(work, folder, ignored, *, in_files):
     for number in range(1, MOST):
-        code = _run(work, lambda kill=number: _die_before(kill, Path(folder), ignored))
+        code = _run(work, Watch(Path(folder), ignored, number, in_files))
         if code == 0:
             return
-        assert code == KILLED, f"after kill {number - 1}, it failed with status {code}"
+        assert code in (KILLED, -signal.SIGXFSZ), f"after kill {number - 1}, it failed with status {code}"
         yield number
     raise AssertionError(f"it did not end after {MOST} kills")
 
 
-def kill_in_files(work, lengths):
-    """Kill `work` in the middle of the first file that gets longer than so many bytes, for each of `lengths`.
-
-    Yields each length; none may be so large that the work comes to its end.
-    """
-    for length in lengths:
-        code = _run(work, lambda most=length: _die_after_bytes(most))
-        assert code != 0, f"no file is longer than {length} bytes"
-        yield length
-
-
-def _run(work, prepare):
-    """Run `work` in a child process that calls `prepare` first; return its exit status."""
+def _run(work, watch):
+    """Run `work` in a child process that `watch` is to kill; return its exit status."""
     process = os.fork()
     if process == 0:
         try:
-            prepare()
+            sys.addaudithook(watch.see)
             work()
             os._exit(0)
         except BaseException:
             traceback.print_exc()
-            os._exit(1)
+            # Where only a part could be written, the first call of the system's `write` says so.
+            os._exit(KILLED if watch.limited else 1)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def _die_before(number, folder, ignored):
-    seen, taken_apart = 0, ""
+class Watch:
+    """Sees the changes that its process is about to make, and ends it at one of them."""
 
-    def counts(path):
+    def __init__(self, folder, ignored, number, in_files):
+        self.folder, self.ignored, self.left, self.in_files = folder, ignored, number, in_files
+        self.taken_apart, self.limited = "", False
+
+    def see(self, event, given):
+        """Count an event of Python's audit hooks, and end the process or limit its files if it is the one."""
+        if event == "shutil.rmtree":
+            self.taken_apart = os.fsdecode(given[0])
+        writes = event == "open" and given[2] & WRITING
+        if not (writes or (event in CHANGES and not self.in_files)):
+            return
+        self.left -= any(map(self._counts, given[:2] if event == "os.rename" else given[:1]))
+        if self.left == 0 and not self.limited:
+            if not self.in_files:
+                os._exit(KILLED)
+            self.limited = True
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and would raise an error
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (BYTES, BYTES))
+
+    def _counts(self, path):
         if isinstance(path, int):  # a file that is open already, whose opening was counted
             return False
         path = os.fsdecode(path)
-        if not os.path.isabs(path):  # in a folder that is taken apart, names are relative
-            path = f"{taken_apart}/{path}"
-        return Path(path).is_relative_to(folder) and not (ignored and ignored in path)
-
-    def watch(event, given):
-        nonlocal seen, taken_apart
-        if event == "shutil.rmtree":
-            taken_apart = os.fsdecode(given[0])
-        if event in CHANGES or (event == "open" and given[2] & WRITING):
-            paths = given[:2] if event == "os.rename" else given[:1]
-            seen += any(map(counts, paths))
-            if seen == number:
-                os._exit(KILLED)
-
-    sys.addaudithook(watch)
-
-
-def _die_after_bytes(length):
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and would raise an error
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (length, length))
+        # A relative name may be one within a folder that is taken apart.
+        places = {os.path.abspath(path), os.path.abspath(os.path.join(self.taken_apart, path))}
+        return any(
+            Path(place).is_relative_to(self.folder) and not (self.ignored and self.ignored in place)
+            for place in places
+        )
 
 
 def read_files(folder):

@@ -243,8 +243,19 @@ def test_a_person_of_both_cohorts_is_refused(hospital):
     (hospital / "participants.tsv").write_text("participant_id\nsub-a1\nsub-b2\nhp001\n")
     for name in ("hp001_1.nii.gz", "hp001_1_brain.nii.gz"):
         (hospital / name).write_text("scan")
-    with pytest.raises(ConfigError, match="both have hp001"):
+    with pytest.raises(ConfigError, match="both have hp001: "):
         own(hospital).check()
+
+
+def test_many_people_of_both_cohorts_are_named_in_one_sentence(hospital):
+    people = [f"hp{number:03d}" for number in range(1, 9)]
+    (hospital / "participants.tsv").write_text("\n".join(["participant_id", *people]) + "\n")
+    for person in people:
+        for name in (f"{person}_1.nii.gz", f"{person}_1_brain.nii.gz"):
+            (hospital / name).write_text("scan")
+    with pytest.raises(ConfigError, match="hp004, hp005 and 3 others: no person is in both") as refused:
+        own(hospital).check()
+    assert str(refused.value).count("both have") == 1
 
 
 def test_a_person_without_a_scan_and_a_scan_without_a_mask_are_refused(hospital):
@@ -263,6 +274,7 @@ def test_a_person_without_a_scan_and_a_scan_without_a_mask_are_refused(hospital)
         ("participant_id\nsub-a1\na1\n", "lists a1 more than once"),
         ("participant_id\n", "lists nobody"),
         ("person\na1\n", "no column participant_id"),
+        ("participant_id,age\na1,3\n", r"found: participant_id,age\).*separated by tabs"),
         ("participant_id\nsub-../a1\n", "cannot be a file's name"),
     ],
 )

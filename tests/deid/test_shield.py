@@ -224,7 +224,8 @@ def test_another_persons_draw_has_other_noise_and_a_ledger_of_its_own(draws):
 
 def test_other_scans_of_a_finished_draw_are_refused_and_another_number_is_charged(draws):
     draws.ask()
-    with pytest.raises(PrivacyError, match="finished and paid for"):
+    refused = r"person x1 of clinic: .*finished and paid for.*other patches or scans.*`deid.draw: 2`"
+    with pytest.raises(PrivacyError, match=refused):
         draws.ask(scans={"1": "voxels of x1", "2": "a later visit"})
     draws.ask(scans={"1": "voxels of x1", "2": "a later visit"}, number=2)
     assert sum(account.steps for account in draws.site.accounts()) == 2

@@ -7,8 +7,8 @@ On a public cohort a published seed draws, and nobody is charged.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.deid.shield import GRID_BITS, Mechanism, add_noise, round_code
+from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.files.reading import read_json
@@ -140,7 +141,7 @@ def draw_hull(
     identity = draw.identity(whole, code=code_files)
     paid = draw.paid(identity, site, results) if site else None
     folder.mkdir(parents=True, exist_ok=True)
-    with lock(folder / ".lock", silent_minutes=SILENT_MINUTES):
+    with _naming(draw), lock(folder / ".lock", silent_minutes=SILENT_MINUTES):
         if not paid_runs.restore(folder, identity=identity, paid=paid):
             public = Stream(public_key(seed=seed, name=f"{draw.name} {draw.cohort} {draw.person}"))
             opened = (
@@ -156,6 +157,15 @@ def draw_hull(
                 record = draw.record(ledger.account if ledger else None)
                 paid_runs.publish(resume, folder, [CODE], record, identity=identity, paid=paid)
     return np.array(read_json(folder / CODE, keys=("code",))["code"], np.float64)
+
+
+@contextmanager
+def _naming(draw: HullDraw) -> Iterator[None]:
+    """Let a refusal say whose draw it is about; the message stays inside."""
+    try:
+        yield
+    except PrivacyError as problem:
+        raise PrivacyError(f"person {draw.person} of {draw.cohort}: {problem}") from problem
 
 
 def _digest(content: object) -> str:

@@ -30,7 +30,7 @@ VERSIONS = {"code", "libraries", "device", "threads", "trained_on", "start"}
 RENAMED = {"training": {"fakes": "fake_clipping"}, "audit": {"every": "score_every"}}
 ANOTHER_NUMBER = (
     "another number (`runs: [6]`; for an audit, `audit.run: 2`; for a vote, `vote.run: 2`; for a private "
-    "U-Net, `private_unet.runs: [2]`)"
+    "U-Net, `private_unet.runs: [2]`; for hulls of heads, `deid.draw: 2`, which draws for everybody)"
 )
 
 
@@ -214,8 +214,10 @@ def _agrees(before: object, now: object) -> bool:
 
 def _difference(part: str, before: object, now: object) -> str:
     """Describe how a part of an identity has changed, for an error message."""
-    if part in VERSIONS or part == "patches":  # digests would tell a reader nothing
+    if part in VERSIONS:  # digests would tell a reader nothing
         return f"other {part}"
+    if part == "patches":
+        return "other patches or scans"
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [key for key in before if now.get(key) != before[key]]
         return ", ".join(f"{key} was {before[key]}, is {now.get(key)}" for key in keys) or part

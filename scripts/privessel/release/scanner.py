@@ -65,8 +65,8 @@ def require_clean(findings: Sequence[Finding], *, name: str) -> None:
         more = f"; and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
         raise PrivacyError(
             f"{name} was not released; its archive holds what must not leave: "
-            f"{'; '.join(map(str, findings[:SHOWN]))}{more}. Remedy: take it out of the config's `release` "
-            "if it is there; anything else is a defect of privessel"
+            f"{'; '.join(map(str, findings[:SHOWN]))}{more}. Remedy: take it out of the config's `release`, "
+            "or `deid.release`, if it is there; anything else is a defect of privessel"
         )
     log.info("%s: nothing in the archive that must not leave", name)
 

@@ -12,6 +12,8 @@ from privessel.study.config.deid import HeadCohort
 from privessel.study.head_scans import HeadScan
 from privessel.study.resources import SCAN_VOXELS
 
+_SHOWN = 5  # people that a message lists
+
 
 @dataclass(frozen=True)
 class DeidPlan:
@@ -76,9 +78,10 @@ class DeidPlan:
         if self.names and not self.absent:
             faults = self._find_too_few()
             twice = sorted({*self.people(self.own)} & {*self.people(self.known)})
-            faults += [
-                f"deid.heads and deid.public_heads both have {name}: no person is in both" for name in twice
-            ]
+            if twice:
+                shown = ", ".join(twice[:_SHOWN])
+                shown += f" and {len(twice) - _SHOWN} others" * (len(twice) > _SHOWN)
+                faults.append(f"deid.heads and deid.public_heads both have {shown}: no person is in both")
         if faults:
             raise ConfigError("config: " + "; ".join(faults) + ". Remedy: correct these keys.")
 

@@ -43,7 +43,10 @@ def read_people(table: Path, cohort: str) -> list[str]:
     except ValueError as problem:
         raise CohortError(f"cohort {cohort}: {table} {problem}.") from problem
     if "participant_id" not in columns:
-        raise CohortError(f"cohort {cohort}: {table} has no column participant_id. Remedy: add it.")
+        raise CohortError(
+            f"cohort {cohort}: {table} has no column participant_id (found: {', '.join(columns)}). Remedy: "
+            "add it; columns are separated by tabs and names stand without quotes."
+        )
     people = [row["participant_id"].removeprefix("sub-") for row in rows]
     strange = [name for name in people if not re.fullmatch(names.PATIENT, name)]
     if strange:
