@@ -27,9 +27,10 @@ def kill_before_changes(work, folder, *, ignored=None):
 
 
 def kill_in_files(work, folder, *, ignored=None):
-    """Kill `work` before its first change below `folder`, start it again, kill it before the second...
+    """Kill `work` in the middle of the first file that it writes below `folder`, then of the second.
 
-    Of the file there are BYTES bytes then. Yields and ignores as `kill_before_changes`.
+    It goes on so until the work comes to its end. Each file has BYTES bytes at its kill. Yields and ignores
+    as `kill_before_changes`.
     """
     return _kill(work, folder, ignored, in_files=True)
 
