@@ -87,6 +87,7 @@ if settings.deid.enabled:
     include: "rules/deid_study.smk"
     include: "rules/deid_utility.smk"
     include: "rules/deid_release.smk"
+    include: "rules/deid_ledger.smk"
 
 
 rule all:

@@ -111,5 +111,6 @@ rule ledger:
         runtime=5,
     params:
         cohort=settings.train_cohort,
+        who="Training patients",
     script:
         "../scripts/print_ledger.py"

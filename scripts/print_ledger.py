@@ -10,5 +10,5 @@ with logged(snakemake.log[0]):
     runs, patients = read_table(snakemake.input.runs), read_table(snakemake.input.patients)
     # Both are empty where a patient was in no run.
     patients = patients.assign(runs=as_text(patients["runs"]), unit=as_text(patients["unit"]))
-    text = format_spending(runs, patients, cohort=snakemake.params.cohort)
+    text = format_spending(runs, patients, cohort=snakemake.params.cohort, who=snakemake.params.who)
     logging.getLogger("privessel").info("what has been spent:\n%s", text)

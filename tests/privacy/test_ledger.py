@@ -8,6 +8,8 @@ import shutil
 import signal
 import socket
 import stat
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -24,7 +26,12 @@ from privessel.privacy.ledger import open_ledger
 from privessel.privacy.levels import inside
 from privessel.privacy.renyi import adaptive_epsilon
 from privessel.privacy.spending import check_budget, digest_patients, runs_by_patient, spent_by_patient
-from privessel.privacy.spending_tables import format_spending, tabulate_patients, tabulate_runs
+from privessel.privacy.spending_tables import (
+    format_spending,
+    tabulate_patients,
+    tabulate_people,
+    tabulate_runs,
+)
 
 MASTER = MasterSecret(bytes(range(32)))
 PATIENTS = digest_patients(MASTER, {"001": "aa", "002": "bb"})
@@ -679,6 +686,36 @@ def test_patients_with_equal_eps_of_different_units_have_a_line_each():
     told = format_spending(tabulate_runs([], delta=1e-5), table, cohort="site")
     assert "1 patient: eps 2 of a patient in 1 run" in told
     assert "1 patient: eps 2 of a patch in 1 run" in told
+
+
+def hull_draw(identity, person, *voxels):
+    """Return the account of a person's draw of a hull, recognised by the id and by each scan."""
+    about = {"architecture": "hull", "level": "eps-4", "steps": 1, "sampling_rate": 1.0, "unit": "patient"}
+    (own,) = digest_patients(MASTER, {person: voxels[0]}).values()
+    scans = [digest_patients(MASTER, {"": one})[""][1] for one in voxels]
+    run = run_of(identity * 64, **about)
+    return Account(replace(run, patients=(own, *pairwise(scans))), ((0, 1, 1),), (), None)
+
+
+def test_people_with_several_scans_have_a_row_each_and_their_draws_share_a_line():
+    accounts = [hull_draw("a", "p1", "aa", "ab"), hull_draw("b", "p2", "bb", "bc")]
+    scans = {
+        (person, session): digest_patients(MASTER, {person: voxels})[person]
+        for person, session, voxels in (
+            ("p1", "1", "aa"), ("p1", "2", "ab"), ("p2", "1", "bb"), ("p2", "2", "new"), ("p3", "1", "cc"),
+            ("other-id", "1", "ab"),
+        )
+    }  # fmt: skip
+    table = tabulate_people(accounts, scans=scans, epsilon=8, delta=1e-5)
+    once = accounts[0].charge
+    spent = dict(zip(table["patient"], table["epsilon"], strict=True))
+    eps = composed_epsilon([once], delta=1e-5)
+    assert spent == {"p1": eps, "p2": eps, "other-id": eps, "p3": 0}
+    told = format_spending(tabulate_runs(accounts, delta=1e-5), table, cohort="clinic", who="People")
+    assert told.count("hull/eps-4/run-1") == 2  # its line, and the line of those who took part
+    assert "(2 such runs)" in told
+    assert "People of clinic" in told
+    assert f"3 patients: eps {adaptive_epsilon([once], delta=1e-5):.4g} of a patient in 1 run" in told
 
 
 def test_text_of_a_site_that_has_spent_nothing_says_so():

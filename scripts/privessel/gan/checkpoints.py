@@ -74,8 +74,7 @@ def read_checkpoint(resume: Path, *, digest: str, paid: PaidRun | None) -> dict 
         before, now = ("charged", "is not any more") if state["ledger"] else ("not charged", "is now")
         raise PrivacyError(
             f"{path}: the steps of this run were {before} to the ledgers of patients, and the run {now}: the "
-            "cohort's key `public` was changed. Remedy: change it back, or remove the folder and train under "
-            "another `study`"
+            "cohort's key `public` was changed. Remedy: change it back"
         )
     return state
 

@@ -68,8 +68,7 @@ def restore(folder: Path, *, identity: Mapping[str, object], paid: PaidRun | Non
         if is_kept(folder):
             raise PrivacyError(
                 f"{folder}: a finished run lies here that patients were charged for, but this one would be "
-                "charged to nobody: the cohort's key `public` was changed. Remedy: change it back, or work "
-                "under another `study`"
+                "charged to nobody: the cohort's key `public` was changed. Remedy: change it back"
             )
         return False
     finished = bring_back(folder, name=paid.run.name, identity=identity)

@@ -60,18 +60,47 @@ def tabulate_patients(
     return pd.DataFrame(rows, columns=PATIENT_COLUMNS)
 
 
-def format_spending(runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str) -> str:
-    """Return both tables as text: the site's runs, then the cohort's patients, grouped by what they spent."""
+def tabulate_people(
+    accounts: Sequence[Account],
+    *,
+    scans: Mapping[tuple[str, str], Digests],
+    epsilon: float,
+    delta: float,
+) -> pd.DataFrame:
+    """Return `tabulate_patients` of people with several scans, one row a person.
+
+    scans: the digests of each scan, by person and session. All scans of a person share the digest of the id,
+    so whoever is recognised by one of them is recognised by all.
+    """
+    owners = {" ".join(scan): scan[0] for scan in scans}
+    digests = {" ".join(scan): own for scan, own in scans.items()}
+    table = tabulate_patients(accounts, patients=digests, epsilon=epsilon, delta=delta)
+    table["patient"] = table["patient"].map(owners)
+    return table.drop_duplicates("patient", ignore_index=True)
+
+
+def format_spending(
+    runs: pd.DataFrame, patients: pd.DataFrame, *, cohort: str, who: str = "Training patients"
+) -> str:
+    """Return both tables as text: the site's runs, then a cohort's patients, grouped by what they spent.
+
+    Runs that differ in whom they were on alone, such as the draws of people's hulls, share a line. who: what
+    the cohort's patients are called.
+    """
     budget, delta = patients["budget"].iloc[0], patients["delta"].iloc[0]
     lines = [f"Private runs of this site, eps at delta {delta:.3g}:"]
     heads = ("cohort", "run", "unit", "noise", "rate", "steps", "of", "attempts", "eps alone")
     lines.append("{:<14}{:<24}{:<9}{:>7}{:>10}{:>10}{:>10}{:>9}{:>11}".format(*heads))
-    lines += [
-        f"{row.cohort:<14}{row.run:<24}{row.unit:<9}{_noise(row):>7}{row.sampling_rate:>10.3g}"
-        f"{row.steps:>10,}{row.planned_steps:>10,}{row.attempts:>9}{row.epsilon:>11.4g}"
-        for row in runs.itertuples()
-    ] or ["none"]
-    lines += ["", f"Training patients of {cohort}, all their runs composed, of a budget of eps {budget:g}:"]
+    same = [column for column in runs.columns if column != "identity"]
+    for _, group in runs.groupby(same, sort=False, dropna=False):
+        row = next(group.itertuples())
+        line = (
+            f"{row.cohort:<14}{row.run:<24}{row.unit:<9}{_noise(row):>7}{row.sampling_rate:>10.3g}"
+            f"{row.steps:>10,}{row.planned_steps:>10,}{row.attempts:>9}{row.epsilon:>11.4g}"
+        )
+        lines.append(line if len(group) == 1 else f"{line}  ({len(group):,} such runs)")
+    lines += ["none"] if runs.empty else []
+    lines += ["", f"{who} of {cohort}, all their runs composed, of a budget of eps {budget:g}:"]
     alike = ["adaptive_epsilon", "epsilon", "unit", "runs"]
     for (spent, fixed, unit, names), group in patients.groupby(alike, sort=False):
         line = f"{_counted(len(group), 'patient')}: eps {spent:.4g}"
