@@ -603,6 +603,9 @@ def test_heads_in_shared_hulls_leave_as_long_as_enough_people_share_one(tmp_path
     assert "groups of 1 people who share a hull, fewer than the 2" in said
     _, folder = clinic.release()
     assert "k-anonymity with k = 2" in (folder / "PRIVACY.md").read_text()
+    statement = (folder / "PRIVACY.md").read_text()
+    assert "No ledger is kept of public scans, so other draws" in statement
+    assert "No draw of a person's hull has been made" not in statement
     # The codes of public people follow from the published seed.
     assert "whoever guesses an id can tell whose a code is" in (folder / "README.md").read_text()
     assert checked(folder, capsys)[0] == 0

@@ -108,8 +108,10 @@ def _warnings(numbers):
 
 
 def _spending(numbers):
+    uncounted = "No ledger is kept of public scans, so other draws of the same people are not counted."
     if not numbers["composed"]:
-        return ["No draw of a person's hull has been made at the site, so nothing adds to this."]
+        none = "No draw of a person's hull has been made at the site, so nothing adds to this."
+        return [uncounted if numbers["public_cohort"] else none]
     delta = f"{numbers['delta']:.3g} (1 in {1 / numbers['delta']:,.0f})"
     own = [f"| this draw | {readable(numbers['epsilon'])} |"] if numbers["epsilon"] is not None else []
     rows = [
@@ -124,6 +126,7 @@ def _spending(numbers):
         f"At delta {delta}, of one person's face in the place of another's, around the same brain:",
         "\n".join(rows),
         f"The site had set a limit of {readable(numbers['epsilon_limit'])} for the last line.",
+        *([uncounted] if numbers["public_cohort"] else []),
     ]
 
 
