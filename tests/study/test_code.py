@@ -91,8 +91,8 @@ def test_what_decides_a_private_step_is_all_that_the_training_loop_is_made_of(sc
     assert there <= behind
     # Of what a step imports only these decide nothing but words, names and where a charge is written.
     harmless = {
-        *PLUMBING, "files/checkpoint", "files/tables", "gan/checkpoints", "gan/files", "gan/paid_runs", "study/names",
-        "study/obstacles",
+        *PLUMBING, "files/checkpoint", "files/tables", "gan/checkpoints", "gan/files", "gan/paid_runs",
+        "study/names", "study/obstacles",
         "privacy/account", "privacy/accounting", "privacy/accounts", "privacy/anchor", "privacy/chain",
         "privacy/ledger", "privacy/levels", "privacy/losses", "privacy/nonce", "privacy/patient",
         "privacy/register", "privacy/renyi", "privacy/seen", "privacy/signing", "privacy/site",
