@@ -12,6 +12,7 @@ import torch
 from deid.native import oblique, oblique_affine, write
 from deid.people import scan as simulated_scan
 from deid.small_heads import SHAPES
+from tiny_release import make_site
 
 from privessel.deid import qc
 from privessel.deid.frame import find_place, frame
@@ -32,6 +33,7 @@ SIDE, COHORT, HULL = 32, "clinic", "local-dp-4"
 VIEW = 64  # pixels of a view of a picture, so that it is drawn in no time
 CUBE = {"side": SIDE, "field_of_view": 256.0}
 STEP = tuple(SCRIPTS / f"privessel/deid/{name}.py" for name in ("draws", "shield"))
+PUBLIC = [f"public/{number}" for number in range(20, 30)]  # whom a GAN may have learned from
 TERMS = {
     "name": "heads-a", "description": "Adults who gave their consent.", "creators": ["A Hospital"],
     "licence": "CC-BY-4.0", "epsilon": 8.0, "override": None, "delta": 1e-5, "clip": 2.5, "number": 1,
@@ -215,7 +217,7 @@ class Clinic:
                 "cohort": COHORT,
                 "scans": records,
                 "released": [one for one in records if one["name"] not in left_out],
-                "known": [f"public/{number}" for number in range(20, 30)],
+                "known": PUBLIC,
                 "terms": given,
                 "step": list(map(str, STEP)),
                 "public": public,
@@ -225,3 +227,11 @@ class Clinic:
             },
         )
         return archive, archive.parent / given["name"]
+
+
+def open_clinic(folder):
+    """Return two people of a hospital, charged for their hulls, their heads on the scanner's grid."""
+    found = Clinic(folder, {"MRN4711": 0, "MRN4712": 1}, site=make_site(folder))
+    for scan in found.scans.values():
+        found.release_head(scan)
+    return found

@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from deid.clinic import COHORT, Clinic
+from deid.clinic import COHORT, PUBLIC, Clinic, open_clinic
 from tiny_release import make_site
 
 from privessel.deid.draws import CODE
@@ -36,17 +36,11 @@ from privessel.release.checks.manifest import digest_of
 from privessel.release.head_bundle import write_texts
 from privessel.release.head_draws import check_groups
 
-PUBLIC = [f"public/{number}" for number in range(20, 30)]
-
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory):
     """Two people of a hospital, charged for their hulls, their heads on the scanner's grid."""
-    folder = tmp_path_factory.mktemp("clinic")
-    found = Clinic(folder, {"MRN4711": 0, "MRN4712": 1}, site=make_site(folder))
-    for scan in found.scans.values():
-        found.release_head(scan)
-    return found
+    return open_clinic(tmp_path_factory.mktemp("clinic"))
 
 
 @pytest.fixture(scope="module")

@@ -5,23 +5,19 @@ import json
 import shutil
 
 import pytest
-from deid.clinic import Clinic
+from deid.clinic import PUBLIC, Clinic, open_clinic
 from killed import kill_before_changes, kill_in_files, read_files
 from tiny_release import make_site, publish
 
 from privessel.privacy.site import Site
 
 HIDDEN = ".partial"
-PUBLIC = [f"public/{number}" for number in range(20, 30)]
 
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory):
     """Two people of a hospital, charged for their hulls, with all that comes before their release."""
-    folder = tmp_path_factory.mktemp("clinic")
-    found = Clinic(folder, {"MRN4711": 0, "MRN4712": 1}, site=make_site(folder))
-    for scan in found.scans.values():
-        found.release_head(scan)
+    found = open_clinic(tmp_path_factory.mktemp("clinic"))
     found.teach(*PUBLIC)
     return found
 
