@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from privessel.cohort.outcome import require_usable
 from privessel.deid.head_cohort import scanner_affine
-from privessel.deid.likeness import check_shared_scans
+from privessel.deid.likeness import mark_shared_scans
 from privessel.deid.native import read_brain, read_native
 from privessel.deid.outcome import check, draw_source
 from privessel.deid.preparation import prepare
@@ -205,7 +205,7 @@ def test_scans_of_two_people_and_of_two_visits_are_different_scans(folder):
         nib.Nifti1Image(brain.astype(np.uint8), AFFINE).to_filename(folder / "mask.nii.gz")
         other = check(place(folder, "other.nii.gz", "mask.nii.gz"), most_voxel_mm=8.0)
         outcomes[person, str(visit)] = other
-    check_shared_scans(outcomes)
+    require_usable(mark_shared_scans(outcomes))
 
 
 def refuse_pair(folder, match, brain="brain.nii.gz"):
@@ -214,7 +214,7 @@ def refuse_pair(folder, match, brain="brain.nii.gz"):
     require_usable([one, other])
     told = rf"person a \(session 1\) and person c \(session 2\) have the same scan: .*{match}.*Remedy"
     with pytest.raises(CohortError, match=told):
-        check_shared_scans({("a", "1"): one, ("c", "2"): other})
+        require_usable(mark_shared_scans({("a", "1"): one, ("c", "2"): other}))
 
 
 def test_an_anisotropic_oblique_scan_is_accepted(tmp_path):

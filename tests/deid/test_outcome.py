@@ -78,6 +78,7 @@ def test_a_cohort_without_faults_is_listed_by_digest(cohort):
 def test_one_faulty_scan_hides_no_fault_of_another_and_every_scan_has_a_picture(cohort):
     for number, person in enumerate("abcd"):
         cohort.add(person, number)
+    cohort.add("e", 3)
     (cohort.folder / "scans" / "a" / "T1w.nii.gz").write_bytes(b"no scan")
     mask = nib.load(cohort.folder / "scans" / "b" / "brain.nii.gz")
     mask.slicer[2:].to_filename(cohort.folder / "scans" / "b" / "brain.nii.gz")
@@ -86,7 +87,8 @@ def test_one_faulty_scan_hides_no_fault_of_another_and_every_scan_has_a_picture(
     with pytest.raises(SystemExit):
         cohort.check()
     told = (cohort.folder / "log").read_text()
-    assert "3 of 4 scans of heads cannot be used" in told
+    assert "5 of 5 scans of heads cannot be used" in told
+    assert told.count("person clinic/d (session 1) and person clinic/e (session 1) have the same scan") == 1
     for person, fault in (("a", "T1w.nii.gz"), ("b", "has the shape"), ("c", "T1-weighted")):
         lines = [line for line in told.splitlines() if f"person {person}, session 1" in line]
         assert any(fault in line and "Remedy" in line for line in lines)

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privessel.cohort.likeness import are_alike, digest_values, take_print
-from privessel.errors import raise_problems
 
 
 def describe_likeness(values: NDArray[np.float32]) -> dict:
@@ -18,19 +17,24 @@ def describe_likeness(values: NDArray[np.float32]) -> dict:
     return {"shape": list(values.shape), "values": digest_values(values), "print": take_print(values)}
 
 
-def check_shared_scans(outcomes: Mapping[tuple[str, str], Mapping]) -> None:
-    """Raise CohortError where two scans are one; `outcomes`: those of `outcome.check` by person and session.
+def mark_shared_scans(outcomes: Mapping[tuple[str, str], Mapping]) -> list[dict]:
+    """Return outcomes of `outcome.check`, with a problem more for each other scan that is the same one.
 
-    It may have been stored in another type, with axes in another order or flipped, with another margin of
-    zeros, or with its intensities scaled or inverted.
+    outcomes: by person and session. Both of a pair get the same sentence, which names both. The scan may have
+    been stored in another type, with axes in another order or flipped, with another margin of zeros, or with
+    its intensities scaled or inverted. Scans that cannot be used anyway share nothing.
     """
-    problems = [
-        f"person {one[0]} (session {one[1]}) and person {other[0]} (session {other[1]}) have the same scan: "
-        f"{told}. Remedy: find out whose it is, and take the other away"
-        for one, other in combinations(outcomes, 2)
-        if (told := _compare(outcomes[one], outcomes[other]))
-    ]
-    raise_problems("deid", problems)
+    found = {key: {**outcome, "problems": list(outcome["problems"])} for key, outcome in outcomes.items()}
+    usable = [key for key, outcome in outcomes.items() if not outcome["problems"]]
+    for one, other in combinations(usable, 2):
+        if told := _compare(outcomes[one], outcomes[other]):
+            problem = (
+                f"person {one[0]} (session {one[1]}) and person {other[0]} (session {other[1]}) have the "
+                f"same scan: {told}. Remedy: find out whose it is, and take the other away."
+            )
+            found[one]["problems"].append(problem)
+            found[other]["problems"].append(problem)
+    return list(found.values())
 
 
 def _compare(one: Mapping, other: Mapping) -> str | None:
