@@ -22,8 +22,7 @@ from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.files.reading import read_json
 from privessel.gan import paid_runs
-from privessel.gan.record import library_versions
-from privessel.gan.run import code_digests
+from privessel.gan.record import code_digests, library_versions
 from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.identity import identity_digest
 from privessel.privacy.keys import Stream, public_key

@@ -1,10 +1,13 @@
-"""What privacy.json says about a finished run: its mechanism, and what every kept epoch has cost."""
+"""What is written of a run: code and libraries that decide it, its mechanism, what every epoch has cost."""
 
+from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
 from privessel.cohort.patches import Patches
+from privessel.files.reading import file_digest
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account
 from privessel.privacy.accounting import Charge
@@ -18,6 +21,25 @@ LIBRARIES = ("torch", "numpy", "randomgen", "opacus", "dp-accounting")
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that decide a run's numbers."""
     return {name: version(name) for name in LIBRARIES}
+
+
+def code_digests(code: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of each file, by its path in the package, such as gan/loop.py.
+
+    Not by its bare name: gan/loop.py and unet/loop.py would hide each other. Raises ValueError for a file
+    that is in no folder `privessel`, and for two files of one path.
+    """
+    digests = {}
+    for path in code:
+        folders = path.parts[:-1]
+        if "privessel" not in folders:
+            raise ValueError(f"{path} is no file of the package privessel, so it cannot decide a run")
+        package = len(folders) - folders[::-1].index("privessel")
+        name = "/".join(path.parts[package:])
+        if name in digests:
+            raise ValueError(f"two files of the code that decides a run are called {name}: {path} is one")
+        digests[name] = file_digest(path)
+    return dict(sorted(digests.items()))
 
 
 def privacy_record(training: GanTraining, patches: Patches, account: Account | None) -> dict[str, object]:

@@ -12,9 +12,8 @@ from privessel.cohort.patches import Patches, digest
 from privessel.cohort.regions import region_patches
 from privessel.device import replaying_machine
 from privessel.errors import PrivacyError
-from privessel.files.reading import file_digest
 from privessel.gan.nets import GanShape
-from privessel.gan.record import library_versions, privacy_record
+from privessel.gan.record import code_digests, library_versions, privacy_record
 from privessel.gan.step import Watch
 from privessel.gan.training import GanTraining
 from privessel.privacy.account import Account, Run
@@ -226,27 +225,7 @@ def require_counts(patches: Patches, *, patients: int, each: int) -> None:
     for patient, own in zip(patches.patients, found, strict=True):
         if own != each:
             raise PrivacyError(
-                f"patient {patient}: {own} patches, but patches.per_patient is {each}. The number of units "
-                f"is "
-                "public and sets the sampling rate, so it may not follow from the files. Remedy: remove the "
-                "patient's file of patches and run the same command again; it is made anew"
+                f"patient {patient}: {own} patches, but patches.per_patient is {each}. The number of "
+                "units is public and sets the sampling rate, so it may not follow from the files. Remedy: "
+                "remove the patient's file of patches and run the same command again; it is made anew"
             )
-
-
-def code_digests(code: Iterable[Path]) -> dict[str, str]:
-    """Return the SHA-256 of each file, by its path in the package, such as gan/loop.py.
-
-    Not by its bare name: gan/loop.py and unet/loop.py would hide each other. Raises ValueError for a file
-    that is in no folder `privessel`, and for two files of one path.
-    """
-    digests = {}
-    for path in code:
-        folders = path.parts[:-1]
-        if "privessel" not in folders:
-            raise ValueError(f"{path} is no file of the package privessel, so it cannot decide a run")
-        package = len(folders) - folders[::-1].index("privessel")
-        name = "/".join(path.parts[package:])
-        if name in digests:
-            raise ValueError(f"two files of the code that decides a run are called {name}: {path} is one")
-        digests[name] = file_digest(path)
-    return dict(sorted(digests.items()))

@@ -9,6 +9,7 @@ from privessel.files.source import check_output_outside, fingerprint
 from privessel.study import head_scans, names
 from privessel.study.config import StudyConfig
 from privessel.study.config.deid import HeadCohort
+from privessel.study.head_counts import find_too_few
 from privessel.study.head_scans import HeadScan
 from privessel.study.resources import SCAN_VOXELS
 
@@ -76,7 +77,8 @@ class DeidPlan:
             check_output_outside(Path(output), self._roots)
         faults = []
         if self.names and not self.absent:
-            faults = self._find_too_few()
+            people = {name: len(self.people(name)) for name in self.names}
+            faults = find_too_few(self.config.deid, people, known_scans=len(self.scans(self.known)))
             twice = sorted({*self.people(self.own)} & {*self.people(self.known)})
             if twice:
                 shown = ", ".join(twice[:_SHOWN])
@@ -93,25 +95,6 @@ class DeidPlan:
     def absent(self) -> list[str]:
         """The cohorts whose folders do not exist, where that is allowed."""
         return [name for name, root in self._roots.items() if self.absent_allowed and not root.exists()]
-
-    def _find_too_few(self) -> list[str]:
-        deid, faults = self.config.deid, []
-        people, known = {name: len(self.people(name)) for name in self.names}, self.scans(self.known)
-        if people[self.own] < deid.attack.candidates:
-            faults.append(f"deid.heads has {people[self.own]} people, fewer than deid.attack.candidates")
-        for hull in deid.hulls:
-            kind, k = names.parse_hull(hull)
-            small = [name for name in self.names if kind == "k-same" and people[name] < k]
-            faults += [f"deid.hulls has {hull}, but {name} has {people[name]} people" for name in small]
-        if len(known) == people[self.known]:
-            faults.append(
-                "deid.public_heads has one scan a person, but attackers learn from two of the same person"
-            )
-        if people[self.known] < 2:
-            faults.append("deid.public_heads has one person, but attackers learn to tell people apart")
-        if len(known) < 2 * deid.code.rank:
-            faults.append("deid.public_heads has fewer than 2 scans for each axis of deid.code.rank")
-        return faults
 
     def splits(self, cohort: str) -> dict[str, str]:
         """Whether each simulated person trains or judges: four in five train, as in the paper."""

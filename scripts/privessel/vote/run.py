@@ -17,8 +17,7 @@ from privessel.errors import PrivacyError
 from privessel.files.atomic import atomic_path
 from privessel.files.lock import SILENT_MINUTES, lock
 from privessel.gan import paid_runs
-from privessel.gan.record import library_versions
-from privessel.gan.run import code_digests
+from privessel.gan.record import code_digests, library_versions
 from privessel.limits import FEWEST_VOTERS
 from privessel.privacy.account import Account, Point, Run
 from privessel.privacy.accounting import Charge
